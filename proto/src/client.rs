@@ -1,0 +1,61 @@
+//! The names of the Socket.IO events, as the app's team fixed them.
+
+/// Events that clients send.
+pub mod command {
+    /// Opens a chat: `matchId` or `{matchId, sinceSeq?, keepOthers?}`.
+    pub const JOIN_CHAT: &str = "join_chat";
+    /// Leaves a chat: `matchId`.
+    pub const LEAVE_CHAT: &str = "leave_chat";
+    /// Sends a message: `{matchId, message, clientId?}`.
+    pub const SEND_MESSAGE: &str = "send_message";
+    /// Tells the other side that one types: `{matchId, isTyping}`.
+    pub const TYPING: &str = "typing";
+    /// Starts a call: `{matchId, media?}`.
+    pub const VIDEO_CALL_REQUEST: &str = "video_call_request";
+    /// Relays WebRTC signaling of an accepted call: `{callId, …}`.
+    pub const VIDEO_CALL_SIGNAL: &str = "video_call_signal";
+    /// Renews the token of the connection: `{token}`.
+    pub const REFRESH_TOKEN: &str = "refresh_token";
+}
+
+/// Events that go both ways: the client commands, the server tells.
+pub mod both {
+    /// A call is accepted.
+    pub const VIDEO_CALL_ACCEPTED: &str = "video_call_accepted";
+    /// A call is rejected.
+    pub const VIDEO_CALL_REJECTED: &str = "video_call_rejected";
+    /// A call is over.
+    pub const VIDEO_CALL_ENDED: &str = "video_call_ended";
+}
+
+/// Events that the server sends.
+pub mod event {
+    /// The chat is open.
+    pub const CHAT_JOINED: &str = "chat_joined";
+    /// The chat is left.
+    pub const CHAT_LEFT: &str = "chat_left";
+    /// A message of a joined chat.
+    pub const RECEIVE_MESSAGE: &str = "receive_message";
+    /// A message of a chat that is not joined.
+    pub const INBOX_UPDATED: &str = "inbox_updated";
+    /// The other member types, or has stopped.
+    pub const USER_TYPING: &str = "user_typing";
+    /// The match has reached a milestone.
+    pub const MILESTONE_REACHED: &str = "milestone_reached";
+    /// The match was closed.
+    pub const MATCH_CLOSED: &str = "match_closed";
+    /// Somebody calls.
+    pub const VIDEO_CALL_INCOMING: &str = "video_call_incoming";
+    /// Relayed WebRTC signaling.
+    pub const VIDEO_CALL_SIGNAL: &str = super::command::VIDEO_CALL_SIGNAL;
+    /// The token is about to expire.
+    pub const TOKEN_EXPIRING: &str = "token_expiring";
+    /// The gateway is about to close the transport.
+    pub const SERVER_DRAINING: &str = "server_draining";
+    /// A `send_message` without a callback failed.
+    pub const MESSAGE_ERROR: &str = "message_error";
+    /// A `join_chat` without a callback failed.
+    pub const CHAT_JOIN_ERROR: &str = "chat_join_error";
+    /// A call event without a callback failed.
+    pub const CALL_ERROR: &str = "call_error";
+}

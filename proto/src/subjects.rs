@@ -1,0 +1,134 @@
+//! NATS subjects as typed builders: a subject knows what may be published on it.
+
+use std::{fmt, marker::PhantomData};
+
+use crate::{
+    MatchId, UserId,
+    chat::{MessagesCommitted, ReplicaAnnounced, SendReply, SendRequest},
+    inbox::InboxEvent,
+    partition,
+    signaling::{CallReply, CallRequest},
+};
+
+/// A subject on which payloads of type `P` are published.
+pub struct Subject<P> {
+    name: String,
+    payload: PhantomData<fn(P)>,
+}
+
+/// A subject on which `Q` is requested and `R` replied.
+pub type RequestSubject<Q, R> = Subject<(Q, R)>;
+
+impl<P> Subject<P> {
+    fn new(name: String) -> Self {
+        Self { name, payload: PhantomData }
+    }
+
+    /// The subject as NATS sees it.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+}
+
+impl<P> Clone for Subject<P> {
+    fn clone(&self) -> Self {
+        Self::new(self.name.clone())
+    }
+}
+
+impl<P> fmt::Debug for Subject<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// The queue group in which the replicas of a service share requests.
+pub const OWNER_GROUP: &str = "owner";
+
+/// All subjects, behind the prefix of one stack (empty by default), so that two stacks can share a server.
+#[derive(Debug, Clone, Default)]
+pub struct Subjects {
+    prefix: String,
+}
+
+impl Subjects {
+    /// Subjects behind `prefix`, which carries its own dot: `t1.` makes `t1.user.alice`.
+    pub fn new(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into() }
+    }
+
+    /// What stands before every subject, stream and Redis key.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// `match.<p>.<matchId>.send`: the replica that owns `p`.
+    pub fn send(&self, id: &MatchId) -> RequestSubject<SendRequest, SendReply> {
+        Subject::new(format!("{}match.{}.{id}.send", self.prefix, partition::of(id)))
+    }
+
+    /// `match.any.<matchId>.send`: any replica, when the owner is silent.
+    pub fn send_any(&self, id: &MatchId) -> RequestSubject<SendRequest, SendReply> {
+        Subject::new(format!("{}match.any.{id}.send", self.prefix))
+    }
+
+    /// What chat-service serves: the sends of every match.
+    pub fn all_sends(&self) -> RequestSubject<SendRequest, SendReply> {
+        Subject::new(format!("{}match.*.*.send", self.prefix))
+    }
+
+    /// `match.<p>.<matchId>.call`.
+    pub fn call(&self, id: &MatchId) -> RequestSubject<CallRequest, CallReply> {
+        Subject::new(format!("{}match.{}.{id}.call", self.prefix, partition::of(id)))
+    }
+
+    /// What signaling-service serves: the calls of every match.
+    pub fn all_calls(&self) -> RequestSubject<CallRequest, CallReply> {
+        Subject::new(format!("{}match.*.*.call", self.prefix))
+    }
+
+    /// `user.<userId>`: every gateway where the user is connected.
+    pub fn inbox(&self, id: &UserId) -> Subject<InboxEvent> {
+        Subject::new(format!("{}user.{id}", self.prefix))
+    }
+
+    /// `chat.posted.<p>` (JetStream): the commits of a partition.
+    pub fn posted(&self, partition: u8) -> Subject<MessagesCommitted> {
+        Subject::new(format!("{}chat.posted.{partition}", self.prefix))
+    }
+
+    /// The subjects that the stream of commits stores.
+    pub fn all_posted(&self) -> Subject<MessagesCommitted> {
+        Subject::new(format!("{}chat.posted.*", self.prefix))
+    }
+
+    /// `chat.replica`: each chat-service replica announces itself.
+    pub fn replica(&self) -> Subject<ReplicaAnnounced> {
+        Subject::new(format!("{}chat.replica", self.prefix))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_are_frozen() {
+        let subjects = Subjects::default();
+        let (demo, alice) = (MatchId::new("demo").unwrap(), UserId::new("alice").unwrap());
+        let p = partition::of(&demo);
+        assert_eq!(subjects.send(&demo).as_str(), format!("match.{p}.demo.send"));
+        assert_eq!(subjects.send_any(&demo).as_str(), "match.any.demo.send");
+        assert_eq!(subjects.call(&demo).as_str(), format!("match.{p}.demo.call"));
+        assert_eq!(subjects.inbox(&alice).as_str(), "user.alice");
+        assert_eq!(subjects.posted(63).as_str(), "chat.posted.63");
+        assert_eq!(subjects.replica().as_str(), "chat.replica");
+    }
+
+    #[test]
+    fn a_prefix_stands_before_every_subject() {
+        let subjects = Subjects::new("t1.");
+        assert_eq!(subjects.inbox(&UserId::new("bob").unwrap()).as_str(), "t1.user.bob");
+        assert_eq!(subjects.all_sends().as_str(), "t1.match.*.*.send");
+    }
+}
