@@ -1,0 +1,5 @@
+//! The gateway's protocol layers: WebSocket framing, Engine.IO and Socket.IO.
+
+pub mod engineio;
+pub mod listener;
+pub mod socketio;
