@@ -1,0 +1,211 @@
+//! A long-running child: how it is started, how one sees that it is ready, how it is ended and started again.
+
+use std::{path::PathBuf, process::ExitStatus, time::Duration};
+
+use anyhow::{Result, bail};
+use rustix::process::Signal;
+use tokio::time::{Instant, sleep};
+
+use crate::process::{Launch, POLL, Process};
+
+mod descendants;
+mod probe;
+
+pub use probe::Probe;
+
+/// How many of its last lines a message about its end quotes.
+const QUOTED_LINES: usize = 5;
+/// A drop should not block a test for long.
+const ABORT_WITHIN: Duration = Duration::from_secs(2);
+
+/// Everything about a daemon that stays the same over its restarts.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// How to start it.
+    pub launch: Launch,
+    /// What tells that it is ready.
+    pub probe: Probe,
+    /// The signal that ends it in good order.
+    pub stop_signal: Signal,
+    /// The signal that ends it at once where a kill would leave something behind.
+    pub abort_signal: Option<Signal>,
+    /// How long it may take to get ready.
+    pub ready_within: Duration,
+    /// How long it may take to stop before it is killed.
+    pub stop_within: Duration,
+}
+
+/// A daemon, running or not. Dropping it kills it.
+#[derive(Debug)]
+pub struct Daemon {
+    recipe: Recipe,
+    process: Option<Process>,
+    frozen: Vec<u32>,
+}
+
+impl Daemon {
+    /// One that does not run yet.
+    pub fn new(recipe: Recipe) -> Self {
+        Self {
+            recipe,
+            process: None,
+            frozen: Vec::new(),
+        }
+    }
+
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it cannot be started, ends meanwhile, or is not ready in time (it is killed then).
+    pub async fn start(recipe: Recipe) -> Result<Self> {
+        let mut daemon = Self::new(recipe);
+        daemon.launch()?;
+        daemon.ready().await?;
+        Ok(daemon)
+    }
+
+    /// Starts it again on the same data and port and waits until it is ready. Without effect while it runs.
+    ///
+    /// # Errors
+    /// As [`Daemon::start`].
+    pub async fn start_again(&mut self) -> Result<()> {
+        if !self.is_running() {
+            self.launch()?;
+        }
+        self.ready().await
+    }
+
+    /// Starts the process and does not wait.
+    ///
+    /// # Errors
+    /// When the program cannot be executed.
+    pub fn launch(&mut self) -> Result<()> {
+        self.frozen.clear();
+        self.process = Some(Process::spawn(&self.recipe.launch)?);
+        Ok(())
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// When it ends meanwhile or is not ready in time (it is killed then).
+    pub async fn ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + self.recipe.ready_within;
+        loop {
+            let Some(pid) = self.pid() else {
+                bail!("{}", self.obituary())
+            };
+            if self.recipe.probe.is_ready(pid).await {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let quote = self.quote();
+                self.kill();
+                bail!(
+                    "{} is not ready after {:?}{quote}",
+                    self.name(),
+                    self.recipe.ready_within
+                );
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// Its name, as in messages and of its log file.
+    pub fn name(&self) -> &str {
+        &self.recipe.launch.name
+    }
+
+    /// Its log file.
+    pub fn log(&self) -> &PathBuf {
+        &self.recipe.launch.log
+    }
+
+    /// Its process id while it runs.
+    pub fn pid(&mut self) -> Option<u32> {
+        let process = self.process.as_mut()?;
+        process.exited().is_none().then(|| process.pid())
+    }
+
+    /// Whether the process runs, ready or not.
+    pub fn is_running(&mut self) -> bool {
+        self.pid().is_some()
+    }
+
+    /// Whether it runs and its probe succeeds now.
+    pub async fn is_ready(&mut self) -> bool {
+        match self.pid() {
+            Some(pid) => self.recipe.probe.is_ready(pid).await,
+            None => false,
+        }
+    }
+
+    /// Kills it without notice, as a crash of the machine would.
+    pub fn kill(&mut self) -> Option<ExitStatus> {
+        self.process.as_mut()?.kill().ok()
+    }
+
+    /// Ends it in good order, or kills it when that takes too long.
+    ///
+    /// # Errors
+    /// When the kernel refuses the signal.
+    pub async fn stop(&mut self) -> Result<Option<ExitStatus>> {
+        self.thaw();
+        let (signal, within) = (self.recipe.stop_signal, self.recipe.stop_within);
+        match &mut self.process {
+            Some(process) => Ok(Some(process.stop(signal, within).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Stops the clock of it and of all its descendants (SIGSTOP), as a hung machine would.
+    pub fn freeze(&mut self) {
+        let Some(pid) = self.pid() else { return };
+        self.frozen = descendants::with_descendants(pid);
+        descendants::signal_all(&self.frozen, Signal::STOP);
+    }
+
+    /// Ends a freeze.
+    pub fn thaw(&mut self) {
+        descendants::signal_all(&std::mem::take(&mut self.frozen), Signal::CONT);
+    }
+
+    /// How it ended and its last lines, for people.
+    pub fn obituary(&mut self) -> String {
+        let how = match self.process.as_mut().and_then(Process::exited) {
+            Some(status) => status.to_string(),
+            None => "not started".to_owned(),
+        };
+        format!("{} ended ({how}){}", self.name(), self.quote())
+    }
+
+    /// Ends it at once and waits, without an async runtime.
+    fn abort(&mut self) {
+        if let (Some(signal), Some(process)) = (self.recipe.abort_signal, &mut self.process)
+            && process.signal(signal).is_ok()
+        {
+            process.wait_blocking(ABORT_WITHIN);
+        }
+        self.kill();
+    }
+
+    fn quote(&self) -> String {
+        let lines = self
+            .process
+            .as_ref()
+            .map(|process| process.last_lines(QUOTED_LINES))
+            .unwrap_or_default();
+        if lines.is_empty() {
+            String::new()
+        } else {
+            format!(", its last words:\n{lines}")
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.thaw();
+        self.abort();
+    }
+}
