@@ -19,8 +19,7 @@ pub enum IdError {
 }
 
 fn is_token(text: &str) -> bool {
-    (1..=MAX_ID_LEN).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    (1..=MAX_ID_LEN).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 macro_rules! token_id {
@@ -101,11 +100,7 @@ impl ClientId {
     /// The id, if `text` has 1 to 64 characters and no NUL (which PostgreSQL's text cannot hold).
     pub fn new(text: impl AsRef<str> + Into<Box<str>>) -> Result<Self, IdError> {
         let fits = (1..=MAX_ID_LEN).contains(&text.as_ref().chars().count());
-        if fits && !text.as_ref().contains('\0') {
-            Ok(Self(text.into()))
-        } else {
-            Err(IdError::MalformedClientId)
-        }
+        if fits && !text.as_ref().contains('\0') { Ok(Self(text.into())) } else { Err(IdError::MalformedClientId) }
     }
 
     /// The id as the client gave it.

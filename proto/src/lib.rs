@@ -21,7 +21,7 @@ pub use generated::mindful::milestone::v1 as milestone;
 /// Calls (`mindful.signaling.v1`): what signaling-service owns.
 pub use generated::mindful::signaling::v1 as signaling;
 
-#[allow(missing_docs, clippy::pedantic)]
+#[allow(missing_docs, unreachable_pub, clippy::pedantic)]
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/mod.rs"));
 }

@@ -1,0 +1,160 @@
+//! NATS, typed: a payload goes only where its subject says, and carries the trace.
+
+mod connection;
+mod server;
+
+pub use server::Subscription;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_nats::RequestErrorKind;
+use bytes::Bytes;
+use prost::Message;
+use proto::subjects::{RequestSubject, Subject, Subjects};
+use thiserror::Error;
+use tokio::{sync::watch, time::timeout};
+
+use crate::{config::NatsConfig, health::Condition, telemetry::propagation};
+
+/// How long a publish may wait for room in the client's buffer, as while the servers are away.
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A connection to NATS with the subjects of one stack. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Bus {
+    client: async_nats::Client,
+    subjects: Subjects,
+    disturbances: watch::Receiver<u64>,
+    /// Messages received when the last request timed out, plus one; 0 when the last one was answered.
+    received_at_timeout: Arc<AtomicU64>,
+}
+
+/// Why something could not be published or requested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum BusError {
+    /// Nobody serves the subject.
+    #[error("nobody serves the subject")]
+    NoResponders,
+    /// No answer came in time: whether the request was carried out is unknown.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The connection is closed, or its buffer stayed full.
+    #[error("the connection to NATS is not available")]
+    Unavailable,
+    /// The answer is not what the subject promises.
+    #[error("the answer cannot be decoded")]
+    Undecodable,
+}
+
+impl Bus {
+    /// Connects to the cluster. While no server can be reached it waits and says so; later it reconnects for ever.
+    ///
+    /// `connected` tells whether the connection stands.
+    pub async fn connect(config: &NatsConfig, name: &str, connected: Condition) -> anyhow::Result<Self> {
+        let (client, disturbances) = connection::open(config, name, connected).await?;
+        let subjects = Subjects::new(config.prefix.clone());
+        Ok(Self { client, subjects, disturbances, received_at_timeout: Arc::default() })
+    }
+
+    /// The subjects of this stack.
+    pub fn subjects(&self) -> &Subjects {
+        &self.subjects
+    }
+
+    /// Changes whenever messages may have been missed: after a reconnect, or when a subscription overflowed.
+    pub fn disturbances(&self) -> watch::Receiver<u64> {
+        self.disturbances.clone()
+    }
+
+    /// JetStream on this connection. Publish through [`publish_durably`](Self::publish_durably).
+    pub fn jetstream(&self) -> async_nats::jetstream::Context {
+        async_nats::jetstream::new(self.client.clone())
+    }
+
+    /// Publishes at most once: nobody may be listening.
+    pub async fn publish<P: Message>(&self, subject: &Subject<P>, payload: &P) -> Result<(), BusError> {
+        self.publish_encoded(subject, payload.encode_to_vec().into()).await
+    }
+
+    /// As [`publish`](Self::publish), with a payload that was encoded before, to be published on several subjects.
+    #[allow(clippy::disallowed_methods)]
+    pub async fn publish_encoded<P>(&self, subject: &Subject<P>, payload: Bytes) -> Result<(), BusError> {
+        let name = subject.as_str().to_owned();
+        let sent = async {
+            match propagation::nats_headers() {
+                Some(headers) => self.client.publish_with_headers(name, headers, payload).await,
+                None => self.client.publish(name, payload).await,
+            }
+        };
+        timeout(PUBLISH_TIMEOUT, sent).await.map_err(|_| BusError::Unavailable)?.map_err(|_| BusError::Unavailable)
+    }
+
+    /// Waits until everything published so far has reached the server.
+    pub async fn flush(&self) -> Result<(), BusError> {
+        let flushed = timeout(PUBLISH_TIMEOUT, self.client.flush()).await;
+        flushed.map_err(|_| BusError::Unavailable)?.map_err(|_| BusError::Unavailable)
+    }
+
+    /// Publishes to a stream and waits until it is stored.
+    #[allow(clippy::disallowed_methods)]
+    pub async fn publish_durably<P: Message>(&self, subject: &Subject<P>, payload: &P) -> Result<(), BusError> {
+        let headers = propagation::nats_headers().unwrap_or_default();
+        let stored = async {
+            let name = subject.as_str().to_owned();
+            let ack = self.jetstream().publish_with_headers(name, headers, payload.encode_to_vec().into()).await;
+            ack.map_err(|_| BusError::Unavailable)?.await.map_err(|_| BusError::Unavailable)
+        };
+        timeout(PUBLISH_TIMEOUT, stored).await.map_err(|_| BusError::TimedOut)?.map(|_| ())
+    }
+
+    /// Asks whoever serves the subject and waits for the answer at most `patience`.
+    pub async fn request<Q: Message, R: Message + Default>(
+        &self,
+        subject: &RequestSubject<Q, R>,
+        request: &Q,
+        patience: Duration,
+    ) -> Result<R, BusError> {
+        let mut outgoing = async_nats::Request::new().payload(request.encode_to_vec().into()).timeout(Some(patience));
+        if let Some(headers) = propagation::nats_headers() {
+            outgoing = outgoing.headers(headers);
+        }
+        let answered = timeout(patience, self.client.send_request(subject.as_str().to_owned(), outgoing)).await;
+        let reply = match answered {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(error)) => return Err(self.request_failed(error.kind()).await),
+            Err(_) => return Err(self.request_failed(RequestErrorKind::TimedOut).await),
+        };
+        self.received_at_timeout.store(0, Ordering::Relaxed);
+        R::decode(reply.payload).map_err(|_| BusError::Undecodable)
+    }
+
+    async fn request_failed(&self, kind: RequestErrorKind) -> BusError {
+        match kind {
+            RequestErrorKind::NoResponders => BusError::NoResponders,
+            RequestErrorKind::TimedOut => {
+                self.suspect_server().await;
+                BusError::TimedOut
+            }
+            _ => BusError::Unavailable,
+        }
+    }
+
+    /// After two time-outs in a row with nothing received between them the server hangs: the client itself would notice
+    /// only at the third unanswered ping.
+    async fn suspect_server(&self) {
+        let received = self.client.statistics().in_messages.load(Ordering::Relaxed) + 1;
+        if self.received_at_timeout.swap(received, Ordering::Relaxed) == received {
+            self.received_at_timeout.store(0, Ordering::Relaxed);
+            tracing::warn!("NATS is silent; reconnecting");
+            if self.client.force_reconnect().await.is_err() {
+                tracing::warn!("cannot reconnect to NATS");
+            }
+        }
+    }
+}

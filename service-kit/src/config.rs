@@ -1,0 +1,60 @@
+//! The flags that every service has. Each is an environment variable too.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+/// What every process needs: logs, traces, and how long it may take to stop.
+#[derive(Debug, Clone, Args)]
+pub struct ProcessConfig {
+    /// How log lines are written.
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "pretty")]
+    pub log_format: LogFormat,
+
+    /// Which log lines are written, as tracing's `EnvFilter` has it: `info`, `gateway=debug,info`.
+    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    pub log_filter: String,
+
+    /// Where to export traces and metrics by OTLP over gRPC, e.g. `http://127.0.0.1:4317`. Absent: nowhere.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
+
+    /// How many seconds a stop may take before what still runs is dropped.
+    #[arg(long, env = "SHUTDOWN_TIMEOUT_S", default_value_t = 30)]
+    pub shutdown_timeout_s: u64,
+}
+
+impl ProcessConfig {
+    pub(crate) fn shutdown_timeout(&self) -> Duration {
+        Duration::from_secs(self.shutdown_timeout_s)
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// How to reach NATS.
+#[derive(Debug, Clone, Args)]
+pub struct NatsConfig {
+    /// The servers of the cluster, separated by commas.
+    #[arg(long, env = "NATS_URL", value_delimiter = ',', default_value = "nats://127.0.0.1:4222")]
+    pub nats_url: Vec<async_nats::ServerAddr>,
+
+    /// Stands before every subject, stream and Redis key (`t1.` makes `t1.user.alice`), so that stacks can share servers.
+    #[arg(long, env = "PREFIX", default_value = "")]
+    pub prefix: String,
+}
+
+/// Where a service without an HTTP API of its own answers `/healthz`, `/readyz` and `/metrics`.
+#[derive(Debug, Clone, Args)]
+pub struct HealthConfig {
+    /// The address of `/healthz`, `/readyz` and `/metrics`.
+    #[arg(long, env = "HEALTH_LISTEN", default_value = "127.0.0.1:0")]
+    pub health_listen: SocketAddr,
+}

@@ -1,0 +1,14 @@
+//! Process plumbing that every service shares: [`run`], configuration, telemetry, health, shutdown, typed NATS, gRPC.
+//!
+//! It knows no domain noun: what a service is about stays in the service.
+
+pub mod bus;
+pub mod clock;
+pub mod config;
+pub mod grpc;
+pub mod health;
+pub mod lifecycle;
+pub mod telemetry;
+
+pub use config::{NatsConfig, ProcessConfig};
+pub use lifecycle::{Lifecycle, run};

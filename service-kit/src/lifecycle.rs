@@ -1,0 +1,203 @@
+//! One `main` for every service: start, wait for a signal or a crash, stop in two stages under a deadline.
+
+use std::{fmt::Debug, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument, error, info, warn};
+
+use crate::{config::ProcessConfig, telemetry};
+
+/// Owns the tasks of a process (or of a service in a test) and says when to stop.
+///
+/// A stop has two stages: [`stopping`](Self::stopping) asks every task to finish what it has begun; what still runs at the
+/// deadline is dropped.
+#[derive(Debug, Clone, Default)]
+pub struct Lifecycle {
+    soft: CancellationToken,
+    hard: CancellationToken,
+    crashed: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Lifecycle {
+    /// A lifecycle that nobody has asked to stop.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Cancelled when the process should take no new work and finish what it has.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.soft
+    }
+
+    /// Runs a short-lived task, which a stop waits for.
+    #[allow(clippy::disallowed_methods)]
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let hard = self.hard.clone();
+        self.tasks.spawn(async move {
+            hard.run_until_cancelled_owned(task).await;
+        });
+    }
+
+    /// Runs a task that ends only on [`stopping`](Self::stopping); if it ends or panics before, the process stops with an error.
+    #[allow(clippy::disallowed_methods)]
+    pub fn spawn_essential(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let guard = CrashGuard { name, lifecycle: self.clone() };
+        let span = tracing::info_span!("task", name);
+        let hard = self.hard.clone();
+        self.tasks.spawn(
+            async move {
+                let _guard = guard;
+                hard.run_until_cancelled_owned(task).await;
+            }
+            .instrument(span),
+        );
+    }
+
+    /// Runs a task that a stop does not wait for; it is dropped when all others have finished.
+    #[allow(clippy::disallowed_methods)]
+    pub fn spawn_background(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let hard = self.hard.clone();
+        tokio::spawn(async move {
+            hard.run_until_cancelled_owned(task).await;
+        });
+    }
+
+    /// Asks every task to finish, waits for them at most `deadline`, and drops the rest. False if there was a rest.
+    pub async fn stop(&self, deadline: Duration) -> bool {
+        self.soft.cancel();
+        self.tasks.close();
+        let finished = timeout(deadline, self.tasks.wait()).await.is_ok();
+        self.hard.cancel();
+        finished
+    }
+}
+
+struct CrashGuard {
+    name: &'static str,
+    lifecycle: Lifecycle,
+}
+
+impl Drop for CrashGuard {
+    fn drop(&mut self) {
+        if !self.lifecycle.soft.is_cancelled() {
+            error!(task = self.name, "an essential task ended");
+            self.lifecycle.crashed.cancel();
+        }
+    }
+}
+
+/// Runs a service: parses its flags, starts telemetry, calls `start`, waits for SIGTERM, SIGINT or a crash, and stops.
+///
+/// `start` returns when the service runs, with whatever must live as long as it does. A failing `start`, a crashed task or
+/// a stop past its deadline exits with 1, a bad flag with 2.
+pub fn run<C, T, F, Fut>(name: &'static str, start: F) -> ExitCode
+where
+    C: Parser + AsRef<ProcessConfig> + Debug,
+    F: FnOnce(C, Lifecycle) -> Fut,
+    Fut: Future<Output = anyhow::Result<T>>,
+{
+    let config = C::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(name, &error.into()),
+    };
+    runtime.block_on(async {
+        let process = config.as_ref().clone();
+        let _telemetry = match telemetry::init(name, &process) {
+            Ok(guard) => guard,
+            Err(error) => return fail(name, &error),
+        };
+        supervise(name, &process, |lifecycle| start(config, lifecycle)).await
+    })
+}
+
+async fn supervise<T, F, Fut>(name: &'static str, process: &ProcessConfig, start: F) -> ExitCode
+where
+    F: FnOnce(Lifecycle) -> Fut,
+    Fut: Future<Output = anyhow::Result<T>>,
+{
+    let lifecycle = Lifecycle::new();
+    let result = run_until_signal(&lifecycle, start(lifecycle.clone())).await;
+    info!("stopping");
+    let finished = lifecycle.stop(process.shutdown_timeout()).await;
+    if !finished {
+        warn!(timeout_s = process.shutdown_timeout_s, "some work was still unfinished at the deadline");
+    }
+    match result {
+        Ok(()) if finished => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
+        Err(error) => fail(name, &error),
+    }
+}
+
+async fn run_until_signal<T>(
+    lifecycle: &Lifecycle,
+    start: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let run = async {
+        let _alive = start.await?;
+        lifecycle.crashed.cancelled().await;
+        anyhow::bail!("a task that must not end has ended; the log says which")
+    };
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        ended = run => ended,
+    }
+}
+
+#[allow(clippy::print_stderr)]
+fn fail(name: &str, error: &anyhow::Error) -> ExitCode {
+    eprintln!("{name}: {error:#}");
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stop_waits_for_what_has_begun() {
+        let lifecycle = Lifecycle::new();
+        let stopping = lifecycle.stopping().clone();
+        let (done, finished) = tokio::sync::oneshot::channel();
+        lifecycle.spawn(async move {
+            stopping.cancelled().await;
+            done.send(()).unwrap();
+        });
+        assert!(lifecycle.stop(Duration::from_secs(5)).await);
+        finished.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_drops_what_outlives_the_deadline() {
+        let lifecycle = Lifecycle::new();
+        lifecycle.spawn(std::future::pending());
+        assert!(!lifecycle.stop(Duration::from_secs(1)).await);
+        lifecycle.tasks.wait().await;
+    }
+
+    #[tokio::test]
+    async fn an_essential_task_that_ends_is_a_crash() {
+        let lifecycle = Lifecycle::new();
+        lifecycle.spawn_essential("short", async {});
+        lifecycle.crashed.cancelled().await;
+    }
+
+    #[tokio::test]
+    async fn an_essential_task_that_ends_while_stopping_is_none() {
+        let lifecycle = Lifecycle::new();
+        let stopping = lifecycle.stopping().clone();
+        lifecycle.spawn_essential("long", async move { stopping.cancelled().await });
+        assert!(lifecycle.stop(Duration::from_secs(5)).await);
+        assert!(!lifecycle.crashed.is_cancelled());
+    }
+}

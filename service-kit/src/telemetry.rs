@@ -1,0 +1,97 @@
+//! Logs, traces and metrics: what a process says of itself, and how a trace travels between processes.
+
+pub mod propagation;
+
+use std::sync::LazyLock;
+
+use anyhow::Context;
+use opentelemetry::{global, trace::TracerProvider};
+use opentelemetry_otlp::WithExportConfig;
+use opentelemetry_sdk::{
+    Resource,
+    metrics::{PeriodicReader, SdkMeterProvider},
+    propagation::TraceContextPropagator,
+    trace::SdkTracerProvider,
+};
+use prometheus::{Registry, TextEncoder};
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::config::{LogFormat, ProcessConfig};
+
+/// Libraries whose spans would drown ours in a trace.
+const LIBRARIES: [&str; 5] = ["h2", "hyper", "tonic", "tower", "async_nats"];
+
+static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
+
+/// Flushes what is still to be exported when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    traces: Option<SdkTracerProvider>,
+    metrics: SdkMeterProvider,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.traces.as_ref().map(SdkTracerProvider::shutdown) {
+            tracing::warn!(%error, "the last traces were not exported");
+        }
+        if let Err(error) = self.metrics.shutdown() {
+            tracing::warn!(%error, "the last metrics were not exported");
+        }
+    }
+}
+
+/// Sets up the process's logs, metrics, and, with an OTLP endpoint, the export of traces and metrics.
+pub(crate) fn init(name: &'static str, config: &ProcessConfig) -> anyhow::Result<Guard> {
+    let resource = Resource::builder().with_service_name(name).build();
+    let traces = config.otlp_endpoint.as_deref().map(|endpoint| tracer_provider(endpoint, &resource)).transpose()?;
+    let metrics = meter_provider(config.otlp_endpoint.as_deref(), resource)?;
+    global::set_meter_provider(metrics.clone());
+    global::set_text_map_propagator(TraceContextPropagator::new());
+
+    let filter = EnvFilter::try_new(&config.log_filter).context("--log-filter is malformed")?;
+    let spans = traces.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(name)));
+    let logs = match config.log_format {
+        LogFormat::Json => tracing_subscriber::fmt::layer().json().flatten_event(true).boxed(),
+        LogFormat::Pretty => tracing_subscriber::fmt::layer().boxed(),
+    };
+    tracing_subscriber::registry().with(spans.with_filter(span_filter())).with(logs.with_filter(filter)).try_init()?;
+    Ok(Guard { traces, metrics })
+}
+
+/// Only our own spans make a trace.
+fn span_filter() -> tracing_subscriber::filter::FilterFn {
+    tracing_subscriber::filter::filter_fn(|metadata| {
+        metadata.is_span()
+            && *metadata.level() <= tracing::Level::INFO
+            && !LIBRARIES.iter().any(|library| metadata.target().starts_with(library))
+    })
+}
+
+fn tracer_provider(endpoint: &str, resource: &Resource) -> anyhow::Result<SdkTracerProvider> {
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .build()
+        .context("--otlp-endpoint cannot be used for traces")?;
+    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.clone()).build())
+}
+
+fn meter_provider(endpoint: Option<&str>, resource: Resource) -> anyhow::Result<SdkMeterProvider> {
+    let prometheus = opentelemetry_prometheus::exporter().with_registry(REGISTRY.clone()).build()?;
+    let builder = SdkMeterProvider::builder().with_reader(prometheus).with_resource(resource);
+    let Some(endpoint) = endpoint else {
+        return Ok(builder.build());
+    };
+    let exporter = opentelemetry_otlp::MetricExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .build()
+        .context("--otlp-endpoint cannot be used for metrics")?;
+    Ok(builder.with_reader(PeriodicReader::builder(exporter).build()).build())
+}
+
+/// All metrics in Prometheus' text format.
+pub(crate) fn prometheus_text() -> String {
+    TextEncoder::new().encode_to_string(&REGISTRY.gather()).unwrap_or_default()
+}
