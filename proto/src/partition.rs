@@ -17,7 +17,8 @@ pub fn fnv1a(bytes: &[u8]) -> u64 {
 /// The partition of a match, in `0..PARTITIONS`.
 #[must_use]
 pub fn of(id: &MatchId) -> u8 {
-    (fnv1a(id.as_str().as_bytes()) % u64::from(PARTITIONS)) as u8
+    let [low, ..] = (fnv1a(id.as_str().as_bytes()) % u64::from(PARTITIONS)).to_le_bytes();
+    low
 }
 
 #[cfg(test)]
