@@ -95,10 +95,19 @@ impl Bus {
         timeout(PUBLISH_TIMEOUT, sent).await.map_err(|_| BusError::Unavailable)?.map_err(|_| BusError::Unavailable)
     }
 
-    /// Waits until everything published so far has reached the server.
+    /// Waits until the server has taken everything this connection has published and subscribed so far.
+    ///
+    /// The client's own flush only empties its write buffer. The server handles one connection's commands in order, so its
+    /// "no responders" to a request that nobody serves proves that it got that far.
     pub async fn flush(&self) -> Result<(), BusError> {
-        let flushed = timeout(PUBLISH_TIMEOUT, self.client.flush()).await;
-        flushed.map_err(|_| BusError::Unavailable)?.map_err(|_| BusError::Unavailable)
+        let nobody = format!("{}flush", self.subjects.prefix());
+        let request = async_nats::Request::new().timeout(Some(PUBLISH_TIMEOUT));
+        match timeout(PUBLISH_TIMEOUT, self.client.send_request(nobody, request)).await {
+            Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => Ok(()),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(BusError::Unavailable),
+            Err(_) => Err(BusError::TimedOut),
+        }
     }
 
     /// Publishes to a stream and waits until it is stored.
