@@ -1,0 +1,248 @@
+//! One socket's view of one joined chat: what it was given, what it waits for. Pure: no IO, no clock.
+
+use std::collections::BTreeMap;
+
+/// Most messages held back behind a gap or a running join; what lies beyond is fetched again later.
+pub(crate) const MAX_HELD: usize = 200;
+
+/// What has a place in an order from 1.
+pub(crate) trait Sequenced {
+    /// Its place.
+    fn seq(&self) -> i64;
+}
+
+/// The cursors of one joined chat: over its messages `M` and its milestones `N`.
+///
+/// Every message up to `cursor` was delivered, is the socket's own, or was left to paging; nothing above it was.
+#[derive(Debug)]
+pub(crate) struct Room<M, N> {
+    cursor: i64,
+    /// The highest seq heard of.
+    head: i64,
+    milestones: i64,
+    /// False until the first join has read its snapshot.
+    open: bool,
+    /// While a join runs everything is held.
+    joining: bool,
+    held: BTreeMap<i64, M>,
+    held_milestones: BTreeMap<i64, N>,
+}
+
+/// What a room gives its socket now, in order.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Due<M, N> {
+    pub(crate) messages: Vec<M>,
+    pub(crate) milestones: Vec<N>,
+}
+
+impl<M: Sequenced, N: Sequenced> Room<M, N> {
+    /// A room whose first join has begun.
+    pub(crate) fn joining() -> Self {
+        Self {
+            cursor: 0,
+            head: 0,
+            milestones: 0,
+            open: false,
+            joining: true,
+            held: BTreeMap::new(),
+            held_milestones: BTreeMap::new(),
+        }
+    }
+
+    /// Another join of the room has begun.
+    pub(crate) fn rejoin(&mut self) {
+        self.joining = true;
+    }
+
+    /// The join's snapshot was read: live starts after `last_seq`, `milestones` of them are known.
+    pub(crate) fn opened(&mut self, last_seq: i64, milestones: i64) -> Due<M, N> {
+        self.open = true;
+        self.cursor = self.cursor.max(last_seq);
+        self.milestones = self.milestones.max(milestones);
+        self.head = self.head.max(self.cursor);
+        self.resume()
+    }
+
+    /// The join has failed. `None` if it was the first: the room is to be dropped.
+    pub(crate) fn join_failed(&mut self) -> Option<Due<M, N>> {
+        self.open.then(|| self.resume())
+    }
+
+    /// A message arrived. Returns what is to be delivered now.
+    pub(crate) fn post(&mut self, message: M) -> Vec<M> {
+        let seq = message.seq();
+        self.head = self.head.max(seq);
+        if seq <= self.cursor {
+            return Vec::new();
+        }
+        if !self.joining && seq == self.cursor + 1 && self.held.is_empty() {
+            self.cursor = seq;
+            return vec![message];
+        }
+        self.held.insert(seq, message);
+        if self.held.len() > MAX_HELD {
+            // The lowest are due first; the highest can be fetched again.
+            self.held.pop_last();
+        }
+        if self.joining { Vec::new() } else { self.release() }
+    }
+
+    /// A milestone was announced. Returns it if this socket has not been told.
+    pub(crate) fn announce(&mut self, milestone: N) -> Option<N> {
+        if self.joining {
+            self.held_milestones.insert(milestone.seq(), milestone);
+            return None;
+        }
+        (milestone.seq() > self.milestones).then(|| {
+            self.milestones = milestone.seq();
+            milestone
+        })
+    }
+
+    /// The chat's head is at least `last_seq`.
+    pub(crate) fn learn_head(&mut self, last_seq: i64) {
+        self.head = self.head.max(last_seq);
+    }
+
+    /// Whether messages are missing.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.joining && self.head > self.cursor
+    }
+
+    /// Whether the room has been joined.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    pub(crate) fn cursor(&self) -> i64 {
+        self.cursor
+    }
+
+    /// How many milestones this socket was told.
+    pub(crate) fn milestones(&self) -> i64 {
+        self.milestones
+    }
+
+    fn resume(&mut self) -> Due<M, N> {
+        self.joining = false;
+        let held = std::mem::take(&mut self.held_milestones);
+        let milestones = held.into_values().filter_map(|milestone| self.announce(milestone)).collect();
+        Due { messages: self.release(), milestones }
+    }
+
+    fn release(&mut self) -> Vec<M> {
+        self.held = self.held.split_off(&(self.cursor + 1));
+        let mut ready = Vec::new();
+        while let Some(message) = self.held.remove(&(self.cursor + 1)) {
+            self.cursor += 1;
+            ready.push(message);
+        }
+        ready
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    impl Sequenced for i64 {
+        fn seq(&self) -> i64 {
+            *self
+        }
+    }
+
+    type TestRoom = Room<i64, i64>;
+
+    fn open_at(last_seq: i64) -> TestRoom {
+        let mut room = TestRoom::joining();
+        assert_eq!(room.opened(last_seq, 0), Due { messages: vec![], milestones: vec![] });
+        room
+    }
+
+    #[test]
+    fn the_next_message_is_delivered_and_a_repeat_is_not() {
+        let mut room = open_at(7);
+        assert_eq!(room.post(8), [8]);
+        assert_eq!(room.post(8), []);
+        assert_eq!(room.post(3), []);
+    }
+
+    #[test]
+    fn a_gap_holds_what_follows_until_it_is_filled() {
+        let mut room = open_at(0);
+        assert_eq!(room.post(3), []);
+        assert!(room.is_behind());
+        assert_eq!(room.post(1), [1]);
+        assert_eq!(room.post(2), [2, 3]);
+        assert!(!room.is_behind());
+    }
+
+    #[test]
+    fn what_arrives_during_a_join_follows_its_snapshot() {
+        let mut room = TestRoom::joining();
+        for seq in [4, 5, 6] {
+            assert_eq!(room.post(seq), []);
+        }
+        assert_eq!(room.announce(1), None);
+        assert_eq!(room.opened(5, 0), Due { messages: vec![6], milestones: vec![1] });
+        assert_eq!(room.announce(1), None);
+    }
+
+    #[test]
+    fn a_milestone_of_the_snapshot_is_not_told_again() {
+        let mut room = TestRoom::joining();
+        room.announce(1);
+        assert_eq!(room.opened(100, 1).milestones, []);
+        assert_eq!(room.announce(1), None);
+        assert_eq!(room.announce(2), Some(2));
+    }
+
+    #[test]
+    fn a_failed_first_join_leaves_no_room_and_a_failed_further_one_goes_on() {
+        assert_eq!(TestRoom::joining().join_failed(), None);
+        let mut room = open_at(2);
+        room.rejoin();
+        assert_eq!(room.post(3), []);
+        assert_eq!(room.join_failed().unwrap().messages, [3]);
+    }
+
+    #[test]
+    fn a_flood_behind_a_gap_is_bounded_and_stays_known() {
+        let mut room = open_at(0);
+        for seq in 2..2_000 {
+            room.post(seq);
+        }
+        assert_eq!(room.held.len(), MAX_HELD);
+        let healed: Vec<i64> = (1..2_000).flat_map(|seq| room.post(seq)).collect();
+        assert_eq!(healed, (1..2_000).collect::<Vec<_>>());
+    }
+
+    proptest! {
+        /// Whatever arrives in whatever order and however often: once the range was fetched, each came once and in order.
+        #[test]
+        fn every_message_is_delivered_once_and_in_order(
+            start in 0_i64..5,
+            arrivals in prop::collection::vec(1_i64..30, 0..120),
+            join_at in 0_usize..120,
+        ) {
+            let mut room = open_at(start);
+            let mut seen = Vec::new();
+            for (index, seq) in arrivals.iter().enumerate() {
+                if index == join_at {
+                    room.rejoin();
+                }
+                seen.extend(room.post(*seq));
+            }
+            if arrivals.len() > join_at {
+                seen.extend(room.join_failed().unwrap().messages);
+            }
+            let head = arrivals.iter().copied().max().unwrap_or(0).max(start);
+            prop_assert_eq!(room.is_behind(), room.cursor() < head);
+            seen.extend((room.cursor() + 1..=head).collect::<Vec<_>>().into_iter().flat_map(|seq| room.post(seq)));
+            prop_assert_eq!(seen, (start + 1..=head).collect::<Vec<_>>());
+            prop_assert!(!room.is_behind());
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Work of one socket that must be done in order: one piece in flight, the rest waits. Pure: no IO, no clock.
+
+use std::collections::VecDeque;
+
+/// Most pieces that wait behind the one in flight.
+pub(crate) const MAX_WAITING: usize = 64;
+
+/// Most bytes that go together, well below NATS' limit of 1 MB a message.
+const MAX_BATCH_BYTES: usize = 256 * 1024;
+
+/// A piece of work that can wait.
+pub(crate) trait Weighted {
+    /// Bytes of its payload.
+    fn bytes(&self) -> usize;
+}
+
+/// The work of one kind: a socket's joins, its call commands, or its sends to one match.
+#[derive(Debug)]
+pub(crate) struct Turns<T> {
+    waiting: VecDeque<T>,
+    in_flight: bool,
+}
+
+/// What became of a piece of work.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Turn<T> {
+    /// It is its turn: the caller does it, and then asks for what is [`next`](Turns::next).
+    Now(T),
+    /// It waits for those before it.
+    Waits,
+    /// Too many wait already.
+    Full(T),
+}
+
+impl<T> Default for Turns<T> {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), in_flight: false }
+    }
+}
+
+impl<T: Weighted> Turns<T> {
+    /// Takes a piece of work.
+    pub(crate) fn take(&mut self, work: T) -> Turn<T> {
+        if !self.in_flight {
+            self.in_flight = true;
+            return Turn::Now(work);
+        }
+        if self.waiting.len() >= MAX_WAITING {
+            return Turn::Full(work);
+        }
+        self.waiting.push_back(work);
+        Turn::Waits
+    }
+
+    /// What was in flight is done: what goes next, together and in order; empty when nothing waits.
+    pub(crate) fn next(&mut self) -> Vec<T> {
+        let mut bytes = 0;
+        let mut batch = Vec::new();
+        while let Some(work) = self.waiting.front() {
+            bytes += work.bytes();
+            if bytes > MAX_BATCH_BYTES && !batch.is_empty() {
+                break;
+            }
+            batch.extend(self.waiting.pop_front());
+        }
+        self.in_flight = !batch.is_empty();
+        batch
+    }
+
+    /// Whether nothing is in flight and nothing waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.in_flight
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Weighted for usize {
+        fn bytes(&self) -> usize {
+            *self
+        }
+    }
+
+    #[test]
+    fn what_arrives_meanwhile_goes_together_in_order() {
+        let mut turns = Turns::default();
+        assert_eq!(turns.take(1), Turn::Now(1));
+        assert_eq!(turns.take(2), Turn::Waits);
+        assert_eq!(turns.take(3), Turn::Waits);
+        assert_eq!(turns.next(), [2, 3]);
+        assert_eq!(turns.take(4), Turn::Waits);
+        assert_eq!(turns.next(), [4]);
+        assert!(!turns.is_idle());
+        assert_eq!(turns.next(), [] as [usize; 0]);
+        assert!(turns.is_idle());
+        assert_eq!(turns.take(5), Turn::Now(5));
+    }
+
+    #[test]
+    fn the_65th_that_would_wait_is_refused() {
+        let mut turns = Turns::default();
+        turns.take(1);
+        for _ in 0..MAX_WAITING {
+            assert_eq!(turns.take(1), Turn::Waits);
+        }
+        assert_eq!(turns.take(9), Turn::Full(9));
+    }
+
+    #[test]
+    fn a_batch_stays_below_the_limit_of_the_broker() {
+        let mut turns = Turns::default();
+        turns.take(1);
+        for _ in 0..3 {
+            turns.take(MAX_BATCH_BYTES / 2);
+        }
+        assert_eq!(turns.next().len(), 2);
+        assert_eq!(turns.next().len(), 1);
+    }
+}

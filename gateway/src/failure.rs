@@ -1,0 +1,111 @@
+//! Why something was refused, and the three ways in which a client hears of it: an ack, an event, a problem document.
+
+mod problem;
+mod upstream;
+
+use proto::Code;
+use serde::Serialize;
+use thiserror::Error;
+
+pub use problem::unrouted;
+
+/// A refusal as clients see it. Two refusals with the same content are alike to the byte: nothing of the request is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{}", code.as_str())]
+pub struct Failure {
+    /// What kind of refusal.
+    pub code: Code,
+    /// When it may be worth trying again, in milliseconds from now.
+    pub retry_after_ms: Option<u64>,
+    /// With `MILESTONE_REQUIRED`: how many messages are missing.
+    pub remaining: Option<i64>,
+    /// With `CALL_BUSY`: the call that both already have with each other.
+    pub call_id: Option<String>,
+}
+
+impl From<Code> for Failure {
+    fn from(code: Code) -> Self {
+        Self { code, retry_after_ms: None, remaining: None, call_id: None }
+    }
+}
+
+impl Failure {
+    /// `RATE_LIMITED`, for at least `wait`.
+    pub fn rate_limited(wait: std::time::Duration) -> Self {
+        let retry_after_ms = u64::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+        Self { retry_after_ms: Some(retry_after_ms), ..Code::RateLimited.into() }
+    }
+
+    /// `UNAVAILABLE`: the outcome is unknown.
+    pub fn unavailable() -> Self {
+        Code::Unavailable.into()
+    }
+
+    /// `INVALID_PAYLOAD`.
+    pub fn invalid() -> Self {
+        Code::InvalidPayload.into()
+    }
+
+    /// The whole argument of an ack: `{"ok":false,"error":{"code":…,"message":…,"retryable":…}}`.
+    pub fn ack_json(&self) -> String {
+        let error = AckError { code: self.code.as_str(), message: self.code.message(), hints: self.hints() };
+        to_json(&Ack { ok: false, error })
+    }
+
+    /// The argument of `message_error`, `chat_join_error` and `call_error`: `{"error":<message>,"code":…,"retryable":…}`.
+    pub fn event_json(&self) -> String {
+        to_json(&ErrorEvent { error: self.code.message(), code: self.code.as_str(), hints: self.hints() })
+    }
+
+    fn hints(&self) -> Hints<'_> {
+        Hints {
+            retryable: self.code.is_retryable(),
+            retry_after_ms: self.retry_after_ms,
+            remaining: self.remaining,
+            call_id: self.call_id.as_deref(),
+        }
+    }
+}
+
+/// What every face of a refusal tells besides its code.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Hints<'a> {
+    retryable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Ack<'a> {
+    ok: bool,
+    error: AckError<'a>,
+}
+
+#[derive(Serialize)]
+struct AckError<'a> {
+    code: &'static str,
+    message: &'static str,
+    #[serde(flatten)]
+    hints: Hints<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorEvent<'a> {
+    error: &'static str,
+    code: &'static str,
+    #[serde(flatten)]
+    hints: Hints<'a>,
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    // Strings, numbers and booleans always serialize.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

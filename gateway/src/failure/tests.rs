@@ -1,0 +1,92 @@
+//! Frozen bytes of every face of a refusal.
+
+use std::time::Duration;
+
+use axum::{body::to_bytes, response::IntoResponse};
+use proto::{
+    chat::{self, Failure as ChatFailure},
+    signaling::{CallCode, CallFailure},
+};
+use tonic::Status;
+
+use super::*;
+
+const CODES: [Code; 16] = [
+    Code::InvalidPayload,
+    Code::Unauthenticated,
+    Code::TokenExpired,
+    Code::Forbidden,
+    Code::MatchNotFound,
+    Code::IdempotencyConflict,
+    Code::CallStateConflict,
+    Code::CallBusy,
+    Code::MilestoneRequired,
+    Code::NotJoined,
+    Code::CallNotFound,
+    Code::MatchClosed,
+    Code::PayloadTooLarge,
+    Code::RateLimited,
+    Code::Internal,
+    Code::Unavailable,
+];
+
+fn all() -> Vec<Failure> {
+    let busy = CallFailure { code: CallCode::Busy.into(), call_id: Some("call-1".into()), remaining: None };
+    let missing = CallFailure { code: CallCode::MilestoneRequired.into(), call_id: None, remaining: Some(7) };
+    let mut failures: Vec<Failure> = CODES.into_iter().map(Failure::from).collect();
+    failures.extend([busy.into(), missing.into(), Failure::rate_limited(Duration::from_micros(1_200_001))]);
+    failures
+}
+
+#[test]
+fn acks_are_frozen() {
+    insta::assert_snapshot!(all().iter().map(Failure::ack_json).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn error_events_are_frozen() {
+    insta::assert_snapshot!(all().iter().map(Failure::event_json).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn problems_are_frozen() {
+    insta::assert_snapshot!(all().iter().map(Failure::problem_json).collect::<Vec<_>>().join("\n"));
+}
+
+#[tokio::test]
+async fn a_problem_says_in_the_headers_when_to_try_again() {
+    let response = Failure::rate_limited(Duration::from_millis(1200)).into_response();
+    assert_eq!(response.status(), 429);
+    assert_eq!(response.headers()["retry-after"], "2");
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+    insta::assert_snapshot!(String::from_utf8(body.to_vec()).unwrap());
+}
+
+#[test]
+fn a_missing_token_is_answered_with_a_challenge() {
+    let challenge = |code: Code| Failure::from(code).into_response().headers()["www-authenticate"].clone();
+    assert_eq!(challenge(Code::Unauthenticated), "Bearer");
+    assert_eq!(challenge(Code::TokenExpired), "Bearer error=\"invalid_token\"");
+}
+
+#[test]
+fn an_absent_match_and_one_of_others_are_alike_to_the_byte() {
+    let absent = Failure::from(Status::not_found("no row"));
+    let of_others = Failure::from(ChatFailure { code: chat::Code::MatchNotFound.into(), retry_after_ms: None });
+    assert_eq!(absent.ack_json(), of_others.ack_json());
+    assert_eq!(absent.event_json(), of_others.event_json());
+    assert_eq!(absent.problem_json(), of_others.problem_json());
+}
+
+#[test]
+fn a_status_of_a_service_becomes_a_code() {
+    let code_of = |status: Status| Failure::from(status).code;
+    assert_eq!(code_of(Status::failed_precondition("")), Code::IdempotencyConflict);
+    assert_eq!(code_of(Status::invalid_argument("")), Code::InvalidPayload);
+    assert_eq!(code_of(Status::unavailable("")), Code::Unavailable);
+    assert_eq!(code_of(Status::deadline_exceeded("")), Code::Unavailable);
+    assert_eq!(code_of(Status::internal("")), Code::Internal);
+    let broken = Status::from_error(Box::new(std::io::Error::from(std::io::ErrorKind::BrokenPipe)));
+    assert_eq!(code_of(broken), Code::Unavailable);
+}
