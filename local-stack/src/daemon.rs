@@ -46,11 +46,7 @@ pub struct Daemon {
 impl Daemon {
     /// One that does not run yet.
     pub fn new(recipe: Recipe) -> Self {
-        Self {
-            recipe,
-            process: None,
-            frozen: Vec::new(),
-        }
+        Self { recipe, process: None, frozen: Vec::new() }
     }
 
     /// Starts it and waits until it is ready.
@@ -92,20 +88,14 @@ impl Daemon {
     pub async fn ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + self.recipe.ready_within;
         loop {
-            let Some(pid) = self.pid() else {
-                bail!("{}", self.obituary())
-            };
-            if self.recipe.probe.is_ready(pid).await {
+            let Some(pid) = self.pid() else { bail!("{}", self.obituary()) };
+            if self.recipe.probe.succeeds(pid).await {
                 return Ok(());
             }
             if Instant::now() > deadline {
                 let quote = self.quote();
                 self.kill();
-                bail!(
-                    "{} is not ready after {:?}{quote}",
-                    self.name(),
-                    self.recipe.ready_within
-                );
+                bail!("{} is not ready after {:?}{quote}", self.name(), self.recipe.ready_within);
             }
             sleep(POLL).await;
         }
@@ -135,27 +125,48 @@ impl Daemon {
     /// Whether it runs and its probe succeeds now.
     pub async fn is_ready(&mut self) -> bool {
         match self.pid() {
-            Some(pid) => self.recipe.probe.is_ready(pid).await,
+            Some(pid) => self.recipe.probe.succeeds(pid).await,
             None => false,
         }
     }
 
     /// Kills it without notice, as a crash of the machine would.
     pub fn kill(&mut self) -> Option<ExitStatus> {
-        self.process.as_mut()?.kill().ok()
+        let status = self.process.as_mut().and_then(|process| process.kill().ok());
+        // Frozen descendants could not notice.
+        self.thaw();
+        status
     }
 
     /// Ends it in good order, or kills it when that takes too long.
     ///
     /// # Errors
     /// When the kernel refuses the signal.
-    pub async fn stop(&mut self) -> Result<Option<ExitStatus>> {
+    pub async fn stop(&mut self) -> Result<()> {
+        self.request_stop()?;
+        self.ended().await
+    }
+
+    /// Asks it to end in good order and does not wait.
+    ///
+    /// # Errors
+    /// When the kernel refuses the signal.
+    pub fn request_stop(&mut self) -> Result<()> {
         self.thaw();
-        let (signal, within) = (self.recipe.stop_signal, self.recipe.stop_within);
-        match &mut self.process {
-            Some(process) => Ok(Some(process.stop(signal, within).await?)),
-            None => Ok(None),
+        let signal = self.recipe.stop_signal;
+        self.process.as_mut().map_or(Ok(()), |process| process.signal(signal))
+    }
+
+    /// Waits until it has ended; kills it when that takes longer than the recipe grants.
+    ///
+    /// # Errors
+    /// When the kernel refuses the kill.
+    pub async fn ended(&mut self) -> Result<()> {
+        let within = self.recipe.stop_within;
+        if let Some(process) = &mut self.process {
+            process.ended(within).await?;
         }
+        Ok(())
     }
 
     /// Stops the clock of it and of all its descendants (SIGSTOP), as a hung machine would.
@@ -189,16 +200,13 @@ impl Daemon {
         self.kill();
     }
 
-    fn quote(&self) -> String {
-        let lines = self
-            .process
-            .as_ref()
-            .map(|process| process.last_lines(QUOTED_LINES))
-            .unwrap_or_default();
-        if lines.is_empty() {
-            String::new()
-        } else {
-            format!(", its last words:\n{lines}")
+    /// What it said last: one line stays in the sentence, more stand below it.
+    pub(crate) fn quote(&self) -> String {
+        let words = self.process.as_ref().map(|process| process.last_lines(QUOTED_LINES)).unwrap_or_default();
+        match words.lines().count() {
+            0 => String::new(),
+            1 => format!(": {words}"),
+            _ => format!(", see {}\n  | {}", self.log().display(), words.replace('\n', "\n  | ")),
         }
     }
 }

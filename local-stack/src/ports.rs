@@ -2,7 +2,8 @@
 
 use std::{
     collections::HashSet,
-    net::{Ipv4Addr, TcpListener},
+    io,
+    net::{Ipv4Addr, Ipv6Addr, TcpListener},
     sync::{LazyLock, Mutex, PoisonError},
 };
 
@@ -15,28 +16,63 @@ const ATTEMPTS: u32 = 200;
 
 static HANDED_OUT: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
 
-/// A port that nobody listens on and that this process has not handed out before.
-///
-/// # Errors
-/// When no port is found in a few hundred attempts.
-pub fn free() -> Result<u16> {
-    let mut handed_out = HANDED_OUT.lock().unwrap_or_else(PoisonError::into_inner);
-    for _ in 0..ATTEMPTS {
-        let port = RANGE.start + random_u16() % (RANGE.end - RANGE.start);
-        if is_free(port) && handed_out.insert(port) {
-            return Ok(port);
+/// A port kept from everybody else until [`Reservation::release`] gives it to the server it is for.
+#[derive(Debug)]
+pub struct Reservation {
+    port: u16,
+    _listener: TcpListener,
+}
+
+impl Reservation {
+    /// Takes a port that nobody listens on and that this process has not taken before.
+    ///
+    /// # Errors
+    /// When none is found in a few hundred attempts.
+    pub fn any() -> Result<Self> {
+        let mut handed_out = HANDED_OUT.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..ATTEMPTS {
+            let port = RANGE.start + random_u16() % (RANGE.end - RANGE.start);
+            if let Ok(listener) = listen(port)
+                && handed_out.insert(port)
+            {
+                return Ok(Self { port, _listener: listener });
+            }
         }
+        bail!("no free TCP port found between {} and {}", RANGE.start, RANGE.end)
     }
-    bail!(
-        "no free TCP port found between {} and {}",
-        RANGE.start,
-        RANGE.end
-    )
+
+    /// Takes this very port.
+    ///
+    /// # Errors
+    /// When somebody listens on it, on either address of `localhost`.
+    pub fn of(port: u16) -> Result<Self> {
+        let taken = |error| anyhow::Error::new(error).context(format!("port {port} cannot be listened on"));
+        match TcpListener::bind((Ipv6Addr::LOCALHOST, port)) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(taken(error)),
+            // Free there, or this machine has no IPv6.
+            _ => (),
+        }
+        Ok(Self { port, _listener: listen(port).map_err(taken)? })
+    }
+
+    /// The port number.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Lets the port go just before its server takes it.
+    pub fn release(self) -> u16 {
+        self.port
+    }
 }
 
 /// Whether one could listen on the port of 127.0.0.1 now.
 pub fn is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+    listen(port).is_ok()
+}
+
+fn listen(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
 }
 
 fn random_u16() -> u16 {
@@ -51,15 +87,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_is_handed_out_once() {
-        let ports: HashSet<u16> = (0..100).map(|_| free().unwrap()).collect();
+    fn a_port_is_handed_out_once_even_when_it_is_free_again() {
+        let ports: HashSet<u16> = (0..100).map(|_| Reservation::any().unwrap().release()).collect();
         assert_eq!(ports.len(), 100);
         assert!(ports.iter().all(|port| RANGE.contains(port)));
     }
 
     #[test]
-    fn a_port_that_is_listened_on_is_not_free() {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        assert!(!is_free(listener.local_addr().unwrap().port()));
+    fn a_reserved_port_is_taken_until_it_is_released() {
+        let reservation = Reservation::any().unwrap();
+        let port = reservation.port();
+        assert!(!is_free(port));
+        assert!(Reservation::of(port).is_err());
+        reservation.release();
+        assert!(is_free(port));
+    }
+
+    #[test]
+    fn a_port_taken_on_the_ipv6_side_of_localhost_is_taken() {
+        let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else { return };
+        assert!(Reservation::of(listener.local_addr().unwrap().port()).is_err());
     }
 }

@@ -21,15 +21,7 @@ mod launcher;
 /// How often the state of a child is looked at while waiting for it.
 pub(crate) const POLL: Duration = Duration::from_millis(10);
 /// Variables of our own environment that a child gets; the rest could be a setting of a service by accident.
-const INHERITED_ENV: [&str; 7] = [
-    "HOME",
-    "LANG",
-    "PATH",
-    "RUST_BACKTRACE",
-    "RUST_LOG",
-    "TMPDIR",
-    "TZ",
-];
+const INHERITED_ENV: [&str; 7] = ["HOME", "LANG", "PATH", "RUST_BACKTRACE", "RUST_LOG", "TMPDIR", "TZ"];
 
 /// How to start a program.
 #[derive(Clone, Debug)]
@@ -56,19 +48,10 @@ impl Launch {
         if let Some(user) = self.user {
             command.args(["--reuid", user, "--regid", user, "--init-groups"]);
             // The data may lie below a folder that only root can enter.
-            command.args([
-                "--inh-caps",
-                "+dac_override",
-                "--ambient-caps",
-                "+dac_override",
-            ]);
+            command.args(["--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"]);
         }
         command.arg("--").arg(&self.program).args(&self.args);
-        command.env_clear().envs(
-            INHERITED_ENV
-                .iter()
-                .filter_map(|name| Some((name, std::env::var_os(name)?))),
-        );
+        command.env_clear().envs(INHERITED_ENV.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         // A group of its own, so that Ctrl-C reaches us alone and we choose the order.
         command.stdin(Stdio::null()).process_group(0);
@@ -77,8 +60,7 @@ impl Launch {
 
     fn open_log(&self) -> Result<File> {
         if let Some(folder) = self.log.parent() {
-            fs::create_dir_all(folder)
-                .with_context(|| format!("cannot create {}", folder.display()))?;
+            fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         }
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
         log.with_context(|| format!("cannot write {}", self.log.display()))
@@ -104,14 +86,8 @@ impl Process {
         let log_start = log.metadata()?.len();
         let mut command = launch.command()?;
         command.stdout(log.try_clone()?).stderr(log);
-        let child =
-            launcher::spawn(command).with_context(|| format!("cannot start {}", launch.name))?;
-        Ok(Self {
-            name: launch.name.clone(),
-            child,
-            log: launch.log.clone(),
-            log_start,
-        })
+        let child = launcher::spawn(command).with_context(|| format!("cannot start {}", launch.name))?;
+        Ok(Self { name: launch.name.clone(), child, log: launch.log.clone(), log_start })
     }
 
     /// Its process id, also after its end.
@@ -137,12 +113,11 @@ impl Process {
         kill_process(pid, signal).with_context(|| format!("cannot signal {}", self.name))
     }
 
-    /// Sends a signal and waits until it has ended; kills it when it takes longer.
+    /// Waits until it has ended; kills it when that takes longer.
     ///
     /// # Errors
-    /// When the kernel refuses.
-    pub async fn stop(&mut self, signal: Signal, within: Duration) -> Result<ExitStatus> {
-        self.signal(signal)?;
+    /// When the kernel refuses the kill.
+    pub async fn ended(&mut self, within: Duration) -> io::Result<ExitStatus> {
         let deadline = Instant::now() + within;
         while Instant::now() < deadline {
             if let Some(status) = self.exited() {
@@ -150,7 +125,7 @@ impl Process {
             }
             sleep(POLL).await;
         }
-        Ok(self.kill()?)
+        self.kill()
     }
 
     /// Waits until it has ended or the time is over.

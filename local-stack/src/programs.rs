@@ -42,30 +42,26 @@ pub(crate) fn postgres_bin(major: Option<u32>) -> Result<PathBuf> {
     match major {
         None => {
             let newest = found.pop().filter(|(version, _)| *version >= POSTGRES_MIN);
-            Ok(newest.with_context(|| format!("PostgreSQL {POSTGRES_MIN} or newer not found: install the package postgresql"))?.1)
+            Ok(newest
+                .with_context(|| {
+                    format!("PostgreSQL {POSTGRES_MIN} or newer not found: install the package postgresql")
+                })?
+                .1)
         }
         Some(major) => match found.into_iter().find(|(version, _)| *version == major) {
             Some((_, bin)) => Ok(bin),
-            None => bail!(
-                "the data is of PostgreSQL {major}, which is not installed: install it or remove the data folder"
-            ),
+            None => {
+                bail!("the data is of PostgreSQL {major}, which is not installed: install it or remove the data folder")
+            }
         },
     }
 }
 
 /// Debian keeps each major version in a folder of its own, off the `PATH`.
 fn installed_postgres() -> Vec<(u32, PathBuf)> {
-    let debian = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut found: Vec<(u32, PathBuf)> = debian
-        .filter_map(|entry| {
-            Some((
-                entry.file_name().to_str()?.parse().ok()?,
-                entry.path().join("bin"),
-            ))
-        })
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
         .collect();
     // Often a link into the folder that holds the others too.
     if let Some(postgres) = on_path("postgres").and_then(|path| path.canonicalize().ok())
@@ -74,20 +70,13 @@ fn installed_postgres() -> Vec<(u32, PathBuf)> {
     {
         found.push((major, bin.to_owned()));
     }
-    found.retain(|(_, bin)| {
-        ["initdb", "postgres", "psql"]
-            .iter()
-            .all(|program| bin.join(program).is_file())
-    });
+    found.retain(|(_, bin)| ["initdb", "postgres", "psql"].iter().all(|program| bin.join(program).is_file()));
     found
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .chain(Some("/usr/sbin".into()))
-        .map(|dir| dir.join(name))
-        .find(|path| path.is_file())
+    env::split_paths(&path).chain(Some("/usr/sbin".into())).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
 fn version_of(program: &Path) -> Option<(u32, u32)> {
@@ -110,10 +99,7 @@ mod tests {
     #[test]
     fn versions_are_read_as_the_servers_print_them() {
         assert_eq!(parse_version("nats-server: v2.15.1\n"), Some((2, 15)));
-        assert_eq!(
-            parse_version("postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)"),
-            Some((15, 13))
-        );
+        assert_eq!(parse_version("postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)"), Some((15, 13)));
         assert_eq!(parse_version("no version here"), None);
     }
 }

@@ -21,7 +21,7 @@ use rustix::process::Signal;
 
 use crate::{
     daemon::{Daemon, Probe, Recipe},
-    ports,
+    ports::{self, Reservation},
     process::Launch,
 };
 
@@ -40,21 +40,14 @@ const PORT_ATTEMPTS: usize = 5;
 
 /// A recipe with what all servers have in common.
 fn recipe(launch: Launch, probe: Probe, stop_signal: Signal) -> Recipe {
-    Recipe {
-        launch,
-        probe,
-        stop_signal,
-        abort_signal: None,
-        ready_within: READY_WITHIN,
-        stop_within: STOP_WITHIN,
-    }
+    Recipe { launch, probe, stop_signal, abort_signal: None, ready_within: READY_WITHIN, stop_within: STOP_WITHIN }
 }
 
 /// Starts a daemon on a free port, and on another one if somebody was faster.
 async fn start_on_free_port(recipe_for: impl Fn(u16) -> Recipe) -> Result<(Daemon, u16)> {
     let mut attempt = 1;
     loop {
-        let port = ports::free()?;
+        let port = Reservation::any()?.release();
         match Daemon::start(recipe_for(port)).await {
             Ok(daemon) => return Ok((daemon, port)),
             Err(_) if attempt < PORT_ATTEMPTS && !ports::is_free(port) => attempt += 1,

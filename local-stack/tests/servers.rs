@@ -94,12 +94,7 @@ async fn a_dropped_server_is_gone() {
 fn a_server_outlives_the_thread_and_the_runtime_that_started_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_owned();
-    let start = move || {
-        tokio::runtime::Runtime::new()
-            .unwrap()
-            .block_on(Redis::start(&path))
-            .unwrap()
-    };
+    let start = move || tokio::runtime::Runtime::new().unwrap().block_on(Redis::start(&path)).unwrap();
     let mut redis = std::thread::spawn(start).join().unwrap();
     assert!(redis.is_running());
     assert!(accepts(redis.url()));

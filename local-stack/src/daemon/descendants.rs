@@ -10,12 +10,7 @@ pub(super) fn with_descendants(root: u32) -> Vec<u32> {
     let mut found = vec![root];
     let mut next = 0;
     while let Some(&parent) = found.get(next) {
-        found.extend(
-            processes
-                .iter()
-                .filter(|(_, of)| *of == parent)
-                .map(|(pid, _)| pid),
-        );
+        found.extend(processes.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| pid));
         next += 1;
     }
     found
@@ -23,10 +18,7 @@ pub(super) fn with_descendants(root: u32) -> Vec<u32> {
 
 /// Sends the signal to each that still exists.
 pub(super) fn signal_all(pids: &[u32], signal: Signal) {
-    for pid in pids
-        .iter()
-        .filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?))
-    {
+    for pid in pids.iter().filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
         // It may have ended since it was listed.
         let _ = kill_process(pid, signal);
     }
@@ -38,10 +30,7 @@ fn parents() -> Vec<(u32, u32)> {
     entries
         .filter_map(|entry| {
             let pid = u32::from_str(entry.file_name().to_str()?).ok()?;
-            Some((
-                pid,
-                parent_in_stat(&fs::read_to_string(entry.path().join("stat")).ok()?)?,
-            ))
+            Some((pid, parent_in_stat(&fs::read_to_string(entry.path().join("stat")).ok()?)?))
         })
         .collect()
 }

@@ -30,18 +30,14 @@ pub enum Probe {
 }
 
 impl Probe {
-    /// A server with `GET /readyz`.
-    pub fn readyz(port: u16) -> Self {
-        let say = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".to_owned();
-        Self::Dialogue {
-            port,
-            say,
-            hear: "HTTP/1.1 200",
-        }
+    /// An HTTP server that answers `GET path` with 200.
+    pub fn http(port: u16, path: &str) -> Self {
+        let say = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        Self::Dialogue { port, say, hear: "HTTP/1.1 200" }
     }
 
     /// Whether the process with this id is ready now.
-    pub(super) async fn is_ready(&self, pid: u32) -> bool {
+    pub(crate) async fn succeeds(&self, pid: u32) -> bool {
         match self {
             Self::Dialogue { port, say, hear } => {
                 let answer = timeout(PATIENCE, converse(*port, say, hear.len())).await;

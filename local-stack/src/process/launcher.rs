@@ -31,8 +31,6 @@ static LAUNCHER: LazyLock<SyncSender<Request>> = LazyLock::new(|| {
 
 pub(super) fn spawn(command: Command) -> io::Result<Child> {
     let (reply, answer) = sync_channel(1);
-    LAUNCHER
-        .send(Request { command, reply })
-        .map_err(io::Error::other)?;
+    LAUNCHER.send(Request { command, reply }).map_err(io::Error::other)?;
     answer.recv().map_err(io::Error::other)?
 }

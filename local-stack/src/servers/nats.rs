@@ -43,18 +43,11 @@ impl Nats {
                 user: None,
             };
             // The server greets each client with its INFO, and listens only after JetStream has recovered.
-            let probe = Probe::Dialogue {
-                port,
-                say: String::new(),
-                hear: "INFO ",
-            };
+            let probe = Probe::Dialogue { port, say: String::new(), hear: "INFO " };
             recipe(launch, probe, Signal::TERM)
         };
         let (daemon, port) = start_on_free_port(recipe_for).await?;
-        Ok(Self {
-            daemon,
-            url: format!("nats://127.0.0.1:{port}"),
-        })
+        Ok(Self { daemon, url: format!("nats://127.0.0.1:{port}") })
     }
 
     /// For clients.
@@ -70,16 +63,8 @@ impl Nats {
 
 fn arguments(port: u16, store: &Path) -> Vec<OsString> {
     let port = port.to_string();
-    let mut args: Vec<OsString> = [
-        "--addr",
-        "127.0.0.1",
-        "--port",
-        &port,
-        "--jetstream",
-        "--store_dir",
-    ]
-    .map(OsString::from)
-    .into();
+    let mut args: Vec<OsString> =
+        ["--addr", "127.0.0.1", "--port", &port, "--jetstream", "--store_dir"].map(OsString::from).into();
     args.push(store.into());
     args
 }

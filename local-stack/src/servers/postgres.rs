@@ -42,13 +42,7 @@ impl Postgres {
         let recipe_for = |port: u16| recipe_of(&dir, &cluster, port);
         let (daemon, port) = start_on_free_port(recipe_for).await?;
         let url = url(&cluster.password, port, SUPERUSER);
-        Ok(Self {
-            daemon,
-            port,
-            password: cluster.password,
-            url,
-            psql: cluster.bin.join("psql"),
-        })
+        Ok(Self { daemon, port, password: cluster.password, url, psql: cluster.bin.join("psql") })
     }
 
     /// For clients, with the password, of the database `postgres`.
@@ -68,11 +62,7 @@ impl Postgres {
         if name.is_empty() || name.len() > 63 || !name.bytes().all(legal) {
             bail!("not a database name: {name:?}");
         }
-        let exists = self
-            .query(&format!(
-                "SELECT 1 FROM pg_database WHERE datname = '{name}'"
-            ))
-            .await?;
+        let exists = self.query(&format!("SELECT 1 FROM pg_database WHERE datname = '{name}'")).await?;
         if exists.is_empty() {
             self.query(&format!("CREATE DATABASE \"{name}\"")).await?;
         }
@@ -86,24 +76,9 @@ impl Postgres {
 
     async fn query(&self, sql: &str) -> Result<String> {
         let mut psql = Command::new(&self.psql);
-        psql.args([
-            "--no-psqlrc",
-            "--quiet",
-            "--tuples-only",
-            "--no-align",
-            "--set=ON_ERROR_STOP=1",
-            "--command",
-            sql,
-        ]);
-        psql.args([
-            "--host=127.0.0.1",
-            "--username",
-            SUPERUSER,
-            "--dbname",
-            SUPERUSER,
-            "--port",
-        ])
-        .arg(self.port.to_string());
+        psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "--command", sql]);
+        psql.args(["--host=127.0.0.1", "--username", SUPERUSER, "--dbname", SUPERUSER, "--port"])
+            .arg(self.port.to_string());
         psql.env("PGPASSWORD", &self.password).kill_on_drop(true);
         let output = psql.output().await.context("cannot start psql")?;
         if !output.status.success() {
@@ -127,11 +102,7 @@ fn recipe_of(dir: &Path, cluster: &cluster::Cluster, port: u16) -> Recipe {
         "synchronous_commit=on".to_owned(),
         "max_connections=200".to_owned(),
     ];
-    args.extend(
-        settings
-            .into_iter()
-            .flat_map(|setting| ["-c".into(), setting.into()]),
-    );
+    args.extend(settings.into_iter().flat_map(|setting| ["-c".into(), setting.into()]));
     let launch = Launch {
         name: "postgres".to_owned(),
         program: cluster.bin.join("postgres"),
@@ -143,10 +114,7 @@ fn recipe_of(dir: &Path, cluster: &cluster::Cluster, port: u16) -> Recipe {
     // SIGINT is its fast shutdown: SIGTERM would wait for the clients to leave.
     let probe = Probe::PostmasterPid(cluster.data.join("postmaster.pid"));
     // SIGQUIT takes its children and its shared memory along.
-    Recipe {
-        abort_signal: Some(Signal::QUIT),
-        ..recipe(launch, probe, Signal::INT)
-    }
+    Recipe { abort_signal: Some(Signal::QUIT), ..recipe(launch, probe, Signal::INT) }
 }
 
 impl Deref for Postgres {

@@ -43,18 +43,11 @@ impl Redis {
                 user: None,
             };
             // While it loads its data it answers -LOADING.
-            let probe = Probe::Dialogue {
-                port,
-                say: "PING\r\n".to_owned(),
-                hear: "+PONG",
-            };
+            let probe = Probe::Dialogue { port, say: "PING\r\n".to_owned(), hear: "+PONG" };
             recipe(launch, probe, Signal::TERM)
         };
         let (daemon, port) = start_on_free_port(recipe_for).await?;
-        Ok(Self {
-            daemon,
-            url: format!("redis://127.0.0.1:{port}"),
-        })
+        Ok(Self { daemon, url: format!("redis://127.0.0.1:{port}") })
     }
 
     /// For clients.
@@ -70,19 +63,10 @@ impl Redis {
 
 fn arguments(port: u16, data: &Path) -> Vec<OsString> {
     let port = port.to_string();
-    let mut args: Vec<OsString> = [
-        "--bind",
-        "127.0.0.1",
-        "--port",
-        &port,
-        "--appendonly",
-        "yes",
-        "--save",
-        "",
-        "--dir",
-    ]
-    .map(OsString::from)
-    .into();
+    let mut args: Vec<OsString> =
+        ["--bind", "127.0.0.1", "--port", &port, "--appendonly", "yes", "--save", "", "--dir"]
+            .map(OsString::from)
+            .into();
     args.push(data.into());
     args
 }

@@ -2,8 +2,7 @@
 
 use std::{
     fs,
-    io::Write,
-    os::unix::fs::{OpenOptionsExt, chown},
+    os::unix::fs::chown,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -32,9 +31,7 @@ pub(super) struct Cluster {
 
 /// Whom PostgreSQL has to run as, if not as ourselves.
 pub(super) fn user() -> Option<&'static str> {
-    rustix::process::geteuid()
-        .is_root()
-        .then_some(UNPRIVILEGED_USER)
+    rustix::process::geteuid().is_root().then_some(UNPRIVILEGED_USER)
 }
 
 /// The cluster in `postgres/` of the folder.
@@ -42,29 +39,16 @@ pub(super) async fn open_or_create(dir: &Path) -> Result<Cluster> {
     let home = dir.join("postgres");
     let data = home.join("data");
     if let Some(major) = major_of(&data) {
-        let password = fs::read_to_string(home.join("password"))
-            .context("cannot read PostgreSQL's password")?;
-        return Ok(Cluster {
-            bin: programs::postgres_bin(Some(major))?,
-            data,
-            password,
-        });
+        let password = fs::read_to_string(home.join("password")).context("cannot read PostgreSQL's password")?;
+        return Ok(Cluster { bin: programs::postgres_bin(Some(major))?, data, password });
     }
     let bin = programs::postgres_bin(None)?;
     let password = create(dir, &home, &bin).await?;
-    Ok(Cluster {
-        data,
-        bin,
-        password,
-    })
+    Ok(Cluster { data, bin, password })
 }
 
 fn major_of(data: &Path) -> Option<u32> {
-    fs::read_to_string(data.join("PG_VERSION"))
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    fs::read_to_string(data.join("PG_VERSION")).ok()?.trim().parse().ok()
 }
 
 /// Runs `initdb` beside the final place and moves the result there, so that an interrupted one is never taken for whole.
@@ -76,7 +60,7 @@ async fn create(dir: &Path, home: &Path, bin: &Path) -> Result<String> {
     }
     let password = secret::random_hex()?;
     let password_file = home.join("password");
-    write_private(&password_file, &password)?;
+    secret::write_private(&password_file, &password)?;
     give_to_server(&[home, &password_file])?;
     let launch = Launch {
         name: "initdb".to_owned(),
@@ -92,21 +76,9 @@ async fn create(dir: &Path, home: &Path, bin: &Path) -> Result<String> {
 }
 
 fn initdb_arguments(data: &Path, password_file: &Path) -> Vec<std::ffi::OsString> {
-    let mut args: Vec<std::ffi::OsString> = [
-        "--auth=scram-sha-256",
-        "--encoding=UTF8",
-        "--locale=C",
-        "--username",
-        SUPERUSER,
-    ]
-    .map(Into::into)
-    .into();
-    args.extend([
-        "--pwfile".into(),
-        password_file.into(),
-        "--pgdata".into(),
-        data.into(),
-    ]);
+    let mut args: Vec<std::ffi::OsString> =
+        ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--username", SUPERUSER].map(Into::into).into();
+    args.extend(["--pwfile".into(), password_file.into(), "--pgdata".into(), data.into()]);
     args
 }
 
@@ -120,41 +92,20 @@ async fn run_to_end(launch: &Launch) -> Result<()> {
             sleep(POLL).await;
         }
     };
-    let status = timeout(INITDB_WITHIN, ended)
-        .await
-        .with_context(|| format!("{} takes too long", launch.name))?;
+    let status = timeout(INITDB_WITHIN, ended).await.with_context(|| format!("{} takes too long", launch.name))?;
     if !status.success() {
-        bail!(
-            "{} failed ({status}): {}",
-            launch.name,
-            process.last_lines(5)
-        );
+        bail!("{} failed ({status}): {}", launch.name, process.last_lines(5));
     }
     Ok(())
-}
-
-fn write_private(path: &Path, text: &str) -> Result<()> {
-    let mut options = fs::OpenOptions::new();
-    let file = options
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(0o600)
-        .open(path);
-    let mut file = file.with_context(|| format!("cannot write {}", path.display()))?;
-    file.write_all(text.as_bytes())
-        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn give_to_server(paths: &[&Path]) -> Result<()> {
     let Some(user) = user() else { return Ok(()) };
     let passwd = fs::read_to_string("/etc/passwd").context("cannot read /etc/passwd")?;
-    let (uid, gid) = ids_in_passwd(&passwd, user).with_context(|| {
-        format!("PostgreSQL refuses to run as root, and there is no user {user} to run it as")
-    })?;
+    let (uid, gid) = ids_in_passwd(&passwd, user)
+        .with_context(|| format!("PostgreSQL refuses to run as root, and there is no user {user} to run it as"))?;
     for path in paths {
-        chown(path, Some(uid), Some(gid))
-            .with_context(|| format!("cannot give {} to {user}", path.display()))?;
+        chown(path, Some(uid), Some(gid)).with_context(|| format!("cannot give {} to {user}", path.display()))?;
     }
     Ok(())
 }

@@ -1,0 +1,133 @@
+//! Commands of a test on standard input: `kill chat-service-1`, `freeze nats`, … Each is answered with one line.
+
+use std::{collections::HashSet, str::FromStr, time::Duration};
+
+use anyhow::{Context, Error, Result, bail};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, stdin},
+    select,
+    time::interval,
+};
+
+use crate::{
+    daemon::Daemon,
+    note::{note, say},
+    stack::Stack,
+};
+
+const TICK: Duration = Duration::from_millis(100);
+
+/// What to do to whom.
+#[derive(Debug, PartialEq)]
+struct Command {
+    verb: Verb,
+    name: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Verb {
+    /// SIGKILL; it stays down.
+    Kill,
+    /// The orderly way, and wait; it stays down.
+    Stop,
+    /// Start it again and wait: a server until it is ready, a service until `/healthz` answers.
+    Start,
+    /// SIGSTOP.
+    Freeze,
+    /// SIGCONT.
+    Thaw,
+}
+
+impl FromStr for Command {
+    type Err = Error;
+
+    fn from_str(line: &str) -> Result<Self> {
+        let (verb, name) = line.trim().split_once(' ').context("expected a verb and a name")?;
+        let verb = match verb {
+            "kill" => Verb::Kill,
+            "stop" => Verb::Stop,
+            "start" => Verb::Start,
+            "freeze" => Verb::Freeze,
+            "thaw" => Verb::Thaw,
+            _ => bail!("unknown verb {verb}: kill, stop, start, freeze or thaw"),
+        };
+        Ok(Self { verb, name: name.trim().to_owned() })
+    }
+}
+
+/// Obeys until standard input ends.
+pub(super) async fn obey(stack: &mut Stack) {
+    let mut lines = BufReader::new(stdin()).lines();
+    let mut tick = interval(TICK);
+    let mut down = HashSet::new();
+    loop {
+        select! {
+            line = lines.next_line() => match line {
+                Ok(Some(line)) => answer(stack, line.trim(), &mut down).await,
+                _ => return,
+            },
+            _ = tick.tick() => report_deaths(stack, &mut down),
+        }
+    }
+}
+
+async fn answer(stack: &mut Stack, line: &str, down: &mut HashSet<String>) {
+    match execute(stack, line, down).await {
+        Ok(()) => say(format_args!("ok {line}")),
+        // One line, whatever a process said last.
+        Err(error) => say(format_args!("error {line}: {}", format!("{error:#}").replace('\n', " "))),
+    }
+}
+
+async fn execute(stack: &mut Stack, line: &str, down: &mut HashSet<String>) -> Result<()> {
+    let Command { verb, name } = line.parse()?;
+    let member = stack.member_mut(&name).with_context(|| format!("nobody is called {name}"))?;
+    match verb {
+        Verb::Kill | Verb::Stop => down.insert(name),
+        Verb::Start => down.remove(&name),
+        Verb::Freeze | Verb::Thaw => false,
+    };
+    apply(verb, &mut member.daemon).await?;
+    stack.write_manifest()
+}
+
+async fn apply(verb: Verb, daemon: &mut Daemon) -> Result<()> {
+    match verb {
+        Verb::Kill => {
+            daemon.kill();
+            Ok(())
+        }
+        Verb::Stop => daemon.stop().await,
+        Verb::Start => daemon.start_again().await,
+        Verb::Freeze => {
+            daemon.freeze();
+            Ok(())
+        }
+        Verb::Thaw => {
+            daemon.thaw();
+            Ok(())
+        }
+    }
+}
+
+/// Says once of each who ended without being told to.
+fn report_deaths(stack: &mut Stack, down: &mut HashSet<String>) {
+    for member in stack.members_mut() {
+        if !member.daemon.is_running() && down.insert(member.daemon.name().to_owned()) {
+            note(member.daemon.obituary());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_a_verb_and_a_name() {
+        let expected = Command { verb: Verb::Kill, name: "chat-service-1".to_owned() };
+        assert_eq!("kill chat-service-1\n".parse::<Command>().unwrap(), expected);
+        assert!("kill".parse::<Command>().is_err());
+        assert!("explode nats".parse::<Command>().is_err());
+    }
+}

@@ -1,0 +1,232 @@
+//! The whole system: the servers, the services and the gateways, started in order and stopped in order.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use tokio::{
+    time::{Instant, sleep},
+    try_join,
+};
+
+use crate::{
+    daemon::{Daemon, Probe},
+    note::note,
+    ports::Reservation,
+    servers::{Nats, Postgres, Redis},
+    token,
+};
+
+mod lock;
+mod manifest;
+mod plan;
+mod seed;
+
+pub use manifest::{Gateway, Manifest, MemberEntry};
+use plan::Wiring;
+
+/// Where the data of a stack lies unless said otherwise, below the working directory.
+pub const DEFAULT_DIR: &str = ".local/run";
+/// Where chat-service keeps its tables.
+const DATABASE: &str = "chat";
+/// From all processes running to all of them fit to serve.
+const FIT_WITHIN: Duration = Duration::from_secs(60);
+const FIT_POLL: Duration = Duration::from_millis(20);
+
+/// What to start.
+#[derive(Args, Clone, Debug)]
+pub struct StackConfig {
+    /// How many gateways
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub gateways: u16,
+    /// How many replicas of each service behind them
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub replicas: u16,
+    /// Gateway i listens on this port + i; 0 = free ports
+    #[arg(long, default_value_t = 5000)]
+    pub port: u16,
+    /// The data folder; it is kept, so that the next start finds the same matches and messages
+    #[arg(long, default_value = DEFAULT_DIR)]
+    pub dir: PathBuf,
+    /// How long a call rings
+    #[arg(long)]
+    pub ring_timeout_s: Option<u32>,
+    /// Milestones of your own (YAML)
+    #[arg(long)]
+    pub milestones_file: Option<PathBuf>,
+    /// Send traces and metrics there (OTLP over gRPC), e.g. <http://127.0.0.1:4317>
+    #[arg(long)]
+    pub otlp_endpoint: Option<String>,
+    /// A variable for the services, e.g. `RUST_LOG=debug`; may be given more than once
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub env: Vec<(String, OsString)>,
+}
+
+fn key_value(text: &str) -> Result<(String, OsString), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    Ok((key.to_owned(), value.into()))
+}
+
+/// Which part of the system a member is; parts stop in this order, and start in the reverse one.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Role {
+    /// Clients connect to it.
+    Gateway,
+    /// One of the services behind the gateways.
+    Service,
+    /// NATS, Redis or PostgreSQL.
+    Server,
+}
+
+/// One process of the stack.
+#[derive(Debug)]
+pub struct Member {
+    /// What it is.
+    pub role: Role,
+    /// The process.
+    pub daemon: Daemon,
+    /// The port of `/healthz` and `/readyz`, except for servers.
+    pub health_port: Option<u16>,
+    /// The port of its gRPC interface, for services.
+    pub grpc_port: Option<u16>,
+}
+
+/// Everything that runs. Dropping it kills all of it; [`Stack::stop`] is the orderly way.
+#[derive(Debug)]
+pub struct Stack {
+    members: Vec<Member>,
+    manifest: Manifest,
+    dir: PathBuf,
+    // Let go last, so that no other stack finds our processes still there.
+    _lock: lock::DirLock,
+}
+
+impl Stack {
+    /// Starts the servers, then the services and gateways, waits until all are fit to serve and seeds the match `demo`.
+    ///
+    /// # Errors
+    /// When a port is busy, a program is missing, another stack uses the folder, or a process ends or does not get
+    /// ready. Whatever had been started is killed then.
+    pub async fn start(config: &StackConfig) -> Result<Self> {
+        let dir = std::path::absolute(&config.dir).context("no working directory")?;
+        std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        let lock = lock::DirLock::take(&dir)?;
+        let gateway_ports = gateway_ports(config)?;
+        let programs = plan::programs()?;
+        let jwt_secret = token::jwt_secret(&dir)?;
+
+        let (servers, wiring) = start_servers(&dir, programs, jwt_secret).await?;
+        let (services, manifest) = plan::services(config, wiring, gateway_ports)?;
+        let mut stack = Self { members: servers, manifest, dir, _lock: lock };
+        stack.start_services(services).await?;
+        stack.write_manifest()?;
+        seed::demo_match(&stack.manifest).await?;
+        Ok(stack)
+    }
+
+    /// Ends all of it in good order: gateways, then services, then servers; who takes too long is killed.
+    pub async fn stop(mut self) {
+        self.manifest.remove(&self.dir);
+        for role in [Role::Gateway, Role::Service, Role::Server] {
+            let mut group: Vec<&mut Daemon> =
+                self.members.iter_mut().filter(|member| member.role == role).map(|member| &mut member.daemon).collect();
+            for daemon in &mut group {
+                // Refused only if it has just ended; else the kill below ends it.
+                let _ = daemon.request_stop();
+            }
+            for daemon in &mut group {
+                let _ = daemon.ended().await;
+            }
+        }
+    }
+
+    /// All processes: servers, services, gateways.
+    pub fn members_mut(&mut self) -> &mut [Member] {
+        &mut self.members
+    }
+
+    /// The process of this name: `nats`, `redis`, `postgres`, `gateway-0`, `chat-service-1`, …
+    pub fn member_mut(&mut self, name: &str) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.daemon.name() == name)
+    }
+
+    /// Addresses, process ids and the token secret, as in `stack.json`.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Writes `stack.json` anew, after a process has got another id.
+    ///
+    /// # Errors
+    /// When the data folder cannot be written.
+    pub fn write_manifest(&mut self) -> Result<()> {
+        self.manifest.members = self.members.iter_mut().map(MemberEntry::of).collect();
+        self.manifest.write(&self.dir)
+    }
+
+    async fn start_services(&mut self, services: Vec<plan::Planned>) -> Result<()> {
+        let from = self.members.len();
+        for planned in services {
+            self.members.push(planned.release_and_launch()?);
+        }
+        for member in &mut self.members[from..] {
+            member.daemon.ready().await?;
+        }
+        note("services and gateways run, waiting until they are fit to serve");
+        let deadline = Instant::now() + FIT_WITHIN;
+        for member in &mut self.members[from..] {
+            member.fit(deadline).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Member {
+    fn server(daemon: Daemon) -> Self {
+        Self { role: Role::Server, daemon, health_port: None, grpc_port: None }
+    }
+
+    async fn fit(&mut self, deadline: Instant) -> Result<()> {
+        let Some(port) = self.health_port else { return Ok(()) };
+        let probe = Probe::http(port, "/readyz");
+        while let Some(pid) = self.daemon.pid() {
+            if probe.succeeds(pid).await {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("{} is not fit to serve after {FIT_WITHIN:?}{}", self.daemon.name(), self.daemon.quote());
+            }
+            sleep(FIT_POLL).await;
+        }
+        bail!("{}", self.daemon.obituary())
+    }
+}
+
+fn gateway_ports(config: &StackConfig) -> Result<Vec<Reservation>> {
+    let port = |i: u16| config.port.checked_add(i).context("--port is too high for that many gateways");
+    (0..config.gateways)
+        .map(|i| match config.port {
+            0 => Reservation::any(),
+            _ => Reservation::of(port(i)?).context("choose another --port, or stop what uses this one"),
+        })
+        .collect()
+}
+
+async fn start_servers(dir: &Path, programs: PathBuf, jwt_secret: String) -> Result<(Vec<Member>, Wiring)> {
+    note("starting NATS, Redis and PostgreSQL");
+    let (nats, redis, postgres) = try_join!(Nats::start(dir), Redis::start(dir), Postgres::start(dir))?;
+    let wiring = Wiring {
+        programs,
+        log_dir: dir.join("log"),
+        nats_url: nats.url().to_owned(),
+        redis_url: redis.url().to_owned(),
+        database_url: postgres.create_database(DATABASE).await?,
+        jwt_secret,
+    };
+    let daemons = [nats.into_daemon(), redis.into_daemon(), postgres.into_daemon()];
+    Ok((daemons.map(Member::server).into(), wiring))
+}

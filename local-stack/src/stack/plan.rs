@@ -1,0 +1,209 @@
+//! Which services run, where they listen and what they are told about each other.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
+
+use super::{Gateway, Manifest, Member, Role, StackConfig};
+use crate::{
+    daemon::{Daemon, Probe, Recipe},
+    ports::Reservation,
+    process::Launch,
+};
+
+const BINARIES: [&str; 4] = ["chat-service", "milestone-service", "signaling-service", "gateway"];
+const READY_WITHIN: Duration = Duration::from_secs(20);
+/// What the services get to finish what is in flight, and a little more before they are killed.
+const SHUTDOWN_TIMEOUT_S: u64 = 5;
+const STOP_WITHIN: Duration = Duration::from_secs(SHUTDOWN_TIMEOUT_S + 2);
+/// Pages of other servers of the developer may use polling and REST.
+const CORS_ORIGINS: &str = "http://localhost:*";
+
+/// What the services share.
+#[derive(Debug)]
+pub(super) struct Wiring {
+    pub(super) programs: PathBuf,
+    pub(super) log_dir: PathBuf,
+    pub(super) nats_url: String,
+    pub(super) redis_url: String,
+    pub(super) database_url: String,
+    pub(super) jwt_secret: String,
+}
+
+/// A member before its start, with its ports still kept.
+#[derive(Debug)]
+pub(super) struct Planned {
+    recipe: Recipe,
+    role: Role,
+    health: Reservation,
+    grpc: Option<Reservation>,
+}
+
+impl Planned {
+    pub(super) fn release_and_launch(self) -> Result<Member> {
+        let (health_port, grpc_port) = (Some(self.health.release()), self.grpc.map(Reservation::release));
+        let mut daemon = Daemon::new(self.recipe);
+        daemon.launch()?;
+        Ok(Member { role: self.role, daemon, health_port, grpc_port })
+    }
+}
+
+/// The folder of this program, in which the services' programs were built too.
+pub(super) fn programs() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("cannot find the own program")?;
+    let folder = own.parent().context("cannot find the own program's folder")?;
+    match BINARIES.iter().find(|name| !folder.join(name).is_file()) {
+        None => Ok(folder.to_owned()),
+        Some(missing) => bail!("{} is missing: run cargo build --release", folder.join(missing).display()),
+    }
+}
+
+/// All services and gateways, each told of all the others it talks to.
+pub(super) fn services(
+    config: &StackConfig,
+    wiring: Wiring,
+    gateways: Vec<Reservation>,
+) -> Result<(Vec<Planned>, Manifest)> {
+    let chat = Replicas::reserve("chat-service", config.replicas)?;
+    let milestone = Replicas::reserve("milestone-service", config.replicas)?;
+    let signaling = Replicas::reserve("signaling-service", config.replicas)?;
+    let planner = Planner { config, wiring: &wiring };
+    let manifest = planner.manifest(&gateways);
+
+    let peers = [("--chat-service", &chat), ("--milestone-service", &milestone), ("--signaling-service", &signaling)]
+        .map(|(flag, replicas)| Setting::new(flag, replicas.addresses()));
+    let [chat_peer, milestone_peer, signaling_peer] = peers;
+    let redis = Setting::new("--redis-url", &wiring.redis_url);
+
+    let mut planned = planner.replicas(chat, &[]);
+    let mut settings = vec![redis.clone(), chat_peer.clone()];
+    settings.extend(config.milestones_file.as_ref().map(|file| Setting::new("--milestones-file", file)));
+    planned.extend(planner.replicas(milestone, &settings));
+    let mut settings = vec![redis, chat_peer.clone(), milestone_peer.clone()];
+    settings.extend(config.ring_timeout_s.map(|s| Setting::new("--ring-timeout-s", s.to_string())));
+    planned.extend(planner.replicas(signaling, &settings));
+    planned.extend(planner.gateways(gateways, &[chat_peer, milestone_peer, signaling_peer]));
+    Ok((planned, manifest))
+}
+
+/// A flag with its value.
+#[derive(Clone, Debug)]
+struct Setting(&'static str, OsString);
+
+impl Setting {
+    fn new(flag: &'static str, value: impl Into<OsString>) -> Self {
+        Self(flag, value.into())
+    }
+}
+
+/// The ports of all replicas of one service.
+struct Replicas {
+    service: &'static str,
+    ports: Vec<Ports>,
+}
+
+struct Ports {
+    grpc: Reservation,
+    health: Reservation,
+}
+
+impl Replicas {
+    fn reserve(service: &'static str, count: u16) -> Result<Self> {
+        let ports = (0..count).map(|_| Ok(Ports { grpc: Reservation::any()?, health: Reservation::any()? }));
+        Ok(Self { service, ports: ports.collect::<Result<_>>()? })
+    }
+
+    /// Comma list of `host:port` for those who call it.
+    fn addresses(&self) -> String {
+        self.ports.iter().map(|ports| loopback(ports.grpc.port())).collect::<Vec<_>>().join(",")
+    }
+}
+
+struct Planner<'a> {
+    config: &'a StackConfig,
+    wiring: &'a Wiring,
+}
+
+impl Planner<'_> {
+    fn replicas(&self, Replicas { service, ports }: Replicas, settings: &[Setting]) -> Vec<Planned> {
+        let planned = ports.into_iter().enumerate().map(|(i, Ports { grpc, health })| {
+            let mut settings = settings.to_vec();
+            settings.push(Setting::new("--grpc-listen", loopback(grpc.port())));
+            settings.push(Setting::new("--health-listen", loopback(health.port())));
+            let recipe = self.recipe(service, i, health.port(), settings);
+            Planned { recipe, role: Role::Service, health, grpc: Some(grpc) }
+        });
+        planned.collect()
+    }
+
+    fn gateways(&self, ports: Vec<Reservation>, peers: &[Setting]) -> Vec<Planned> {
+        let planned = ports.into_iter().enumerate().map(|(i, port)| {
+            let mut settings = peers.to_vec();
+            settings.push(Setting::new("--listen", loopback(port.port())));
+            settings.push(Setting::new("--cors-origins", CORS_ORIGINS));
+            let recipe = self.recipe("gateway", i, port.port(), settings);
+            Planned { recipe, role: Role::Gateway, health: port, grpc: None }
+        });
+        planned.collect()
+    }
+
+    fn recipe(&self, binary: &'static str, i: usize, health_port: u16, mut settings: Vec<Setting>) -> Recipe {
+        settings.push(Setting::new("--nats-url", &self.wiring.nats_url));
+        settings.push(Setting::new("--shutdown-timeout-s", SHUTDOWN_TIMEOUT_S.to_string()));
+        settings.extend(self.config.otlp_endpoint.as_ref().map(|url| Setting::new("--otlp-endpoint", url)));
+        let name = format!("{binary}-{i}");
+        let launch = Launch {
+            program: self.wiring.programs.join(binary),
+            args: settings.into_iter().flat_map(|Setting(flag, value)| [flag.into(), value]).collect(),
+            env: self.environment(binary),
+            log: self.wiring.log_dir.join(format!("{name}.log")),
+            user: None,
+            name,
+        };
+        Recipe {
+            launch,
+            // Running, not yet fit: a service waits for what it needs, however long that is away.
+            probe: Probe::http(health_port, "/healthz"),
+            stop_signal: Signal::TERM,
+            abort_signal: None,
+            ready_within: READY_WITHIN,
+            stop_within: STOP_WITHIN,
+        }
+    }
+
+    /// Secrets go by environment: everybody on the machine can read arguments.
+    fn environment(&self, binary: &str) -> Vec<(String, OsString)> {
+        let mut env = self.config.env.clone();
+        match binary {
+            "chat-service" => env.push(("DATABASE_URL".to_owned(), (&self.wiring.database_url).into())),
+            "gateway" => env.push(("JWT_SECRET".to_owned(), (&self.wiring.jwt_secret).into())),
+            _ => (),
+        }
+        env
+    }
+
+    fn manifest(&self, gateways: &[Reservation]) -> Manifest {
+        let gateway = |(i, port): (usize, &Reservation)| {
+            let port = port.port();
+            Gateway { name: format!("gateway-{i}"), url: format!("http://localhost:{port}"), port }
+        };
+        Manifest {
+            pid: std::process::id(),
+            jwt_secret: self.wiring.jwt_secret.clone(),
+            nats_url: self.wiring.nats_url.clone(),
+            redis_url: self.wiring.redis_url.clone(),
+            database_url: self.wiring.database_url.clone(),
+            gateways: gateways.iter().enumerate().map(gateway).collect(),
+            members: Vec::new(),
+        }
+    }
+}
+
+fn loopback(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

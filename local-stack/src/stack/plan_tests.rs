@@ -1,0 +1,99 @@
+//! What the services are told.
+
+use clap::Parser;
+
+use super::*;
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    config: StackConfig,
+}
+
+fn plan(line: &str) -> Vec<Planned> {
+    let config = Cli::try_parse_from(std::iter::once("run").chain(line.split_whitespace())).unwrap().config;
+    let wiring = Wiring {
+        programs: "/bin-folder".into(),
+        log_dir: "/log".into(),
+        nats_url: "nats://n".to_owned(),
+        redis_url: "redis://r".to_owned(),
+        database_url: "postgres://p:secret@d".to_owned(),
+        jwt_secret: "hush".to_owned(),
+    };
+    let gateways = (0..config.gateways).map(|_| Reservation::any().unwrap()).collect();
+    services(&config, wiring, gateways).unwrap().0
+}
+
+fn value_of<'a>(planned: &'a Planned, flag: &str) -> Option<&'a str> {
+    let args = &planned.recipe.launch.args;
+    let at = args.iter().position(|arg| arg == flag)?;
+    args[at + 1].to_str()
+}
+
+fn named<'a>(all: &'a [Planned], name: &str) -> &'a Planned {
+    all.iter().find(|planned| planned.recipe.launch.name == name).unwrap()
+}
+
+#[test]
+fn each_service_has_its_replicas_and_gateways_come_last() {
+    let names: Vec<String> = plan("--gateways 2 --replicas 2").into_iter().map(|p| p.recipe.launch.name).collect();
+    let expected = [
+        "chat-service-0",
+        "chat-service-1",
+        "milestone-service-0",
+        "milestone-service-1",
+        "signaling-service-0",
+        "signaling-service-1",
+        "gateway-0",
+        "gateway-1",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn a_gateway_is_told_of_every_replica() {
+    let all = plan("--replicas 2");
+    let gateway = named(&all, "gateway-0");
+    for service in ["chat-service", "milestone-service", "signaling-service"] {
+        let expected = [0, 1].map(|i| value_of(named(&all, &format!("{service}-{i}")), "--grpc-listen").unwrap());
+        assert_eq!(value_of(gateway, &format!("--{service}")).unwrap(), expected.join(","));
+    }
+}
+
+#[test]
+fn each_service_is_told_what_it_needs_and_no_more() {
+    let all = plan("--ring-timeout-s 3 --milestones-file m.yaml");
+    let flags = |name: &str| -> Vec<String> {
+        let args = named(&all, name).recipe.launch.args.iter();
+        let mut flags: Vec<String> = args.step_by(2).map(|flag| flag.to_str().unwrap().to_owned()).collect();
+        flags.retain(|flag| {
+            !["--grpc-listen", "--health-listen", "--nats-url", "--shutdown-timeout-s"].contains(&&**flag)
+        });
+        flags
+    };
+    assert_eq!(flags("chat-service-0"), [""; 0]);
+    assert_eq!(flags("milestone-service-0"), ["--redis-url", "--chat-service", "--milestones-file"]);
+    assert_eq!(
+        flags("signaling-service-0"),
+        ["--redis-url", "--chat-service", "--milestone-service", "--ring-timeout-s"]
+    );
+    let peers = ["--chat-service", "--milestone-service", "--signaling-service"];
+    assert_eq!(flags("gateway-0"), [&peers[..], &["--listen", "--cors-origins"]].concat());
+}
+
+#[test]
+fn secrets_are_not_among_the_arguments() {
+    for planned in plan("") {
+        let arguments = format!("{:?}", planned.recipe.launch.args);
+        assert!(!arguments.contains("secret") && !arguments.contains("hush"), "{arguments}");
+    }
+}
+
+#[test]
+fn variables_given_reach_every_service() {
+    for planned in plan("--env RUST_LOG=debug --env A=b=c") {
+        let env = &planned.recipe.launch.env;
+        assert!(env.contains(&("RUST_LOG".to_owned(), "debug".into())));
+        assert!(env.contains(&("A".to_owned(), "b=c".into())));
+    }
+}
