@@ -2,6 +2,7 @@
 
 mod connection;
 mod server;
+mod stream;
 
 pub use server::Subscription;
 
@@ -29,6 +30,8 @@ const PUBLISH_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub struct Bus {
     client: async_nats::Client,
+    /// Made once: each context runs a task of its own.
+    jetstream: async_nats::jetstream::Context,
     subjects: Subjects,
     disturbances: watch::Receiver<u64>,
     /// Messages received when the last request timed out, plus one; 0 when the last one was answered.
@@ -58,8 +61,9 @@ impl Bus {
     /// `connected` tells whether the connection stands.
     pub async fn connect(config: &NatsConfig, name: &str, connected: Condition) -> anyhow::Result<Self> {
         let (client, disturbances) = connection::open(config, name, connected).await?;
+        let jetstream = async_nats::jetstream::new(client.clone());
         let subjects = Subjects::new(config.prefix.clone());
-        Ok(Self { client, subjects, disturbances, received_at_timeout: Arc::default() })
+        Ok(Self { client, jetstream, subjects, disturbances, received_at_timeout: Arc::default() })
     }
 
     /// The subjects of this stack.
@@ -74,7 +78,7 @@ impl Bus {
 
     /// JetStream on this connection. Publish through [`publish_durably`](Self::publish_durably).
     pub fn jetstream(&self) -> async_nats::jetstream::Context {
-        async_nats::jetstream::new(self.client.clone())
+        self.jetstream.clone()
     }
 
     /// Publishes at most once: nobody may be listening.
@@ -116,7 +120,7 @@ impl Bus {
         let headers = propagation::nats_headers().unwrap_or_default();
         let stored = async {
             let name = subject.as_str().to_owned();
-            let ack = self.jetstream().publish_with_headers(name, headers, payload.encode_to_vec().into()).await;
+            let ack = self.jetstream.publish_with_headers(name, headers, payload.encode_to_vec().into()).await;
             ack.map_err(|_| BusError::Unavailable)?.await.map_err(|_| BusError::Unavailable)
         };
         timeout(PUBLISH_TIMEOUT, stored).await.map_err(|_| BusError::TimedOut)?.map(|_| ())

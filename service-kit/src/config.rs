@@ -51,6 +51,14 @@ pub struct NatsConfig {
     pub prefix: String,
 }
 
+/// How to reach Redis.
+#[derive(Debug, Clone, Args)]
+pub struct RedisConfig {
+    /// The server, as `redis://[user:password@]host:port[/database]`.
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, default_value = "redis://127.0.0.1:6379")]
+    pub redis_url: String,
+}
+
 /// Where a service without an HTTP API of its own answers `/healthz`, `/readyz` and `/metrics`.
 #[derive(Debug, Clone, Args)]
 pub struct HealthConfig {

@@ -1,4 +1,5 @@
-//! Process plumbing that every service shares: [`run`], configuration, telemetry, health, shutdown, typed NATS, gRPC.
+//! Process plumbing that every service shares: [`run`], configuration, telemetry, health, shutdown, typed NATS, Redis,
+//! gRPC.
 //!
 //! It knows no domain noun: what a service is about stays in the service.
 
@@ -8,6 +9,7 @@ pub mod config;
 pub mod grpc;
 pub mod health;
 pub mod lifecycle;
+pub mod redis;
 pub mod telemetry;
 
 pub use config::{NatsConfig, ProcessConfig};
