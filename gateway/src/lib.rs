@@ -1,4 +1,8 @@
 //! The gateway: clients on one side, NATS and gRPC on the other. It keeps no state that outlives a connection.
 
+pub mod egress;
 pub mod failure;
+pub mod limits;
 pub mod origin;
+pub mod payload;
+pub mod views;

@@ -1,0 +1,96 @@
+//! What clients send: each event goes to the part that knows it, within the socket's limits.
+
+use std::{sync::Arc, time::Instant};
+
+use proto::{
+    Code, MatchId,
+    client::{both, command},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{Context, Socket, call_commands, connections, joins, reply::Reply, sends};
+use crate::{
+    failure::Failure,
+    limits::{Bucket, Rate},
+    socketio::Event,
+};
+
+/// Any event of one socket.
+const EVENTS: Rate = Rate::per_second(50, 200);
+/// Joins of one socket, which read history.
+pub(super) const JOINS: Rate = Rate::per_second(5, 20);
+/// Relayed call signals of one socket.
+pub(super) const CALL_SIGNALS: Rate = Rate::per_second(30, 100);
+
+/// What one socket has used of its limits.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    events: Bucket,
+    pub(super) joins: Bucket,
+    pub(super) call_signals: Bucket,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let full = Bucket::full(Instant::now());
+        Self { events: full, joins: full, call_signals: full }
+    }
+}
+
+/// A match, named alone or in an object.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum MatchArgument {
+    Id(String),
+    #[serde(rename_all = "camelCase")]
+    Object {
+        match_id: String,
+    },
+}
+
+/// Handles one event of a client.
+pub(super) fn handle(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event<'_>, now: Instant) {
+    let reply = Reply::new(&socket.emitter, event.name, event.ack);
+    if let Err(wait) = socket.session().limits.events.take(EVENTS, now) {
+        return reply.fail(&Failure::rate_limited(wait));
+    }
+    // No command of ours takes binary data.
+    if event.is_invalid() || !event.attachments.is_empty() {
+        return reply.fail(&Failure::invalid());
+    }
+    match event.name {
+        command::SEND_MESSAGE => sends::send(context, socket, event.args, reply),
+        command::JOIN_CHAT => joins::join(context, socket, event.args, reply),
+        command::LEAVE_CHAT => joins::leave(context, socket, event.args, reply),
+        command::TYPING => joins::typing(context, socket, event.args, reply),
+        command::VIDEO_CALL_REQUEST
+        | command::VIDEO_CALL_SIGNAL
+        | both::VIDEO_CALL_ACCEPTED
+        | both::VIDEO_CALL_REJECTED
+        | both::VIDEO_CALL_ENDED => call_commands::take(context, socket, event, reply),
+        command::REFRESH_TOKEN => connections::refresh_token(context, socket, event.args, reply),
+        _ => reply.fail(&Failure::invalid()),
+    }
+}
+
+/// The first argument as a `T`; anything else is `INVALID_PAYLOAD`.
+pub(super) fn argument<T: DeserializeOwned>(args: crate::socketio::Args<'_>) -> Result<T, Failure> {
+    args.decode(0).map_err(|_| Failure::invalid())
+}
+
+/// The first argument as a match: `matchId` or `{matchId}`.
+pub(super) fn match_argument(args: crate::socketio::Args<'_>) -> Result<MatchId, Failure> {
+    match argument(args)? {
+        MatchArgument::Id(id) | MatchArgument::Object { match_id: id } => match_id(id),
+    }
+}
+
+/// A match id; a malformed one is `INVALID_PAYLOAD`.
+pub(super) fn match_id(text: String) -> Result<MatchId, Failure> {
+    MatchId::new(text).map_err(|_| Failure::invalid())
+}
+
+/// What a failed membership check looks like to somebody who may not know of the match.
+pub(super) fn not_found() -> Failure {
+    Code::MatchNotFound.into()
+}

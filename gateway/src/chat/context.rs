@@ -1,0 +1,60 @@
+//! What every part of the chat application needs, and the application itself.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use service_kit::Lifecycle;
+
+use super::{Socket, commands, connections, users::Users};
+use crate::{
+    auth::Authenticator,
+    egress::Services,
+    limits::UserLimits,
+    revocations::Revocations,
+    socketio::{Accept, Application, CloseReason, Connect, Event, Refuse},
+};
+
+/// What every part of the chat application needs.
+#[derive(Debug)]
+pub struct Context {
+    /// Checks tokens.
+    pub authenticator: Authenticator,
+    /// Knows which tokens were revoked.
+    pub revocations: Revocations,
+    /// The other services.
+    pub services: Services,
+    /// Limits per user, shared with REST.
+    pub limits: Arc<UserLimits>,
+    /// Owns the tasks.
+    pub lifecycle: Lifecycle,
+    pub(crate) users: Arc<Users>,
+}
+
+/// The chat application, to be served by [`crate::socketio::Server`].
+#[derive(Debug, Clone)]
+pub struct Chat(pub(crate) Arc<Context>);
+
+impl Application for Chat {
+    type Socket = Socket;
+
+    async fn connect(&self, request: Connect<'_>) -> Result<Accept<Socket>, Refuse> {
+        connections::connect(&self.0, request).await
+    }
+
+    fn connected(&self, socket: &Arc<Socket>) {
+        connections::connected(&self.0, socket);
+    }
+
+    fn event(&self, socket: &Arc<Socket>, event: Event<'_>) {
+        commands::handle(&self.0, socket, &event, Instant::now());
+    }
+
+    fn disconnected(&self, socket: &Arc<Socket>, reason: CloseReason) {
+        connections::disconnected(&self.0, socket, reason);
+    }
+}
+
+/// How long a CONNECT may take before the transport is closed, so that the client comes back.
+pub(crate) const CONNECT_DECISION_TIMEOUT: Duration = Duration::from_secs(4);

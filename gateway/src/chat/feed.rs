@@ -1,0 +1,66 @@
+//! What arrives for a user's sockets: messages and milestones, decoded once and encoded once for all of them.
+
+use std::sync::{Arc, OnceLock};
+
+use proto::{
+    MatchId, UserId,
+    chat::{Message, Milestone},
+    client::event,
+};
+
+use super::room::Sequenced;
+use crate::{socketio::Packet, views};
+
+/// A message that was stored.
+#[derive(Debug)]
+pub(crate) struct Posted {
+    pub(crate) chat: MatchId,
+    pub(crate) sender: UserId,
+    pub(crate) message: Message,
+    packet: OnceLock<Packet>,
+}
+
+impl Posted {
+    /// `None` if its ids are malformed, which no service of ours sends.
+    pub(crate) fn new(message: Message) -> Option<Arc<Self>> {
+        let chat = MatchId::new(message.match_id.as_str()).ok()?;
+        let sender = UserId::new(message.sender_id.as_str()).ok()?;
+        Some(Arc::new(Self { chat, sender, message, packet: OnceLock::new() }))
+    }
+
+    /// The `receive_message` event.
+    pub(crate) fn packet(&self) -> &Packet {
+        self.packet.get_or_init(|| Packet::event(event::RECEIVE_MESSAGE, &views::received_message(&self.message)))
+    }
+
+    /// The `inbox_updated` event.
+    pub(crate) fn inbox_packet(&self) -> Packet {
+        Packet::event(event::INBOX_UPDATED, &views::inbox_updated(&self.message))
+    }
+}
+
+impl Sequenced for Arc<Posted> {
+    fn seq(&self) -> i64 {
+        self.message.seq
+    }
+}
+
+/// A milestone that was announced.
+#[derive(Debug)]
+pub(crate) struct Announced {
+    pub(crate) chat: MatchId,
+    pub(crate) milestone: Milestone,
+}
+
+impl Announced {
+    /// The `milestone_reached` event.
+    pub(crate) fn packet(&self) -> Packet {
+        Packet::event(event::MILESTONE_REACHED, &views::milestone_reached(&self.chat, &self.milestone))
+    }
+}
+
+impl Sequenced for Arc<Announced> {
+    fn seq(&self) -> i64 {
+        i64::from(self.milestone.ord)
+    }
+}

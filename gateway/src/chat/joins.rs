@@ -1,0 +1,307 @@
+//! `join_chat`, `leave_chat` and `typing`: they depend on one another, so that one socket's are done in their order.
+
+use std::{sync::Arc, time::Instant};
+
+use futures_util::FutureExt;
+use proto::{
+    Code, MatchId, UserId,
+    chat::GetMatchResponse,
+    client::event,
+    inbox::{InboxEvent, TypingChanged, inbox_event},
+    signaling::Call,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Context, Socket, commands, delivery,
+    reply::Reply,
+    session::JoinedChat,
+    turns::{Turn, Weighted},
+};
+use crate::{
+    failure::Failure,
+    socketio::{Args, Packet},
+    views::{self, CallView, MessageView, MilestoneView},
+};
+
+/// Most messages in the ack of a join.
+const PAGE: i32 = 200;
+
+/// A command that depends on which chats are open.
+#[derive(Debug)]
+pub(crate) enum ChatCommand {
+    Join(Join, Reply),
+    Leave(MatchId, Reply),
+    Typing { chat: MatchId, is_typing: bool, reply: Reply },
+}
+
+#[derive(Debug)]
+pub(crate) struct Join {
+    chat: MatchId,
+    since_seq: Option<i64>,
+    keep_others: bool,
+}
+
+impl Weighted for ChatCommand {
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum JoinArgument {
+    Id(String),
+    #[serde(rename_all = "camelCase")]
+    Object {
+        match_id: String,
+        since_seq: Option<i64>,
+        #[serde(default)]
+        keep_others: Option<bool>,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TypingArgument {
+    Id(String),
+    #[serde(rename_all = "camelCase")]
+    Object {
+        match_id: String,
+        is_typing: bool,
+    },
+}
+
+/// The ack of `join_chat`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Joined<'a> {
+    ok: bool,
+    match_id: &'a str,
+    last_seq: i64,
+    messages: Vec<MessageView<'a>>,
+    has_more: bool,
+    milestones: Vec<MilestoneView<'a>>,
+    unlocked: Vec<&'a str>,
+    call: Option<CallView<'a>>,
+}
+
+/// The event `chat_joined`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChatJoined<'a> {
+    match_id: &'a str,
+    success: bool,
+    last_seq: i64,
+    milestones: Vec<MilestoneView<'a>>,
+    unlocked: Vec<&'a str>,
+}
+
+/// Handles a `join_chat`.
+pub(super) fn join(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>, reply: Reply) {
+    let join = match read_join(args) {
+        Ok(join) => join,
+        Err(failure) => return reply.fail(&failure),
+    };
+    if let Err(wait) = socket.session().limits.joins.take(commands::JOINS, Instant::now()) {
+        return reply.fail(&Failure::rate_limited(wait));
+    }
+    take(context, socket, ChatCommand::Join(join, reply));
+}
+
+fn read_join(args: Args<'_>) -> Result<Join, Failure> {
+    let (id, since_seq, keep_others) = match commands::argument(args)? {
+        JoinArgument::Id(id) => (id, None, None),
+        JoinArgument::Object { match_id, since_seq, keep_others } => (match_id, since_seq, keep_others),
+    };
+    if since_seq.is_some_and(|seq| seq < 0) {
+        return Err(Failure::invalid());
+    }
+    Ok(Join { chat: commands::match_id(id)?, since_seq, keep_others: keep_others.unwrap_or(false) })
+}
+
+/// Handles a `leave_chat`.
+pub(super) fn leave(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>, reply: Reply) {
+    match commands::match_argument(args) {
+        Ok(chat) => take(context, socket, ChatCommand::Leave(chat, reply)),
+        Err(failure) => reply.fail(&failure),
+    }
+}
+
+/// Handles a `typing`.
+pub(super) fn typing(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>, reply: Reply) {
+    match read_typing(args) {
+        Ok((chat, is_typing)) => take(context, socket, ChatCommand::Typing { chat, is_typing, reply }),
+        Err(failure) => reply.fail(&failure),
+    }
+}
+
+fn read_typing(args: Args<'_>) -> Result<(MatchId, bool), Failure> {
+    let (id, is_typing) = match commands::argument(args)? {
+        TypingArgument::Id(id) => (id, true),
+        TypingArgument::Object { match_id, is_typing } => (match_id, is_typing),
+    };
+    Ok((commands::match_id(id)?, is_typing))
+}
+
+fn take(context: &Arc<Context>, socket: &Arc<Socket>, command: ChatCommand) {
+    let turn = socket.session().chat_commands.take(command);
+    match turn {
+        Turn::Now(ChatCommand::Join(join, reply)) => {
+            let commands = run_in_turn(Arc::clone(context), Arc::clone(socket), join, reply);
+            context.lifecycle.spawn(commands);
+        }
+        Turn::Now(command) => {
+            run_at_once(context, socket, command);
+            // Events of one socket are handled one after the other: nothing can have come to wait meanwhile.
+            socket.session().chat_commands.next();
+        }
+        Turn::Waits => {}
+        Turn::Full(ChatCommand::Join(_, reply) | ChatCommand::Leave(_, reply) | ChatCommand::Typing { reply, .. }) => {
+            reply.fail(&Failure::rate_limited(std::time::Duration::from_secs(1)));
+        }
+    }
+}
+
+async fn run_in_turn(context: Arc<Context>, socket: Arc<Socket>, join: Join, reply: Reply) {
+    let mut batch = vec![ChatCommand::Join(join, reply)];
+    while !batch.is_empty() {
+        for command in batch {
+            match command {
+                ChatCommand::Join(join, reply) => run_join(&context, &socket, join, reply).await,
+                command => run_at_once(&context, &socket, command),
+            }
+        }
+        batch = socket.session().chat_commands.next();
+    }
+}
+
+fn run_at_once(context: &Context, socket: &Socket, command: ChatCommand) {
+    match command {
+        ChatCommand::Leave(chat, reply) => run_leave(context, socket, &chat, reply),
+        ChatCommand::Typing { chat, is_typing, reply } => run_typing(context, socket, &chat, (is_typing, reply)),
+        ChatCommand::Join(..) => {}
+    }
+}
+
+async fn run_join(context: &Arc<Context>, socket: &Arc<Socket>, join: Join, reply: Reply) {
+    if !socket.session().begin_join(&join.chat, join.keep_others) {
+        return reply.fail(&Code::RateLimited.into());
+    }
+    let snapshot = snapshot(context, socket.user_id(), &join).await;
+    let mut session = socket.session();
+    let (of, call) = match snapshot {
+        Ok(snapshot) => snapshot,
+        Err(failure) => {
+            delivery::join_failed(context, socket, &mut session, &join.chat);
+            return reply.fail(&failure);
+        }
+    };
+    let left = if join.keep_others { Vec::new() } else { session.leave_others(&join.chat) };
+    for chat in &left {
+        stop_typing(context, socket.user_id(), chat);
+    }
+    let Some(chat) = session.chat(&join.chat) else {
+        return reply.fail(&Code::MatchClosed.into());
+    };
+    chat.other = other_member(&of, socket.user_id());
+    let (last_seq, milestones) = head(&of);
+    let due = chat.room.opened(last_seq, milestones);
+    let (ack, joined) = joined(&join.chat, &of, call.as_ref());
+    reply.ok_and(&ack, &[joined]);
+    delivery::give(context, socket, &mut session, &join.chat, due);
+}
+
+type Snapshot = (GetMatchResponse, Option<Call>);
+
+async fn snapshot(context: &Context, user: &UserId, join: &Join) -> Result<Snapshot, Failure> {
+    let (of, call) = tokio::join!(
+        context.services.get_match(&join.chat, join.since_seq, PAGE),
+        context.services.call_of_match(&join.chat)
+    );
+    let of = of?;
+    let Some(found) = of.r#match.as_ref().filter(|found| found.members.iter().any(|member| member == user.as_str()))
+    else {
+        return Err(commands::not_found());
+    };
+    if found.closed_at_ms.is_some() {
+        return Err(Code::MatchClosed.into());
+    }
+    // A chat opens without its call when signaling is away: the call's own events follow.
+    Ok((of, call.ok().flatten()))
+}
+
+fn head(of: &GetMatchResponse) -> (i64, i64) {
+    of.r#match.as_ref().map_or((0, 0), |of| (of.last_seq, i64::try_from(of.milestones.len()).unwrap_or(i64::MAX)))
+}
+
+fn other_member(of: &GetMatchResponse, user: &UserId) -> Option<UserId> {
+    let members = &of.r#match.as_ref()?.members;
+    members.iter().find(|member| *member != user.as_str()).and_then(|member| UserId::new(member.as_str()).ok())
+}
+
+fn joined(chat: &MatchId, of: &GetMatchResponse, call: Option<&Call>) -> (String, Packet) {
+    let milestones = of.r#match.as_ref().map_or(&[][..], |of| &of.milestones);
+    let (last_seq, _) = head(of);
+    let ack = views::to_json(&Joined {
+        ok: true,
+        match_id: chat.as_str(),
+        last_seq,
+        messages: of.messages.iter().map(|message| MessageView::new(message, true)).collect(),
+        has_more: of.has_more,
+        milestones: MilestoneView::list(milestones),
+        unlocked: views::unlocked(milestones),
+        call: call.map(CallView::new),
+    });
+    let event = views::to_json(&ChatJoined {
+        match_id: chat.as_str(),
+        success: true,
+        last_seq,
+        milestones: MilestoneView::list(milestones),
+        unlocked: views::unlocked(milestones),
+    });
+    (ack, Packet::event(event::CHAT_JOINED, &event))
+}
+
+fn run_leave(context: &Context, socket: &Socket, chat: &MatchId, reply: Reply) {
+    let mut session = socket.session();
+    let Some(left) = session.leave(chat) else {
+        let code = if session.is_closed(chat) { Code::MatchClosed } else { Code::NotJoined };
+        return reply.fail(&code.into());
+    };
+    stop_typing(context, socket.user_id(), &left);
+    let left = Packet::event(event::CHAT_LEFT, &views::to_json(&serde_json::json!({ "matchId": chat.as_str() })));
+    reply.ok_and("{\"ok\":true}", &[left]);
+}
+
+fn run_typing(context: &Context, socket: &Socket, id: &MatchId, (is_typing, reply): (bool, Reply)) {
+    let mut session = socket.session();
+    let closed = session.is_closed(id);
+    let Some(chat) = session.open_chat(id) else {
+        let code = if closed { Code::MatchClosed } else { Code::NotJoined };
+        return reply.fail(&code.into());
+    };
+    if is_typing && let Err(wait) = context.limits.typing.take(socket.user_id(), Instant::now()) {
+        return reply.fail(&Failure::rate_limited(wait));
+    }
+    chat.typing = is_typing;
+    tell_typing(context, socket.user_id(), chat, is_typing);
+    reply.ok("{\"ok\":true}");
+}
+
+/// Tells the other member that this user has stopped, if it was told that the user types.
+pub(super) fn stop_typing(context: &Context, user: &UserId, chat: &JoinedChat) {
+    if chat.typing {
+        tell_typing(context, user, chat, false);
+    }
+}
+
+fn tell_typing(context: &Context, user: &UserId, chat: &JoinedChat, is_typing: bool) {
+    let Some(other) = &chat.other else { return };
+    let changed =
+        TypingChanged { match_id: chat.id.as_str().to_owned(), user_id: user.as_str().to_owned(), is_typing };
+    let event = InboxEvent { event: Some(inbox_event::Event::TypingChanged(changed)) };
+    let bus = &context.services.bus;
+    // Typing is worth no wait: a publish that finds no room at once is dropped, and the receiver's own expiry heals it.
+    let _ = bus.publish(&bus.subjects().inbox(other), &event).now_or_never();
+}

@@ -1,0 +1,126 @@
+//! `send_message`: one request of a socket to a match is in flight, what arrives meanwhile goes with the next.
+
+use std::{sync::Arc, time::Instant};
+
+use proto::{
+    MatchId,
+    chat::{self, SendRequest, SendResult, send_result},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use service_kit::clock;
+use tracing::{Instrument, info_span};
+
+use super::{
+    Context, Socket, commands,
+    reply::Reply,
+    turns::{Turn, Weighted},
+};
+use crate::{failure::Failure, metrics, payload::Content, socketio::Args, views};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SendMessage {
+    match_id: String,
+    message: Box<RawValue>,
+    client_id: Option<String>,
+}
+
+/// A message that waits to be stored.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    content: chat::Draft,
+    reply: Reply,
+    span: tracing::Span,
+    taken_at: Instant,
+}
+
+impl Weighted for Draft {
+    fn bytes(&self) -> usize {
+        self.content.body.len()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Sent<'a> {
+    ok: bool,
+    id: String,
+    seq: i64,
+    created_at: String,
+    client_id: &'a str,
+    duplicate: bool,
+}
+
+/// Handles a `send_message`.
+pub(super) fn send(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>, reply: Reply) {
+    let now = Instant::now();
+    let (chat, content) = match read(args) {
+        Ok(read) => read,
+        Err(failure) => return reply.fail(&failure),
+    };
+    if let Err(wait) = context.limits.sends.take(socket.user_id(), now) {
+        return reply.fail(&Failure::rate_limited(wait));
+    }
+    let span = info_span!("send_message", match_id = %chat, user_id = %socket.user_id());
+    let draft = Draft { content, reply, span, taken_at: now };
+    let turn = socket.session().take_send(&chat, draft);
+    match turn {
+        Turn::Now(draft) => {
+            let sends = send_in_turn(Arc::clone(context), Arc::clone(socket), chat, draft);
+            context.lifecycle.spawn(sends);
+        }
+        Turn::Waits => {}
+        Turn::Full(draft) => draft.reply.fail(&Failure::rate_limited(std::time::Duration::from_secs(1))),
+    }
+}
+
+fn read(args: Args<'_>) -> Result<(MatchId, chat::Draft), Failure> {
+    let command: SendMessage = commands::argument(args)?;
+    let chat = commands::match_id(command.match_id)?;
+    let content = Content::parse(command.message.get())?;
+    let client_id = content.client_id(command.client_id.as_deref())?;
+    let draft = chat::Draft { client_id: client_id.as_str().to_owned(), body: content.body, saved_as: content.own_id };
+    Ok((chat, draft))
+}
+
+async fn send_in_turn(context: Arc<Context>, socket: Arc<Socket>, chat: MatchId, first: Draft) {
+    let mut batch = vec![first];
+    while let Some(first) = batch.first() {
+        let span = first.span.clone();
+        send_batch(&context, &socket, &chat, batch).instrument(span).await;
+        batch = socket.session().next_sends(&chat);
+    }
+}
+
+async fn send_batch(context: &Context, socket: &Socket, chat: &MatchId, mut batch: Vec<Draft>) {
+    let request = SendRequest {
+        match_id: chat.as_str().to_owned(),
+        sender_id: socket.user_id().as_str().to_owned(),
+        origin: Some(socket.origin),
+        by_rest: false,
+        drafts: batch.iter_mut().map(|draft| std::mem::take(&mut draft.content)).collect(),
+        deadline_ms: 0,
+    };
+    let reply = context.services.send(chat, request).await;
+    let mut results = reply.results.into_iter();
+    for draft in batch {
+        metrics::send_finished(draft.taken_at.elapsed());
+        answer(chat, draft.reply, results.next().and_then(|SendResult { result }| result));
+    }
+}
+
+fn answer(chat: &MatchId, reply: Reply, result: Option<send_result::Result>) {
+    match result {
+        Some(send_result::Result::Stored(stored)) => reply.ok(&views::to_json(&Sent {
+            ok: true,
+            id: format!("{chat}:{}", stored.seq),
+            seq: stored.seq,
+            created_at: clock::rfc3339(stored.created_at_ms),
+            client_id: &stored.client_id,
+            duplicate: stored.duplicate,
+        })),
+        Some(send_result::Result::Failure(failure)) => reply.fail(&failure.into()),
+        None => reply.fail(&Failure::unavailable()),
+    }
+}

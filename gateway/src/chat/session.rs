@@ -1,0 +1,194 @@
+//! The state of one socket: its open chats, what waits its turn, the calls it knows. Pure: no IO, no clock.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use proto::{MatchId, UserId};
+
+use super::{
+    call_commands::CallCommand,
+    calls::Calls,
+    commands::Limits,
+    feed::{Announced, Posted},
+    joins::ChatCommand,
+    room::Room,
+    sends::Draft,
+    turns::{Turn, Turns},
+};
+
+/// Most chats that one socket may have open.
+pub(crate) const MAX_JOINED: usize = 16;
+
+/// A chat that the socket has open, or is about to.
+#[derive(Debug)]
+pub(crate) struct JoinedChat {
+    pub(crate) id: MatchId,
+    pub(crate) room: Room<Arc<Posted>, Arc<Announced>>,
+    /// The other member, known once the chat is open.
+    pub(crate) other: Option<UserId>,
+    /// This socket's user is shown to the other member as typing.
+    pub(crate) typing: bool,
+    /// Missed messages are being fetched.
+    pub(crate) healing: bool,
+}
+
+/// The state of one socket.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    joined: Vec<JoinedChat>,
+    /// Matches that were closed while the socket was here, the latest last.
+    closed: VecDeque<MatchId>,
+    sends: Vec<(MatchId, Turns<Draft>)>,
+    pub(crate) chat_commands: Turns<ChatCommand>,
+    pub(crate) call_commands: Turns<CallCommand>,
+    pub(crate) calls: Calls,
+    pub(crate) limits: Limits,
+}
+
+impl Session {
+    /// The chat with this id, joined or about to be.
+    pub(crate) fn chat(&mut self, id: &MatchId) -> Option<&mut JoinedChat> {
+        self.joined.iter_mut().find(|chat| chat.id == *id)
+    }
+
+    /// The chat with this id, if it has been joined.
+    pub(crate) fn open_chat(&mut self, id: &MatchId) -> Option<&mut JoinedChat> {
+        self.chat(id).filter(|chat| chat.room.is_open())
+    }
+
+    /// The chats that have been joined.
+    pub(crate) fn open_chats(&self) -> impl Iterator<Item = &JoinedChat> {
+        self.joined.iter().filter(|chat| chat.room.is_open())
+    }
+
+    /// A join begins: from here on the chat's events are held. False if no more chats may be open.
+    pub(crate) fn begin_join(&mut self, id: &MatchId, keep_others: bool) -> bool {
+        if let Some(chat) = self.chat(id) {
+            chat.room.rejoin();
+            return true;
+        }
+        if keep_others && self.joined.len() >= MAX_JOINED {
+            return false;
+        }
+        let room = Room::joining();
+        self.joined.push(JoinedChat { id: id.clone(), room, other: None, typing: false, healing: false });
+        true
+    }
+
+    /// Leaves a chat; returns it if it had been joined.
+    pub(crate) fn leave(&mut self, id: &MatchId) -> Option<JoinedChat> {
+        let index = self.joined.iter().position(|chat| chat.id == *id)?;
+        Some(self.joined.swap_remove(index)).filter(|chat| chat.room.is_open())
+    }
+
+    /// Leaves all chats but one; returns them.
+    pub(crate) fn leave_others(&mut self, id: &MatchId) -> Vec<JoinedChat> {
+        let (kept, left) = std::mem::take(&mut self.joined).into_iter().partition(|chat| chat.id == *id);
+        self.joined = kept;
+        left
+    }
+
+    /// Leaves all chats; returns them.
+    pub(crate) fn leave_all(&mut self) -> Vec<JoinedChat> {
+        std::mem::take(&mut self.joined)
+    }
+
+    /// A match was closed: its chat is dropped. False if that was known.
+    pub(crate) fn close(&mut self, id: &MatchId) -> bool {
+        self.leave(id);
+        if self.is_closed(id) {
+            return false;
+        }
+        if self.closed.len() >= MAX_JOINED {
+            self.closed.pop_front();
+        }
+        self.closed.push_back(id.clone());
+        true
+    }
+
+    /// Whether the match is known to be closed.
+    pub(crate) fn is_closed(&self, id: &MatchId) -> bool {
+        self.closed.contains(id)
+    }
+
+    /// Takes a send to a match.
+    pub(crate) fn take_send(&mut self, id: &MatchId, draft: Draft) -> Turn<Draft> {
+        if let Some((_, turns)) = self.sends.iter_mut().find(|(chat, _)| chat == id) {
+            return turns.take(draft);
+        }
+        let mut turns = Turns::default();
+        let turn = turns.take(draft);
+        self.sends.push((id.clone(), turns));
+        turn
+    }
+
+    /// The sends to a match that go next; empty when there are none, and then nothing of them is kept.
+    pub(crate) fn next_sends(&mut self, id: &MatchId) -> Vec<Draft> {
+        let Some(index) = self.sends.iter().position(|(chat, _)| chat == id) else { return Vec::new() };
+        let batch = self.sends[index].1.next();
+        if batch.is_empty() {
+            self.sends.swap_remove(index);
+        }
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> MatchId {
+        MatchId::new(text).unwrap()
+    }
+
+    fn join(session: &mut Session, chat: &str, keep_others: bool) -> bool {
+        let begun = session.begin_join(&id(chat), keep_others);
+        if let Some(chat) = session.chat(&id(chat)) {
+            chat.room.opened(0, 0);
+        }
+        begun
+    }
+
+    #[test]
+    fn a_chat_counts_as_joined_only_when_its_join_is_done() {
+        let mut session = Session::default();
+        assert!(session.begin_join(&id("a"), false));
+        assert!(session.open_chat(&id("a")).is_none());
+        session.chat(&id("a")).unwrap().room.opened(3, 0);
+        assert!(session.open_chat(&id("a")).is_some());
+    }
+
+    #[test]
+    fn joining_another_chat_leaves_the_first_unless_it_is_kept() {
+        let mut session = Session::default();
+        join(&mut session, "a", false);
+        join(&mut session, "b", true);
+        assert_eq!(session.open_chats().count(), 2);
+        join(&mut session, "c", false);
+        assert_eq!(session.leave_others(&id("c")).len(), 2);
+        assert_eq!(session.open_chats().count(), 1);
+    }
+
+    #[test]
+    fn the_17th_kept_chat_is_refused() {
+        let mut session = Session::default();
+        for number in 0..MAX_JOINED {
+            assert!(join(&mut session, &number.to_string(), true));
+        }
+        assert!(!join(&mut session, "one-more", true));
+        assert!(join(&mut session, "0", true), "a chat that is joined can be joined again");
+        assert!(join(&mut session, "one-more", false), "leaving the others makes room");
+    }
+
+    #[test]
+    fn a_closed_match_is_told_once_and_remembered_within_bounds() {
+        let mut session = Session::default();
+        join(&mut session, "a", false);
+        assert!(session.close(&id("a")));
+        assert!(!session.close(&id("a")));
+        assert!(session.open_chat(&id("a")).is_none());
+        for number in 0..100 {
+            session.close(&id(&number.to_string()));
+        }
+        assert_eq!(session.closed.len(), MAX_JOINED);
+    }
+}

@@ -1,0 +1,57 @@
+//! One connected socket of a user.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicI64, Ordering},
+};
+
+use proto::UserId;
+
+use super::{session::Session, users::Presence};
+use crate::{auth::UserToken, origin::origin_of, socketio::Emitter};
+
+/// One connected socket. Its session is locked for the length of one event; what is emitted meanwhile keeps its order.
+#[derive(Debug)]
+pub struct Socket {
+    pub(crate) emitter: Emitter,
+    pub(crate) presence: Presence,
+    /// What its messages are stored with, so that they are not delivered to it.
+    pub(crate) origin: u64,
+    pub(crate) issued_at_s: AtomicI64,
+    /// When its token expires: Unix time in seconds.
+    pub(crate) expires_at_s: AtomicI64,
+    session: Mutex<Session>,
+}
+
+impl Socket {
+    pub(crate) fn new(emitter: Emitter, presence: Presence, token: &UserToken) -> Arc<Self> {
+        Arc::new(Self {
+            origin: origin_of(emitter.sid()),
+            emitter,
+            presence,
+            issued_at_s: AtomicI64::new(token.issued_at_s),
+            expires_at_s: AtomicI64::new(token.expires_at_s),
+            session: Mutex::default(),
+        })
+    }
+
+    /// Whose socket it is.
+    pub(crate) fn user_id(&self) -> &UserId {
+        self.presence.user_id()
+    }
+
+    /// The name under which the user's calls know this device.
+    pub(crate) fn device(&self) -> &str {
+        self.emitter.sid()
+    }
+
+    pub(crate) fn session(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a renewed token.
+    pub(crate) fn renew(&self, token: &UserToken) {
+        self.issued_at_s.store(token.issued_at_s, Ordering::Relaxed);
+        self.expires_at_s.store(token.expires_at_s, Ordering::Relaxed);
+    }
+}

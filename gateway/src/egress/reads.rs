@@ -1,0 +1,90 @@
+//! What the gateway reads of the services. A match is read on behalf of a user, and only members learn of it.
+
+use proto::{
+    Code, MatchId, UserId,
+    chat::{
+        GetMatchRequest, HeadsRequest, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse,
+        Match, MatchHead, Message, RevocationsRequest, RevocationsResponse, list_messages_request::Position,
+    },
+    milestone::{GetProgressRequest, GetProgressResponse},
+    signaling::{Call, GetCallRequest, get_call_request::Of},
+};
+
+use super::{Services, ask};
+use crate::failure::Failure;
+
+/// A match with a page of its messages, all of one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// The match; its `last_seq` is the head at that moment.
+    pub of: Match,
+    /// Ascending.
+    pub messages: Vec<Message>,
+    /// Whether more messages follow the page.
+    pub has_more: bool,
+}
+
+impl Services {
+    /// The match, with at most `limit` (≤ 200) messages after `since_seq` if it is given. `MATCH_NOT_FOUND` unless `user`
+    /// is a member. A closed match is returned as well: its `closed_at_ms` is set.
+    pub async fn get_match(
+        &self,
+        match_id: &MatchId,
+        user: &UserId,
+        since_seq: Option<i64>,
+        limit: i32,
+    ) -> Result<Snapshot, Failure> {
+        let request = GetMatchRequest { match_id: match_id.to_string(), since_seq, limit };
+        let response = ask(async || self.chat.clone().get_match(request.clone()).await).await?;
+        let of = response.r#match.ok_or(Code::Internal)?;
+        if !of.members.iter().any(|member| member == user.as_str()) {
+            return Err(Code::MatchNotFound.into());
+        }
+        Ok(Snapshot { of, messages: response.messages, has_more: response.has_more })
+    }
+
+    /// The matches of a user whose id comes after `after`, by match id, at most `limit` (≤ 200).
+    pub async fn list_matches(
+        &self,
+        user: &UserId,
+        after: Option<&MatchId>,
+        limit: i32,
+    ) -> Result<ListMatchesResponse, Failure> {
+        let request = ListMatchesRequest { user_id: user.to_string(), after: after.map(ToString::to_string), limit };
+        ask(async || self.chat.clone().list_matches(request.clone()).await).await
+    }
+
+    /// A page of a match's messages, ascending; without a position the latest. Membership is the caller's to check.
+    pub async fn list_messages(
+        &self,
+        match_id: &MatchId,
+        position: Option<Position>,
+        limit: i32,
+    ) -> Result<ListMessagesResponse, Failure> {
+        let request = ListMessagesRequest { match_id: match_id.to_string(), position, limit };
+        ask(async || self.chat.clone().list_messages(request.clone()).await).await
+    }
+
+    /// The heads of up to 1,000 matches, as PostgreSQL has them; unknown ones are left out.
+    pub async fn heads(&self, match_ids: Vec<String>) -> Result<Vec<MatchHead>, Failure> {
+        let request = HeadsRequest { match_ids };
+        Ok(ask(async || self.chat.clone().heads(request.clone()).await).await?.heads)
+    }
+
+    /// The live call of a match or a user, or by its own id. Whether the asker is a party is the caller's to check.
+    pub async fn get_call(&self, of: Of) -> Result<Option<Call>, Failure> {
+        let request = GetCallRequest { of: Some(of) };
+        Ok(ask(async || self.signaling.clone().get_call(request.clone()).await).await?.call)
+    }
+
+    /// How far the match is on the way to each configured milestone. Membership is the caller's to check.
+    pub async fn progress(&self, match_id: &MatchId) -> Result<GetProgressResponse, Failure> {
+        let request = GetProgressRequest { match_id: match_id.to_string() };
+        ask(async || self.milestones.clone().get_progress(request.clone()).await).await
+    }
+
+    /// The revocations recorded since a Unix time; 0 for all.
+    pub async fn revocations(&self, since_ms: i64) -> Result<RevocationsResponse, Failure> {
+        ask(async || self.chat.clone().revocations(RevocationsRequest { since_ms }).await).await
+    }
+}

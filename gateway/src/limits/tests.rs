@@ -1,0 +1,78 @@
+//! Buckets with made-up clocks.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn rate(text: &str) -> Rate {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_burst_passes_at_once_and_then_the_rate() {
+    let (rate, now) = (rate("20/40"), Instant::now());
+    let mut bucket = Bucket::full(now);
+    assert_eq!((0..41).filter(|_| bucket.take(rate, now).is_ok()).count(), 40);
+    assert_eq!(bucket.take(rate, now), Err(Duration::from_millis(50)));
+    assert_eq!(bucket.take(rate, now + Duration::from_millis(49)), Err(Duration::from_millis(1)));
+    assert_eq!(bucket.take(rate, now + Duration::from_millis(50)), Ok(()));
+    assert_eq!(bucket.take(rate, now + Duration::from_millis(50)), Err(Duration::from_millis(50)));
+}
+
+#[test]
+fn a_rate_is_read_as_flags_write_it() {
+    assert_eq!(rate("20/40").to_string(), "20/40");
+    for text in ["", "20", "0/1", "1/0", "-1/2", "a/b", "1/2/3"] {
+        assert_eq!(text.parse::<Rate>(), Err(RateError), "{text:?}");
+    }
+}
+
+#[test]
+fn keys_do_not_share_a_bucket() {
+    let (limiter, now) = (Limiter::new(rate("1/1")), Instant::now());
+    assert_eq!(limiter.take("alice", now), Ok(()));
+    assert!(limiter.take("alice", now).is_err());
+    assert_eq!(limiter.take("bob", now), Ok(()));
+}
+
+#[test]
+fn idle_keys_cost_no_memory() {
+    let (limiter, start) = (Limiter::new(rate("10/20")), Instant::now());
+    for i in 0..100_000_u32 {
+        assert_eq!(limiter.take(&i.to_string(), start + Duration::from_millis(u64::from(i))), Ok(()));
+        assert!(limiter.len() <= 1025, "{} buckets", limiter.len());
+    }
+}
+
+#[test]
+fn a_drained_key_is_not_forgotten_by_a_sweep() {
+    let (limiter, now) = (Limiter::new(rate("1/2")), Instant::now());
+    for _ in 0..2 {
+        assert_eq!(limiter.take("greedy", now), Ok(()));
+    }
+    for i in 0..5_000 {
+        let _ = limiter.take(&i.to_string(), now);
+    }
+    assert!(limiter.take("greedy", now).is_err());
+}
+
+proptest! {
+    #[test]
+    fn no_pattern_of_tries_beats_burst_plus_rate(
+        (per_second, burst) in (1_u32..100, 1_u32..100),
+        gaps_us in prop::collection::vec(0_u64..100_000, 1..500),
+    ) {
+        let rate = rate(&format!("{per_second}/{burst}"));
+        let start = Instant::now();
+        let (mut bucket, mut now, mut taken) = (Bucket::full(start), start, 0_u128);
+        for gap_us in gaps_us {
+            now += Duration::from_micros(gap_us);
+            match bucket.take(rate, now) {
+                Ok(()) => taken += 1,
+                Err(wait) => prop_assert_eq!(bucket.clone().take(rate, now + wait), Ok(())),
+            }
+            let elapsed = (now - start).as_nanos();
+            prop_assert!(taken <= u128::from(burst) + elapsed / rate.interval().as_nanos());
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Message bodies: what is taken, in which form it is stored, and what is refused.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn code_of(json: &str) -> Code {
+    Content::parse(json).unwrap_err().code
+}
+
+fn nested(depth: usize) -> String {
+    format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth))
+}
+
+#[test]
+fn text_is_counted_in_unicode_scalar_values() {
+    let text = |count: usize| serde_json::to_string(&"𝄞".repeat(count)).unwrap();
+    assert_eq!(Content::parse(&text(4_000)).unwrap(), Content { body: text(4_000), own_id: None });
+    assert_eq!(code_of(&text(4_001)), Code::PayloadTooLarge);
+}
+
+#[test]
+fn an_object_may_have_16_kib_of_canonical_json() {
+    let object = |bytes: usize| format!(r#"{{ "a" : "{}" }}"#, "x".repeat(bytes - r#"{"a":""}"#.len()));
+    assert_eq!(Content::parse(&object(MAX_OBJECT_BYTES)).unwrap().body.len(), MAX_OBJECT_BYTES);
+    assert_eq!(code_of(&object(MAX_OBJECT_BYTES + 1)), Code::PayloadTooLarge);
+}
+
+#[test]
+fn what_is_neither_text_nor_object_is_refused() {
+    for json in ["null", "true", "1", "[]", r#"["a"]"#, "", "nonsense", "{", r#""\ud800""#, r#"{"\udfff":1}"#, "1e999"] {
+        assert_eq!(code_of(json), Code::InvalidPayload, "{json}");
+    }
+}
+
+#[test]
+fn json_nests_32_deep_and_no_deeper() {
+    assert!(Content::parse(&nested(32)).is_ok());
+    assert_eq!(code_of(&nested(33)), Code::InvalidPayload);
+    assert_eq!(code_of(&nested(10_000)), Code::InvalidPayload);
+    let brackets_in_text = serde_json::to_string(&r#"[{\""#.repeat(100)).unwrap();
+    assert!(Content::parse(&brackets_in_text).is_ok());
+}
+
+#[test]
+fn equal_bodies_have_equal_bytes() {
+    let body = |json: &str| Content::parse(json).unwrap().body;
+    assert_eq!(body(r#"{ "b" : 1.50, "a" : ["\u0041\/", {"d":1,"c":2}] }"#), r#"{"a":["A/",{"c":2,"d":1}],"b":1.5}"#);
+    assert_eq!(body(r#"{"a":1,"a":2}"#), r#"{"a":2}"#);
+    assert_eq!(body("\"\\u0000\""), "\"\\u0000\"");
+}
+
+#[test]
+fn an_object_names_itself_by_a_string_in_underscore_id_or_id() {
+    let own_id = |json: &str| Content::parse(json).unwrap().own_id;
+    assert_eq!(own_id(r#"{"_id":"a","id":"b"}"#).as_deref(), Some("a"));
+    assert_eq!(own_id(r#"{"_id":7,"id":"b"}"#).as_deref(), Some("b"));
+    assert_eq!(own_id(r#"{"_id":"","id":7}"#), None);
+    assert_eq!(own_id(r#""id""#), None);
+}
+
+#[test]
+fn the_given_client_id_wins_then_the_own_id_then_a_new_one() {
+    let named = Content { body: String::new(), own_id: Some("own".into()) };
+    assert_eq!(named.client_id(Some("given")).unwrap().as_str(), "given");
+    assert_eq!(named.client_id(None).unwrap().as_str(), "own");
+    let too_long = Content { body: String::new(), own_id: Some("x".repeat(65)) };
+    let (first, second) = (too_long.client_id(None).unwrap(), too_long.client_id(None).unwrap());
+    assert_ne!(first, second);
+    assert_eq!(Uuid::parse_str(first.as_str()).unwrap().get_version_num(), 7);
+}
+
+#[test]
+fn a_malformed_client_id_is_refused() {
+    let content = Content { body: String::new(), own_id: Some("own".into()) };
+    for given in ["", "a\0", &"x".repeat(65)] {
+        assert_eq!(content.client_id(Some(given)), Err(Failure::invalid()));
+    }
+}
+
+proptest! {
+    #[test]
+    fn canonical_json_is_a_fixed_point(text in ".{0,50}", number in any::<f64>(), key in ".{0,20}") {
+        let json = serde_json::json!({ "text": text, "number": number, key: [text] }).to_string();
+        let body = Content::parse(&json).unwrap().body;
+        prop_assert_eq!(&Content::parse(&body).unwrap().body, &body);
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_panic(json in ".{0,200}") {
+        let _ = Content::parse(&json);
+    }
+}

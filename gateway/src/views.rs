@@ -1,0 +1,40 @@
+//! The JSON that clients see of messages, milestones, matches and calls, the same on Socket.IO and REST.
+
+mod call;
+mod match_view;
+mod message;
+mod milestone;
+
+pub use call::{CallView, state_name};
+pub use match_view::MatchView;
+pub use message::MessageView;
+pub use milestone::{MilestoneReachedView, MilestoneView, unlocked};
+
+use proto::chat::{Message, Milestone};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// The `receive_message` object; with `spread` the fields of an object body stand at the top level too, unless they
+/// collide.
+pub fn message(message: &Message, spread: bool) -> String {
+    to_json(&MessageView::new(message, spread))
+}
+
+/// The `milestone_reached` object.
+pub fn milestone_reached(match_id: &str, milestone: &Milestone) -> String {
+    to_json(&MilestoneReachedView::new(match_id, milestone))
+}
+
+/// A view as JSON.
+pub fn to_json(view: &impl Serialize) -> String {
+    // Views hold nothing that cannot be serialized.
+    serde_json::to_string(view).unwrap_or_default()
+}
+
+/// JSON that a service passed on. It was checked when it came in; what is none after all shows as `null`.
+pub fn raw(json: &str) -> &RawValue {
+    serde_json::from_str(json).unwrap_or(RawValue::NULL)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! Frozen bytes of what clients see.
+
+use proto::{
+    chat::{Match, Message, Milestone},
+    signaling::{Call, CallState},
+};
+
+use super::*;
+
+fn saved(body: &str) -> Message {
+    Message {
+        match_id: "demo".into(),
+        seq: 7,
+        sender_id: "alice".into(),
+        client_id: "c \"1\"".into(),
+        origin: Some(1),
+        body: body.into(),
+        created_at_ms: 1_767_225_600_042,
+    }
+}
+
+fn milestone(ord: i32, unlocks: &[&str]) -> Milestone {
+    Milestone {
+        milestone_id: format!("m{ord}"),
+        ord,
+        threshold: i64::from(ord) * 100,
+        unlocks: unlocks.iter().map(ToString::to_string).collect(),
+        reached_at_ms: 1_767_225_600_000,
+    }
+}
+
+#[test]
+fn a_text_message_is_frozen() {
+    insta::assert_snapshot!(message(&saved(r#""hi \"there\"\u0000""#), true));
+}
+
+#[test]
+fn an_object_message_is_spread_at_the_top_level_unless_it_collides() {
+    let body = r#"{"_id":"m-1","content":{"a":[1,2.50]},"id":"mine","k\n\"ey":null,"seq":99,"timestamp":0}"#;
+    insta::assert_snapshot!(message(&saved(body), true));
+}
+
+#[test]
+fn rest_shows_an_object_message_without_spreading_it() {
+    let view = message(&saved(r#"{"content":"x"}"#), false);
+    insta::assert_snapshot!(view);
+}
+
+#[test]
+fn a_spread_message_is_an_object_with_each_key_once() {
+    let view = message(&saved(r#"{"message":1,"matchId":"other","extra":1}"#), true);
+    assert_eq!(view.matches("\"matchId\"").count(), 2, "at the top and in the body: {view}");
+    let parsed: serde_json::Value = serde_json::from_str(&view).unwrap();
+    assert_eq!(parsed["matchId"], "demo");
+    assert_eq!(parsed["extra"], 1);
+}
+
+#[test]
+fn a_body_that_is_no_json_shows_as_null() {
+    assert!(message(&saved("{broken"), true).contains(r#""message":null"#));
+}
+
+#[test]
+fn milestone_reached_is_frozen() {
+    insta::assert_snapshot!(milestone_reached("demo", &milestone(1, &["video_call"])));
+}
+
+#[test]
+fn milestones_unlock_each_feature_once_and_sorted() {
+    let reached = [milestone(1, &["video_call", "gifts"]), milestone(2, &["video_call", "albums"])];
+    assert_eq!(unlocked(&reached), ["albums", "gifts", "video_call"]);
+    insta::assert_snapshot!(to_json(&MilestoneView::list(&reached)));
+}
+
+#[test]
+fn a_match_is_frozen_open_and_closed() {
+    let mut of = Match {
+        match_id: "demo".into(),
+        members: vec!["alice".into(), "bob".into()],
+        last_seq: 100,
+        created_at_ms: 1_767_225_600_000,
+        closed_at_ms: None,
+        milestones: vec![milestone(1, &["video_call"])],
+    };
+    let open = to_json(&MatchView::new(&of));
+    of.closed_at_ms = Some(1_767_225_601_000);
+    insta::assert_snapshot!(format!("{open}\n{}", to_json(&MatchView::new(&of))));
+}
+
+#[test]
+fn a_call_is_frozen_with_and_without_media() {
+    let mut call = Call {
+        call_id: "call-1".into(),
+        match_id: "demo".into(),
+        caller: "alice".into(),
+        callee: "bob".into(),
+        state: CallState::Ringing.into(),
+        media: None,
+        expires_at_ms: 1_767_225_645_000,
+        version: 1,
+        caller_device: "socket".into(),
+        callee_device: None,
+    };
+    let ringing = to_json(&CallView::new(&call));
+    call.set_state(CallState::Active);
+    call.media = Some(r#"{"video":true}"#.into());
+    insta::assert_snapshot!(format!("{ringing}\n{}", to_json(&CallView::new(&call))));
+}
