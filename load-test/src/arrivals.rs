@@ -1,0 +1,102 @@
+//! When a user means to send: a schedule that does not wait for any answer (open loop).
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+/// How the intended send times of one user are spaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Spacing {
+    /// Independent of each other, as people write: exponential gaps.
+    Poisson,
+    /// Equal gaps, from a random phase.
+    Constant,
+}
+
+/// The intended send times of one user, ascending, measured from the run's origin.
+#[derive(Debug, Clone)]
+pub struct Arrivals {
+    rng: fastrand::Rng,
+    spacing: Spacing,
+    mean_gap_s: f64,
+    next_s: f64,
+    end_s: f64,
+}
+
+impl Arrivals {
+    /// Times in `start..end` at `rate` per second on average; none if `rate` is 0.
+    pub fn new(spacing: Spacing, rate: f64, (start, end): (Duration, Duration), seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mean_gap_s = if rate > 0.0 { 1.0 / rate } else { f64::INFINITY };
+        let first_gap_s = match spacing {
+            Spacing::Poisson => exponential(&mut rng, mean_gap_s),
+            Spacing::Constant => mean_gap_s * (1.0 - rng.f64()),
+        };
+        Self { rng, spacing, mean_gap_s, next_s: start.as_secs_f64() + first_gap_s, end_s: end.as_secs_f64() }
+    }
+}
+
+impl Iterator for Arrivals {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        // A rate of 0 makes every gap infinite.
+        if self.next_s >= self.end_s {
+            return None;
+        }
+        let intended = Duration::from_secs_f64(self.next_s);
+        self.next_s += match self.spacing {
+            Spacing::Poisson => exponential(&mut self.rng, self.mean_gap_s),
+            Spacing::Constant => self.mean_gap_s,
+        };
+        Some(intended)
+    }
+}
+
+/// An exponentially distributed gap, by inversion.
+fn exponential(rng: &mut fastrand::Rng, mean: f64) -> f64 {
+    // The logarithm of 1 would make 0 of an infinite mean undefined.
+    -mean * (1.0 - rng.f64()).ln().min(-f64::MIN_POSITIVE)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SPAN: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(103));
+
+    proptest! {
+        #[test]
+        fn times_ascend_within_the_span(seed: u64, rate in 0.0..200.0) {
+            for spacing in [Spacing::Poisson, Spacing::Constant] {
+                let times: Vec<_> = Arrivals::new(spacing, rate, SPAN, seed).collect();
+                prop_assert!(times.is_sorted());
+                prop_assert!(times.iter().all(|at| (SPAN.0..SPAN.1).contains(at)));
+            }
+        }
+
+        #[test]
+        fn as_many_arrive_as_the_rate_says(seed: u64) {
+            let count = Arrivals::new(Spacing::Constant, 20.0, SPAN, seed).count();
+            prop_assert!((1999..=2001).contains(&count), "{}", count);
+            // 2,000 expected with a deviation of 45: six of them.
+            let count = Arrivals::new(Spacing::Poisson, 20.0, SPAN, seed).count();
+            prop_assert!((1730..=2270).contains(&count), "{}", count);
+        }
+    }
+
+    #[test]
+    fn a_rate_of_zero_sends_nothing() {
+        assert_eq!(Arrivals::new(Spacing::Poisson, 0.0, SPAN, 1).next(), None);
+        assert_eq!(Arrivals::new(Spacing::Constant, 0.0, SPAN, 1).next(), None);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_times() {
+        let times = |seed| Arrivals::new(Spacing::Poisson, 5.0, SPAN, seed).collect::<Vec<_>>();
+        assert_eq!(times(7), times(7));
+        assert_ne!(times(7), times(8));
+    }
+}

@@ -1,0 +1,236 @@
+//! The flags of a run, and what the local stack's description adds to them.
+
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+use clap::Parser;
+use serde::{Deserialize, Serialize};
+
+use crate::{arrivals::Spacing, outbox::SendRules};
+
+/// Files that a process needs beside its connections.
+const SPARE_FILES: usize = 100;
+
+/// Simulated pairs chat across gateways at a fixed rate, whatever the answers. Every acked message must reach the other
+/// member once, in seq order; otherwise the exit code is not 0.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "load-test", version)]
+pub struct Config {
+    /// Gateways, `http://host:port`; several by comma or by repeating. Absent: those of the local stack
+    #[arg(long = "url", env = "URLS", value_delimiter = ',', value_name = "URL")]
+    pub urls: Vec<String>,
+    /// The gateways' HS256 secret, to sign the users' tokens. Absent: that of the local stack
+    #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
+    pub jwt_secret: Option<String>,
+    /// Description of the running local stack, as `./dev run` writes it
+    #[arg(long, default_value = ".local/run/stack.json", value_name = "FILE")]
+    pub stack: PathBuf,
+    /// Simulated pairs: two users each, on different gateways if there are several
+    #[arg(long, default_value_t = 100)]
+    pub pairs: usize,
+    /// Messages a second of all users together
+    #[arg(long, default_value_t = 100.0)]
+    pub rate: f64,
+    /// How a user's messages are spaced
+    #[arg(long, value_enum, default_value_t = Spacing::Poisson)]
+    pub arrivals: Spacing,
+    /// Seconds of sending that are measured, at most 3,600
+    #[arg(long, default_value_t = 10.0)]
+    pub duration_s: f64,
+    /// Seconds of sending before that, checked but not measured
+    #[arg(long, default_value_t = 1.0)]
+    pub warmup_s: f64,
+    /// Seconds after the last send in which everything open must settle
+    #[arg(long, default_value_t = 15.0)]
+    pub drain_s: f64,
+    /// Messages that a user has in flight at most. With 1, order is checked through repeats too
+    #[arg(long, default_value_t = 1)]
+    pub window: usize,
+    /// Characters of a message
+    #[arg(long, default_value_t = 40)]
+    pub body_chars: usize,
+    /// Seconds that an ack may take before the message is sent again, with the same clientId
+    #[arg(long, default_value_t = 10.0)]
+    pub ack_timeout_s: f64,
+    /// How often a message is sent at most
+    #[arg(long, default_value_t = 30)]
+    pub attempts: u32,
+    /// New connections a second while the users join
+    #[arg(long, default_value_t = 500.0)]
+    pub connect_rate: f64,
+    /// Seconds in which all users must have joined
+    #[arg(long, default_value_t = 60.0)]
+    pub join_timeout_s: f64,
+    /// Addresses to connect from, by turns: `127.0.0.2,127.0.0.3`. One address has 28,000 ports per gateway
+    #[arg(long, value_delimiter = ',', value_name = "IP")]
+    pub source_addresses: Vec<IpAddr>,
+    /// Threads of the generator
+    #[arg(long, default_value_t = 1)]
+    pub threads: usize,
+    /// Makes the schedule repeatable
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Write the result here
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// What `./dev run` tells of the stack that it started.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stack {
+    gateways: Vec<Gateway>,
+    jwt_secret: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Gateway {
+    url: String,
+}
+
+/// What a run was asked to do, as the result repeats it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked<'a> {
+    urls: &'a [String],
+    pairs: usize,
+    rate_per_s: f64,
+    arrivals: String,
+    duration_s: f64,
+    warmup_s: f64,
+    window: usize,
+    body_chars: usize,
+    threads: usize,
+    seed: u64,
+}
+
+impl Config {
+    /// Adds what is absent from the local stack's description.
+    ///
+    /// # Errors
+    /// If something is neither given nor described.
+    pub fn with_stack(mut self) -> anyhow::Result<Self> {
+        if !self.urls.is_empty() && self.jwt_secret.is_some() {
+            return Ok(self);
+        }
+        let stack = read_stack(&self.stack)?;
+        if self.urls.is_empty() {
+            self.urls = stack.gateways.into_iter().map(|gateway| gateway.url).collect();
+        }
+        self.jwt_secret.get_or_insert(stack.jwt_secret);
+        Ok(self)
+    }
+
+    /// Refuses what cannot work.
+    ///
+    /// # Errors
+    /// Names the flag.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        ensure!(!self.urls.is_empty(), "--url: no gateway");
+        ensure!(self.pairs > 0, "--pairs must be at least 1");
+        ensure!(self.rate.is_finite() && self.rate > 0.0, "--rate must be above 0");
+        ensure!(self.duration_s > 0.0 && self.duration_s <= 3_600.0, "--duration-s must be above 0 and at most 3600");
+        for (flag, seconds) in [
+            ("--warmup-s", self.warmup_s),
+            ("--drain-s", self.drain_s),
+            ("--ack-timeout-s", self.ack_timeout_s),
+            ("--join-timeout-s", self.join_timeout_s),
+        ] {
+            ensure!((0.0..=3_600.0).contains(&seconds), "{flag} must be 0 to 3600");
+        }
+        ensure!(self.window > 0 && self.attempts > 0, "--window and --attempts must be at least 1");
+        ensure!((1..=4_000).contains(&self.body_chars), "--body-chars must be 1 to 4000");
+        ensure!(self.connect_rate > 0.0 && self.connect_rate.is_finite(), "--connect-rate must be above 0");
+        ensure!((1..=64).contains(&self.threads), "--threads must be 1 to 64");
+        check_open_files(2 * self.pairs + SPARE_FILES)
+    }
+
+    /// How users send.
+    pub fn send_rules(&self) -> SendRules {
+        SendRules {
+            window: self.window,
+            attempts: self.attempts,
+            ack_timeout: Duration::from_secs_f64(self.ack_timeout_s),
+        }
+    }
+
+    /// How long tokens must live: longer than any run.
+    pub fn token_lifetime(&self) -> Duration {
+        Duration::from_secs_f64(self.join_timeout_s + self.warmup_s + self.duration_s + self.drain_s + 3_600.0)
+    }
+
+    /// What was asked, less the secret.
+    pub fn asked(&self) -> Asked<'_> {
+        Asked {
+            urls: &self.urls,
+            pairs: self.pairs,
+            rate_per_s: self.rate,
+            arrivals: format!("{:?}", self.arrivals).to_lowercase(),
+            duration_s: self.duration_s,
+            warmup_s: self.warmup_s,
+            window: self.window,
+            body_chars: self.body_chars,
+            threads: self.threads,
+            seed: self.seed,
+        }
+    }
+}
+
+fn read_stack(path: &Path) -> anyhow::Result<Stack> {
+    let hint = || format!("{}: start `./dev run`, or give --url and --jwt-secret", path.display());
+    let text = std::fs::read_to_string(path).with_context(hint)?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not as expected", path.display()))
+}
+
+/// One connection is one file: better one clear line now than ten thousand failures later.
+fn check_open_files(needed: usize) -> anyhow::Result<()> {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find(|line| line.starts_with("Max open files"));
+    let limit = line.and_then(|line| line.split_whitespace().nth(3)?.parse().ok()).unwrap_or(usize::MAX);
+    ensure!(
+        needed <= limit,
+        "--pairs needs {needed} open files, the limit is {limit}: raise it (ulimit -n), or use several processes"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(flags: &[&str]) -> Config {
+        Config::parse_from([&["load-test", "--url", "http://a:1,http://b:2", "--jwt-secret", "s"], flags].concat())
+    }
+
+    #[test]
+    fn urls_may_be_repeated_and_listed() {
+        assert_eq!(config(&["--url", "http://c:3"]).urls, ["http://a:1", "http://b:2", "http://c:3"]);
+    }
+
+    #[test]
+    fn what_cannot_work_names_its_flag() {
+        for (flag, value) in [
+            ("--pairs", "0"),
+            ("--rate", "0"),
+            ("--duration-s", "3601"),
+            ("--warmup-s", "inf"),
+            ("--window", "0"),
+            ("--body-chars", "4001"),
+            ("--threads", "0"),
+        ] {
+            let error = config(&[flag, value]).validate().unwrap_err().to_string();
+            assert!(error.contains(flag), "{error}");
+        }
+        config(&[]).validate().unwrap();
+    }
+
+    #[test]
+    fn more_pairs_than_open_files_are_refused() {
+        let error = config(&["--pairs", "1000000000"]).validate().unwrap_err().to_string();
+        assert!(error.contains("ulimit"), "{error}");
+    }
+}

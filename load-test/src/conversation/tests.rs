@@ -1,0 +1,187 @@
+//! A conversation frame by frame: what the user writes and what the ledger learns.
+
+use super::*;
+use crate::{
+    arrivals::Spacing,
+    ledger::Violation,
+    outbox::SendRules,
+    stats::{Counts, Stats},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Chat {
+    conversation: Conversation,
+    ledger: Arc<Mutex<Ledger>>,
+    run: Arc<Run>,
+}
+
+/// Side A of a pair that sends one message a second from 0 on.
+fn chat() -> Chat {
+    let rules = SendRules { window: 1, attempts: 5, ack_timeout: 10 * SECOND };
+    let run = Arc::new(Run { name: "r".into(), body: r#""x""#.into(), rules, stats: Stats::new().unwrap() });
+    let ledger = Arc::new(Mutex::new(Ledger::new(true)));
+    let pair = Arc::new(Pair::new("r", 0));
+    let conversation = Conversation::new(Arc::clone(&run), pair, Side::A, Arc::clone(&ledger));
+    Chat { conversation, ledger, run }
+}
+
+/// The same, joined and sending.
+fn joined() -> Chat {
+    let mut chat = chat();
+    chat.conversation.connected(Duration::ZERO);
+    assert_eq!(chat.frames(), [r#"420["join_chat","load-r-0"]"#]);
+    chat.hear(r#"430[{"ok":true,"lastSeq":0,"messages":[],"hasMore":false}]"#).unwrap();
+    let arrivals = Arrivals::new(Spacing::Constant, 1.0, (Duration::ZERO, 100 * SECOND), 1);
+    chat.conversation.start(arrivals, Duration::ZERO);
+    chat
+}
+
+impl Chat {
+    fn frames(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.conversation.next_frame()).collect()
+    }
+
+    fn hear(&mut self, text: &str) -> Result<(), End> {
+        self.conversation.handle(text, SECOND)
+    }
+
+    fn at(&mut self, now: Duration) -> Vec<String> {
+        self.conversation.advance(now).unwrap();
+        self.frames()
+    }
+
+    fn counts(&self) -> Counts {
+        self.run.stats.counters.read()
+    }
+
+    fn violations(&self) -> Vec<Violation> {
+        std::mem::take(&mut *lock(&self.ledger)).finish().0
+    }
+}
+
+fn received(seq: u64, sender: &str, index: u32) -> String {
+    format!(r#"{{"id":"m:{seq}","seq":{seq},"senderId":"load-r-0-{sender}","clientId":"r-{index}-0","message":"x"}}"#)
+}
+
+fn live(seq: u64, sender: &str, index: u32) -> String {
+    format!(r#"42["receive_message",{},"1~cursor"]"#, received(seq, sender, index))
+}
+
+#[test]
+fn a_ping_is_answered() {
+    let mut chat = joined();
+    chat.hear("2").unwrap();
+    assert_eq!(chat.frames(), ["3"]);
+}
+
+#[test]
+fn nothing_is_sent_before_the_chat_is_joined() {
+    let mut chat = chat();
+    chat.conversation.start(Arrivals::new(Spacing::Constant, 10.0, (Duration::ZERO, SECOND), 1), Duration::ZERO);
+    chat.conversation.connected(Duration::ZERO);
+    assert_eq!(chat.at(SECOND).len(), 1, "only the join");
+    assert_eq!(chat.counts().sent, 0);
+}
+
+#[test]
+fn a_join_without_an_answer_ends_the_connection() {
+    let mut chat = chat();
+    chat.conversation.connected(Duration::ZERO);
+    assert_eq!(chat.conversation.advance(JOIN_LIMIT), Err(End::Closed));
+}
+
+#[test]
+fn a_refused_join_is_repeated_only_if_it_may_succeed() {
+    let mut chat = chat();
+    chat.conversation.connected(Duration::ZERO);
+    chat.frames();
+    chat.hear(r#"430[{"ok":false,"error":{"code":"RATE_LIMITED","retryable":true,"retryAfterMs":200}}]"#).unwrap();
+    assert_eq!(chat.at(SECOND), Vec::<String>::new());
+    assert_eq!(chat.at(SECOND + Duration::from_millis(200)), [r#"421["join_chat","load-r-0"]"#]);
+    assert_eq!(
+        chat.hear(r#"431[{"ok":false,"error":{"code":"MATCH_NOT_FOUND","retryable":false}}]"#),
+        Err(End::Refused)
+    );
+}
+
+#[test]
+fn an_acked_message_that_the_other_member_got_violates_nothing() {
+    let mut chat = joined();
+    let frames = chat.at(SECOND);
+    assert!(
+        frames[0].starts_with(r#"421["send_message",{"matchId":"load-r-0","message":"x","clientId":"r-0-"#),
+        "{frames:?}"
+    );
+    chat.hear(r#"431[{"ok":true,"id":"m:1","seq":1,"createdAt":"…","clientId":"r-0-1","duplicate":false}]"#).unwrap();
+    assert_eq!((chat.counts().sent, chat.counts().acked, chat.counts().unsettled()), (1, 1, 0));
+    assert_eq!(lock(&chat.ledger).undelivered(), 1);
+    lock(&chat.ledger).delivered(Side::A, 0, 1);
+    chat.hear(&live(2, "b", 0)).unwrap();
+    assert_eq!(chat.violations(), []);
+}
+
+#[test]
+fn unavailable_is_sent_again_with_the_same_client_id() {
+    let mut chat = joined();
+    let first = chat.at(SECOND);
+    chat.hear(r#"431[{"ok":false,"error":{"code":"UNAVAILABLE","message":"…","retryable":true}}]"#).unwrap();
+    let again = chat.at(2 * SECOND);
+    assert_eq!(again, [first[0].replacen("421[", "422[", 1)]);
+    chat.hear(r#"432[{"ok":true,"seq":1,"duplicate":true}]"#).unwrap();
+    let counts = chat.counts();
+    assert_eq!((counts.retryable_errors, counts.resent, counts.duplicates, counts.acked), (1, 1, 1, 1));
+}
+
+#[test]
+fn a_final_refusal_is_counted_by_its_code() {
+    let mut chat = joined();
+    chat.at(SECOND);
+    chat.hear(r#"431[{"ok":false,"error":{"code":"MATCH_CLOSED","message":"…","retryable":false}}]"#).unwrap();
+    assert_eq!((chat.counts().refused, chat.counts().unsettled()), (1, 0));
+    assert_eq!(chat.run.stats.codes()["MATCH_CLOSED"], 1);
+}
+
+#[test]
+fn two_acks_of_one_message_must_name_the_same_seq() {
+    let mut chat = joined();
+    chat.at(SECOND);
+    chat.at(12 * SECOND);
+    chat.hear(r#"432[{"ok":true,"seq":2,"duplicate":true}]"#).unwrap();
+    chat.hear(r#"431[{"ok":true,"seq":1,"duplicate":false}]"#).unwrap();
+    lock(&chat.ledger).delivered(Side::A, 0, 2);
+    let changed = Violation::SeqChanged { sender: Side::A, index: 0, first: 2, then: 1 };
+    assert_eq!(chat.violations()[0], changed);
+}
+
+#[test]
+fn a_reconnect_asks_for_what_was_missed_and_repeats_what_was_in_flight() {
+    let mut chat = joined();
+    chat.hear(&live(1, "b", 0)).unwrap();
+    chat.at(SECOND);
+    chat.conversation.disconnected();
+    chat.conversation.connected(2 * SECOND);
+    assert_eq!(chat.frames(), [r#"422["join_chat",{"matchId":"load-r-0","sinceSeq":1}]"#]);
+    let page = format!("{},{}", received(2, "a", 0), received(3, "b", 1));
+    chat.hear(&format!(r#"432[{{"ok":true,"lastSeq":4,"messages":[{page}],"hasMore":true}}]"#)).unwrap();
+    assert_eq!(chat.frames(), [r#"423["join_chat",{"matchId":"load-r-0","sinceSeq":3}]"#]);
+    chat.hear(&live(5, "b", 3)).unwrap();
+    chat.hear(&format!(r#"433[{{"ok":true,"lastSeq":4,"messages":[{}],"hasMore":false}}]"#, received(4, "b", 2)))
+        .unwrap();
+    let again = chat.at(3 * SECOND);
+    assert!(again[0].contains(r#""clientId":"r-0-"#), "{again:?}");
+    chat.hear(r#"434[{"ok":true,"seq":2,"duplicate":true}]"#).unwrap();
+    lock(&chat.ledger).delivered(Side::A, 0, 2);
+    assert_eq!((chat.counts().received_live, chat.counts().received_caught_up), (1, 3));
+    assert_eq!(chat.violations(), []);
+}
+
+#[test]
+fn an_own_message_as_an_event_and_a_stranger_are_violations() {
+    let mut chat = joined();
+    chat.hear(&live(1, "a", 0)).unwrap();
+    chat.hear(r#"42["receive_message",{"seq":2,"senderId":"x","clientId":null,"message":1}]"#).unwrap();
+    let expected =
+        vec![Violation::OwnMessageDelivered { sender: Side::A, seq: 1 }, Violation::UnknownMessage { seq: 2 }];
+    assert_eq!(chat.violations(), expected);
+}

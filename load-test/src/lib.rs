@@ -1,0 +1,22 @@
+//! Open-loop load generator: simulated pairs chat across several gateways, and a check that nothing acked was lost.
+//!
+//! Three parts that know little of each other: `transport` speaks Socket.IO over WebSocket, the scenario (`scenario`,
+//! `user` and the pure `arrivals`, `outbox`, `inbox`) decides who sends what and when, and `stats` and `report` tell
+//! what happened. `ledger` judges it, and is pure too.
+
+pub mod arrivals;
+pub mod config;
+pub mod conversation;
+pub mod identity;
+pub mod inbox;
+pub mod ledger;
+pub mod matches;
+pub mod message;
+pub mod outbox;
+pub mod report;
+pub mod run;
+pub mod scenario;
+pub mod stats;
+pub mod tokens;
+pub mod transport;
+pub mod user;

@@ -1,0 +1,175 @@
+//! What one user sends, and when again: the client contract's `sendReliably`, open loop. Pure: time goes in, steps come out.
+
+use std::{collections::VecDeque, time::Duration};
+
+use crate::{arrivals::Arrivals, identity::Tag};
+
+/// The first pause before a repeat; it doubles with each attempt.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause before a repeat that the server did not ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// How a user sends reliably.
+#[derive(Debug, Clone, Copy)]
+pub struct SendRules {
+    /// How many messages may wait for their ack at a time. With 1 the intended order survives any repeat.
+    pub window: usize,
+    /// How often a message is emitted at most, the first time included.
+    pub attempts: u32,
+    /// How long an ack may take until the message is emitted again.
+    pub ack_timeout: Duration,
+}
+
+/// What is to be done next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Emit this message: for the first time if `attempt` is 1.
+    Emit {
+        /// Which message.
+        tag: Tag,
+        /// Counts from 1.
+        attempt: u32,
+    },
+    /// An ack was too late; the message will be emitted again.
+    TimedOut,
+    /// The attempts are spent: nobody knows whether the message was stored.
+    GaveUp,
+}
+
+/// A message that was acked or refused for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// Which message.
+    pub tag: Tag,
+    /// How often it had been emitted.
+    pub attempts: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    InFlight { since: Duration },
+}
+
+#[derive(Debug)]
+struct Unsettled {
+    tag: Tag,
+    attempts: u32,
+    state: State,
+}
+
+/// The messages of one user: those still to come, and those not yet settled (at most a window of them).
+#[derive(Debug)]
+pub struct Outbox {
+    rules: SendRules,
+    arrivals: Option<Arrivals>,
+    next: Option<Tag>,
+    unsettled: VecDeque<Unsettled>,
+    paused_until: Duration,
+}
+
+impl Outbox {
+    /// An outbox that has nothing to send yet.
+    pub fn new(rules: SendRules) -> Self {
+        Self { rules, arrivals: None, next: None, unsettled: VecDeque::new(), paused_until: Duration::ZERO }
+    }
+
+    /// Begins to send at the times of `arrivals`.
+    pub fn start(&mut self, mut arrivals: Arrivals) {
+        self.next = arrivals.next().map(|at| tag(0, at));
+        self.arrivals = Some(arrivals);
+    }
+
+    /// Sends nothing new any more. Returns how many messages were due before `now` and never emitted.
+    pub fn stop(&mut self, now: Duration) -> u64 {
+        let first = self.next.take().filter(|next| next.intended <= now);
+        let rest = self.arrivals.take().into_iter().flatten().take_while(|at| *at <= now).count();
+        if first.is_some() { 1 + rest as u64 } else { 0 }
+    }
+
+    /// The next thing to do at `now`, if any; to be asked again until there is none.
+    pub fn poll(&mut self, now: Duration) -> Option<Step> {
+        if let Some(step) = self.expire(now) {
+            return Some(step);
+        }
+        if let Some(message) = self.unsettled.iter_mut().find(|message| message.state == State::Waiting) {
+            if now < self.paused_until {
+                return None;
+            }
+            message.attempts += 1;
+            message.state = State::InFlight { since: now };
+            return Some(Step::Emit { tag: message.tag, attempt: message.attempts });
+        }
+        let tag = self.next.filter(|next| next.intended <= now && self.unsettled.len() < self.rules.window)?;
+        self.next = self.arrivals.as_mut().and_then(Iterator::next).map(|at| self::tag(tag.index + 1, at));
+        self.unsettled.push_back(Unsettled { tag, attempts: 1, state: State::InFlight { since: now } });
+        Some(Step::Emit { tag, attempt: 1 })
+    }
+
+    /// When [`Outbox::poll`] may have something to do, if nothing else happens.
+    pub fn wake_at(&self) -> Option<Duration> {
+        let unsettled = self.unsettled.iter().map(|message| match message.state {
+            State::Waiting => self.paused_until,
+            State::InFlight { since } => since + self.rules.ack_timeout,
+        });
+        let room = self.unsettled.len() < self.rules.window;
+        let next = self.next.filter(|_| room).map(|next| next.intended);
+        unsettled.chain(next).min()
+    }
+
+    /// The message was acked, or refused for good. None if that was known already.
+    pub fn settle(&mut self, index: u32) -> Option<Settled> {
+        let at = self.position(index)?;
+        self.unsettled.remove(at).map(|message| Settled { tag: message.tag, attempts: message.attempts })
+    }
+
+    /// The message was refused with a retryable error: it is emitted again, after `pause` if the server named one. All
+    /// that comes later waits with it, so that the order is kept.
+    pub fn retry(&mut self, index: u32, now: Duration, pause: Option<Duration>) {
+        let Some(at) = self.position(index) else { return };
+        let message = &mut self.unsettled[at];
+        message.state = State::Waiting;
+        let own = FIRST_PAUSE.saturating_mul(1 << message.attempts.saturating_sub(1).min(8)).min(LONGEST_PAUSE);
+        self.paused_until = self.paused_until.max(now + pause.unwrap_or(own));
+    }
+
+    /// The connection is gone: what was in flight on it is to be emitted again on the next.
+    pub fn disconnected(&mut self) {
+        for message in &mut self.unsettled {
+            message.state = State::Waiting;
+        }
+    }
+
+    /// Whether no message waits for an ack or a repeat.
+    pub fn is_settled(&self) -> bool {
+        self.unsettled.is_empty()
+    }
+
+    fn position(&self, index: u32) -> Option<usize> {
+        self.unsettled.iter().position(|message| message.tag.index == index)
+    }
+
+    /// Finds a message whose ack is overdue, or whose attempts are spent.
+    fn expire(&mut self, now: Duration) -> Option<Step> {
+        let overdue =
+            |state: State| matches!(state, State::InFlight { since } if since + self.rules.ack_timeout <= now);
+        let spent = self.unsettled.iter().position(|message| {
+            message.attempts >= self.rules.attempts && (message.state == State::Waiting || overdue(message.state))
+        });
+        if let Some(at) = spent {
+            self.unsettled.remove(at);
+            return Some(Step::GaveUp);
+        }
+        let message = self.unsettled.iter_mut().find(|message| overdue(message.state))?;
+        message.state = State::Waiting;
+        Some(Step::TimedOut)
+    }
+}
+
+/// Whole microseconds, as the clientId keeps them.
+fn tag(index: u32, at: Duration) -> Tag {
+    Tag { index, intended: Duration::from_micros(u64::try_from(at.as_micros()).unwrap_or(u64::MAX)) }
+}
+
+#[cfg(test)]
+mod tests;

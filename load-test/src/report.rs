@@ -1,0 +1,269 @@
+//! What a run tells people and programs: a line per second, a summary, a JSON result.
+
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::{
+    config::{Asked, Config},
+    scenario::{Check, Outcome},
+    stats::{Counts, Span, Stats},
+};
+
+/// The spans in the order in which they are shown, with their names and what they mean.
+const SPANS: [(Span, &str, &str); 4] = [
+    (Span::Ack, "ack", "intended send → ack"),
+    (Span::Receive, "receive", "intended send → other member"),
+    (Span::Service, "service", "last emission → its ack"),
+    (Span::Schedule, "schedule", "intended send → first emission"),
+];
+
+/// Shows a line every second, on standard error.
+pub struct Progress {
+    origin: Instant,
+    shown_at: Instant,
+    shown: Counts,
+}
+
+impl Progress {
+    /// Nothing shown yet.
+    pub fn new(origin: Instant) -> Self {
+        Self { origin, shown_at: origin, shown: Counts::default() }
+    }
+
+    /// Shows the line of the last second, if one is over.
+    pub fn tick(&mut self, stats: &Stats, what: &str) {
+        let elapsed = self.shown_at.elapsed();
+        if elapsed < Duration::from_secs(1) {
+            return;
+        }
+        let (counts, interval) = (stats.counters.read(), stats.take_interval());
+        let now = counts.since(&self.shown);
+        let latency = |span| {
+            let histogram = interval.of(span);
+            format!(
+                "{}/{}",
+                milliseconds(histogram.value_at_quantile(0.5)),
+                milliseconds(histogram.value_at_quantile(0.99))
+            )
+        };
+        let joined = counts.joined_users;
+        let mut line = format!(
+            "{:>5.0} s {what:<10} joined {joined}  sent {}/s acked {}/s received {}/s  p50/p99 ms: ack {} receive {}  open {}",
+            self.origin.elapsed().as_secs_f64(),
+            per_second(now.sent, elapsed),
+            per_second(now.acked, elapsed),
+            per_second(now.received(), elapsed),
+            latency(Span::Ack),
+            latency(Span::Receive),
+            counts.unsettled(),
+        );
+        for (name, count) in [
+            ("resent", now.resent),
+            ("rate-limited", now.rate_limited),
+            ("retryable", now.retryable_errors),
+            ("refused", now.refused),
+            ("timed out", now.ack_timeouts),
+            ("disconnected", now.disconnects),
+            ("not connected", now.connect_failures),
+        ] {
+            if count > 0 {
+                let _ = write!(line, "  {name} {count}");
+            }
+        }
+        eprintln!("{line}");
+        (self.shown, self.shown_at) = (counts, Instant::now());
+    }
+}
+
+/// The JSON result.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Result<'a> {
+    ok: bool,
+    interrupted: bool,
+    asked: Asked<'a>,
+    measured_s: f64,
+    per_second: Rates,
+    measured: Counts,
+    total: Counts,
+    codes: &'a BTreeMap<String, u64>,
+    /// Microseconds.
+    latency_us: BTreeMap<&'a str, Summary>,
+    check: &'a Check,
+    generator_cpu_s: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Rates {
+    sent: f64,
+    acked: f64,
+    received: f64,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    count: u64,
+    mean: f64,
+    p50: u64,
+    p90: u64,
+    p99: u64,
+    p999: u64,
+    max: u64,
+    /// `[value, count]`: what a program needs to add several results up.
+    recorded: Vec<(u64, u64)>,
+}
+
+impl Summary {
+    fn of(histogram: &Histogram<u64>) -> Self {
+        let at = |quantile| histogram.value_at_quantile(quantile);
+        Self {
+            count: histogram.len(),
+            mean: histogram.mean(),
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: histogram.max(),
+            recorded: histogram
+                .iter_recorded()
+                .map(|value| (value.value_iterated_to(), value.count_at_value()))
+                .collect(),
+        }
+    }
+}
+
+/// The result as JSON.
+///
+/// # Errors
+/// If it cannot be encoded.
+pub fn json(config: &Config, outcome: &Outcome) -> serde_json::Result<String> {
+    let Counts { sent, acked, .. } = outcome.measured;
+    let rate = |count| per_second_exact(count, outcome.measured_for);
+    serde_json::to_string_pretty(&Result {
+        ok: outcome.is_ok(),
+        interrupted: outcome.interrupted,
+        asked: config.asked(),
+        measured_s: outcome.measured_for.as_secs_f64(),
+        per_second: Rates { sent: rate(sent), acked: rate(acked), received: rate(outcome.measured.received()) },
+        measured: outcome.measured,
+        total: outcome.total,
+        codes: &outcome.codes,
+        latency_us: SPANS.map(|(span, name, _)| (name, Summary::of(outcome.latencies.of(span)))).into(),
+        check: &outcome.check,
+        generator_cpu_s: cpu_seconds(),
+    })
+}
+
+/// The result for people.
+pub fn summary(config: &Config, outcome: &Outcome) -> String {
+    let (total, measured) = (outcome.total, outcome.measured);
+    let rate = |count| per_second(count, outcome.measured_for);
+    let mut text = format!(
+        "{} users on {} gateways, {} messages/s offered, measured for {:.1} s{}\n\
+         per second   sent {}  acked {}  received {}\n\
+         whole run    sent {}  acked {} ({} duplicates)  received {} ({} after a reconnect)\n",
+        2 * config.pairs,
+        config.urls.len(),
+        config.rate,
+        outcome.measured_for.as_secs_f64(),
+        if outcome.interrupted { ", interrupted" } else { "" },
+        rate(measured.sent),
+        rate(measured.acked),
+        rate(measured.received()),
+        total.sent,
+        total.acked,
+        total.duplicates,
+        total.received(),
+        total.received_caught_up,
+    );
+    text += &troubles(&total, &outcome.codes);
+    text += "latency, ms         p50      p90      p99    p99.9      max\n";
+    for (span, name, meaning) in SPANS {
+        let histogram = outcome.latencies.of(span);
+        let [p50, p90, p99, p999] = [0.5, 0.9, 0.99, 0.999].map(|q| milliseconds(histogram.value_at_quantile(q)));
+        let max = milliseconds(histogram.max());
+        let _ = writeln!(text, "  {name:<12} {p50:>8} {p90:>8} {p99:>8} {p999:>8} {max:>8}   {meaning}");
+    }
+    if let Some(seconds) = cpu_seconds() {
+        let _ = writeln!(text, "the generator itself used {seconds:.1} s of CPU");
+    }
+    text + &verdict(outcome)
+}
+
+fn troubles(total: &Counts, codes: &BTreeMap<String, u64>) -> String {
+    let mut text = String::new();
+    let named = [
+        ("resent", total.resent),
+        ("rate limited", total.rate_limited),
+        ("retryable errors", total.retryable_errors),
+        ("refused", total.refused),
+        ("acks timed out", total.ack_timeouts),
+        ("given up", total.given_up),
+        ("open at the end", total.unsettled()),
+        ("due but never sent", total.unsent),
+        ("disconnects", total.disconnects),
+        ("failed connects", total.connect_failures),
+        ("users refused", total.refused_users),
+    ];
+    for (name, count) in named.into_iter().filter(|(_, count)| *count > 0) {
+        let _ = writeln!(text, "  {name}: {count}");
+    }
+    if !codes.is_empty() {
+        let _ = writeln!(text, "  errors: {}", by_count(codes));
+    }
+    text
+}
+
+fn verdict(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let check = &outcome.check;
+    if check.violations > 0 {
+        let _ = writeln!(text, "check: FAILED, {} violations, the first of them:", check.violations);
+        for example in &check.examples {
+            let _ = writeln!(text, "  {}", serde_json::to_string(example).unwrap_or_default());
+        }
+    } else if outcome.total.acked == 0 {
+        text += "check: FAILED, no message was acked\n";
+    } else if outcome.total.refused_users > 0 {
+        text += "check: FAILED, users were refused\n";
+    } else {
+        text += "check: ok, every acked message was delivered once and in order\n";
+    }
+    text
+}
+
+/// `RATE_LIMITED 3, UNAVAILABLE 1`: the most frequent first.
+pub fn by_count(codes: &BTreeMap<String, u64>) -> String {
+    if codes.is_empty() {
+        return "no error was told".to_owned();
+    }
+    let mut codes: Vec<_> = codes.iter().collect();
+    codes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    codes.iter().map(|(code, count)| format!("{code} {count}")).collect::<Vec<_>>().join(", ")
+}
+
+/// User and system time of this process so far (proc(5), fields 14 and 15, in ticks of 10 ms).
+fn cpu_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks: u32 = fields.get(11)?.parse::<u32>().ok()? + fields.get(12)?.parse::<u32>().ok()?;
+    Some(f64::from(ticks) / 100.0)
+}
+
+fn milliseconds(us: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "at most two minutes")]
+    let ms = us as f64 / 1_000.0;
+    format!("{ms:.2}")
+}
+
+fn per_second(count: u64, time: Duration) -> String {
+    format!("{:.0}", per_second_exact(count, time))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+fn per_second_exact(count: u64, time: Duration) -> f64 {
+    if time.is_zero() { 0.0 } else { count as f64 / time.as_secs_f64() }
+}

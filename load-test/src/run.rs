@@ -1,0 +1,15 @@
+//! What all users of a run share.
+
+use crate::{outbox::SendRules, stats::Stats};
+
+/// What all users of a run share.
+pub struct Run {
+    /// Names the run in every match, user and message.
+    pub name: String,
+    /// The message body, as JSON.
+    pub body: String,
+    /// How users send.
+    pub rules: SendRules,
+    /// What happens is counted here.
+    pub stats: Stats,
+}

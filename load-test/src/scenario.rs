@@ -1,0 +1,279 @@
+//! The course of a run: create matches, let the users join, send, drain, judge.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+use tokio::{
+    sync::{Semaphore, mpsc, watch},
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
+};
+
+use crate::{
+    config::Config,
+    conversation::Conversation,
+    identity::{Pair, Side},
+    ledger::{Ledger, Violation},
+    matches,
+    report::Progress,
+    run::Run,
+    stats::{Counts, Latencies, Stats, lock},
+    tokens::TokenIssuer,
+    transport::Endpoint,
+    user::{Pace, Phase, User},
+};
+
+/// Handshakes in flight at a time.
+const HANDSHAKES: usize = 64;
+/// The time between "all have joined" and the first send, so that every user has heard of it.
+const START_PAUSE: Duration = Duration::from_millis(200);
+/// How often it is looked whether everything has settled.
+const SETTLE_POLL: Duration = Duration::from_millis(100);
+/// How long users may take to leave.
+const LEAVE_LIMIT: Duration = Duration::from_secs(5);
+/// How many violations the result shows.
+const EXAMPLES: usize = 20;
+
+/// A violation and where it happened.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Example {
+    match_id: String,
+    #[serde(flatten)]
+    violation: Violation,
+}
+
+/// The verdict on all matches.
+#[derive(Debug, Default, Serialize)]
+pub struct Check {
+    /// How often a promise was not kept.
+    pub violations: usize,
+    /// The first few.
+    pub examples: Vec<Example>,
+}
+
+/// All that a run found out.
+pub struct Outcome {
+    /// Counted over the whole run.
+    pub total: Counts,
+    /// Counted while sending was measured.
+    pub measured: Counts,
+    /// How long that was.
+    pub measured_for: Duration,
+    /// Latencies of what was intended in that time.
+    pub latencies: Latencies,
+    /// Error codes and connection failures by their text.
+    pub codes: BTreeMap<String, u64>,
+    /// Whether the promises were kept.
+    pub check: Check,
+    /// Whether it ended early.
+    pub interrupted: bool,
+}
+
+impl Outcome {
+    /// Whether the run is a success: something was acked, nobody was turned away, and every promise was kept.
+    pub fn is_ok(&self) -> bool {
+        self.check.violations == 0 && self.total.acked > 0 && self.total.refused_users == 0
+    }
+}
+
+/// A run under way.
+struct Scenario<'a> {
+    config: &'a Config,
+    run: Arc<Run>,
+    origin: Instant,
+    phase: watch::Sender<Phase>,
+    pairs: Vec<Arc<Pair>>,
+    ledgers: Vec<Arc<Mutex<Ledger>>>,
+    users: JoinSet<()>,
+    progress: Progress,
+    interrupts: &'a mut mpsc::Receiver<()>,
+}
+
+/// Runs it all. An interrupt ends the sending, a second one the draining too; the outcome so far is returned.
+///
+/// # Errors
+/// If it never came to sending: a gateway is unknown, a match cannot be created, not all users could join.
+pub async fn run(config: &Config, interrupts: &mut mpsc::Receiver<()>) -> anyhow::Result<Outcome> {
+    let mut gateways = Vec::new();
+    for url in &config.urls {
+        gateways.push(Endpoint::resolve(url).await?);
+    }
+    let secret = config.jwt_secret.as_deref().context("--jwt-secret is missing")?;
+    let tokens = TokenIssuer::new(secret, config.token_lifetime());
+    let mut scenario = Scenario::new(config, interrupts)?;
+    let result = scenario.course(&gateways, &tokens).await;
+    scenario.leave().await;
+    result
+}
+
+impl<'a> Scenario<'a> {
+    fn new(config: &'a Config, interrupts: &'a mut mpsc::Receiver<()>) -> anyhow::Result<Self> {
+        let name: String = std::iter::repeat_with(fastrand::lowercase).take(8).collect();
+        let body = serde_json::to_string(&"m".repeat(config.body_chars))?;
+        let run = Arc::new(Run { body, rules: config.send_rules(), stats: Stats::new()?, name });
+        let origin = Instant::now();
+        Ok(Self {
+            origin,
+            phase: watch::Sender::new(Phase::Joining),
+            pairs: (0..config.pairs).map(|number| Arc::new(Pair::new(&run.name, number))).collect(),
+            ledgers: (0..config.pairs).map(|_| Arc::new(Mutex::new(Ledger::new(config.window == 1)))).collect(),
+            users: JoinSet::new(),
+            progress: Progress::new(origin),
+            run,
+            config,
+            interrupts,
+        })
+    }
+
+    async fn course(&mut self, gateways: &[Endpoint], tokens: &TokenIssuer) -> anyhow::Result<Outcome> {
+        matches::create(&self.pairs, gateways, &tokens.service()?).await?;
+        self.connect_users(gateways, tokens).await?;
+        self.await_joined().await?;
+        let (measured, measured_for, interrupted) = self.send().await;
+        self.drain().await;
+        Ok(Outcome {
+            total: self.run.stats.counters.read(),
+            measured,
+            measured_for,
+            latencies: self.run.stats.total(),
+            codes: self.run.stats.codes(),
+            check: self.judge(),
+            interrupted,
+        })
+    }
+
+    /// Starts all users at the configured rate.
+    async fn connect_users(&mut self, gateways: &[Endpoint], tokens: &TokenIssuer) -> anyhow::Result<()> {
+        let gateways: Vec<_> = gateways.iter().cloned().map(Arc::new).collect();
+        let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+        let begun = Instant::now();
+        for number in 0..2 * self.pairs.len() {
+            let user = self.user(number, &gateways, tokens, Arc::clone(&handshakes))?;
+            let run = Arc::clone(&self.run);
+            self.users.spawn(async move { user.live(&run.stats).await });
+            #[expect(clippy::cast_precision_loss, reason = "a count of users")]
+            sleep_until(begun + Duration::from_secs_f64(number as f64 / self.config.connect_rate)).await;
+        }
+        Ok(())
+    }
+
+    /// User `number`: the pair `number / 2`, its two members on neighbouring gateways.
+    fn user(
+        &self,
+        number: usize,
+        gateways: &[Arc<Endpoint>],
+        tokens: &TokenIssuer,
+        handshakes: Arc<Semaphore>,
+    ) -> anyhow::Result<User> {
+        let pair = Arc::clone(&self.pairs[number / 2]);
+        let ledger = Arc::clone(&self.ledgers[number / 2]);
+        let side = Side::BOTH[number % 2];
+        let sources = &self.config.source_addresses;
+        #[expect(clippy::cast_precision_loss, reason = "a count of users")]
+        let rate = self.config.rate / (2 * self.pairs.len()) as f64;
+        Ok(User {
+            token: tokens.user(pair.user(side))?,
+            conversation: Conversation::new(Arc::clone(&self.run), pair, side, ledger),
+            endpoint: Arc::clone(&gateways[(number / 2 + number % 2) % gateways.len()]),
+            source: (!sources.is_empty()).then(|| sources[number % sources.len()]),
+            pace: Pace { spacing: self.config.arrivals, rate, seed: self.config.seed.wrapping_add(number as u64) },
+            origin: self.origin,
+            phase: self.phase.subscribe(),
+            handshakes,
+        })
+    }
+
+    async fn await_joined(&mut self) -> anyhow::Result<()> {
+        let users = 2 * self.pairs.len() as u64;
+        let deadline = Instant::now() + Duration::from_secs_f64(self.config.join_timeout_s);
+        while self.run.stats.counters.joined_users.get() < users {
+            let counts = self.run.stats.counters.read();
+            if counts.refused_users > 0 || Instant::now() >= deadline {
+                let reasons = crate::report::by_count(&self.run.stats.codes());
+                bail!("only {} of {users} users could join: {reasons}", counts.joined_users);
+            }
+            if self.pass(Duration::from_millis(50), "joining").await {
+                bail!("interrupted before all users had joined");
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the users send. Returns what was counted while it was measured, how long that was, and whether it ended early.
+    async fn send(&mut self) -> (Counts, Duration, bool) {
+        let start = self.origin.elapsed() + START_PAUSE;
+        let measured_from = start + Duration::from_secs_f64(self.config.warmup_s);
+        let end = measured_from + Duration::from_secs_f64(self.config.duration_s);
+        self.phase.send_replace(Phase::Sending { start, measured_from, end });
+        let warmed_up = !self.pass_until(measured_from, "warming up").await;
+        let (before, since) = (self.run.stats.counters.read(), self.origin.elapsed());
+        let interrupted = !warmed_up || self.pass_until(end, "sending").await;
+        (self.run.stats.counters.read().since(&before), self.origin.elapsed().saturating_sub(since), interrupted)
+    }
+
+    /// Waits until nothing is open any more, at most as long as configured.
+    async fn drain(&mut self) {
+        self.phase.send_replace(Phase::Draining);
+        let deadline = Instant::now() + Duration::from_secs_f64(self.config.drain_s);
+        while !self.is_settled() && Instant::now() < deadline {
+            if self.pass(SETTLE_POLL, "draining").await {
+                return;
+            }
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        let counts = self.run.stats.counters.read();
+        counts.stopped_users + counts.refused_users >= 2 * self.pairs.len() as u64
+            && counts.unsettled() == 0
+            && self.ledgers.iter().all(|ledger| lock(ledger).undelivered() == 0)
+    }
+
+    fn judge(&self) -> Check {
+        let mut check = Check::default();
+        for (pair, ledger) in self.pairs.iter().zip(&self.ledgers) {
+            let (kept, count) = std::mem::take(&mut *lock(ledger)).finish();
+            check.violations += count;
+            let room = EXAMPLES.saturating_sub(check.examples.len());
+            let examples = kept.into_iter().take(room);
+            check.examples.extend(examples.map(|violation| Example { match_id: pair.match_id.clone(), violation }));
+        }
+        check
+    }
+
+    async fn leave(&mut self) {
+        self.phase.send_replace(Phase::Done);
+        let all_left = async { while self.users.join_next().await.is_some() {} };
+        if timeout(LEAVE_LIMIT, all_left).await.is_err() {
+            self.users.shutdown().await;
+        }
+    }
+
+    async fn pass_until(&mut self, until: Duration, what: &str) -> bool {
+        let rest = until.saturating_sub(self.origin.elapsed());
+        self.pass(rest, what).await
+    }
+
+    /// Lets time pass and shows progress every second. True if it was interrupted.
+    async fn pass(&mut self, time: Duration, what: &str) -> bool {
+        let over = sleep(time);
+        tokio::pin!(over);
+        let mut ticks = interval(Duration::from_millis(50));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut over => return false,
+                // A closed channel is nobody who could interrupt: `over` goes on alone.
+                Some(()) = self.interrupts.recv() => return true,
+                _ = ticks.tick() => self.progress.tick(&self.run.stats, what),
+            }
+        }
+    }
+}
