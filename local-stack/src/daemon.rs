@@ -15,6 +15,7 @@ pub use probe::Probe;
 
 /// How many of its last lines a message about its end quotes.
 const QUOTED_LINES: usize = 5;
+const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// A drop should not block a test for long.
 const ABORT_WITHIN: Duration = Duration::from_secs(2);
 
@@ -29,6 +30,8 @@ pub struct Recipe {
     pub stop_signal: Signal,
     /// The signal that ends it at once where a kill would leave something behind.
     pub abort_signal: Option<Signal>,
+    /// Words that a start may end with because its predecessor is not quite gone: it is tried again then.
+    pub not_yet: &'static [&'static str],
     /// How long it may take to get ready.
     pub ready_within: Duration,
     /// How long it may take to stop before it is killed.
@@ -88,7 +91,14 @@ impl Daemon {
     pub async fn ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + self.recipe.ready_within;
         loop {
-            let Some(pid) = self.pid() else { bail!("{}", self.obituary()) };
+            let Some(pid) = self.pid() else {
+                if !self.ended_too_early() || Instant::now() > deadline {
+                    bail!("{}", self.obituary());
+                }
+                sleep(RETRY_AFTER).await;
+                self.launch()?;
+                continue;
+            };
             if self.recipe.probe.succeeds(pid).await {
                 return Ok(());
             }
@@ -190,6 +200,11 @@ impl Daemon {
         format!("{} ended ({how}){}", self.name(), self.quote())
     }
 
+    fn ended_too_early(&self) -> bool {
+        let words = self.last_words();
+        self.recipe.not_yet.iter().any(|sign| words.contains(sign))
+    }
+
     /// Ends it at once and waits, without an async runtime.
     fn abort(&mut self) {
         if let (Some(signal), Some(process)) = (self.recipe.abort_signal, &mut self.process)
@@ -200,9 +215,13 @@ impl Daemon {
         self.kill();
     }
 
+    fn last_words(&self) -> String {
+        self.process.as_ref().map(|process| process.last_lines(QUOTED_LINES)).unwrap_or_default()
+    }
+
     /// What it said last: one line stays in the sentence, more stand below it.
     pub(crate) fn quote(&self) -> String {
-        let words = self.process.as_ref().map(|process| process.last_lines(QUOTED_LINES)).unwrap_or_default();
+        let words = self.last_words();
         match words.lines().count() {
             0 => String::new(),
             1 => format!(": {words}"),

@@ -46,13 +46,14 @@ impl Reservation {
     /// # Errors
     /// When somebody listens on it, on either address of `localhost`.
     pub fn of(port: u16) -> Result<Self> {
-        let taken = |error| anyhow::Error::new(error).context(format!("port {port} cannot be listened on"));
-        match TcpListener::bind((Ipv6Addr::LOCALHOST, port)) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(taken(error)),
-            // Free there, or this machine has no IPv6.
-            _ => (),
+        let on_ipv6 = TcpListener::bind((Ipv6Addr::LOCALHOST, port));
+        // Other errors mean that this machine has no IPv6.
+        let taken = on_ipv6.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+        match listen(port) {
+            Ok(listener) if !taken => Ok(Self { port, _listener: listener }),
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => bail!("cannot listen on port {port}: {error}"),
+            _ => bail!("port {port} is in use: stop what listens there, or choose another --port"),
         }
-        Ok(Self { port, _listener: listen(port).map_err(taken)? })
     }
 
     /// The port number.

@@ -40,7 +40,15 @@ const PORT_ATTEMPTS: usize = 5;
 
 /// A recipe with what all servers have in common.
 fn recipe(launch: Launch, probe: Probe, stop_signal: Signal) -> Recipe {
-    Recipe { launch, probe, stop_signal, abort_signal: None, ready_within: READY_WITHIN, stop_within: STOP_WITHIN }
+    Recipe {
+        launch,
+        probe,
+        stop_signal,
+        abort_signal: None,
+        not_yet: &[],
+        ready_within: READY_WITHIN,
+        stop_within: STOP_WITHIN,
+    }
 }
 
 /// Starts a daemon on a free port, and on another one if somebody was faster.

@@ -34,7 +34,7 @@ pub const DEFAULT_DIR: &str = ".local/run";
 /// Where chat-service keeps its tables.
 const DATABASE: &str = "chat";
 /// From all processes running to all of them fit to serve.
-const FIT_WITHIN: Duration = Duration::from_secs(60);
+const FIT_WITHIN: Duration = Duration::from_mins(1);
 const FIT_POLL: Duration = Duration::from_millis(20);
 
 /// What to start.
@@ -120,7 +120,7 @@ impl Stack {
         let jwt_secret = token::jwt_secret(&dir)?;
 
         let (servers, wiring) = start_servers(&dir, programs, jwt_secret).await?;
-        let (services, manifest) = plan::services(config, wiring, gateway_ports)?;
+        let (services, manifest) = plan::services(config, &wiring, gateway_ports)?;
         let mut stack = Self { members: servers, manifest, dir, _lock: lock };
         stack.start_services(services).await?;
         stack.write_manifest()?;
@@ -130,7 +130,7 @@ impl Stack {
 
     /// Ends all of it in good order: gateways, then services, then servers; who takes too long is killed.
     pub async fn stop(mut self) {
-        self.manifest.remove(&self.dir);
+        Manifest::remove(&self.dir);
         for role in [Role::Gateway, Role::Service, Role::Server] {
             let mut group: Vec<&mut Daemon> =
                 self.members.iter_mut().filter(|member| member.role == role).map(|member| &mut member.daemon).collect();
@@ -211,7 +211,7 @@ fn gateway_ports(config: &StackConfig) -> Result<Vec<Reservation>> {
     (0..config.gateways)
         .map(|i| match config.port {
             0 => Reservation::any(),
-            _ => Reservation::of(port(i)?).context("choose another --port, or stop what uses this one"),
+            _ => Reservation::of(port(i)?),
         })
         .collect()
 }

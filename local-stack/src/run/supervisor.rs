@@ -47,7 +47,6 @@ impl Watched {
     async fn look_after(&mut self, member: &mut Member) -> bool {
         match self.state {
             State::Down { until } if Instant::now() >= until => self.start(member),
-            State::Down { .. } => false,
             State::Running | State::Starting if !member.daemon.is_running() => {
                 self.mourn(member);
                 true
@@ -57,7 +56,7 @@ impl Watched {
                 self.state = State::Running;
                 false
             }
-            State::Running | State::Starting => false,
+            State::Running | State::Starting | State::Down { .. } => false,
         }
     }
 

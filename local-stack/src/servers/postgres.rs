@@ -21,6 +21,10 @@ mod cluster;
 /// The role and the database that every new cluster has.
 const SUPERUSER: &str = "postgres";
 
+/// A postmaster that was killed may still wait for its own parent to take notice, and its children need a moment to
+/// notice that it is gone.
+const NOT_YET: &[&str] = &["lock file \"postmaster.pid\" already exists", "pre-existing shared memory block"];
+
 /// A PostgreSQL server with `synchronous_commit=on`, its data in `postgres/` of the folder given.
 #[derive(Debug)]
 pub struct Postgres {
@@ -114,7 +118,7 @@ fn recipe_of(dir: &Path, cluster: &cluster::Cluster, port: u16) -> Recipe {
     // SIGINT is its fast shutdown: SIGTERM would wait for the clients to leave.
     let probe = Probe::PostmasterPid(cluster.data.join("postmaster.pid"));
     // SIGQUIT takes its children and its shared memory along.
-    Recipe { abort_signal: Some(Signal::QUIT), ..recipe(launch, probe, Signal::INT) }
+    Recipe { abort_signal: Some(Signal::QUIT), not_yet: NOT_YET, ..recipe(launch, probe, Signal::INT) }
 }
 
 impl Deref for Postgres {

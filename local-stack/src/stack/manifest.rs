@@ -71,7 +71,7 @@ impl Manifest {
         secret::write_private(&dir.join(FILE), &serde_json::to_string_pretty(self)?)
     }
 
-    pub(super) fn remove(&self, dir: &Path) {
+    pub(super) fn remove(dir: &Path) {
         // A stale one does no harm: what it names is not there.
         let _ = std::fs::remove_file(dir.join(FILE));
     }

@@ -62,28 +62,28 @@ pub(super) fn programs() -> Result<PathBuf> {
 /// All services and gateways, each told of all the others it talks to.
 pub(super) fn services(
     config: &StackConfig,
-    wiring: Wiring,
+    wiring: &Wiring,
     gateways: Vec<Reservation>,
 ) -> Result<(Vec<Planned>, Manifest)> {
     let chat = Replicas::reserve("chat-service", config.replicas)?;
     let milestone = Replicas::reserve("milestone-service", config.replicas)?;
     let signaling = Replicas::reserve("signaling-service", config.replicas)?;
-    let planner = Planner { config, wiring: &wiring };
-    let manifest = planner.manifest(&gateways);
+    let wirer = Wirer { config, wiring };
+    let manifest = wirer.manifest(&gateways);
 
     let peers = [("--chat-service", &chat), ("--milestone-service", &milestone), ("--signaling-service", &signaling)]
         .map(|(flag, replicas)| Setting::new(flag, replicas.addresses()));
     let [chat_peer, milestone_peer, signaling_peer] = peers;
     let redis = Setting::new("--redis-url", &wiring.redis_url);
 
-    let mut planned = planner.replicas(chat, &[]);
+    let mut planned = wirer.replicas(chat, &[]);
     let mut settings = vec![redis.clone(), chat_peer.clone()];
     settings.extend(config.milestones_file.as_ref().map(|file| Setting::new("--milestones-file", file)));
-    planned.extend(planner.replicas(milestone, &settings));
+    planned.extend(wirer.replicas(milestone, &settings));
     let mut settings = vec![redis, chat_peer.clone(), milestone_peer.clone()];
     settings.extend(config.ring_timeout_s.map(|s| Setting::new("--ring-timeout-s", s.to_string())));
-    planned.extend(planner.replicas(signaling, &settings));
-    planned.extend(planner.gateways(gateways, &[chat_peer, milestone_peer, signaling_peer]));
+    planned.extend(wirer.replicas(signaling, &settings));
+    planned.extend(wirer.gateways(gateways, &[chat_peer, milestone_peer, signaling_peer]));
     Ok((planned, manifest))
 }
 
@@ -120,12 +120,12 @@ impl Replicas {
     }
 }
 
-struct Planner<'a> {
+struct Wirer<'a> {
     config: &'a StackConfig,
     wiring: &'a Wiring,
 }
 
-impl Planner<'_> {
+impl Wirer<'_> {
     fn replicas(&self, Replicas { service, ports }: Replicas, settings: &[Setting]) -> Vec<Planned> {
         let planned = ports.into_iter().enumerate().map(|(i, Ports { grpc, health })| {
             let mut settings = settings.to_vec();
@@ -167,6 +167,7 @@ impl Planner<'_> {
             probe: Probe::http(health_port, "/healthz"),
             stop_signal: Signal::TERM,
             abort_signal: None,
+            not_yet: &[],
             ready_within: READY_WITHIN,
             stop_within: STOP_WITHIN,
         }

@@ -21,7 +21,7 @@ fn plan(line: &str) -> Vec<Planned> {
         jwt_secret: "hush".to_owned(),
     };
     let gateways = (0..config.gateways).map(|_| Reservation::any().unwrap()).collect();
-    services(&config, wiring, gateways).unwrap().0
+    services(&config, &wiring, gateways).unwrap().0
 }
 
 fn value_of<'a>(planned: &'a Planned, flag: &str) -> Option<&'a str> {
