@@ -52,7 +52,7 @@ impl Content {
     }
 
     /// The id under which the message is stored once: the given one, else the object's own if it can be one, else a new
-    /// UUIDv7. `INVALID_PAYLOAD` if the given one is malformed.
+    /// UUID of version 7. `INVALID_PAYLOAD` if the given one is malformed.
     pub fn client_id(&self, given: Option<&str>) -> Result<ClientId, Failure> {
         if let Some(given) = given {
             return ClientId::new(given).map_err(|_| Failure::invalid());

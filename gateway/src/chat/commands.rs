@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use proto::{
-    Code, MatchId,
+    MatchId,
     client::{both, command},
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -11,16 +11,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{Context, Socket, call_commands, connections, joins, reply::Reply, sends};
 use crate::{
     failure::Failure,
-    limits::{Bucket, Rate},
+    limits::Bucket,
     socketio::Event,
 };
-
-/// Any event of one socket.
-const EVENTS: Rate = Rate::per_second(50, 200);
-/// Joins of one socket, which read history.
-pub(super) const JOINS: Rate = Rate::per_second(5, 20);
-/// Relayed call signals of one socket.
-pub(super) const CALL_SIGNALS: Rate = Rate::per_second(30, 100);
 
 /// What one socket has used of its limits.
 #[derive(Debug)]
@@ -51,7 +44,7 @@ enum MatchArgument {
 /// Handles one event of a client.
 pub(super) fn handle(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event<'_>, now: Instant) {
     let reply = Reply::new(&socket.emitter, event.name, event.ack);
-    if let Err(wait) = socket.session().limits.events.take(EVENTS, now) {
+    if let Err(wait) = socket.session().limits.events.take(context.rates.events, now) {
         return reply.fail(&Failure::rate_limited(wait));
     }
     // No command of ours takes binary data.
@@ -88,9 +81,4 @@ pub(super) fn match_argument(args: crate::socketio::Args<'_>) -> Result<MatchId,
 /// A match id; a malformed one is `INVALID_PAYLOAD`.
 pub(super) fn match_id(text: String) -> Result<MatchId, Failure> {
     MatchId::new(text).map_err(|_| Failure::invalid())
-}
-
-/// What a failed membership check looks like to somebody who may not know of the match.
-pub(super) fn not_found() -> Failure {
-    Code::MatchNotFound.into()
 }

@@ -11,7 +11,7 @@ use super::{Socket, commands, connections, users::Users};
 use crate::{
     auth::Authenticator,
     egress::Services,
-    limits::UserLimits,
+    limits::{Limiter, Rate},
     revocations::Revocations,
     socketio::{Accept, Application, CloseReason, Connect, Event, Refuse},
 };
@@ -25,11 +25,26 @@ pub struct Context {
     pub revocations: Revocations,
     /// The other services.
     pub services: Services,
-    /// Limits per user, shared with REST.
-    pub limits: Arc<UserLimits>,
+    /// What a user may send, on sockets and REST together.
+    pub sends: Arc<Limiter>,
+    /// How often a user may say that it types.
+    pub typing: Limiter,
+    /// What one socket may do.
+    pub rates: SocketRates,
     /// Owns the tasks.
     pub lifecycle: Lifecycle,
     pub(crate) users: Arc<Users>,
+}
+
+/// What one socket may do.
+#[derive(Debug, Clone, Copy)]
+pub struct SocketRates {
+    /// Any event.
+    pub events: Rate,
+    /// Joins, which read history.
+    pub joins: Rate,
+    /// Relayed call signals.
+    pub call_signals: Rate,
 }
 
 /// The chat application, to be served by [`crate::socketio::Server`].

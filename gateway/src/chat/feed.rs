@@ -30,12 +30,14 @@ impl Posted {
 
     /// The `receive_message` event.
     pub(crate) fn packet(&self) -> &Packet {
-        self.packet.get_or_init(|| Packet::event(event::RECEIVE_MESSAGE, &views::received_message(&self.message)))
+        self.packet.get_or_init(|| Packet::event(event::RECEIVE_MESSAGE, &views::message(&self.message, true)))
     }
 
     /// The `inbox_updated` event.
     pub(crate) fn inbox_packet(&self) -> Packet {
-        Packet::event(event::INBOX_UPDATED, &views::inbox_updated(&self.message))
+        let Message { match_id, seq, sender_id, .. } = &self.message;
+        let updated = serde_json::json!({ "matchId": match_id, "lastSeq": seq, "senderId": sender_id });
+        Packet::event(event::INBOX_UPDATED, &views::to_json(&updated))
     }
 }
 
@@ -55,7 +57,7 @@ pub(crate) struct Announced {
 impl Announced {
     /// The `milestone_reached` event.
     pub(crate) fn packet(&self) -> Packet {
-        Packet::event(event::MILESTONE_REACHED, &views::milestone_reached(&self.chat, &self.milestone))
+        Packet::event(event::MILESTONE_REACHED, &views::milestone_reached(self.chat.as_str(), &self.milestone))
     }
 }
 

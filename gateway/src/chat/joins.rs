@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Instant};
 use futures_util::FutureExt;
 use proto::{
     Code, MatchId, UserId,
-    chat::GetMatchResponse,
+    chat::Match,
     client::event,
     inbox::{InboxEvent, TypingChanged, inbox_event},
-    signaling::Call,
+    signaling::{Call, get_call_request::Of},
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,7 @@ use super::{
     turns::{Turn, Weighted},
 };
 use crate::{
+    egress::Snapshot,
     failure::Failure,
     socketio::{Args, Packet},
     views::{self, CallView, MessageView, MilestoneView},
@@ -72,29 +73,34 @@ enum TypingArgument {
     },
 }
 
+/// An open chat as its client sees it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Chat<'a> {
+    match_id: &'a str,
+    last_seq: i64,
+    milestones: Vec<MilestoneView<'a>>,
+    unlocked: Vec<&'a str>,
+}
+
 /// The ack of `join_chat`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Joined<'a> {
     ok: bool,
-    match_id: &'a str,
-    last_seq: i64,
+    #[serde(flatten)]
+    chat: &'a Chat<'a>,
     messages: Vec<MessageView<'a>>,
     has_more: bool,
-    milestones: Vec<MilestoneView<'a>>,
-    unlocked: Vec<&'a str>,
     call: Option<CallView<'a>>,
 }
 
 /// The event `chat_joined`.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct ChatJoined<'a> {
-    match_id: &'a str,
     success: bool,
-    last_seq: i64,
-    milestones: Vec<MilestoneView<'a>>,
-    unlocked: Vec<&'a str>,
+    #[serde(flatten)]
+    chat: &'a Chat<'a>,
 }
 
 /// Handles a `join_chat`.
@@ -103,7 +109,7 @@ pub(super) fn join(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>,
         Ok(join) => join,
         Err(failure) => return reply.fail(&failure),
     };
-    if let Err(wait) = socket.session().limits.joins.take(commands::JOINS, Instant::now()) {
+    if let Err(wait) = socket.session().limits.joins.take(context.rates.joins, Instant::now()) {
         return reply.fail(&Failure::rate_limited(wait));
     }
     take(context, socket, ChatCommand::Join(join, reply));
@@ -190,8 +196,8 @@ async fn run_join(context: &Arc<Context>, socket: &Arc<Socket>, join: Join, repl
     }
     let snapshot = snapshot(context, socket.user_id(), &join).await;
     let mut session = socket.session();
-    let (of, call) = match snapshot {
-        Ok(snapshot) => snapshot,
+    let (snapshot, call) = match snapshot {
+        Ok(found) => found,
         Err(failure) => {
             delivery::join_failed(context, socket, &mut session, &join.chat);
             return reply.fail(&failure);
@@ -204,62 +210,48 @@ async fn run_join(context: &Arc<Context>, socket: &Arc<Socket>, join: Join, repl
     let Some(chat) = session.chat(&join.chat) else {
         return reply.fail(&Code::MatchClosed.into());
     };
-    chat.other = other_member(&of, socket.user_id());
-    let (last_seq, milestones) = head(&of);
-    let due = chat.room.opened(last_seq, milestones);
-    let (ack, joined) = joined(&join.chat, &of, call.as_ref());
+    chat.other = other_member(&snapshot.of, socket.user_id());
+    let milestones = snapshot.of.milestones.iter().map(|milestone| i64::from(milestone.ord)).max().unwrap_or(0);
+    let due = chat.room.opened(snapshot.of.last_seq, milestones);
+    let (ack, joined) = joined(&snapshot, call.as_ref());
     reply.ok_and(&ack, &[joined]);
     delivery::give(context, socket, &mut session, &join.chat, due);
 }
 
-type Snapshot = (GetMatchResponse, Option<Call>);
-
-async fn snapshot(context: &Context, user: &UserId, join: &Join) -> Result<Snapshot, Failure> {
-    let (of, call) = tokio::join!(
-        context.services.get_match(&join.chat, join.since_seq, PAGE),
-        context.services.call_of_match(&join.chat)
+async fn snapshot(context: &Context, user: &UserId, join: &Join) -> Result<(Snapshot, Option<Call>), Failure> {
+    let (snapshot, call) = tokio::join!(
+        context.services.get_match(&join.chat, user, join.since_seq, PAGE),
+        context.services.get_call(Of::MatchId(join.chat.to_string()))
     );
-    let of = of?;
-    let Some(found) = of.r#match.as_ref().filter(|found| found.members.iter().any(|member| member == user.as_str()))
-    else {
-        return Err(commands::not_found());
-    };
-    if found.closed_at_ms.is_some() {
+    let snapshot = snapshot?;
+    if snapshot.of.closed_at_ms.is_some() {
         return Err(Code::MatchClosed.into());
     }
     // A chat opens without its call when signaling is away: the call's own events follow.
-    Ok((of, call.ok().flatten()))
+    Ok((snapshot, call.ok().flatten()))
 }
 
-fn head(of: &GetMatchResponse) -> (i64, i64) {
-    of.r#match.as_ref().map_or((0, 0), |of| (of.last_seq, i64::try_from(of.milestones.len()).unwrap_or(i64::MAX)))
+fn other_member(of: &Match, user: &UserId) -> Option<UserId> {
+    let other = of.members.iter().find(|member| *member != user.as_str())?;
+    UserId::new(other.as_str()).ok()
 }
 
-fn other_member(of: &GetMatchResponse, user: &UserId) -> Option<UserId> {
-    let members = &of.r#match.as_ref()?.members;
-    members.iter().find(|member| *member != user.as_str()).and_then(|member| UserId::new(member.as_str()).ok())
-}
-
-fn joined(chat: &MatchId, of: &GetMatchResponse, call: Option<&Call>) -> (String, Packet) {
-    let milestones = of.r#match.as_ref().map_or(&[][..], |of| &of.milestones);
-    let (last_seq, _) = head(of);
+fn joined(snapshot: &Snapshot, call: Option<&Call>) -> (String, Packet) {
+    let of = &snapshot.of;
+    let chat = Chat {
+        match_id: &of.match_id,
+        last_seq: of.last_seq,
+        milestones: MilestoneView::list(&of.milestones),
+        unlocked: views::unlocked(&of.milestones),
+    };
     let ack = views::to_json(&Joined {
         ok: true,
-        match_id: chat.as_str(),
-        last_seq,
-        messages: of.messages.iter().map(|message| MessageView::new(message, true)).collect(),
-        has_more: of.has_more,
-        milestones: MilestoneView::list(milestones),
-        unlocked: views::unlocked(milestones),
+        chat: &chat,
+        messages: snapshot.messages.iter().map(|message| MessageView::new(message, true)).collect(),
+        has_more: snapshot.has_more,
         call: call.map(CallView::new),
     });
-    let event = views::to_json(&ChatJoined {
-        match_id: chat.as_str(),
-        success: true,
-        last_seq,
-        milestones: MilestoneView::list(milestones),
-        unlocked: views::unlocked(milestones),
-    });
+    let event = views::to_json(&ChatJoined { success: true, chat: &chat });
     (ack, Packet::event(event::CHAT_JOINED, &event))
 }
 
@@ -281,7 +273,7 @@ fn run_typing(context: &Context, socket: &Socket, id: &MatchId, (is_typing, repl
         let code = if closed { Code::MatchClosed } else { Code::NotJoined };
         return reply.fail(&code.into());
     };
-    if is_typing && let Err(wait) = context.limits.typing.take(socket.user_id(), Instant::now()) {
+    if is_typing && let Err(wait) = context.typing.take(socket.user_id().as_str(), Instant::now()) {
         return reply.fail(&Failure::rate_limited(wait));
     }
     chat.typing = is_typing;

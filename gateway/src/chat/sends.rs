@@ -59,7 +59,7 @@ pub(super) fn send(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>,
         Ok(read) => read,
         Err(failure) => return reply.fail(&failure),
     };
-    if let Err(wait) = context.limits.sends.take(socket.user_id(), now) {
+    if let Err(wait) = context.sends.take(socket.user_id().as_str(), now) {
         return reply.fail(&Failure::rate_limited(wait));
     }
     let span = info_span!("send_message", match_id = %chat, user_id = %socket.user_id());

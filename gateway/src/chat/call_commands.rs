@@ -1,0 +1,205 @@
+//! The call commands: to signaling-service in the order in which the socket gave them.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use proto::{
+    Code, MatchId,
+    client::{both, command},
+    signaling::{Call, CallRequest, CallState, call_request as request, call_request::Command, get_call_request::Of},
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use service_kit::clock;
+use tracing::{Instrument, info_span};
+
+use super::{
+    Context, Socket, commands,
+    reply::Reply,
+    turns::{Turn, Weighted},
+};
+use crate::{
+    failure::Failure,
+    socketio::{Args, Event},
+    views,
+};
+
+/// A party's lease is renewed this often; signaling lets it lapse after three of these.
+const RENEW_INTERVAL: Duration = Duration::from_secs(15);
+
+/// A call command that waits its turn.
+#[derive(Debug)]
+pub(crate) struct CallCommand {
+    /// Absent for a signal, which names only its call.
+    chat: Option<MatchId>,
+    call_id: Option<String>,
+    command: Command,
+    reply: Reply,
+    span: tracing::Span,
+}
+
+impl Weighted for CallCommand {
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CallArgument {
+    match_id: String,
+    call_id: Option<String>,
+    media: Option<Box<RawValue>>,
+    signal: Option<Box<RawValue>>,
+    reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SignalArgument {
+    call_id: String,
+}
+
+/// Handles a call event.
+pub(super) fn take(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event<'_>, reply: Reply) {
+    let (chat, call_id, command) = match read(event.name, event.args) {
+        Ok(read) => read,
+        Err(failure) => return reply.fail(&failure),
+    };
+    let mut session = socket.session();
+    if matches!(command, Command::Signal(_))
+        && let Err(wait) = session.limits.call_signals.take(context.rates.call_signals, Instant::now())
+    {
+        return reply.fail(&Failure::rate_limited(wait));
+    }
+    if chat.as_ref().is_some_and(|chat| session.is_closed(chat)) {
+        return reply.fail(&Code::MatchClosed.into());
+    }
+    let span = info_span!("call", command = event.name, user_id = %socket.user_id());
+    let turn = session.call_commands.take(CallCommand { chat, call_id, command, reply, span });
+    drop(session);
+    match turn {
+        Turn::Now(first) => context.lifecycle.spawn(run_in_turn(Arc::clone(context), Arc::clone(socket), first)),
+        Turn::Waits => {}
+        Turn::Full(command) => command.reply.fail(&Failure::rate_limited(Duration::from_secs(1))),
+    }
+}
+
+fn read(name: &str, args: Args<'_>) -> Result<(Option<MatchId>, Option<String>, Command), Failure> {
+    if name == command::VIDEO_CALL_SIGNAL {
+        let SignalArgument { call_id } = commands::argument(args)?;
+        let payload = args.get(0).unwrap_or_default().to_owned();
+        return Ok((None, Some(checked(call_id)?), Command::Signal(request::Signal { payload })));
+    }
+    let argument: CallArgument = commands::argument(args)?;
+    let json = |value: Option<Box<RawValue>>| value.map(|value| value.get().to_owned()).filter(|json| json != "null");
+    let (signal, reason) = (json(argument.signal), argument.reason);
+    let command = match name {
+        command::VIDEO_CALL_REQUEST => Command::Ring(request::Ring { media: json(argument.media) }),
+        both::VIDEO_CALL_ACCEPTED => Command::Accept(request::Accept { signal }),
+        both::VIDEO_CALL_REJECTED => Command::Reject(request::Reject { signal, reason }),
+        _ => Command::End(request::End { signal, reason }),
+    };
+    let call_id = argument.call_id.map(checked).transpose()?;
+    Ok((Some(commands::match_id(argument.match_id)?), call_id, command))
+}
+
+/// Call ids are ids like any other.
+fn checked(call_id: String) -> Result<String, Failure> {
+    proto::ids::CallId::new(call_id).map(String::from).map_err(|_| Failure::invalid())
+}
+
+async fn run_in_turn(context: Arc<Context>, socket: Arc<Socket>, first: CallCommand) {
+    let mut batch = vec![first];
+    while !batch.is_empty() {
+        for command in batch {
+            let span = command.span.clone();
+            run(&context, &socket, command).instrument(span).await;
+        }
+        batch = socket.session().call_commands.next();
+    }
+}
+
+async fn run(context: &Arc<Context>, socket: &Arc<Socket>, command: CallCommand) {
+    let CallCommand { chat, call_id, command, reply, .. } = command;
+    let chat = match chat {
+        Some(chat) => Ok(chat),
+        None => chat_of_call(context, socket, call_id.as_deref().unwrap_or_default()).await,
+    };
+    let answer = match chat {
+        Ok(chat) => ask(context, socket, &chat, (call_id, command)).await.map(|call| (chat, call)),
+        Err(failure) => Err(failure),
+    };
+    match answer {
+        Ok((chat, call)) => {
+            keep_lease(context, socket, &chat, &call);
+            reply.ok(&views::to_json(&serde_json::json!({
+                "ok": true,
+                "callId": call.call_id,
+                "state": views::state_name(call.state()),
+                "expiresAt": clock::rfc3339(call.expires_at_ms),
+            })));
+        }
+        Err(failure) => reply.fail(&failure),
+    }
+}
+
+/// A signal names its call only; somebody else's call is no call.
+async fn chat_of_call(context: &Context, socket: &Socket, call_id: &str) -> Result<MatchId, Failure> {
+    let known = socket.session().calls.chat_of(call_id).cloned();
+    if let Some(chat) = known {
+        return Ok(chat);
+    }
+    let call = context.services.get_call(Of::CallId(call_id.to_owned())).await?;
+    let user = socket.user_id().as_str();
+    let call = call.filter(|call| call.caller == user || call.callee == user);
+    let call = call.ok_or_else(|| Failure::from(Code::CallNotFound))?;
+    MatchId::new(call.match_id).map_err(|_| Code::CallNotFound.into())
+}
+
+async fn ask(
+    context: &Context,
+    socket: &Socket,
+    chat: &MatchId,
+    (call_id, command): (Option<String>, Command),
+) -> Result<Call, Failure> {
+    let request = CallRequest {
+        match_id: chat.as_str().to_owned(),
+        user_id: socket.user_id().as_str().to_owned(),
+        device: socket.device().to_owned(),
+        call_id,
+        deadline_ms: 0,
+        command: Some(command),
+    };
+    context.services.call(chat, request).await
+}
+
+/// While this device is a party of a live call, its lease is kept alive.
+fn keep_lease(context: &Arc<Context>, socket: &Arc<Socket>, chat: &MatchId, call: &Call) {
+    let is_party = call.caller_device == socket.device() || call.callee_device.as_deref() == Some(socket.device());
+    if call.state() == CallState::Ended {
+        return socket.session().calls.release(&call.call_id);
+    }
+    if is_party && socket.session().calls.lease(&call.call_id, chat) {
+        let lease = renew_lease(Arc::clone(context), Arc::clone(socket), chat.clone(), call.call_id.clone());
+        context.lifecycle.spawn(lease);
+    }
+}
+
+async fn renew_lease(context: Arc<Context>, socket: Arc<Socket>, chat: MatchId, call_id: String) {
+    loop {
+        tokio::select! {
+            () = context.lifecycle.stopping().cancelled() => return,
+            () = tokio::time::sleep(RENEW_INTERVAL) => {}
+        }
+        if socket.emitter.is_closed() || !socket.session().calls.is_leased(&call_id) {
+            return;
+        }
+        let renewed = ask(&context, &socket, &chat, (Some(call_id.clone()), Command::Renew(request::Renew {}))).await;
+        if matches!(renewed, Err(Failure { code: Code::CallNotFound | Code::CallStateConflict, .. })) {
+            return socket.session().calls.release(&call_id);
+        }
+    }
+}

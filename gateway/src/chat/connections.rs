@@ -1,0 +1,144 @@
+//! How a socket comes and goes: its token, its user's inbox, the call that may ring.
+
+use std::sync::Arc;
+
+use proto::{
+    Code,
+    inbox::{CallChanged, call_changed::{Change, Incoming}},
+    signaling::{Call, CallState, get_call_request::Of},
+};
+use serde::Deserialize;
+use service_kit::clock;
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::{
+    Context, Socket, call_events, commands,
+    context::CONNECT_DECISION_TIMEOUT,
+    inbox, joins,
+    reply::Reply,
+};
+use crate::{
+    auth::{AuthError, Identity, UserToken},
+    failure::Failure,
+    metrics,
+    revocations::Verdict,
+    socketio::{Accept, Args, CloseReason, Connect, Refuse},
+    views,
+};
+
+#[derive(Deserialize)]
+struct Credentials {
+    token: String,
+}
+
+/// Decides a CONNECT.
+pub(super) async fn connect(context: &Arc<Context>, request: Connect<'_>) -> Result<Accept<Socket>, Refuse> {
+    if request.namespace != "/" {
+        return Err(Refuse::InvalidNamespace);
+    }
+    let credentials = serde_json::from_str::<Credentials>(request.auth).map_err(|_| refusal(Code::Unauthenticated))?;
+    let decision = timeout(CONNECT_DECISION_TIMEOUT, async {
+        let (user, token) = admit(context, &credentials.token).await?;
+        let presence = context.users.enter(user);
+        let user = Arc::clone(presence.user());
+        let subscribed = user.inbox.get_or_try_init(|| inbox::open(context, &user)).await;
+        if let Err(error) = subscribed {
+            warn!(%error, "an inbox cannot be subscribed");
+            return Err(Refuse::Close);
+        }
+        Ok(Accept { socket: Socket::new(request.emitter, presence, &token), pid: None })
+    });
+    decision.await.unwrap_or(Err(Refuse::Close))
+}
+
+async fn admit(context: &Context, token: &str) -> Result<(proto::UserId, UserToken), Refuse> {
+    let (user, token) = match context.authenticator.authenticate(token).await {
+        Ok(Identity::User { id, token }) => (id, token),
+        Ok(Identity::Service) | Err(AuthError::Unauthenticated) => return Err(refusal(Code::Unauthenticated)),
+        Err(AuthError::Expired) => return Err(refusal(Code::TokenExpired)),
+        Err(AuthError::Undecided) => return Err(Refuse::Close),
+    };
+    match context.revocations.check(&user, token.issued_at_s) {
+        Verdict::Valid => Ok((user, token)),
+        Verdict::Revoked => Err(refusal(Code::Unauthenticated)),
+        Verdict::Undecided => Err(Refuse::Close),
+    }
+}
+
+fn refusal(code: Code) -> Refuse {
+    metrics::rejected(code);
+    let data = serde_json::json!({ "code": code.as_str() });
+    Refuse::Error { message: code.message().to_owned(), data: Some(views::to_json(&data)) }
+}
+
+/// The socket is open: from now on it hears what its user hears, also a call that rings already.
+pub(super) fn connected(context: &Arc<Context>, socket: &Arc<Socket>) {
+    metrics::connected();
+    debug!(user_id = %socket.user_id(), sid = socket.emitter.sid(), "connected");
+    socket.presence.user().add(socket);
+    let (of, socket) = (Arc::clone(context), Arc::clone(socket));
+    context.lifecycle.spawn(async move {
+        // Signaling repeats what it says of a call, so that one look is enough.
+        if let Ok(Some(call)) = of.services.get_call(Of::UserId(socket.user_id().to_string())).await {
+            ring(&socket, call);
+        }
+    });
+}
+
+fn ring(socket: &Socket, call: Call) {
+    if call.state() != CallState::Ringing || call.callee != socket.user_id().as_str() {
+        return;
+    }
+    let incoming = Incoming { caller: call.caller, media: call.media, expires_at_ms: call.expires_at_ms };
+    call_events::give(
+        socket,
+        &CallChanged {
+            call_id: call.call_id,
+            match_id: call.match_id,
+            version: call.version,
+            only_device: None,
+            except_device: None,
+            change: Some(Change::Incoming(incoming)),
+        },
+    );
+}
+
+/// The socket is gone.
+pub(super) fn disconnected(context: &Context, socket: &Arc<Socket>, reason: CloseReason) {
+    metrics::disconnected(reason);
+    debug!(user_id = %socket.user_id(), sid = socket.emitter.sid(), reason = reason.as_str(), "disconnected");
+    socket.presence.user().remove(socket);
+    for chat in socket.session().leave_all() {
+        joins::stop_typing(context, socket.user_id(), &chat);
+    }
+}
+
+/// Handles a `refresh_token`: the connection lives on with the new token.
+pub(super) fn refresh_token(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>, reply: Reply) {
+    let Credentials { token } = match commands::argument(args) {
+        Ok(credentials) => credentials,
+        Err(failure) => return reply.fail(&failure),
+    };
+    let (of, socket) = (Arc::clone(context), Arc::clone(socket));
+    context.lifecycle.spawn(async move {
+        match renew(&of, &socket, &token).await {
+            Ok(expires_at) => reply.ok(&views::to_json(&serde_json::json!({ "ok": true, "expiresAt": expires_at }))),
+            Err(failure) => reply.fail(&failure),
+        }
+    });
+}
+
+async fn renew(context: &Context, socket: &Socket, token: &str) -> Result<String, Failure> {
+    let (user, token) = match context.authenticator.authenticate(token).await {
+        Ok(Identity::User { id, token }) => (id, token),
+        Ok(Identity::Service) | Err(AuthError::Unauthenticated) => return Err(Code::Unauthenticated.into()),
+        Err(AuthError::Expired) => return Err(Code::TokenExpired.into()),
+        Err(AuthError::Undecided) => return Err(Failure::unavailable()),
+    };
+    if user != *socket.user_id() || context.revocations.check(&user, token.issued_at_s) == Verdict::Revoked {
+        return Err(Code::Unauthenticated.into());
+    }
+    socket.renew(&token);
+    Ok(clock::rfc3339(token.expires_at_s * 1_000))
+}

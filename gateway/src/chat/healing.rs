@@ -1,0 +1,92 @@
+//! Fetching what a socket missed: NATS delivers at most once, PostgreSQL has everything.
+
+use std::{sync::Arc, time::Duration};
+
+use proto::{
+    MatchId,
+    chat::{MatchHead, Message, list_messages_request::Position},
+};
+
+use super::{
+    Context, Socket, delivery,
+    feed::{Announced, Posted},
+    room::Due,
+    session::JoinedChat,
+};
+use crate::metrics;
+
+/// A message that overtook another waits this long for it before the gap is fetched.
+const HOLD: Duration = Duration::from_millis(200);
+/// Messages fetched at once.
+const PAGE: i32 = 200;
+/// A fetch that keeps failing is left to the next comparison of heads.
+const MAX_TRIES: u32 = 5;
+
+/// Fetches what the socket misses of a chat, unless that is under way.
+pub(super) fn heal_if_behind(context: &Arc<Context>, socket: &Arc<Socket>, chat: &mut JoinedChat) {
+    if chat.room.is_behind() && !chat.healing {
+        chat.healing = true;
+        let heal = heal(Arc::clone(context), Arc::clone(socket), chat.id.clone());
+        context.lifecycle.spawn(heal);
+    }
+}
+
+async fn heal(context: Arc<Context>, socket: Arc<Socket>, chat: MatchId) {
+    let mut failures = 0;
+    tokio::time::sleep(HOLD).await;
+    while let Some(cursor) = cursor_if_behind(&socket, &chat) {
+        match context.services.list_messages(&chat, Some(Position::After(cursor)), PAGE).await {
+            Ok(page) if !page.messages.is_empty() => backfill(&context, &socket, &chat, page.messages),
+            // A head above what PostgreSQL has cannot be: there is nothing to wait for.
+            Ok(_) => break,
+            Err(_) if failures < MAX_TRIES => {
+                failures += 1;
+                tokio::time::sleep(HOLD * 2_u32.pow(failures)).await;
+            }
+            Err(_) => break,
+        }
+    }
+    if let Some(chat) = socket.session().chat(&chat) {
+        chat.healing = false;
+    }
+}
+
+fn cursor_if_behind(socket: &Socket, chat: &MatchId) -> Option<i64> {
+    if socket.emitter.is_closed() {
+        return None;
+    }
+    socket.session().chat(chat).filter(|chat| chat.room.is_behind()).map(|chat| chat.room.cursor())
+}
+
+fn backfill(context: &Arc<Context>, socket: &Arc<Socket>, id: &MatchId, messages: Vec<Message>) {
+    let mut session = socket.session();
+    let Some(chat) = session.chat(id) else { return };
+    metrics::gap_healed(messages.len());
+    let posts = messages.into_iter().filter_map(Posted::new);
+    let messages = posts.flat_map(|posted| chat.room.post(posted)).collect();
+    delivery::give(context, socket, &mut session, id, Due { messages, milestones: Vec::new() });
+}
+
+/// Compares a chat's true head with what the socket has, and fetches the difference.
+pub(super) async fn compare(context: &Arc<Context>, socket: &Arc<Socket>, head: &MatchHead, chat: &MatchId) {
+    if head.closed {
+        return delivery::close(socket, chat);
+    }
+    let told = {
+        let mut session = socket.session();
+        let Some(joined) = session.open_chat(chat) else { return };
+        joined.room.learn_head(head.last_seq);
+        heal_if_behind(context, socket, joined);
+        joined.room.milestones()
+    };
+    if i64::from(head.milestones) > told {
+        tell_milestones(context, socket, chat).await;
+    }
+}
+
+async fn tell_milestones(context: &Context, socket: &Socket, chat: &MatchId) {
+    let Ok(found) = context.services.get_match(chat, socket.user_id(), None, 0).await else { return };
+    for milestone in found.of.milestones {
+        delivery::announce(socket, &Arc::new(Announced { chat: chat.clone(), milestone }), false);
+    }
+}

@@ -1,0 +1,142 @@
+//! What a user hears on `user.<userId>`, given to each of the user's sockets here.
+
+use std::{sync::Arc, time::Instant};
+
+use proto::{
+    MatchId, UserId,
+    client::event,
+    inbox::{CallChanged, InboxEvent, MessagesPosted, MilestoneReached, TypingChanged, inbox_event::Event},
+};
+use service_kit::bus::{BusError, Subscription};
+
+use super::{
+    Context, call_events, delivery,
+    feed::{Announced, Posted},
+    told::Told,
+    typing::Typists,
+    users::User,
+};
+use crate::{socketio::Packet, views};
+
+/// Subscribes a user's inbox; when it returns, nothing published from then on is missed.
+pub(super) async fn open(context: &Arc<Context>, user: &Arc<User>) -> Result<(), BusError> {
+    let bus = &context.services.bus;
+    let subscription = bus.subscribe(&bus.subjects().inbox(&user.id)).await?;
+    bus.flush().await?;
+    let inbox = Inbox {
+        context: Arc::clone(context),
+        user: Arc::clone(user),
+        typists: Typists::default(),
+        told: Told::default(),
+    };
+    context.lifecycle.spawn(inbox.listen(subscription));
+    Ok(())
+}
+
+/// A user's inbox, and what it remembers for all of the user's sockets.
+struct Inbox {
+    context: Arc<Context>,
+    user: Arc<User>,
+    typists: Typists,
+    told: Told,
+}
+
+impl Inbox {
+    async fn listen(mut self, mut subscription: Subscription<InboxEvent>) {
+        loop {
+            let expiry = self.typists.next_expiry();
+            tokio::select! {
+                () = self.user.gone() => return,
+                received = subscription.next() => match received {
+                    Some((event, span)) => span.in_scope(|| self.receive(event)),
+                    None => return,
+                },
+                () = at(expiry) => self.expire_typists(Instant::now()),
+            }
+        }
+    }
+
+    fn receive(&mut self, event: InboxEvent) {
+        match event.event {
+            Some(Event::MessagesPosted(posted)) => self.messages_posted(posted),
+            Some(Event::TypingChanged(changed)) => self.typing_changed(&changed),
+            Some(Event::MilestoneReached(reached)) => self.milestone_reached(reached),
+            Some(Event::MatchClosed(closed)) => self.match_closed(&closed.match_id),
+            Some(Event::CallChanged(changed)) => self.call_changed(&changed),
+            // A newer version's event, which this one does not know.
+            None => {}
+        }
+    }
+
+    fn messages_posted(&mut self, posted: MessagesPosted) {
+        let posts: Vec<_> = posted.messages.into_iter().filter_map(Posted::new).collect();
+        for posted in &posts {
+            if self.typists.stopped(&posted.chat, &posted.sender) {
+                self.show_typing(&posted.chat, &posted.sender, false);
+            }
+        }
+        for socket in self.user.sockets() {
+            delivery::post(&self.context, &socket, &posts);
+        }
+    }
+
+    fn typing_changed(&mut self, changed: &TypingChanged) {
+        let (Ok(chat), Ok(typist)) = (MatchId::new(changed.match_id.as_str()), UserId::new(changed.user_id.as_str()))
+        else {
+            return;
+        };
+        if changed.is_typing {
+            self.typists.started(&chat, &typist, Instant::now());
+        } else {
+            self.typists.stopped(&chat, &typist);
+        }
+        self.show_typing(&chat, &typist, changed.is_typing);
+    }
+
+    fn expire_typists(&mut self, now: Instant) {
+        while let Some((chat, typist)) = self.typists.expire(now) {
+            self.show_typing(&chat, &typist, false);
+        }
+    }
+
+    fn show_typing(&self, chat: &MatchId, typist: &UserId, is_typing: bool) {
+        let shown = serde_json::json!({ "matchId": chat.as_str(), "userId": typist.as_str(), "isTyping": is_typing });
+        let packet = Packet::event(event::USER_TYPING, &views::to_json(&shown));
+        for socket in self.user.sockets() {
+            let mut session = socket.session();
+            if session.open_chat(chat).is_some() {
+                let _ = socket.emitter.send(&packet);
+            }
+        }
+    }
+
+    fn milestone_reached(&mut self, reached: MilestoneReached) {
+        let (Ok(chat), Some(milestone)) = (MatchId::new(reached.match_id), reached.milestone) else { return };
+        let is_news = self.told.is_news(&chat, milestone.ord);
+        let announced = Arc::new(Announced { chat, milestone });
+        for socket in self.user.sockets() {
+            delivery::announce(&socket, &announced, is_news);
+        }
+    }
+
+    fn match_closed(&mut self, id: &str) {
+        let Ok(chat) = MatchId::new(id) else { return };
+        self.typists.forget(&chat);
+        for socket in self.user.sockets() {
+            delivery::close(&socket, &chat);
+        }
+    }
+
+    fn call_changed(&self, changed: &CallChanged) {
+        for socket in self.user.sockets() {
+            call_events::give(&socket, changed);
+        }
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}

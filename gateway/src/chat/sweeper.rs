@@ -1,0 +1,78 @@
+//! What happens to all sockets now and then: heads are compared, expired tokens close their transports.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use proto::{MatchId, client::event, partition::fnv1a};
+use service_kit::clock;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{Context, Socket, healing, users::User};
+use crate::{socketio::Packet, views};
+
+/// Each user's heads are compared once in so many ticks of a second.
+const SLICES: u64 = 20;
+/// Most match ids in one request.
+const HEADS: usize = 1_000;
+/// How long before its token expires a client is told.
+const EXPIRY_NOTICE_S: i64 = 60;
+/// After a disturbance the gateways wait up to this long, so that not all of them ask at once.
+const DISTURBANCE_SPREAD_MS: u64 = 400;
+
+/// Compares heads and watches tokens until the process stops.
+pub async fn sweep(context: Arc<Context>) {
+    let stopping = context.lifecycle.stopping().clone();
+    let mut disturbances = context.services.bus.disturbances();
+    let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = 0;
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            _ = ticks.tick() => {
+                tick += 1;
+                watch_tokens(&context);
+                compare_heads(&context, |user| fnv1a(user.id.as_str().as_bytes()) % SLICES == tick % SLICES).await;
+            }
+            Ok(()) = disturbances.changed() => {
+                tokio::time::sleep(Duration::from_millis(clock::unix_ms().unsigned_abs() % DISTURBANCE_SPREAD_MS)).await;
+                compare_heads(&context, |_| true).await;
+            }
+        }
+    }
+}
+
+async fn compare_heads(context: &Arc<Context>, is_due: impl Fn(&User) -> bool) {
+    let mut sockets: HashMap<MatchId, Vec<Arc<Socket>>> = HashMap::new();
+    for user in context.users.all().into_iter().filter(|user| is_due(user)) {
+        for socket in user.sockets() {
+            let open: Vec<MatchId> = socket.session().open_chats().map(|chat| chat.id.clone()).collect();
+            for chat in open {
+                sockets.entry(chat).or_default().push(Arc::clone(&socket));
+            }
+        }
+    }
+    let ids: Vec<MatchId> = sockets.keys().cloned().collect();
+    for ids in ids.chunks(HEADS) {
+        // What cannot be read now is compared in the next round.
+        let Ok(heads) = context.services.heads(ids.iter().map(ToString::to_string).collect()).await else { return };
+        for head in heads {
+            let Ok(chat) = MatchId::new(head.match_id.as_str()) else { continue };
+            for socket in sockets.get(&chat).into_iter().flatten() {
+                healing::compare(context, socket, &head, &chat).await;
+            }
+        }
+    }
+}
+
+fn watch_tokens(context: &Context) {
+    let now_s = clock::unix_ms() / 1_000;
+    for socket in context.users.all().iter().flat_map(|user| user.sockets()) {
+        let expires_at_s = socket.expires_at_s.load(std::sync::atomic::Ordering::Relaxed);
+        if expires_at_s <= now_s {
+            socket.emitter.disconnect_transport();
+        } else if expires_at_s - now_s == EXPIRY_NOTICE_S {
+            let notice = serde_json::json!({ "expiresAt": clock::rfc3339(expires_at_s * 1_000) });
+            let _ = socket.emitter.send(&Packet::event(event::TOKEN_EXPIRING, &views::to_json(&notice)));
+        }
+    }
+}

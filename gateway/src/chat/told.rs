@@ -1,0 +1,40 @@
+//! Which milestones a user's devices were told of here, so that a repeated announcement reaches none of them twice. Pure.
+
+use std::collections::VecDeque;
+
+use proto::MatchId;
+
+/// Announcements are repeated within seconds: the latest are enough.
+const MAX_REMEMBERED: usize = 32;
+
+/// The milestones that were announced to one user here lately.
+#[derive(Debug, Default)]
+pub(crate) struct Told(VecDeque<(MatchId, i32)>);
+
+impl Told {
+    /// Whether the announcement is news; it then counts as told.
+    pub(crate) fn is_news(&mut self, chat: &MatchId, ord: i32) -> bool {
+        if self.0.iter().any(|(known, told)| known == chat && *told == ord) {
+            return false;
+        }
+        if self.0.len() >= MAX_REMEMBERED {
+            self.0.pop_front();
+        }
+        self.0.push_back((chat.clone(), ord));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_announcement_is_no_news() {
+        let chat = MatchId::new("m").unwrap();
+        let mut told = Told::default();
+        assert!(told.is_news(&chat, 1));
+        assert!(!told.is_news(&chat, 1));
+        assert!(told.is_news(&chat, 2));
+    }
+}
