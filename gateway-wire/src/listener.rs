@@ -1,23 +1,45 @@
 //! The accept loop: TCP connections to an axum router over HTTP/1, with limits and a graceful end.
 
-use axum::Router;
-use std::{io, time::Duration};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+mod client;
+mod rate;
+
+pub use client::{InvalidNetwork, Networks};
+
+use crate::engineio::ClientAddress;
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request},
+};
+use http::{Response, StatusCode};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rate::ConnectionRate;
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_service::Service;
+
+/// How long accepting rests after an error such as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Limits of the accept loop.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Time for a request's headers to arrive.
+    /// Time for a request's headers to arrive, and for the next request on a kept connection to begin.
     pub header_timeout: Duration,
-    /// Largest size of a request's headers, in bytes (431 above).
+    /// Largest size of a request's headers, in bytes (431 above); at least 8 KB.
     pub max_header_bytes: usize,
     /// New connections per second and client IP; loopback is exempt.
     pub connections_per_second: u32,
     /// Burst of new connections per client IP.
     pub connection_burst: u32,
-    /// Networks in CIDR notation whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<String>,
+    /// Networks whose `X-Forwarded-For` is believed. Their connections are many clients': each *request* that
+    /// begins a session counts against the rate of the client it names, and gets 429 above it.
+    pub trusted_proxies: Networks,
     /// Time that open HTTP requests get to end after `shutdown` was cancelled.
     pub shutdown_timeout: Duration,
 }
@@ -30,25 +52,110 @@ impl Default for Config {
             max_header_bytes: 16 * 1024,
             connections_per_second: 50,
             connection_burst: 500,
-            trusted_proxies: Vec::new(),
+            trusted_proxies: Networks::default(),
             shutdown_timeout: Duration::from_secs(30),
         }
     }
 }
 
-/// Serves `router` until `shutdown` is cancelled, then stops accepting and lets open requests end. Upgraded
-/// connections are not its business: see [`crate::socketio::Server::shutdown`].
+/// Serves `router` until `shutdown` is cancelled, then stops accepting and lets open requests end, for
+/// [`Config::shutdown_timeout`] at most. Upgraded connections are not its business: see
+/// [`crate::socketio::Server::shutdown`]; long polls end by that, too.
 ///
-/// Requests carry `axum::extract::ConnectInfo<SocketAddr>` (the TCP peer).
-///
-/// # Errors
-/// When `config` is not valid (a malformed network).
+/// Requests carry `axum::extract::ConnectInfo<SocketAddr>` (the TCP peer) and [`ClientAddress`] (the client behind
+/// trusted proxies) as extensions.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     config: Config,
     shutdown: CancellationToken,
-) -> io::Result<()> {
-    let _ = (listener, router, config, shutdown);
-    todo!()
+) {
+    let connections = TaskTracker::new();
+    let rate = ConnectionRate::new(config.connections_per_second, config.connection_burst);
+    let shutdown_timeout = config.shutdown_timeout;
+    let front = Arc::new(Front { router, config, rate, shutdown: shutdown.clone() });
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) if front.admits(peer) => {
+                connections.spawn(Arc::clone(&front).connection(stream, peer));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    connections.close();
+    if timeout(shutdown_timeout, connections.wait()).await.is_err() {
+        tracing::warn!(open = connections.len(), "HTTP connections are cut off");
+    }
+}
+
+/// What every connection needs.
+#[derive(Debug)]
+struct Front {
+    router: Router,
+    config: Config,
+    rate: ConnectionRate,
+    shutdown: CancellationToken,
+}
+
+impl Front {
+    fn is_proxy(&self, peer: SocketAddr) -> bool {
+        self.config.trusted_proxies.contain(peer.ip())
+    }
+
+    /// Whether the peer may connect now. A proxy may; its clients are told apart by their requests.
+    fn admits(&self, peer: SocketAddr) -> bool {
+        self.is_proxy(peer) || self.rate.admits(peer.ip())
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        // Small frames must not wait for the ack of the ones before. Without it the connection is slower, no more.
+        let _ = stream.set_nodelay(true);
+        let service = service_fn(|request| self.request(request, peer));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.config.header_timeout)
+            .max_buf_size(self.config.max_header_bytes.max(8 * 1024))
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        // Errors here are the client's: a broken or malformed request.
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = self.shutdown.cancelled() => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
+    }
+
+    async fn request(
+        &self,
+        request: hyper::Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response<Body>, Infallible> {
+        let mut request: Request = request.map(Body::new);
+        let client = self.config.trusted_proxies.client(peer.ip(), request.headers());
+        if self.is_proxy(peer) && begins_session(&request) && !self.rate.admits(client) {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            return Ok(response);
+        }
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(ClientAddress(client));
+        self.router.clone().call(request).await
+    }
+}
+
+/// Whether a request is an Engine.IO handshake: it names a transport and no session.
+fn begins_session(request: &Request) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    query.contains("transport=") && !query.contains("sid=")
 }

@@ -7,8 +7,11 @@
 //! Source: <https://socket.io/docs/v4/socket-io-protocol/>.
 
 mod application;
+mod connection;
 mod emitter;
 mod event;
+mod json;
+mod packet;
 mod server;
 
 pub use crate::engineio::{CloseReason, Closed, Handshake, KeptRequest};

@@ -44,8 +44,8 @@ pub trait Application: Send + Sync + Sized + 'static {
 pub struct Connect<'a> {
     /// The namespace asked for, e.g. `/`.
     pub namespace: &'a str,
-    /// The client's `auth` as raw JSON: always an object, `{}` if it sent none. It is valid JSON within
-    /// [`super::MAX_JSON_DEPTH`], but `serde_json` may still refuse it (a lone surrogate, a number out of range).
+    /// The client's `auth` as raw JSON: always an object, `{}` if it sent none. It is valid JSON of
+    /// any depth; `serde_json` may refuse it (nested deeper than 128, a lone surrogate, a number out of range).
     pub auth: &'a str,
     /// The handle of the socket to be. It can be kept, but emit only from [`Application::connected`] on: what is
     /// emitted earlier reaches the client before the CONNECT reply, which drops it.

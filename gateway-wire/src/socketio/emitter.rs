@@ -1,8 +1,12 @@
 //! The sending side of a socket, and packets that are encoded once for many sockets.
 
-use crate::engineio::{Closed, Handle, Payload};
+use super::packet::{Head, push_event, push_string};
+use crate::engineio::{Closed, Handle, Payload, Sid};
 use bytes::Bytes;
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// An encoded packet, attachments included: cheap to clone and to send to any number of sockets of its namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,25 +19,49 @@ impl Packet {
     /// `2["name",args…]` for namespace `/`. `args` is raw JSON: zero or more values separated by commas, e.g.
     /// `{"matchId":"m1"},"1~cursor"`. It is put on the wire as it is: the caller sees to its validity.
     pub fn event(name: &str, args: &str) -> Self {
-        let _ = (name, args);
-        todo!()
+        Self::encode_event("/", None, name, args, &[])
     }
 
     /// The same with attachments, for which `args` holds placeholders `{"_placeholder":true,"num":i}`.
     pub fn binary_event(name: &str, args: &str, attachments: &[Bytes]) -> Self {
-        let _ = (name, args, attachments);
-        todo!()
+        Self::encode_event("/", None, name, args, attachments)
+    }
+
+    fn encode_event(
+        namespace: &str,
+        id: Option<u64>,
+        name: &str,
+        args: &str,
+        attachments: &[Bytes],
+    ) -> Self {
+        let head = Head { kind: '2', attachments: attachments.len(), namespace, id };
+        let mut text = head.encode(name.len() + args.len());
+        push_event(&mut text, name, args);
+        Self::new(text, attachments)
+    }
+
+    fn encode_ack(namespace: &str, id: u64, args: &str, attachments: &[Bytes]) -> Self {
+        let head = Head { kind: '3', attachments: attachments.len(), namespace, id: Some(id) };
+        let mut text = head.encode(args.len());
+        text.push('[');
+        text.push_str(args);
+        text.push(']');
+        Self::new(text, attachments)
+    }
+
+    fn new(text: String, attachments: &[Bytes]) -> Self {
+        let attachments = (!attachments.is_empty()).then(|| attachments.into());
+        Self { text: Payload::text(text), attachments }
     }
 
     /// Size on the wire in bytes, frame headers aside.
     pub fn size(&self) -> usize {
-        self.text.len()
-            + self
-                .attachments
-                .iter()
-                .flat_map(|all| all.iter())
-                .map(Bytes::len)
-                .sum::<usize>()
+        self.payloads().map(|payload| payload.as_bytes().len()).sum()
+    }
+
+    fn payloads(&self) -> impl Iterator<Item = Payload> {
+        let attachments = self.attachments.iter().flat_map(|all| all.iter());
+        std::iter::once(self.text.clone()).chain(attachments.cloned().map(Payload::binary))
     }
 }
 
@@ -49,13 +77,19 @@ pub struct Emitter(Arc<Inner>);
 struct Inner {
     handle: Handle,
     namespace: Box<str>,
-    sid: Box<str>,
+    sid: Sid,
+    /// The client left the namespace.
+    left: AtomicBool,
 }
 
 impl Emitter {
+    pub(super) fn new(handle: Handle, namespace: &str, sid: Sid) -> Self {
+        Self(Arc::new(Inner { handle, namespace: namespace.into(), sid, left: AtomicBool::new(false) }))
+    }
+
     /// The socket's public id (of this namespace; not the Engine.IO sid): 20 characters, unguessable.
     pub fn sid(&self) -> &str {
-        &self.0.sid
+        self.0.sid.as_str()
     }
 
     /// The namespace of the socket.
@@ -64,34 +98,32 @@ impl Emitter {
     }
 
     /// Emits an event. For `args` see [`Packet::event`].
+    ///
+    /// # Errors
+    /// As for all of the type.
     pub fn emit(&self, name: &str, args: &str) -> Result<(), Closed> {
-        let _ = (name, args);
-        todo!()
+        self.send(&Packet::encode_event(self.namespace(), None, name, args, &[]))
     }
 
     /// Emits an event with binary attachments. For `args` see [`Packet::binary_event`].
     pub fn emit_binary(&self, name: &str, args: &str, attachments: &[Bytes]) -> Result<(), Closed> {
-        let _ = (name, args, attachments);
-        todo!()
+        self.send(&Packet::encode_event(self.namespace(), None, name, args, attachments))
     }
 
     /// Emits an event that the client is to answer: its answer comes to `Application::ack` with `id`, which should be
     /// unique among the unanswered ones of this socket.
     pub fn emit_with_ack(&self, id: u64, name: &str, args: &str) -> Result<(), Closed> {
-        let _ = (id, name, args);
-        todo!()
+        self.send(&Packet::encode_event(self.namespace(), Some(id), name, args, &[]))
     }
 
     /// Answers the client's event that had ack id `id`. `args` as in [`Packet::event`].
     pub fn ack(&self, id: u64, args: &str) -> Result<(), Closed> {
-        let _ = (id, args);
-        todo!()
+        self.send(&Packet::encode_ack(self.namespace(), id, args, &[]))
     }
 
     /// Answers with binary attachments.
     pub fn ack_binary(&self, id: u64, args: &str, attachments: &[Bytes]) -> Result<(), Closed> {
-        let _ = (id, args, attachments);
-        todo!()
+        self.send(&Packet::encode_ack(self.namespace(), id, args, attachments))
     }
 
     /// Sends a packet that was encoded once for many sockets. It must have been encoded for this socket's namespace.
@@ -101,35 +133,76 @@ impl Emitter {
 
     /// Sends several packets in this order, with nothing in between and in the same write.
     pub fn send_all(&self, packets: &[Packet]) -> Result<(), Closed> {
-        let _ = packets;
-        todo!()
+        if self.0.left.load(Ordering::Relaxed) {
+            return Err(Closed);
+        }
+        self.0.handle.send(packets.iter().flat_map(Packet::payloads))
+    }
+
+    /// An event for this socket's namespace as a packet.
+    pub fn event_packet(&self, name: &str, args: &str) -> Packet {
+        Packet::encode_event(self.namespace(), None, name, args, &[])
     }
 
     /// An ack for this socket's namespace as a packet, to go with others through [`send_all`](Self::send_all).
     pub fn ack_packet(&self, id: u64, args: &str) -> Packet {
-        let _ = (id, args);
-        todo!()
+        Packet::encode_ack(self.namespace(), id, args, &[])
+    }
+
+    /// Answers the CONNECT.
+    pub(super) fn accept(&self, pid: Option<&str>) -> Result<(), Closed> {
+        let mut text = self.head('0').encode(64);
+        text.push_str(r#"{"sid":"#);
+        push_string(&mut text, self.sid());
+        if let Some(pid) = pid {
+            text.push_str(r#","pid":"#);
+            push_string(&mut text, pid);
+        }
+        text.push('}');
+        self.send(&Packet::new(text, &[]))
+    }
+
+    /// Refuses the CONNECT.
+    pub(super) fn refuse(&self, message: &str, data: Option<&str>) -> Result<(), Closed> {
+        let mut text = self.head('4').encode(message.len() + 64);
+        text.push_str(r#"{"message":"#);
+        push_string(&mut text, message);
+        if let Some(data) = data {
+            text.push_str(r#","data":"#);
+            text.push_str(data);
+        }
+        text.push('}');
+        self.send(&Packet::new(text, &[]))
+    }
+
+    fn head(&self, kind: char) -> Head<'_> {
+        Head { kind, attachments: 0, namespace: self.namespace(), id: None }
+    }
+
+    /// The client left the namespace: nothing more is sent.
+    pub(super) fn leave(&self) {
+        self.0.left.store(true, Ordering::Relaxed);
     }
 
     /// Closes the transport after what is queued was written: the client reconnects by itself. All namespaces of the
     /// connection go with it. (A DISCONNECT packet would make the client give up for good: there is no method for it.)
     pub fn disconnect_transport(&self) {
-        todo!()
+        self.0.handle.close();
     }
 
     /// Whether nothing can be sent any more.
     pub fn is_closed(&self) -> bool {
-        todo!()
+        self.0.left.load(Ordering::Relaxed) || self.0.handle.is_closed()
     }
 
     /// Bytes of payload that wait in the connection's outgoing queue (all namespaces), or are in a write that the
     /// client's window holds up.
     pub fn queued_bytes(&self) -> usize {
-        todo!()
+        self.0.handle.queued_bytes()
     }
 
-    /// Packets that wait in the connection's outgoing queue.
+    /// Packets that wait in the connection's outgoing queue; an attachment counts as one.
     pub fn queued_packets(&self) -> usize {
-        todo!()
+        self.0.handle.queued_packets()
     }
 }

@@ -1,5 +1,6 @@
 //! An event as the application gets it.
 
+use super::json;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
@@ -32,9 +33,14 @@ impl Event<'_> {
 
 /// Arguments as raw, already validated JSON: zero or more values, separated by commas, without the array's brackets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Args<'a>(pub(super) &'a str);
+pub struct Args<'a>(&'a str);
 
 impl<'a> Args<'a> {
+    /// Arguments from raw JSON as [`raw`](Self::raw) gives it; it has to be valid.
+    pub fn from_raw(raw: &'a str) -> Self {
+        Self(raw)
+    }
+
     /// The raw JSON of all arguments, e.g. `"match-1",{"a":1}`: the form that the emitting methods take back.
     pub fn raw(self) -> &'a str {
         self.0
@@ -42,7 +48,12 @@ impl<'a> Args<'a> {
 
     /// The arguments one after the other, each as the raw JSON of its value.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
-        std::iter::empty()
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let (value, after) = json::split_value(rest)?;
+            rest = after.strip_prefix(',').unwrap_or_default();
+            Some(value)
+        })
     }
 
     /// The raw JSON of argument `index`.

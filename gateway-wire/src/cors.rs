@@ -1,0 +1,123 @@
+//! Which web pages may call the HTTP side (CORS, <https://fetch.spec.whatwg.org/#http-cors-protocol>).
+
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use std::str::FromStr;
+
+/// Methods that a preflight allows.
+const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,PUT,PATCH,POST,DELETE");
+
+/// How long a browser may keep a preflight's answer, in seconds.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
+
+/// Allowed origins. The default allows none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins(Vec<Pattern>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Pattern {
+    /// `*`
+    Any,
+    /// `https://app.example`
+    Exact(String),
+    /// `http://localhost:*`: kept up to and with the colon.
+    AnyPort(String),
+}
+
+/// An entry that is no origin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an origin such as https://app.example, http://localhost:* or *")]
+pub struct InvalidOrigin(String);
+
+impl FromStr for Pattern {
+    type Err = InvalidOrigin;
+
+    fn from_str(entry: &str) -> Result<Self, InvalidOrigin> {
+        let invalid = || InvalidOrigin(entry.to_owned());
+        if entry == "*" {
+            return Ok(Self::Any);
+        }
+        let (scheme, authority) = entry.split_once("://").ok_or_else(invalid)?;
+        let (host, wildcard) =
+            authority.strip_suffix(":*").map_or((authority, false), |host| (host, true));
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+        if scheme.is_empty() || host.is_empty() || !host.chars().all(is_plain) {
+            return Err(invalid());
+        }
+        let entry = entry.to_ascii_lowercase();
+        Ok(match entry.strip_suffix('*') {
+            Some(prefix) if wildcard => Self::AnyPort(prefix.to_owned()),
+            _ => Self::Exact(entry),
+        })
+    }
+}
+
+impl Pattern {
+    fn matches(&self, origin: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exact(exact) => origin == exact,
+            Self::AnyPort(prefix) => origin
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|port| port.parse::<u16>().is_ok())
+                || prefix.strip_suffix(':') == Some(origin),
+        }
+    }
+}
+
+impl FromStr for Origins {
+    type Err = InvalidOrigin;
+
+    /// Reads a comma-separated list; an empty one allows nothing.
+    fn from_str(list: &str) -> Result<Self, InvalidOrigin> {
+        let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        entries.map(str::parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Origins {
+    /// Whether pages of `origin` are allowed.
+    pub fn allow(&self, origin: &str) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(origin))
+    }
+
+    /// Adds the headers that let the page of a request with these headers read the answer, if its origin is allowed.
+    pub fn apply(&self, request: &HeaderMap, response: &mut HeaderMap) {
+        if self.0.is_empty() {
+            return;
+        }
+        if self.0.contains(&Pattern::Any) {
+            response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            return;
+        }
+        response.append(header::VARY, HeaderValue::from_static("Origin"));
+        let Some(origin) = request.get(header::ORIGIN) else { return };
+        if origin.to_str().is_ok_and(|origin| self.allow(origin)) {
+            response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            response.insert(
+                header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                HeaderValue::from_static("true"),
+            );
+        }
+    }
+
+    /// The answer to a preflight (`OPTIONS` with `Access-Control-Request-Method`); `None` if the request is none or
+    /// no origin is allowed at all. A page that is not allowed gets an answer without permission.
+    pub fn preflight<B: Default>(&self, method: &Method, request: &HeaderMap) -> Option<Response<B>> {
+        let asks = request.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        if self.0.is_empty() || method != Method::OPTIONS || !asks {
+            return None;
+        }
+        let mut response = Response::new(B::default());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let headers = response.headers_mut();
+        self.apply(request, headers);
+        if headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+            if let Some(asked) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+                headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+            }
+        }
+        Some(response)
+    }
+}

@@ -1,0 +1,44 @@
+//! What all sessions of a server share.
+
+use super::{Config, heartbeat::Rhythm, registry::Registry, sweeper::Deadlines};
+use std::time::{Duration, Instant};
+
+/// What all sessions of a server share.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) config: Config,
+    pub(super) rhythm: Rhythm,
+    pub(super) registry: Registry,
+    pub(super) deadlines: Deadlines,
+    start: Instant,
+}
+
+impl Context {
+    pub(super) fn new(config: Config) -> Self {
+        let timeout = millis(config.ping_timeout);
+        let slice = Deadlines::slice_for(timeout);
+        let interval = millis(config.ping_interval);
+        Self {
+            rhythm: Rhythm { interval, timeout, tolerance: 2 * slice },
+            registry: Registry::default(),
+            deadlines: Deadlines::new(slice),
+            start: Instant::now(),
+            config,
+        }
+    }
+
+    /// Milliseconds since the server's start.
+    pub(super) fn now(&self) -> u64 {
+        millis(self.start.elapsed())
+    }
+
+    /// The instant of a time in milliseconds since the server's start.
+    pub(super) fn instant(&self, at: u64) -> Instant {
+        self.start + Duration::from_millis(at)
+    }
+}
+
+/// A duration in whole milliseconds.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

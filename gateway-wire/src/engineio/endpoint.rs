@@ -1,0 +1,147 @@
+//! The HTTP side: which request is what, and its answer.
+
+use super::error::HttpError;
+use super::polling::{Inbound, PostRequest};
+use super::query::Query;
+use super::server::Shared;
+use super::{CloseReason, Handler, payload, session::Session};
+use axum::{body::Body, extract::Request};
+use http::{HeaderMap, HeaderValue, Method, Response, header, request::Parts};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+/// How long a POST that closes the session waits for the GET that the client sent beside it.
+const GET_ON_ITS_WAY: Duration = Duration::from_millis(10);
+
+impl<H: Handler> Shared<H> {
+    /// Answers a request to the endpoint's path.
+    pub(super) async fn handle(self: &Arc<Self>, request: Request) -> Response<Body> {
+        let origins = &self.context.config.cors_origins;
+        if let Some(preflight) = origins.preflight(request.method(), request.headers()) {
+            return preflight;
+        }
+        let (parts, body) = request.into_parts();
+        // Only what the answer needs outlives the request's headers: an upgraded connection would pin them.
+        let origin = origin_only(&parts.headers);
+        let mut response = match self.route(parts, body).await {
+            Ok(response) => response,
+            Err(error) => error.response(),
+        };
+        origins.apply(&origin, response.headers_mut());
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+
+    async fn route(
+        self: &Arc<Self>,
+        mut parts: Parts,
+        body: Body,
+    ) -> Result<Response<Body>, HttpError> {
+        let uri = parts.uri.clone();
+        let query = Query::parse(uri.query().unwrap_or_default());
+        let is_websocket = match query.transport {
+            Some("websocket") => true,
+            Some("polling") => false,
+            _ => return Err(HttpError::TransportUnknown),
+        };
+        let session = match query.sid {
+            Some(sid) => Some(self.context.registry.get(sid).ok_or(HttpError::SessionUnknown)?),
+            None if parts.method != Method::GET => return Err(HttpError::BadHandshakeMethod),
+            None => None,
+        };
+        if query.eio != Some("4") {
+            return Err(match session {
+                Some(_) => HttpError::BadRequest,
+                None => HttpError::UnsupportedVersion,
+            });
+        }
+        match (session, is_websocket) {
+            (None, true) => self.open_websocket(&mut parts),
+            (None, false) => self.open_polling(&parts).await,
+            (Some(session), true) => self.upgrade(&mut parts, session),
+            (Some(session), false) => polled(&session, &parts, body).await,
+        }
+    }
+}
+
+/// A GET or POST of a session.
+async fn polled(
+    session: &Arc<Session>,
+    parts: &Parts,
+    body: Body,
+) -> Result<Response<Body>, HttpError> {
+    match parts.method {
+        Method::GET => session.begin_get()?.await.map(|body| answer("text/plain; charset=UTF-8", body)),
+        Method::POST => {
+            receive(session, &parts.headers, body).await?;
+            // Not text/plain: some browsers would offer it as a download (as the reference server says).
+            Ok(answer("text/html", "ok".to_owned()))
+        }
+        _ => Err(HttpError::BadHandshakeMethod),
+    }
+}
+
+/// Reads a POST and has it handled.
+async fn receive(
+    session: &Arc<Session>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(), HttpError> {
+    let post = session.begin_post()?;
+    let limit = session.context.config.max_payload;
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if declared.is_some_and(|length| length.parse::<usize>().is_ok_and(|length| length > limit)) {
+        post.cancel();
+        return Err(HttpError::TooLarge);
+    }
+    let bytes = match Limited::new(body, limit).collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            post.cancel();
+            return Err(HttpError::TooLarge);
+        }
+        // The body broke off: dropping the request closes the session.
+        Err(_) => return Err(HttpError::BadRequest),
+    };
+    let is_binary = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|content_type| content_type == "application/octet-stream");
+    let packets = match std::str::from_utf8(&bytes).map(payload::decode) {
+        Ok(Ok(packets)) if !is_binary => packets,
+        _ => {
+            session.close(CloseReason::ProtocolError);
+            return Err(HttpError::BadRequest);
+        }
+    };
+    deliver(session, post, packets.into_iter().filter_map(Inbound::from_packet).collect()).await
+}
+
+async fn deliver(
+    session: &Arc<Session>,
+    post: PostRequest,
+    packets: VecDeque<Inbound>,
+) -> Result<(), HttpError> {
+    if packets.contains(&Inbound::Close) && !session.has_get() {
+        // A client that closes sends a GET and this POST at once, on two connections.
+        tokio::time::sleep(GET_ON_ITS_WAY).await;
+    }
+    post.deliver(packets).await
+}
+
+/// A successful answer.
+pub(super) fn answer(content_type: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// The `Origin` header alone, copied.
+fn origin_only(headers: &HeaderMap) -> HeaderMap {
+    let mut copied = HeaderMap::new();
+    if let Some(origin) = headers.get(header::ORIGIN)
+        && let Ok(origin) = HeaderValue::from_bytes(origin.as_bytes())
+    {
+        copied.insert(header::ORIGIN, origin);
+    }
+    copied
+}

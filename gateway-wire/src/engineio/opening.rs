@@ -1,0 +1,79 @@
+//! How a session begins: over polling, or as a WebSocket.
+
+use super::endpoint::answer;
+use super::error::HttpError;
+use super::link::Link;
+use super::server::Shared;
+use super::task::SessionTask;
+use super::{Handler, Handshake, session::Session};
+use crate::ws;
+use axum::body::Body;
+use http::{HeaderValue, Response, StatusCode, header, request::Parts};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+
+impl<H: Handler> Shared<H> {
+    /// Opens a polling session; the answer has the open packet.
+    pub(super) async fn open_polling(
+        self: &Arc<Self>,
+        parts: &Parts,
+    ) -> Result<Response<Body>, HttpError> {
+        self.check_running()?;
+        let handshake = Handshake::new(parts, self.context.config.keep_request);
+        let session = Session::new(&self.context, handshake, true)
+            .map_err(|_| HttpError::Unavailable)?;
+        let get = session.begin_get()?;
+        self.tasks.spawn(SessionTask::new(Arc::clone(&self.handler), session, None));
+        get.await.map(|body| answer("text/plain; charset=UTF-8", body))
+    }
+
+    /// Opens a session over a WebSocket.
+    pub(super) fn open_websocket(
+        self: &Arc<Self>,
+        parts: &mut Parts,
+    ) -> Result<Response<Body>, HttpError> {
+        self.check_running()?;
+        let (response, on_upgrade) = switch_protocols(parts)?;
+        let handshake = Handshake::new(parts, self.context.config.keep_request);
+        let shared = Arc::clone(self);
+        let opening = async move {
+            if let Some(link) = take_link(on_upgrade).await
+                && let Ok(session) = Session::new(&shared.context, handshake, false)
+            {
+                // A task of its own, as this one is as large as what it waited for.
+                let handler = Arc::clone(&shared.handler);
+                shared.tasks.spawn(SessionTask::new(handler, session, Some(link)));
+            }
+        };
+        self.tasks.spawn(opening);
+        Ok(response)
+    }
+}
+
+/// Checks a WebSocket's opening handshake and answers it; the connection can be had afterwards.
+pub(super) fn switch_protocols(parts: &mut Parts) -> Result<(Response<Body>, OnUpgrade), HttpError> {
+    let key = ws::upgrade_key(&parts.headers).map_err(|_| HttpError::BadRequest)?;
+    let accept = HeaderValue::from_str(&ws::accept_key(key)).map_err(|_| HttpError::BadRequest)?;
+    let on_upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(HttpError::BadRequest)?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    Ok((response, on_upgrade))
+}
+
+/// The bare socket out of hyper's hands, once the answer is written.
+pub(super) async fn take_link(on_upgrade: OnUpgrade) -> Option<Link> {
+    let upgraded = on_upgrade.await.ok()?;
+    match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => Some(Link::new(parts.io.into_inner(), &parts.read_buf)),
+        Err(_) => {
+            tracing::error!("the connection is no bare TCP stream: serve the router by the listener");
+            None
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! What a session's task, its HTTP requests and its senders share: state, outgoing queue and wakers.
+
+use super::context::{Context, millis};
+use super::heartbeat::{Beat, Heartbeat};
+use super::packet::Outgoing;
+use super::polling::Polling;
+use super::sweeper::Deadline;
+use super::{CloseReason, Handshake, Payload, sid::Sid};
+use bytes::Bytes;
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+    time::Duration,
+};
+
+/// Bytes of frames that are put into one write.
+const WRITE_BYTES: usize = 64 * 1024;
+
+/// How long a closed session is kept for the client to fetch or read the rest.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The session is closed; nothing was queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the session is closed")]
+pub struct Closed;
+
+/// One session, as everybody but its task sees it.
+pub(super) struct Session {
+    pub(super) sid: Sid,
+    pub(super) handshake: Handshake,
+    pub(super) context: Arc<Context>,
+    state: Mutex<State>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Session").field("sid", &self.sid).finish_non_exhaustive()
+    }
+}
+
+pub(super) struct State {
+    /// Allocates only while it has something in it.
+    pub(super) queue: VecDeque<Outgoing>,
+    queued_bytes: usize,
+    /// Bytes of a write that the client holds up.
+    unwritten: usize,
+    pub(super) task: Option<Waker>,
+    pub(super) closed: Option<CloseReason>,
+    /// The rest is not waited for any longer.
+    pub(super) abandoned: bool,
+    heartbeat: Heartbeat,
+    /// When the handler's own deadline is due, if it is armed.
+    connect_by: Option<u64>,
+    /// Whether that deadline is on its way already.
+    connect_watched: bool,
+    /// Since when a write makes no progress.
+    blocked_since: Option<u64>,
+    /// Whether a write deadline is on its way already.
+    write_watched: bool,
+    /// The part of a session that is not (yet) a WebSocket.
+    pub(super) polling: Option<Box<Polling>>,
+}
+
+impl State {
+    pub(super) fn wake_task(&self) {
+        if let Some(task) = &self.task {
+            task.wake_by_ref();
+        }
+    }
+
+    /// Wakes whoever writes.
+    pub(super) fn wake_writer(&self) {
+        match &self.polling {
+            Some(polling) => polling.wake_get(),
+            None => self.wake_task(),
+        }
+    }
+
+    pub(super) fn wake_all(&self) {
+        self.wake_task();
+        if let Some(polling) = &self.polling {
+            polling.wake_get();
+            polling.wake_post();
+        }
+    }
+
+    /// Takes all that is queued.
+    pub(super) fn take_queue(&mut self) -> VecDeque<Outgoing> {
+        self.queued_bytes = 0;
+        std::mem::take(&mut self.queue)
+    }
+
+    fn push(&mut self, packet: Outgoing) {
+        self.queued_bytes += packet.size();
+        self.queue.push_back(packet);
+    }
+}
+
+impl Session {
+    /// A session whose open packet is queued; its heartbeat runs from now.
+    pub(super) fn new(context: &Arc<Context>, handshake: Handshake, polling: bool) -> std::io::Result<Arc<Self>> {
+        let sid = Sid::random()?;
+        let now = context.now();
+        let config = &context.config;
+        let open = format!(
+            r#"{{"sid":"{}","upgrades":[{}],"pingInterval":{},"pingTimeout":{},"maxPayload":{}}}"#,
+            sid.as_str(),
+            if polling { r#""websocket""# } else { "" },
+            millis(config.ping_interval),
+            millis(config.ping_timeout),
+            config.max_payload,
+        );
+        let session = Arc::new(Self {
+            sid,
+            handshake,
+            context: Arc::clone(context),
+            state: Mutex::new(State {
+                queue: VecDeque::from([Outgoing::Open(open.into())]),
+                queued_bytes: 0,
+                unwritten: 0,
+                task: None,
+                closed: None,
+                abandoned: false,
+                heartbeat: Heartbeat::start(context.rhythm, now),
+                connect_by: None,
+                connect_watched: false,
+                blocked_since: None,
+                write_watched: false,
+                polling: polling.then(Box::default),
+            }),
+        });
+        context.registry.insert(Arc::clone(&session));
+        session.watch(now + context.rhythm.interval, Deadline::Heartbeat);
+        Ok(session)
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watch(self: &Arc<Self>, at: u64, deadline: Deadline) {
+        self.context.deadlines.add(at, Arc::clone(self), deadline);
+    }
+
+    /// Queues packets with nothing in between; a queue that passes its bound closes the session.
+    pub(super) fn send(self: &Arc<Self>, packets: impl IntoIterator<Item = Outgoing>) -> Result<(), Closed> {
+        let config = &self.context.config;
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return Err(Closed);
+        }
+        let was_empty = state.queue.is_empty();
+        for packet in packets {
+            state.push(packet);
+        }
+        if state.queued_bytes + state.unwritten > config.max_queued_bytes
+            || state.queue.len() > config.max_queued_packets
+        {
+            drop(state);
+            self.close(CloseReason::QueueFull);
+            return Err(Closed);
+        }
+        if was_empty {
+            state.wake_writer();
+        }
+        Ok(())
+    }
+
+    /// Closes the session; the first reason counts.
+    pub(super) fn close(self: &Arc<Self>, reason: CloseReason) {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return;
+        }
+        state.closed = Some(reason);
+        if !reason.drains() {
+            state.take_queue();
+        }
+        state.wake_all();
+        drop(state);
+        self.watch(self.context.now() + millis(CLOSE_TIMEOUT), Deadline::Close);
+    }
+
+    /// Encodes packets from the queue's front for one write; false if there was none.
+    pub(super) fn take_frames(&self, out: &mut Vec<u8>) -> bool {
+        let mut state = self.lock();
+        while out.len() < WRITE_BYTES
+            && let Some(packet) = state.queue.pop_front()
+        {
+            state.queued_bytes = state.queued_bytes.saturating_sub(packet.size());
+            packet.write_frame(out);
+        }
+        if state.queue.is_empty() {
+            state.take_queue();
+        }
+        !out.is_empty()
+    }
+
+    /// Tells how much of a write is still to be done; `progress` whether some of it just was.
+    pub(super) fn written(self: &Arc<Self>, unwritten: usize, progress: bool) {
+        let now = self.context.now();
+        let mut state = self.lock();
+        state.unwritten = unwritten;
+        if unwritten == 0 {
+            state.blocked_since = None;
+        } else if progress || state.blocked_since.is_none() {
+            state.blocked_since = Some(now);
+            if !state.write_watched {
+                state.write_watched = true;
+                drop(state);
+                self.watch(now + millis(self.context.config.write_timeout), Deadline::Write);
+            }
+        }
+    }
+
+    /// Queues the answer to a ping frame; a queued one that it follows directly is replaced (RFC 6455 section 5.5.3).
+    pub(super) fn control_pong(self: &Arc<Self>, payload: Bytes) {
+        let mut state = self.lock();
+        if let Some(Outgoing::ControlPong(last)) = state.queue.back_mut() {
+            *last = payload;
+            return;
+        }
+        drop(state);
+        // A closed session answers nothing.
+        let _ = self.send([Outgoing::ControlPong(payload)]);
+    }
+
+    pub(super) fn pong(&self) {
+        let now = self.context.now();
+        self.lock().heartbeat.pong(self.context.rhythm, now);
+    }
+
+    /// Whether an answer to a ping is overdue although the sweeper has not come by yet.
+    pub(super) fn is_dead(&self) -> bool {
+        let now = self.context.now();
+        self.lock().heartbeat.is_dead(now)
+    }
+
+    /// Does what is due and gives the time to look again, if at all.
+    pub(super) fn due(self: &Arc<Self>, deadline: Deadline, now: u64) -> Option<u64> {
+        match deadline {
+            Deadline::Heartbeat => self.beat(now),
+            Deadline::Connect => self.connect_due(now),
+            Deadline::Write => self.write_due(now),
+            Deadline::Close => {
+                self.context.registry.remove(&self.sid);
+                let mut state = self.lock();
+                state.abandoned = true;
+                state.wake_all();
+                None
+            }
+        }
+    }
+
+    fn beat(self: &Arc<Self>, now: u64) -> Option<u64> {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return None;
+        }
+        let beat = state.heartbeat.beat(self.context.rhythm, now);
+        drop(state);
+        match beat {
+            Beat::Wait(at) => Some(at),
+            Beat::Ping(at) => self.send([Outgoing::Ping]).is_ok().then_some(at),
+            Beat::Dead => {
+                self.close(CloseReason::PingTimeout);
+                None
+            }
+        }
+    }
+
+    fn connect_due(self: &Arc<Self>, now: u64) -> Option<u64> {
+        let mut state = self.lock();
+        let Some(connect_by) = state.connect_by else {
+            state.connect_watched = false;
+            return None;
+        };
+        drop(state);
+        if connect_by > now + self.context.rhythm.tolerance {
+            return Some(connect_by);
+        }
+        self.close(CloseReason::ConnectTimeout);
+        None
+    }
+
+    fn write_due(self: &Arc<Self>, now: u64) -> Option<u64> {
+        let mut state = self.lock();
+        let Some(since) = state.blocked_since else {
+            state.write_watched = false;
+            return None;
+        };
+        let by = since + millis(self.context.config.write_timeout);
+        drop(state);
+        if by > now + self.context.rhythm.tolerance {
+            return Some(by);
+        }
+        self.close(CloseReason::WriteTimeout);
+        None
+    }
+}
+
+/// The sending side of a session: cheap to clone, usable from any task or thread; nothing here waits.
+#[derive(Debug, Clone)]
+pub struct Handle(pub(super) Arc<Session>);
+
+impl Handle {
+    /// The id of the session.
+    pub fn sid(&self) -> &Sid {
+        &self.0.sid
+    }
+
+    /// The HTTP request that opened it.
+    pub fn handshake(&self) -> &Handshake {
+        &self.0.handshake
+    }
+
+    /// Queues messages in this order with nothing in between, for the same write.
+    ///
+    /// # Errors
+    /// [`Closed`] if the session is closed, or was just now as its queue passed the bound.
+    pub fn send(&self, messages: impl IntoIterator<Item = Payload>) -> Result<(), Closed> {
+        self.0.send(messages.into_iter().map(Outgoing::Message))
+    }
+
+    /// Closes the transport after what is queued was written, or fetched.
+    pub fn close(&self) {
+        self.0.close(CloseReason::ServerClosed);
+    }
+
+    /// Closes the session unless it is told otherwise within `timeout`.
+    pub(crate) fn arm(&self, timeout: Duration) {
+        let at = self.0.context.now() + millis(timeout);
+        let mut state = self.0.lock();
+        state.connect_by = Some(at);
+        if !state.connect_watched {
+            state.connect_watched = true;
+            drop(state);
+            self.0.watch(at, Deadline::Connect);
+        }
+    }
+
+    /// Takes the deadline back.
+    pub(crate) fn disarm(&self) {
+        self.0.lock().connect_by = None;
+    }
+
+    /// Whether nothing can be sent any more.
+    pub fn is_closed(&self) -> bool {
+        self.0.lock().closed.is_some()
+    }
+
+    /// Bytes of payload that wait to be sent.
+    pub fn queued_bytes(&self) -> usize {
+        let state = self.0.lock();
+        state.queued_bytes + state.unwritten
+    }
+
+    /// Packets that wait to be sent.
+    pub fn queued_packets(&self) -> usize {
+        self.0.lock().queue.len()
+    }
+}

@@ -1,0 +1,11 @@
+//! WebSocket framing of the server's side (RFC 6455), without extensions.
+
+mod close;
+mod decoder;
+mod frame;
+mod handshake;
+
+pub use close::{CloseCode, Violation, encode_close};
+pub use decoder::{Data, Decoder, Item};
+pub use frame::{Opcode, encode_header};
+pub use handshake::{HandshakeError, accept_key, upgrade_key};

@@ -1,0 +1,87 @@
+//! Close codes and violations of the protocol.
+
+use super::frame::{Opcode, encode_header};
+
+/// Status code of a close frame (RFC 6455 section 7.4.1); only those that a server of ours sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+pub enum CloseCode {
+    /// A frame that breaks the framing rules.
+    ProtocolError = 1002,
+    /// Text that is not UTF-8.
+    InvalidPayload = 1007,
+    /// A message larger than the limit.
+    TooLarge = 1009,
+}
+
+/// How the client broke RFC 6455.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// A reserved bit is set although no extension was negotiated (section 5.2).
+    #[error("reserved bit set")]
+    ReservedBit,
+    /// An opcode that RFC 6455 leaves undefined (section 5.2).
+    #[error("reserved opcode")]
+    ReservedOpcode,
+    /// A client's frame without mask (section 5.1).
+    #[error("frame without mask")]
+    Unmasked,
+    /// A length that is not in its shortest form, or has its top bit set (section 5.2).
+    #[error("malformed length")]
+    MalformedLength,
+    /// A control frame that is fragmented or longer than 125 bytes (section 5.5).
+    #[error("malformed control frame")]
+    MalformedControl,
+    /// A close frame with one byte or an undefined status code (section 7.4).
+    #[error("malformed close frame")]
+    MalformedClose,
+    /// A continuation without a start, or a start within a fragmented message (section 5.4).
+    #[error("fragment out of place")]
+    FragmentOutOfPlace,
+    /// Text or a close reason that is not UTF-8 (section 8.1).
+    #[error("text is not UTF-8")]
+    InvalidUtf8,
+    /// A message larger than the limit.
+    #[error("message too large")]
+    TooLarge,
+}
+
+impl Violation {
+    /// The code to close with.
+    pub fn close_code(self) -> CloseCode {
+        match self {
+            Self::InvalidUtf8 => CloseCode::InvalidPayload,
+            Self::TooLarge => CloseCode::TooLarge,
+            _ => CloseCode::ProtocolError,
+        }
+    }
+}
+
+/// Appends a close frame; without a code its payload is empty, which the peer sees as 1005.
+pub fn encode_close(code: Option<u16>, out: &mut Vec<u8>) {
+    let payload = code.map(u16::to_be_bytes);
+    let payload = payload.as_ref().map_or(&[][..], |bytes| &bytes[..]);
+    encode_header(Opcode::Close, payload.len(), out);
+    out.extend_from_slice(payload);
+}
+
+/// Checks a close frame's payload and gives its code, if it has one.
+pub(super) fn parse_close(payload: &[u8]) -> Result<Option<u16>, Violation> {
+    match payload {
+        [] => Ok(None),
+        [_] => Err(Violation::MalformedClose),
+        [high, low, reason @ ..] => {
+            let code = u16::from_be_bytes([*high, *low]);
+            if !is_sendable(code) {
+                return Err(Violation::MalformedClose);
+            }
+            std::str::from_utf8(reason).map_err(|_| Violation::InvalidUtf8)?;
+            Ok(Some(code))
+        }
+    }
+}
+
+/// Codes that may stand in a frame: section 7.4 and IANA's registry (1012–1014).
+fn is_sendable(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
