@@ -1,0 +1,152 @@
+//! One step of counting: raises registers, and has chat-service record the milestones that became due.
+
+use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
+use proto::{
+    MatchId,
+    chat::{Head, HeadsRequest, MatchHead, RecordMilestoneRequest, chat_service_client::ChatServiceClient},
+};
+use service_kit::{grpc, redis::RedisError};
+use thiserror::Error;
+use tonic::Code;
+
+use crate::{
+    metrics::Metrics,
+    milestone::{Milestone, Milestones},
+    store::{IfMissing, Register, Registers},
+};
+
+/// Calls of chat-service in flight for one batch.
+const CONCURRENT_RECORDS: usize = 8;
+/// What `Heads` answers at most.
+const MAX_HEADS: usize = 1_000;
+
+/// Counts heads of matches. Repeats and any order are harmless: a register only grows, a record is made once.
+#[derive(Debug)]
+pub struct Counter {
+    milestones: Milestones,
+    registers: Registers,
+    chat: ChatServiceClient<grpc::Client>,
+    metrics: Metrics,
+}
+
+/// Why heads could not be counted. Counting them again is safe.
+#[derive(Debug, Error)]
+pub enum CountError {
+    /// Redis gave no answer.
+    #[error(transparent)]
+    Store(#[from] RedisError),
+    /// chat-service gave no answer.
+    #[error("chat-service: {0}")]
+    Chat(#[from] tonic::Status),
+}
+
+impl Counter {
+    /// Counts toward `milestones` in `registers`; `chat` has the truth.
+    pub fn new(
+        milestones: Milestones,
+        registers: Registers,
+        chat: ChatServiceClient<grpc::Client>,
+        metrics: Metrics,
+    ) -> Self {
+        Self { milestones, registers, chat, metrics }
+    }
+
+    /// What it counts toward.
+    pub fn milestones(&self) -> &Milestones {
+        &self.milestones
+    }
+
+    /// Takes the heads in. When it returns, every milestone that they reach is recorded.
+    pub async fn count(&self, heads: &[Head]) -> Result<(), CountError> {
+        self.metrics.heads(heads.len());
+        let heads = heads.iter().filter_map(|head| Some((MatchId::new(head.match_id.as_str()).ok()?, head.last_seq)));
+        let (known, missing) = self.raise(heads.collect()).await?;
+        let rebuilt = self.rebuild(missing).await?;
+        let due = known.iter().chain(&rebuilt).flat_map(|(id, register)| {
+            self.milestones.due(register.count, &register.recorded).map(move |milestone| (id, milestone))
+        });
+        // Collected, because the compiler cannot see that a lazy iterator of borrows may cross threads.
+        let due: Vec<_> = due.map(|(id, milestone)| self.record(id, milestone)).collect();
+        stream::iter(due).buffer_unordered(CONCURRENT_RECORDS).try_collect().await
+    }
+
+    /// The committed heads of matches; unknown matches are left out.
+    pub async fn committed(&self, ids: &[MatchId]) -> Result<Vec<MatchHead>, tonic::Status> {
+        let mut heads = Vec::with_capacity(ids.len());
+        for page in ids.chunks(MAX_HEADS) {
+            let match_ids = page.iter().map(ToString::to_string).collect();
+            heads.extend(self.chat.clone().heads(HeadsRequest { match_ids }).await?.into_inner().heads);
+        }
+        Ok(heads)
+    }
+
+    /// Counts every match that has a register from its committed head: heals what a wiped stream has lost.
+    pub async fn recount(&self) -> Result<(), CountError> {
+        let mut cursor = 0;
+        loop {
+            let (next, ids) = self.registers.scan(cursor).await?;
+            let committed = self.committed(&ids).await?.into_iter();
+            let heads: Vec<_> =
+                committed.map(|head| Head { match_id: head.match_id, last_seq: head.last_seq }).collect();
+            self.count(&heads).await?;
+            cursor = next;
+            if cursor == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn raise(&self, heads: Vec<(MatchId, i64)>) -> Result<(Vec<(MatchId, Register)>, Vec<MatchId>), CountError> {
+        let raised = heads.into_iter().map(async |(id, seq)| {
+            let register = self.registers.raise(&id, seq, IfMissing::Leave).await?;
+            Ok::<_, RedisError>((id, register))
+        });
+        let (mut known, mut missing) = (Vec::new(), Vec::new());
+        for (id, register) in try_join_all(raised).await? {
+            match register {
+                Some(register) => known.push((id, register)),
+                None => missing.push(id),
+            }
+        }
+        Ok((known, missing))
+    }
+
+    /// Registers that Redis does not have start from the committed head.
+    async fn rebuild(&self, missing: Vec<MatchId>) -> Result<Vec<(MatchId, Register)>, CountError> {
+        if missing.is_empty() {
+            return Ok(Vec::new());
+        }
+        let heads = self.committed(&missing).await?;
+        self.metrics.registers_rebuilt(heads.len());
+        let registers = heads.into_iter().map(async |head| {
+            let Ok(id) = MatchId::new(head.match_id) else {
+                return Ok(None);
+            };
+            let register = self.registers.raise(&id, head.last_seq, IfMissing::Create).await?;
+            Ok::<_, RedisError>(register.map(|register| (id, register)))
+        });
+        Ok(try_join_all(registers).await?.into_iter().flatten().collect())
+    }
+
+    async fn record(&self, id: &MatchId, milestone: &Milestone) -> Result<(), CountError> {
+        let request = RecordMilestoneRequest {
+            match_id: id.to_string(),
+            milestone_id: milestone.id.clone(),
+            threshold: milestone.threshold,
+            unlocks: milestone.unlocks.clone(),
+        };
+        match self.chat.clone().record_milestone(request).await {
+            Ok(response) if response.get_ref().recorded => {
+                tracing::info!(match_id = %id, milestone = milestone.id, "milestone reached");
+                self.metrics.milestone_recorded(&milestone.id);
+            }
+            Ok(_) => {}
+            Err(status) if status.code() == Code::NotFound => {
+                tracing::warn!(match_id = %id, milestone = milestone.id, "no such match");
+                return Ok(());
+            }
+            Err(status) => return Err(status.into()),
+        }
+        Ok(self.registers.mark_recorded(id, &milestone.id).await?)
+    }
+}

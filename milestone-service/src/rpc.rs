@@ -1,0 +1,66 @@
+//! gRPC: how far a match is.
+
+use std::sync::Arc;
+
+use proto::{
+    MatchId,
+    chat::{Head, MatchHead},
+    milestone::{
+        GetProgressRequest, GetProgressResponse, Progress,
+        milestone_service_server::{MilestoneService, MilestoneServiceServer},
+    },
+};
+use tonic::{Request, Response, Status};
+
+use crate::{counter::Counter, milestone::Milestones};
+
+/// Answers from the committed head, so that it never lags behind what a client has seen.
+#[derive(Debug, Clone)]
+pub struct ProgressRpc {
+    counter: Arc<Counter>,
+}
+
+impl ProgressRpc {
+    /// The service, to be served.
+    pub fn server(counter: Arc<Counter>) -> MilestoneServiceServer<Self> {
+        MilestoneServiceServer::new(Self { counter })
+    }
+
+    /// Records now what the stream did not tell, as when it was wiped: whoever asks needs it.
+    async fn repair(&self, head: &MatchHead) -> Result<(), Status> {
+        let reached = self.counter.milestones().reached(head.last_seq).len();
+        if usize::try_from(head.milestones).unwrap_or(0) >= reached {
+            return Ok(());
+        }
+        let head = Head { match_id: head.match_id.clone(), last_seq: head.last_seq };
+        self.counter.count(&[head]).await.map_err(|error| Status::unavailable(error.to_string()))
+    }
+}
+
+#[tonic::async_trait]
+impl MilestoneService for ProgressRpc {
+    async fn get_progress(
+        &self,
+        request: Request<GetProgressRequest>,
+    ) -> Result<Response<GetProgressResponse>, Status> {
+        let id = MatchId::new(request.into_inner().match_id);
+        let id = id.map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let heads = self.counter.committed(std::slice::from_ref(&id)).await;
+        let heads = heads.map_err(|status| Status::unavailable(format!("chat-service: {}", status.message())))?;
+        let head = heads.into_iter().next().ok_or_else(|| Status::not_found("no such match"))?;
+        if let Err(status) = self.repair(&head).await {
+            tracing::warn!(match_id = %id, error = status.message(), "a reached milestone could not be recorded");
+        }
+        Ok(Response::new(progress(self.counter.milestones(), head.last_seq)))
+    }
+}
+
+fn progress(milestones: &Milestones, message_count: i64) -> GetProgressResponse {
+    let milestones = milestones.iter().map(|milestone| Progress {
+        milestone_id: milestone.id.clone(),
+        threshold: milestone.threshold,
+        unlocks: milestone.unlocks.clone(),
+        remaining: milestone.remaining(message_count),
+    });
+    GetProgressResponse { message_count, milestones: milestones.collect() }
+}
