@@ -155,6 +155,8 @@ mod tests {
 
     type TestRoom = Room<i64, i64>;
 
+    const NOTHING: [i64; 0] = [];
+
     fn open_at(last_seq: i64) -> TestRoom {
         let mut room = TestRoom::joining();
         assert_eq!(room.opened(last_seq, 0), Due { messages: vec![], milestones: vec![] });
@@ -165,14 +167,14 @@ mod tests {
     fn the_next_message_is_delivered_and_a_repeat_is_not() {
         let mut room = open_at(7);
         assert_eq!(room.post(8), [8]);
-        assert_eq!(room.post(8), []);
-        assert_eq!(room.post(3), []);
+        assert_eq!(room.post(8), NOTHING);
+        assert_eq!(room.post(3), NOTHING);
     }
 
     #[test]
     fn a_gap_holds_what_follows_until_it_is_filled() {
         let mut room = open_at(0);
-        assert_eq!(room.post(3), []);
+        assert_eq!(room.post(3), NOTHING);
         assert!(room.is_behind());
         assert_eq!(room.post(1), [1]);
         assert_eq!(room.post(2), [2, 3]);
@@ -183,7 +185,7 @@ mod tests {
     fn what_arrives_during_a_join_follows_its_snapshot() {
         let mut room = TestRoom::joining();
         for seq in [4, 5, 6] {
-            assert_eq!(room.post(seq), []);
+            assert_eq!(room.post(seq), NOTHING);
         }
         assert_eq!(room.announce(1), None);
         assert_eq!(room.opened(5, 0), Due { messages: vec![6], milestones: vec![1] });
@@ -194,7 +196,7 @@ mod tests {
     fn a_milestone_of_the_snapshot_is_not_told_again() {
         let mut room = TestRoom::joining();
         room.announce(1);
-        assert_eq!(room.opened(100, 1).milestones, []);
+        assert_eq!(room.opened(100, 1).milestones, NOTHING);
         assert_eq!(room.announce(1), None);
         assert_eq!(room.announce(2), Some(2));
     }
@@ -204,7 +206,7 @@ mod tests {
         assert_eq!(TestRoom::joining().join_failed(), None);
         let mut room = open_at(2);
         room.rejoin();
-        assert_eq!(room.post(3), []);
+        assert_eq!(room.post(3), NOTHING);
         assert_eq!(room.join_failed().unwrap().messages, [3]);
     }
 
