@@ -16,7 +16,7 @@ const P256_POINT_BYTES: usize = 65;
 /// A key that verifies tokens.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
-    key: DecodingKey,
+    verifying: DecodingKey,
     algorithm: Algorithm,
     validation: Validation,
 }
@@ -28,7 +28,7 @@ impl Key {
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
-        Self { key, algorithm, validation }
+        Self { verifying: key, algorithm, validation }
     }
 
     /// A shared secret, for HS256.
@@ -88,8 +88,8 @@ impl Key {
 
     /// The claims of a token that this key signed.
     pub(super) fn verify(&self, token: &str) -> Result<Claims, AuthError> {
-        decode::<Claims>(token, &self.key, &self.validation)
-            .map(|token| token.claims)
-            .map_err(|_| AuthError::Unauthenticated)
+        let token = decode::<Claims>(token, &self.verifying, &self.validation).map_err(|_| AuthError::Unauthenticated)?;
+        // An extension that must be understood (RFC 7515, section 4.1.11): we know none.
+        if token.header.crit.is_some() { Err(AuthError::Unauthenticated) } else { Ok(token.claims) }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proto::{
-    Code,
+    Code, UserId,
     inbox::{CallChanged, call_changed::{Change, Incoming}},
     signaling::{Call, CallState, get_call_request::Of},
 };
@@ -17,9 +17,10 @@ use super::{
     context::CONNECT_DECISION_TIMEOUT,
     inbox, joins,
     reply::Reply,
+    socket::Validity,
 };
 use crate::{
-    auth::{AuthError, Identity, UserToken},
+    auth::Identity,
     failure::Failure,
     metrics,
     revocations::Verdict,
@@ -47,22 +48,28 @@ pub(super) async fn connect(context: &Arc<Context>, request: Connect<'_>) -> Res
             warn!(%error, "an inbox cannot be subscribed");
             return Err(Refuse::Close);
         }
-        Ok(Accept { socket: Socket::new(request.emitter, presence, &token), pid: None })
+        Ok(Accept { socket: Socket::new(request.emitter, presence, token), pid: None })
     });
     decision.await.unwrap_or(Err(Refuse::Close))
 }
 
-async fn admit(context: &Context, token: &str) -> Result<(proto::UserId, UserToken), Refuse> {
-    let (user, token) = match context.authenticator.authenticate(token).await {
-        Ok(Identity::User { id, token }) => (id, token),
-        Ok(Identity::Service) | Err(AuthError::Unauthenticated) => return Err(refusal(Code::Unauthenticated)),
-        Err(AuthError::Expired) => return Err(refusal(Code::TokenExpired)),
-        Err(AuthError::Undecided) => return Err(Refuse::Close),
+async fn admit(context: &Context, token: &str) -> Result<(UserId, Validity), Refuse> {
+    identify(context, token).await.map_err(|failure| match failure.code {
+        // What cannot be decided now closes the transport, so that the client comes back.
+        Code::Unavailable => Refuse::Close,
+        code => refusal(code),
+    })
+}
+
+/// The user that a token speaks for. A service token is no user's.
+async fn identify(context: &Context, token: &str) -> Result<(UserId, Validity), Failure> {
+    let Identity::User { id, issued_at_s, expires_at_s } = context.authenticator.authenticate(token).await? else {
+        return Err(Code::Unauthenticated.into());
     };
-    match context.revocations.check(&user, token.issued_at_s) {
-        Verdict::Valid => Ok((user, token)),
-        Verdict::Revoked => Err(refusal(Code::Unauthenticated)),
-        Verdict::Undecided => Err(Refuse::Close),
+    match context.revocations.check(&id, issued_at_s) {
+        Verdict::Valid => Ok((id, Validity { issued_at_s, expires_at_s })),
+        Verdict::Revoked => Err(Code::Unauthenticated.into()),
+        Verdict::Undecided => Err(Failure::unavailable()),
     }
 }
 
@@ -130,15 +137,10 @@ pub(super) fn refresh_token(context: &Arc<Context>, socket: &Arc<Socket>, args: 
 }
 
 async fn renew(context: &Context, socket: &Socket, token: &str) -> Result<String, Failure> {
-    let (user, token) = match context.authenticator.authenticate(token).await {
-        Ok(Identity::User { id, token }) => (id, token),
-        Ok(Identity::Service) | Err(AuthError::Unauthenticated) => return Err(Code::Unauthenticated.into()),
-        Err(AuthError::Expired) => return Err(Code::TokenExpired.into()),
-        Err(AuthError::Undecided) => return Err(Failure::unavailable()),
-    };
-    if user != *socket.user_id() || context.revocations.check(&user, token.issued_at_s) == Verdict::Revoked {
+    let (user, token) = identify(context, token).await?;
+    if user != *socket.user_id() {
         return Err(Code::Unauthenticated.into());
     }
-    socket.renew(&token);
+    socket.renew(token);
     Ok(clock::rfc3339(token.expires_at_s * 1_000))
 }

@@ -8,7 +8,14 @@ use std::sync::{
 use proto::UserId;
 
 use super::{session::Session, users::Presence};
-use crate::{auth::UserToken, origin::origin_of, socketio::Emitter};
+use crate::{origin::origin_of, socketio::Emitter};
+
+/// When a token was issued and when it expires, as Unix times in seconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Validity {
+    pub(crate) issued_at_s: i64,
+    pub(crate) expires_at_s: i64,
+}
 
 /// One connected socket. Its session is locked for the length of one event; what is emitted meanwhile keeps its order.
 #[derive(Debug)]
@@ -17,14 +24,13 @@ pub struct Socket {
     pub(crate) presence: Presence,
     /// What its messages are stored with, so that they are not delivered to it.
     pub(crate) origin: u64,
-    pub(crate) issued_at_s: AtomicI64,
-    /// When its token expires: Unix time in seconds.
-    pub(crate) expires_at_s: AtomicI64,
+    issued_at_s: AtomicI64,
+    expires_at_s: AtomicI64,
     session: Mutex<Session>,
 }
 
 impl Socket {
-    pub(crate) fn new(emitter: Emitter, presence: Presence, token: &UserToken) -> Arc<Self> {
+    pub(crate) fn new(emitter: Emitter, presence: Presence, token: Validity) -> Arc<Self> {
         Arc::new(Self {
             origin: origin_of(emitter.sid()),
             emitter,
@@ -50,7 +56,7 @@ impl Socket {
     }
 
     /// Takes a renewed token.
-    pub(crate) fn renew(&self, token: &UserToken) {
+    pub(crate) fn renew(&self, token: Validity) {
         self.issued_at_s.store(token.issued_at_s, Ordering::Relaxed);
         self.expires_at_s.store(token.expires_at_s, Ordering::Relaxed);
     }

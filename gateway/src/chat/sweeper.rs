@@ -67,7 +67,7 @@ async fn compare_heads(context: &Arc<Context>, is_due: impl Fn(&User) -> bool) {
 fn watch_tokens(context: &Context) {
     let now_s = clock::unix_ms() / 1_000;
     for socket in context.users.all().iter().flat_map(|user| user.sockets()) {
-        let expires_at_s = socket.expires_at_s.load(std::sync::atomic::Ordering::Relaxed);
+        let expires_at_s = socket.token().expires_at_s;
         if expires_at_s <= now_s {
             socket.emitter.disconnect_transport();
         } else if expires_at_s - now_s == EXPIRY_NOTICE_S {
