@@ -127,13 +127,18 @@ impl Conversation {
         }
     }
 
-    /// When [`Conversation::advance`] may have something to do.
+    /// When [`Conversation::advance`] may have something to do besides sending what is new.
     pub fn wake_at(&self) -> Option<Duration> {
         match self.join {
             Join::Asked { deadline, .. } => Some(deadline),
             Join::Paused { until, .. } => Some(until),
-            Join::Joined => self.outbox.wake_at(),
+            Join::Joined => self.outbox.repeat_at(),
         }
+    }
+
+    /// When the next new message is to be sent, if nothing stands in its way.
+    pub fn send_at(&self) -> Option<Duration> {
+        self.outbox.send_at().filter(|_| matches!(self.join, Join::Joined))
     }
 
     /// The next frame to write.

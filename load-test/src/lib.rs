@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod matches;
 pub mod message;
 pub mod outbox;
+pub mod pacer;
 pub mod report;
 pub mod run;
 pub mod scenario;

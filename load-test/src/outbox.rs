@@ -106,15 +106,18 @@ impl Outbox {
         Some(Step::Emit { tag, attempt: 1 })
     }
 
-    /// When [`Outbox::poll`] may have something to do, if nothing else happens.
-    pub fn wake_at(&self) -> Option<Duration> {
-        let unsettled = self.unsettled.iter().map(|message| match message.state {
+    /// When [`Outbox::poll`] may have to repeat or give up something, if nothing else happens.
+    pub fn repeat_at(&self) -> Option<Duration> {
+        let times = self.unsettled.iter().map(|message| match message.state {
             State::Waiting => self.paused_until,
             State::InFlight { since } => since + self.rules.ack_timeout,
         });
-        let room = self.unsettled.len() < self.rules.window;
-        let next = self.next.filter(|_| room).map(|next| next.intended);
-        unsettled.chain(next).min()
+        times.min()
+    }
+
+    /// When [`Outbox::poll`] has something new to send, if the window has room for it.
+    pub fn send_at(&self) -> Option<Duration> {
+        self.next.filter(|_| self.unsettled.len() < self.rules.window).map(|next| next.intended)
     }
 
     /// The message was acked, or refused for good. None if that was known already.

@@ -20,6 +20,7 @@ use crate::{
     identity::{Pair, Side},
     ledger::{Ledger, Violation},
     matches,
+    pacer::Pacer,
     report::Progress,
     run::Run,
     stats::{Counts, Latencies, Stats, lock},
@@ -91,6 +92,8 @@ struct Scenario<'a> {
     pairs: Vec<Arc<Pair>>,
     ledgers: Vec<Arc<Mutex<Ledger>>>,
     users: JoinSet<()>,
+    pacer: Arc<Pacer>,
+    handshakes: Arc<Semaphore>,
     progress: Progress,
     interrupts: &'a mut mpsc::Receiver<()>,
 }
@@ -107,9 +110,16 @@ pub async fn run(config: &Config, interrupts: &mut mpsc::Receiver<()>) -> anyhow
     let secret = config.jwt_secret.as_deref().context("--jwt-secret is missing")?;
     let tokens = TokenIssuer::new(secret, config.token_lifetime());
     let mut scenario = Scenario::new(config, interrupts)?;
-    let result = scenario.course(&gateways, &tokens).await;
-    scenario.leave().await;
-    result
+    let pacer = Arc::clone(&scenario.pacer);
+    let course = async {
+        let result = scenario.course(&gateways, &tokens).await;
+        scenario.leave().await;
+        result
+    };
+    tokio::select! {
+        result = course => result,
+        failed = pacer.run() => bail!("the timer failed: {failed:?}"),
+    }
 }
 
 impl<'a> Scenario<'a> {
@@ -124,6 +134,8 @@ impl<'a> Scenario<'a> {
             pairs: (0..config.pairs).map(|number| Arc::new(Pair::new(&run.name, number))).collect(),
             ledgers: (0..config.pairs).map(|_| Arc::new(Mutex::new(Ledger::new(config.window == 1)))).collect(),
             users: JoinSet::new(),
+            pacer: Arc::new(Pacer::new(2 * config.pairs)?),
+            handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
             progress: Progress::new(origin),
             run,
             config,
@@ -151,10 +163,9 @@ impl<'a> Scenario<'a> {
     /// Starts all users at the configured rate.
     async fn connect_users(&mut self, gateways: &[Endpoint], tokens: &TokenIssuer) -> anyhow::Result<()> {
         let gateways: Vec<_> = gateways.iter().cloned().map(Arc::new).collect();
-        let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
         let begun = Instant::now();
         for number in 0..2 * self.pairs.len() {
-            let user = self.user(number, &gateways, tokens, Arc::clone(&handshakes))?;
+            let user = self.user(number, &gateways, tokens)?;
             let run = Arc::clone(&self.run);
             self.users.spawn(async move { user.live(&run.stats).await });
             #[expect(clippy::cast_precision_loss, reason = "a count of users")]
@@ -164,13 +175,7 @@ impl<'a> Scenario<'a> {
     }
 
     /// User `number`: the pair `number / 2`, its two members on neighbouring gateways.
-    fn user(
-        &self,
-        number: usize,
-        gateways: &[Arc<Endpoint>],
-        tokens: &TokenIssuer,
-        handshakes: Arc<Semaphore>,
-    ) -> anyhow::Result<User> {
+    fn user(&self, number: usize, gateways: &[Arc<Endpoint>], tokens: &TokenIssuer) -> anyhow::Result<User> {
         let pair = Arc::clone(&self.pairs[number / 2]);
         let ledger = Arc::clone(&self.ledgers[number / 2]);
         let side = Side::BOTH[number % 2];
@@ -185,7 +190,9 @@ impl<'a> Scenario<'a> {
             pace: Pace { spacing: self.config.arrivals, rate, seed: self.config.seed.wrapping_add(number as u64) },
             origin: self.origin,
             phase: self.phase.subscribe(),
-            handshakes,
+            handshakes: Arc::clone(&self.handshakes),
+            number,
+            pacer: Arc::clone(&self.pacer),
         })
     }
 

@@ -10,6 +10,7 @@ use tokio::{
 use crate::{
     arrivals::{Arrivals, Spacing},
     conversation::{Conversation, End},
+    pacer::Pacer,
     stats::Stats,
     transport::{Closed, ConnectFailure, Connection, Endpoint},
 };
@@ -50,6 +51,10 @@ pub struct Pace {
 
 /// One simulated user.
 pub struct User {
+    /// Its number among all users of the run.
+    pub number: usize,
+    /// Wakes it when it means to send.
+    pub pacer: Arc<Pacer>,
     /// What it says and hears.
     pub conversation: Conversation,
     /// Its gateway.
@@ -111,12 +116,14 @@ impl User {
         let mut heard_at = self.now();
         let mut check_at = heard_at + silence_limit;
         let mut timer = std::pin::pin!(sleep_until(self.origin + check_at));
+        let mut paced = None;
         loop {
             if self.write_frames(&mut connection).await.is_err() {
                 return Some(End::Closed);
             }
             let wake_at = self.conversation.wake_at().map_or(check_at, |at| at.min(check_at));
             set(timer.as_mut(), self.origin + wake_at);
+            self.ask_pacer(&mut paced);
             tokio::select! {
                 biased;
                 changed = self.phase.changed() => if changed.is_err() || self.enter_phase() {
@@ -130,6 +137,7 @@ impl User {
                         return Some(end);
                     }
                 }
+                () = self.pacer.woken(self.number) => {}
                 () = timer.as_mut() => {}
             }
             let now = self.now();
@@ -142,6 +150,14 @@ impl User {
                     return Some(End::Closed);
                 }
             }
+        }
+    }
+
+    /// Asks to be woken for the next new message, once for each.
+    fn ask_pacer(&self, paced: &mut Option<Duration>) {
+        if let Some(at) = self.conversation.send_at().filter(|at| *paced != Some(*at)) {
+            *paced = Some(at);
+            self.pacer.wake_at(self.number, self.origin + at);
         }
     }
 

@@ -25,7 +25,7 @@ fn emitted(step: Option<Step>) -> (u32, u32) {
 #[test]
 fn nothing_is_sent_before_its_time() {
     let mut outbox = started(RULES);
-    let first = outbox.wake_at().unwrap();
+    let first = outbox.send_at().unwrap();
     assert_eq!(outbox.poll(first.saturating_sub(MS)), None);
     assert_eq!(emitted(outbox.poll(first)), (0, 1));
 }
@@ -33,7 +33,7 @@ fn nothing_is_sent_before_its_time() {
 #[test]
 fn the_intended_time_does_not_wait_for_acks() {
     let mut outbox = started(RULES);
-    let first = outbox.wake_at().unwrap();
+    let first = outbox.send_at().unwrap();
     outbox.poll(first);
     outbox.settle(0);
     let Some(Step::Emit { tag, .. }) = outbox.poll(first + 950 * MS) else { panic!("the second is due") };
@@ -69,7 +69,7 @@ fn a_retryable_refusal_waits_as_long_as_the_server_says() {
     outbox.poll(now);
     outbox.retry(0, now, Some(250 * MS));
     assert_eq!(outbox.poll(now + 249 * MS), None);
-    assert_eq!(outbox.wake_at(), Some(now + 250 * MS));
+    assert_eq!((outbox.repeat_at(), outbox.send_at()), (Some(now + 250 * MS), None));
     assert_eq!(emitted(outbox.poll(now + 250 * MS)), (0, 2));
 }
 
@@ -110,7 +110,8 @@ proptest! {
         let mut outbox = started(RULES);
         let (mut now, mut last) = (Duration::ZERO, 0);
         for answer in answers {
-            now = now.max(outbox.wake_at().unwrap_or(now));
+            let next = outbox.repeat_at().into_iter().chain(outbox.send_at()).min();
+            now = now.max(next.unwrap_or(now));
             while let Some(step) = outbox.poll(now) {
                 if let Step::Emit { tag, .. } = step {
                     prop_assert!(tag.index == last || tag.index == last + 1);
