@@ -37,8 +37,7 @@ impl FromStr for Pattern {
             return Ok(Self::Any);
         }
         let (scheme, authority) = entry.split_once("://").ok_or_else(invalid)?;
-        let (host, wildcard) =
-            authority.strip_suffix(":*").map_or((authority, false), |host| (host, true));
+        let (host, wildcard) = authority.strip_suffix(":*").map_or((authority, false), |host| (host, true));
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
         if scheme.is_empty() || host.is_empty() || !host.chars().all(is_plain) {
             return Err(invalid());
@@ -56,10 +55,10 @@ impl Pattern {
         match self {
             Self::Any => true,
             Self::Exact(exact) => origin == exact,
-            Self::AnyPort(prefix) => origin
-                .strip_prefix(prefix.as_str())
-                .is_some_and(|port| port.parse::<u16>().is_ok())
-                || prefix.strip_suffix(':') == Some(origin),
+            Self::AnyPort(prefix) => {
+                origin.strip_prefix(prefix.as_str()).is_some_and(|port| port.parse::<u16>().is_ok())
+                    || prefix.strip_suffix(':') == Some(origin)
+            }
         }
     }
 }
@@ -93,10 +92,7 @@ impl Origins {
         let Some(origin) = request.get(header::ORIGIN) else { return };
         if origin.to_str().is_ok_and(|origin| self.allow(origin)) {
             response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            response.insert(
-                header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-                HeaderValue::from_static("true"),
-            );
+            response.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
     }
 

@@ -64,12 +64,7 @@ impl Default for Config {
 ///
 /// Requests carry `axum::extract::ConnectInfo<SocketAddr>` (the TCP peer) and [`ClientAddress`] (the client behind
 /// trusted proxies) as extensions.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    config: Config,
-    shutdown: CancellationToken,
-) {
+pub async fn serve(listener: TcpListener, router: Router, config: Config, shutdown: CancellationToken) {
     let connections = TaskTracker::new();
     let rate = ConnectionRate::new(config.connections_per_second, config.connection_burst);
     let shutdown_timeout = config.shutdown_timeout;
@@ -136,11 +131,7 @@ impl Front {
         let _ = connection.await;
     }
 
-    async fn request(
-        &self,
-        request: hyper::Request<Incoming>,
-        peer: SocketAddr,
-    ) -> Result<Response<Body>, Infallible> {
+    async fn request(&self, request: hyper::Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Infallible> {
         let mut request: Request = request.map(Body::new);
         let client = self.config.trusted_proxies.client(peer.ip(), request.headers());
         if self.is_proxy(peer) && begins_session(&request) && !self.rate.admits(client) {

@@ -40,9 +40,6 @@ pub struct Config {
 impl Default for Config {
     /// The gateway's production limits: CONNECT within 5 s over [`crate::engineio::Config::default`].
     fn default() -> Self {
-        Self {
-            engine: crate::engineio::Config::default(),
-            connect_timeout: Duration::from_secs(5),
-        }
+        Self { engine: crate::engineio::Config::default(), connect_timeout: Duration::from_secs(5) }
     }
 }

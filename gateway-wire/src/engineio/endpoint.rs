@@ -32,11 +32,7 @@ impl<H: Handler> Shared<H> {
         response
     }
 
-    async fn route(
-        self: &Arc<Self>,
-        mut parts: Parts,
-        body: Body,
-    ) -> Result<Response<Body>, HttpError> {
+    async fn route(self: &Arc<Self>, mut parts: Parts, body: Body) -> Result<Response<Body>, HttpError> {
         let uri = parts.uri.clone();
         let query = Query::parse(uri.query().unwrap_or_default());
         let is_websocket = match query.transport {
@@ -65,11 +61,7 @@ impl<H: Handler> Shared<H> {
 }
 
 /// A GET or POST of a session.
-async fn polled(
-    session: &Arc<Session>,
-    parts: &Parts,
-    body: Body,
-) -> Result<Response<Body>, HttpError> {
+async fn polled(session: &Arc<Session>, parts: &Parts, body: Body) -> Result<Response<Body>, HttpError> {
     match parts.method {
         Method::GET => session.begin_get()?.await.map(|body| answer("text/plain; charset=UTF-8", body)),
         Method::POST => {
@@ -82,11 +74,7 @@ async fn polled(
 }
 
 /// Reads a POST and has it handled.
-async fn receive(
-    session: &Arc<Session>,
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<(), HttpError> {
+async fn receive(session: &Arc<Session>, headers: &HeaderMap, body: Body) -> Result<(), HttpError> {
     let post = session.begin_post()?;
     let limit = session.context.config.max_payload;
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
@@ -103,9 +91,8 @@ async fn receive(
         // The body broke off: dropping the request closes the session.
         Err(_) => return Err(HttpError::BadRequest),
     };
-    let is_binary = headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|content_type| content_type == "application/octet-stream");
+    let is_binary =
+        headers.get(header::CONTENT_TYPE).is_some_and(|content_type| content_type == "application/octet-stream");
     let packets = match std::str::from_utf8(&bytes).map(payload::decode) {
         Ok(Ok(packets)) if !is_binary => packets,
         _ => {
@@ -116,11 +103,7 @@ async fn receive(
     deliver(session, post, packets.into_iter().filter_map(Inbound::from_packet).collect()).await
 }
 
-async fn deliver(
-    session: &Arc<Session>,
-    post: PostRequest,
-    packets: VecDeque<Inbound>,
-) -> Result<(), HttpError> {
+async fn deliver(session: &Arc<Session>, post: PostRequest, packets: VecDeque<Inbound>) -> Result<(), HttpError> {
     if packets.contains(&Inbound::Close) && !session.has_get() {
         // A client that closes sends a GET and this POST at once, on two connections.
         tokio::time::sleep(GET_ON_ITS_WAY).await;

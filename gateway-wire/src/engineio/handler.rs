@@ -15,11 +15,7 @@ pub trait Handler: Send + Sync + 'static {
     fn open(&self, handle: &Handle) -> Self::Session;
 
     /// A message arrived.
-    fn message(
-        &self,
-        session: &mut Self::Session,
-        message: Message<'_>,
-    ) -> Control<Self::Outcome>;
+    fn message(&self, session: &mut Self::Session, message: Message<'_>) -> Control<Self::Outcome>;
 
     /// A wait that [`message`](Self::message) or this method asked for is over.
     fn resume(&self, session: &mut Self::Session, outcome: Self::Outcome) -> Control<Self::Outcome>;

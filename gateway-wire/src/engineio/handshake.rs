@@ -39,9 +39,9 @@ impl Handshake {
 
 impl KeptRequest {
     fn new(uri: &Uri, headers: &HeaderMap) -> Self {
-        let text = headers.iter().filter_map(|(name, value)| {
-            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-        });
+        let text = headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
         Self { url: uri.to_string(), headers: text.collect() }
     }
 }

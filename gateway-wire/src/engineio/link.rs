@@ -91,11 +91,7 @@ impl Link {
     }
 
     /// Writes what is unsent and then all of the session's queue.
-    pub(super) fn poll_flush(
-        &mut self,
-        cx: &mut Context<'_>,
-        session: &Arc<Session>,
-    ) -> Poll<io::Result<()>> {
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>, session: &Arc<Session>) -> Poll<io::Result<()>> {
         loop {
             while !self.unsent.is_empty() {
                 let written = self.poll_write(cx);

@@ -16,24 +16,17 @@ use tokio::net::TcpStream;
 
 impl<H: Handler> Shared<H> {
     /// Opens a polling session; the answer has the open packet.
-    pub(super) async fn open_polling(
-        self: &Arc<Self>,
-        parts: &Parts,
-    ) -> Result<Response<Body>, HttpError> {
+    pub(super) async fn open_polling(self: &Arc<Self>, parts: &Parts) -> Result<Response<Body>, HttpError> {
         self.check_running()?;
         let handshake = Handshake::new(parts, self.context.config.keep_request);
-        let session = Session::new(&self.context, handshake, true)
-            .map_err(|_| HttpError::Unavailable)?;
+        let session = Session::new(&self.context, handshake, true).map_err(|_| HttpError::Unavailable)?;
         let get = session.begin_get()?;
         self.tasks.spawn(SessionTask::new(Arc::clone(&self.handler), session, None));
         get.await.map(|body| answer("text/plain; charset=UTF-8", body))
     }
 
     /// Opens a session over a WebSocket.
-    pub(super) fn open_websocket(
-        self: &Arc<Self>,
-        parts: &mut Parts,
-    ) -> Result<Response<Body>, HttpError> {
+    pub(super) fn open_websocket(self: &Arc<Self>, parts: &mut Parts) -> Result<Response<Body>, HttpError> {
         self.check_running()?;
         let (response, on_upgrade) = switch_protocols(parts)?;
         let handshake = Handshake::new(parts, self.context.config.keep_request);

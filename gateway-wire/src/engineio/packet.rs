@@ -61,9 +61,7 @@ impl<'a> Incoming<'a> {
             ("2", "probe") => Self::Probe,
             ("5", _) => Self::Upgrade,
             ("0" | "6", _) => Self::Ignored,
-            ("b", text) if allow_base64 => {
-                Self::Binary(STANDARD.decode(text).map_err(|_| InvalidPacket)?.into())
-            }
+            ("b", text) if allow_base64 => Self::Binary(STANDARD.decode(text).map_err(|_| InvalidPacket)?.into()),
             _ => return Err(InvalidPacket),
         })
     }

@@ -11,10 +11,7 @@ pub(super) fn decode(body: &str) -> Result<Vec<Incoming<'_>>, InvalidPacket> {
 }
 
 /// Writes the body of a GET's answer; `last` is one more packet, already encoded.
-pub(super) fn encode<'a>(
-    packets: impl Iterator<Item = &'a Outgoing>,
-    last: Option<&str>,
-) -> String {
+pub(super) fn encode<'a>(packets: impl Iterator<Item = &'a Outgoing>, last: Option<&str>) -> String {
     let mut body = String::new();
     for packet in packets {
         if matches!(packet, Outgoing::ControlPong(_)) {

@@ -27,7 +27,7 @@ impl<H: Handler> Clone for Server<H> {
 /// The task that keeps the deadlines; it ends with the last clone of the server.
 #[derive(Debug)]
 struct Sweeper {
-    task: TaskTracker,
+    _task: TaskTracker,
     _stop: DropGuard,
 }
 
@@ -55,7 +55,7 @@ impl<H: Handler> Server<H> {
         let task = TaskTracker::new();
         task.spawn(sweeper::sweep(Arc::clone(&context), stop.clone()));
         let shared = Arc::new(Shared { handler, context, tasks });
-        Self { shared, sweeper: Arc::new(Sweeper { task, _stop: stop.drop_guard() }) }
+        Self { shared, sweeper: Arc::new(Sweeper { _task: task, _stop: stop.drop_guard() }) }
     }
 
     /// The handler it serves.

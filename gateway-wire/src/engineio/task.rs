@@ -144,10 +144,7 @@ impl<H: Handler> SessionTask<H> {
     }
 
     fn poll_closing(&mut self, cx: &mut Context<'_>, reason: CloseReason) -> Poll<Option<Stage>> {
-        let is_stuck = matches!(
-            reason,
-            CloseReason::PingTimeout | CloseReason::QueueFull | CloseReason::WriteTimeout
-        );
+        let is_stuck = matches!(reason, CloseReason::PingTimeout | CloseReason::QueueFull | CloseReason::WriteTimeout);
         if self.poll_flush(cx).is_pending() && !is_stuck {
             return Poll::Pending;
         }

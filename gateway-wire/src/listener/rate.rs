@@ -49,8 +49,7 @@ impl ConnectionRate {
             by_ip.retain(|_, bucket| self.tokens(*bucket, now) < self.burst);
             *sweep_at = (by_ip.len() * 2).max(SWEEP_ABOVE);
         }
-        let bucket =
-            by_ip.entry(group(client)).or_insert(Bucket { tokens: self.burst, at: now });
+        let bucket = by_ip.entry(group(client)).or_insert(Bucket { tokens: self.burst, at: now });
         let tokens = self.tokens(*bucket, now);
         let admitted = tokens >= 1.0;
         *bucket = Bucket { tokens: if admitted { tokens - 1.0 } else { tokens }, at: now };

@@ -14,10 +14,7 @@ pub trait Application: Send + Sync + Sized + 'static {
 
     /// Decides a CONNECT. No further packet of this connection is read or handled before it is done; the future is
     /// dropped when the connection closes meanwhile. Bound its time: heartbeat answers wait as well.
-    fn connect(
-        &self,
-        request: Connect<'_>,
-    ) -> impl Future<Output = Result<Accept<Self::Socket>, Refuse>> + Send;
+    fn connect(&self, request: Connect<'_>) -> impl Future<Output = Result<Accept<Self::Socket>, Refuse>> + Send;
 
     /// Called right after the CONNECT reply was queued: what is emitted here arrives after it, in the same write.
     fn connected(&self, socket: &Arc<Self::Socket>) {

@@ -71,11 +71,7 @@ impl<A: Application> Handler for Protocol<A> {
         }
     }
 
-    fn resume(
-        &self,
-        session: &mut Self::Session,
-        decision: Self::Outcome,
-    ) -> Flow<A::Socket> {
+    fn resume(&self, session: &mut Self::Session, decision: Self::Outcome) -> Flow<A::Socket> {
         let Decision { emitter, result } = decision;
         // A reply that cannot be sent: the session is closed, which its task sees next.
         match result {
@@ -131,11 +127,7 @@ impl<A: Application> Protocol<A> {
     }
 
     /// A packet with all of its attachments.
-    fn complete(
-        &self,
-        session: &mut Connection<A::Socket>,
-        complete: Incomplete,
-    ) -> Flow<A::Socket> {
+    fn complete(&self, session: &mut Connection<A::Socket>, complete: Incomplete) -> Flow<A::Socket> {
         let Ok(incoming) = Incoming::parse(&complete.packet) else {
             return Control::Close(CloseReason::ProtocolError);
         };
@@ -146,12 +138,7 @@ impl<A: Application> Protocol<A> {
         Control::Continue
     }
 
-    fn connect(
-        &self,
-        session: &Connection<A::Socket>,
-        namespace: &str,
-        auth: &str,
-    ) -> Flow<A::Socket> {
+    fn connect(&self, session: &Connection<A::Socket>, namespace: &str, auth: &str) -> Flow<A::Socket> {
         let Ok(sid) = Sid::random() else { return Control::Close(CloseReason::ServerClosed) };
         let emitter = Emitter::new(session.handle.clone(), namespace, sid);
         let handle = session.handle.clone();
@@ -179,13 +166,7 @@ impl<A: Application> Protocol<A> {
         self.application.disconnected(&socket.socket, CloseReason::ClientDisconnected);
     }
 
-    fn dispatch(
-        &self,
-        socket: &Arc<A::Socket>,
-        id: Option<u64>,
-        body: Body<'_>,
-        attachments: Vec<Bytes>,
-    ) {
+    fn dispatch(&self, socket: &Arc<A::Socket>, id: Option<u64>, body: Body<'_>, attachments: Vec<Bytes>) {
         match (body, id) {
             (Body::Event(content), id) => {
                 self.application.event(socket, content.event(id, attachments));

@@ -4,7 +4,7 @@ use super::packet::{Head, push_event, push_string};
 use crate::engineio::{Closed, Handle, Payload, Sid};
 use bytes::Bytes;
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -27,13 +27,7 @@ impl Packet {
         Self::encode_event("/", None, name, args, attachments)
     }
 
-    fn encode_event(
-        namespace: &str,
-        id: Option<u64>,
-        name: &str,
-        args: &str,
-        attachments: &[Bytes],
-    ) -> Self {
+    fn encode_event(namespace: &str, id: Option<u64>, name: &str, args: &str, attachments: &[Bytes]) -> Self {
         let head = Head { kind: '2', attachments: attachments.len(), namespace, id };
         let mut text = head.encode(name.len() + args.len());
         push_event(&mut text, name, args);
@@ -78,18 +72,28 @@ struct Inner {
     handle: Handle,
     namespace: Box<str>,
     sid: Sid,
+    /// The id of a recovered socket, which counts instead.
+    restored: OnceLock<Box<str>>,
     /// The client left the namespace.
     left: AtomicBool,
 }
 
 impl Emitter {
     pub(super) fn new(handle: Handle, namespace: &str, sid: Sid) -> Self {
-        Self(Arc::new(Inner { handle, namespace: namespace.into(), sid, left: AtomicBool::new(false) }))
+        let left = AtomicBool::new(false);
+        let namespace = namespace.into();
+        Self(Arc::new(Inner { handle, namespace, sid, restored: OnceLock::new(), left }))
     }
 
     /// The socket's public id (of this namespace; not the Engine.IO sid): 20 characters, unguessable.
     pub fn sid(&self) -> &str {
-        self.0.sid.as_str()
+        self.0.restored.get().map_or(self.0.sid.as_str(), |sid| sid)
+    }
+
+    /// Gives a recovered socket the id it had, as the reference server does; only once, and only while its CONNECT
+    /// is decided. The caller must know that the id is the client's.
+    pub fn restore_sid(&self, sid: &str) {
+        let _ = self.0.restored.set(sid.into());
     }
 
     /// The namespace of the socket.

@@ -118,11 +118,7 @@ impl<'a> Scanner<'a> {
         let mut expects_element = self.element(visitor)?;
         loop {
             if expects_element {
-                expects_element = if self.stack.in_object() {
-                    self.member(visitor)?
-                } else {
-                    self.element(visitor)?
-                };
+                expects_element = if self.stack.in_object() { self.member(visitor)? } else { self.element(visitor)? };
                 continue;
             }
             // A value is complete; so may be the containers around it.

@@ -1,8 +1,8 @@
 //! The streaming decoder: bytes of a client in, messages and control frames out.
 
+use super::Violation;
 use super::close::parse_close;
 use super::frame::{Header, Opcode, unmask};
-use super::Violation;
 use bytes::{Bytes, BytesMut};
 use std::{borrow::Cow, ops::Deref};
 
@@ -34,9 +34,7 @@ impl<'a> Data<'a> {
     fn into_text(self) -> Result<Cow<'a, str>, Violation> {
         let text = match self {
             Self::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed),
-            Self::Owned(bytes) => {
-                String::from_utf8(bytes.into()).map(Cow::Owned).map_err(|error| error.utf8_error())
-            }
+            Self::Owned(bytes) => String::from_utf8(bytes.into()).map(Cow::Owned).map_err(|error| error.utf8_error()),
         };
         text.map_err(|_| Violation::InvalidUtf8)
     }
@@ -226,12 +224,7 @@ impl Decoder {
     }
 
     /// A fragment; gives the message if it was the last.
-    fn fragment<'a>(
-        &mut self,
-        header: Header,
-        payload: &[u8],
-        limit: usize,
-    ) -> Result<Option<Item<'a>>, Violation> {
+    fn fragment<'a>(&mut self, header: Header, payload: &[u8], limit: usize) -> Result<Option<Item<'a>>, Violation> {
         let fragments = self.fragments.get_or_insert_with(|| {
             let is_text = header.opcode == Opcode::Text;
             Box::new(Fragments { is_text, checked: 0, message: BytesMut::new() })
@@ -246,8 +239,7 @@ impl Decoder {
         }
         let Some(whole) = self.fragments.take() else { return Ok(None) };
         let message = Data::Owned(whole.message);
-        let item =
-            if whole.is_text { Item::Text(message.into_text()?) } else { Item::Binary(message) };
+        let item = if whole.is_text { Item::Text(message.into_text()?) } else { Item::Binary(message) };
         Ok(Some(item))
     }
 }

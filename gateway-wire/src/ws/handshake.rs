@@ -26,9 +26,7 @@ pub enum HandshakeError {
 /// # Errors
 /// What of section 4.2.1 is missing.
 pub fn upgrade_key(headers: &HeaderMap) -> Result<&[u8], HandshakeError> {
-    if !has_token(headers, &header::CONNECTION, "upgrade")
-        || !has_token(headers, &header::UPGRADE, "websocket")
-    {
+    if !has_token(headers, &header::CONNECTION, "upgrade") || !has_token(headers, &header::UPGRADE, "websocket") {
         return Err(HandshakeError::NotAnUpgrade);
     }
     if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {

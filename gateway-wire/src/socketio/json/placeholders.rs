@@ -57,10 +57,7 @@ impl Visitor for Placeholders {
         if !candidate.is_placeholder {
             return;
         }
-        let seen = candidate
-            .num
-            .filter(|num| *num < self.attachments)
-            .and_then(|num| self.seen.get_mut(num));
+        let seen = candidate.num.filter(|num| *num < self.attachments).and_then(|num| self.seen.get_mut(num));
         self.valid &= seen.is_some_and(|seen| !std::mem::replace(seen, true));
     }
 }

@@ -1,0 +1,55 @@
+//! A server for the official conformance suites: `--suite eio|sio|client|plain --port N`.
+
+mod client;
+mod eio;
+mod plain;
+mod sio;
+
+use axum::Router;
+use clap::{Parser, ValueEnum};
+use gateway_wire::{cors::Origins, listener};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Suite {
+    /// Engine.IO protocol, version 4.
+    Eio,
+    /// Socket.IO protocol, version 5.
+    Sio,
+    /// The tests of the npm package socket.io-client.
+    Client,
+    /// Token, echo and nothing else.
+    Plain,
+}
+
+/// Serves what a conformance suite expects.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[arg(long)]
+    suite: Suite,
+    #[arg(long)]
+    port: u16,
+    /// Origins allowed to use the HTTP side (suite plain), e.g. `*`.
+    #[arg(long, default_value = "")]
+    cors: Origins,
+    /// Connection state recovery (suite plain).
+    #[arg(long)]
+    recovery: bool,
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let arguments = Arguments::parse();
+    let router: Router = match arguments.suite {
+        Suite::Eio => eio::router(),
+        Suite::Sio => sio::router(),
+        Suite::Client => client::router(),
+        Suite::Plain => plain::router(arguments.cors, arguments.recovery),
+    };
+    let listener = TcpListener::bind(("0.0.0.0", arguments.port)).await?;
+    tracing::info!(port = arguments.port, "listening");
+    let shutdown = CancellationToken::new();
+    listener::serve(listener, router, listener::Config::default(), shutdown).await;
+    Ok(())
+}
