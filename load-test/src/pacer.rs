@@ -22,10 +22,11 @@ impl Pacer {
     ///
     /// # Errors
     /// If the kernel has no timer to give.
+    #[expect(deprecated, reason = "an OwnedFd keeps its descriptor open for as long as it is registered")]
     pub fn new(users: usize) -> io::Result<Self> {
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         Ok(Self {
-            timer: AsyncFd::register(timer)?,
+            timer: AsyncFd::new(timer)?,
             queue: Mutex::default(),
             users: std::iter::repeat_with(Notify::new).take(users).collect(),
         })
