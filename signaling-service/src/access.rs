@@ -1,0 +1,98 @@
+//! What the other services say of a match: who its members are, whether it is closed, whether it has unlocked calls.
+
+use proto::{
+    MatchId, UserId,
+    chat::{GetMatchRequest, HeadsRequest, Match, chat_service_client::ChatServiceClient},
+    milestone::{GetProgressRequest, milestone_service_client::MilestoneServiceClient},
+};
+use service_kit::grpc;
+use tonic::{Code, Status};
+
+use crate::failure::Failure;
+
+/// What a milestone must unlock before the two may call each other.
+const VIDEO_CALL: &str = "video_call";
+/// What `Heads` answers at most.
+const MAX_HEADS: usize = 1_000;
+
+/// Asks chat-service and milestone-service.
+#[derive(Debug, Clone)]
+pub struct Access {
+    chat: ChatServiceClient<grpc::Client>,
+    milestones: MilestoneServiceClient<grpc::Client>,
+}
+
+impl Access {
+    /// Asks them over these clients.
+    pub fn new(chat: grpc::Client, milestones: grpc::Client) -> Self {
+        Self { chat: ChatServiceClient::new(chat), milestones: MilestoneServiceClient::new(milestones) }
+    }
+
+    /// The match, if the user is a member and it is open.
+    pub async fn open_match(&self, id: &MatchId, user: &UserId) -> Result<Match, Failure> {
+        let found = self.get_match(id).await?;
+        if !found.members.iter().any(|member| member == user.as_str()) {
+            return Err(Failure::MatchNotFound);
+        }
+        if found.closed_at_ms.is_some() { Err(Failure::MatchClosed) } else { Ok(found) }
+    }
+
+    /// Whether the members of the match may call each other.
+    pub async fn check_unlocked(&self, id: &MatchId, known: &Match) -> Result<(), Failure> {
+        if unlocks_calls(known) {
+            return Ok(());
+        }
+        match self.remaining(id).await? {
+            // Reached, and recorded by the question at the latest.
+            Some(0) if unlocks_calls(&self.get_match(id).await?) => Ok(()),
+            Some(0) => Err(Failure::Unavailable("the reached milestone is not recorded yet".to_owned())),
+            remaining => Err(Failure::MilestoneRequired(remaining)),
+        }
+    }
+
+    /// Those of the matches that are closed.
+    pub async fn closed_among(&self, ids: &[MatchId]) -> Result<Vec<MatchId>, Failure> {
+        let mut closed = Vec::new();
+        for page in ids.chunks(MAX_HEADS) {
+            let request = HeadsRequest { match_ids: page.iter().map(ToString::to_string).collect() };
+            let heads =
+                self.chat.clone().heads(request).await.map_err(|status| unavailable("chat-service", &status))?;
+            let heads = heads.into_inner().heads.into_iter().filter(|head| head.closed);
+            closed.extend(heads.filter_map(|head| MatchId::new(head.match_id).ok()));
+        }
+        Ok(closed)
+    }
+
+    async fn get_match(&self, id: &MatchId) -> Result<Match, Failure> {
+        let request = GetMatchRequest { match_id: id.to_string(), since_seq: None, limit: 0 };
+        match self.chat.clone().get_match(request).await {
+            Ok(response) => response.into_inner().r#match.ok_or(Failure::MatchNotFound),
+            Err(status) if status.code() == Code::NotFound => Err(Failure::MatchNotFound),
+            Err(status) => Err(unavailable("chat-service", &status)),
+        }
+    }
+
+    /// How many messages are missing until calls are unlocked; `None` if no milestone unlocks them.
+    async fn remaining(&self, id: &MatchId) -> Result<Option<i64>, Failure> {
+        let request = GetProgressRequest { match_id: id.to_string() };
+        let progress = match self.milestones.clone().get_progress(request).await {
+            Ok(response) => response.into_inner(),
+            Err(status) if status.code() == Code::NotFound => return Err(Failure::MatchNotFound),
+            Err(status) => return Err(unavailable("milestone-service", &status)),
+        };
+        let unlocking = progress.milestones.iter().filter(|milestone| names_calls(&milestone.unlocks));
+        Ok(unlocking.map(|milestone| milestone.remaining).min())
+    }
+}
+
+fn unlocks_calls(known: &Match) -> bool {
+    known.milestones.iter().any(|milestone| names_calls(&milestone.unlocks))
+}
+
+fn names_calls(unlocks: &[String]) -> bool {
+    unlocks.iter().any(|unlock| unlock == VIDEO_CALL)
+}
+
+fn unavailable(service: &str, status: &Status) -> Failure {
+    Failure::Unavailable(format!("{service}: {}", status.message()))
+}

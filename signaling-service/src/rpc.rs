@@ -1,0 +1,72 @@
+//! gRPC: which call is live.
+
+use std::sync::Arc;
+
+use proto::{
+    IdError, MatchId, UserId,
+    ids::CallId,
+    signaling::{
+        Call as WireCall, CallState, GetCallRequest, GetCallResponse,
+        get_call_request::Of,
+        signaling_service_server::{SignalingService, SignalingServiceServer},
+    },
+};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    call::{Call, State},
+    switchboard::{Lookup, Switchboard},
+};
+
+/// Looks live calls up.
+#[derive(Debug, Clone)]
+pub struct CallRpc {
+    switchboard: Arc<Switchboard>,
+}
+
+impl CallRpc {
+    /// The service, to be served.
+    pub fn server(switchboard: Arc<Switchboard>) -> SignalingServiceServer<Self> {
+        SignalingServiceServer::new(Self { switchboard })
+    }
+}
+
+#[tonic::async_trait]
+impl SignalingService for CallRpc {
+    async fn get_call(&self, request: Request<GetCallRequest>) -> Result<Response<GetCallResponse>, Status> {
+        let of = request.into_inner().of.ok_or_else(|| Status::invalid_argument("nothing to look up by"))?;
+        let by = lookup(of).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let call = self.switchboard.live_call(&by).await;
+        let call = call.map_err(|failure| Status::unavailable(failure.to_string()))?;
+        Ok(Response::new(GetCallResponse { call: call.as_ref().map(to_wire) }))
+    }
+}
+
+fn lookup(of: Of) -> Result<Lookup, IdError> {
+    Ok(match of {
+        Of::MatchId(id) => Lookup::Match(MatchId::new(id)?),
+        Of::UserId(id) => Lookup::User(UserId::new(id)?),
+        Of::CallId(id) => Lookup::Call(CallId::new(id)?),
+    })
+}
+
+/// The call as the gateways see it.
+pub fn to_wire(call: &Call) -> WireCall {
+    let state = match call.state {
+        State::Ringing => CallState::Ringing,
+        State::Active(_) => CallState::Active,
+        State::Ended(_) => CallState::Ended,
+    };
+    WireCall {
+        call_id: call.id.to_string(),
+        match_id: call.match_id.to_string(),
+        caller: call.caller.to_string(),
+        callee: call.callee.to_string(),
+        state: state.into(),
+        media: call.media.clone(),
+        expires_at_ms: call.expires_at_ms,
+        version: call.version,
+        caller_device: call.caller_device.name.clone(),
+        callee_device: call.callee_device.as_ref().map(|device| device.name.clone()),
+    }
+}
