@@ -1,10 +1,20 @@
 //! The gateway: clients on one side, NATS and gRPC on the other. It keeps no state that outlives a connection.
 
+pub mod app;
 pub mod auth;
+pub mod chat;
+pub mod config;
 pub mod egress;
 pub mod failure;
 pub mod limits;
+pub mod metrics;
 pub mod origin;
 pub mod payload;
+pub mod rest;
 pub mod revocations;
 pub mod views;
+
+pub use gateway_wire::{cors, engineio, listener, socketio};
+
+/// What the process is called in logs, traces and metrics.
+pub const NAME: &str = "gateway";

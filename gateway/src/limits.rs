@@ -2,9 +2,11 @@
 
 mod keyed;
 mod rate;
+mod user;
 
 pub use keyed::Limiter;
 pub use rate::{Rate, RateError};
+pub use user::{UserLimits, UserRates};
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,91 @@
+//! The flags of the gateway. Each is an environment variable too.
+
+use std::net::SocketAddr;
+
+use clap::Parser;
+use service_kit::{NatsConfig, ProcessConfig};
+
+use crate::{auth::AuthConfig, cors::Origins, egress::Targets, limits::UserRates, listener::Networks};
+
+/// Holds the clients' connections: Socket.IO and REST in front of the services.
+#[derive(Debug, Clone, Parser)]
+#[command(version)]
+pub struct Config {
+    /// The address of Socket.IO, REST, `/healthz`, `/readyz`, `/metrics` and `/openapi.json`.
+    #[arg(long, env = "LISTEN", default_value = "0.0.0.0:5000")]
+    pub listen: SocketAddr,
+
+    /// The keys of tokens.
+    #[command(flatten)]
+    pub auth: AuthConfig,
+
+    /// Web pages that may use polling and REST, separated by commas: `https://app.example`, `http://localhost:*`, `*`.
+    #[arg(long, env = "CORS_ORIGINS", default_value = "")]
+    pub cors_origins: Origins,
+
+    /// Networks of proxies whose `X-Forwarded-For` is believed, in CIDR notation, separated by commas.
+    #[arg(long, env = "TRUSTED_PROXIES", default_value = "")]
+    pub trusted_proxies: Networks,
+
+    /// The replicas of chat-service, as `host:port` separated by commas.
+    #[arg(long, env = "CHAT_SERVICE", value_delimiter = ',', default_value = "127.0.0.1:7001")]
+    pub chat_service: Vec<String>,
+
+    /// The replicas of milestone-service, as `host:port` separated by commas.
+    #[arg(long, env = "MILESTONE_SERVICE", value_delimiter = ',', default_value = "127.0.0.1:7002")]
+    pub milestone_service: Vec<String>,
+
+    /// The replicas of signaling-service, as `host:port` separated by commas.
+    #[arg(long, env = "SIGNALING_SERVICE", value_delimiter = ',', default_value = "127.0.0.1:7003")]
+    pub signaling_service: Vec<String>,
+
+    /// How often each user may do something.
+    #[command(flatten)]
+    pub rates: UserRates,
+
+    /// How to reach NATS.
+    #[command(flatten)]
+    pub nats: NatsConfig,
+
+    /// Logs, traces, how to stop.
+    #[command(flatten)]
+    pub process: ProcessConfig,
+}
+
+impl AsRef<ProcessConfig> for Config {
+    fn as_ref(&self) -> &ProcessConfig {
+        &self.process
+    }
+}
+
+impl Config {
+    /// Where the services are.
+    pub fn targets(&self) -> Targets {
+        Targets {
+            chat: self.chat_service.clone(),
+            milestones: self.milestone_service.clone(),
+            signaling: self.signaling_service.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flag_is_an_environment_variable() {
+        use clap::CommandFactory;
+        let command = Config::command();
+        for argument in command.get_arguments().filter(|argument| !["help", "version"].contains(&argument.get_id().as_str())) {
+            assert!(argument.get_env().is_some(), "{}", argument.get_id());
+        }
+    }
+
+    #[test]
+    fn a_malformed_flag_is_refused() {
+        for flags in [["--limit-sends", "fast"], ["--cors-origins", "nonsense"], ["--trusted-proxies", "10.0.0.0/99"]] {
+            assert!(Config::try_parse_from(["gateway"].iter().chain(&flags)).is_err(), "{flags:?}");
+        }
+    }
+}

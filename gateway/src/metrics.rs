@@ -1,0 +1,99 @@
+//! Every instrument of the gateway.
+
+use std::{sync::LazyLock, time::Duration};
+
+use opentelemetry::{
+    KeyValue, global,
+    metrics::{Counter, Histogram, Meter, UpDownCounter},
+};
+use proto::Code;
+use service_kit::clock;
+
+struct Instruments {
+    connections: UpDownCounter<i64>,
+    disconnects: Counter<u64>,
+    rejections: Counter<u64>,
+    send_duration: Histogram<f64>,
+    deliveries: Counter<u64>,
+    delivery_delay: Histogram<f64>,
+    healed: Counter<u64>,
+    requests: Histogram<f64>,
+}
+
+/// From well under a COMMIT to the longest repetition of a send, in seconds.
+const SECONDS: [f64; 14] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
+
+static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| Instruments::of(&global::meter("gateway")));
+
+impl Instruments {
+    fn of(meter: &Meter) -> Self {
+        let seconds = |name, description| {
+            let histogram = meter.f64_histogram(name).with_unit("s").with_boundaries(SECONDS.to_vec());
+            histogram.with_description(description).build()
+        };
+        Self {
+            connections: meter
+                .i64_up_down_counter("gateway.connections")
+                .with_description("Connected sockets.")
+                .build(),
+            disconnects: meter
+                .u64_counter("gateway.disconnects")
+                .with_description("Sockets that have gone, by reason.")
+                .build(),
+            rejections: meter
+                .u64_counter("gateway.rejections")
+                .with_description("Commands and connects that were refused, by code.")
+                .build(),
+            send_duration: seconds("gateway.send.duration", "From a client's send_message to its answer."),
+            deliveries: meter
+                .u64_counter("gateway.deliveries")
+                .with_description("Messages given to joined sockets.")
+                .build(),
+            delivery_delay: seconds("gateway.delivery.delay", "From a message's COMMIT to its delivery, by wall clocks."),
+            healed: meter
+                .u64_counter("gateway.gaps.healed")
+                .with_description("Messages that were missed and fetched from chat-service.")
+                .build(),
+            requests: seconds("gateway.http.duration", "REST requests, by route and status."),
+        }
+    }
+}
+
+/// A socket is connected.
+pub fn connected() {
+    INSTRUMENTS.connections.add(1, &[]);
+}
+
+/// A socket has gone.
+pub fn disconnected(reason: &'static str) {
+    INSTRUMENTS.connections.add(-1, &[]);
+    INSTRUMENTS.disconnects.add(1, &[KeyValue::new("reason", reason)]);
+}
+
+/// A command or a connect was refused.
+pub fn rejected(code: Code) {
+    INSTRUMENTS.rejections.add(1, &[KeyValue::new("code", code.as_str())]);
+}
+
+/// A send was answered.
+pub fn send_answered(took: Duration, outcome: &'static str) {
+    INSTRUMENTS.send_duration.record(took.as_secs_f64(), &[KeyValue::new("outcome", outcome)]);
+}
+
+/// A message was given to a joined socket.
+pub fn delivered(created_at_ms: i64) {
+    INSTRUMENTS.deliveries.add(1, &[]);
+    let delay_ms = u32::try_from(clock::unix_ms().saturating_sub(created_at_ms).max(0)).unwrap_or(u32::MAX);
+    INSTRUMENTS.delivery_delay.record(f64::from(delay_ms) / 1_000.0, &[]);
+}
+
+/// Missed messages were fetched.
+pub fn gap_healed(messages: usize) {
+    INSTRUMENTS.healed.add(u64::try_from(messages).unwrap_or(u64::MAX), &[]);
+}
+
+/// A REST request was answered.
+pub fn request_answered(took: Duration, route: String, status: u16) {
+    let labels = [KeyValue::new("route", route), KeyValue::new("status", i64::from(status))];
+    INSTRUMENTS.requests.record(took.as_secs_f64(), &labels);
+}

@@ -1,0 +1,100 @@
+//! The REST API under `/api/v1`: what the clients read and save, and what the app server changes.
+
+mod body;
+mod caller;
+mod matches;
+mod messages;
+mod milestones;
+mod observe;
+mod openapi;
+mod params;
+mod users;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::{get, post, put},
+};
+use http::{HeaderValue, StatusCode, header};
+
+use crate::{
+    auth::Authenticator,
+    cors::Origins,
+    egress::Services,
+    failure::{self, Failure},
+    limits::UserLimits,
+    revocations::Revocations,
+};
+
+/// What the REST API stands on. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// Says who a token speaks for.
+    pub authenticator: Arc<Authenticator>,
+    /// Says whether the token was revoked.
+    pub revocations: Revocations,
+    /// Does the work.
+    pub services: Services,
+    /// What each user may do, on REST and sockets together.
+    pub limits: Arc<UserLimits>,
+}
+
+/// The routes of the API and `/openapi.json`, for pages of `origins` and everything that is no web page.
+pub fn routes(api: Api, origins: Origins) -> Router {
+    let v1 = Router::new()
+        .route("/matches", get(matches::list))
+        .route("/matches/{id}", put(matches::put).get(matches::get).delete(matches::close))
+        .route("/matches/{id}/messages", get(messages::page).post(messages::post))
+        .route("/matches/{id}/milestones", get(milestones::progress))
+        .route("/users/{id}/revoke", post(users::revoke))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(api);
+    Router::new()
+        .nest("/api/v1", v1)
+        .route("/openapi.json", get(openapi::document))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(origins, cross_origin))
+        .layer(from_fn(observe::request))
+}
+
+/// The answer where there is no route.
+pub async fn not_found() -> Response {
+    failure::unrouted(StatusCode::NOT_FOUND)
+}
+
+async fn method_not_allowed() -> Response {
+    failure::unrouted(StatusCode::METHOD_NOT_ALLOWED)
+}
+
+/// Lets the pages of the allowed origins read the answers.
+async fn cross_origin(State(origins): State<Origins>, request: Request, next: Next) -> Response {
+    if let Some(answer) = origins.preflight(request.method(), request.headers()) {
+        return answer;
+    }
+    let asking = request.headers().get(header::ORIGIN).cloned();
+    let mut response = next.run(request).await;
+    let mut headers = http::HeaderMap::new();
+    headers.extend(asking.map(|origin| (header::ORIGIN, origin)));
+    origins.apply(&headers, response.headers_mut());
+    let exposed = HeaderValue::from_static("retry-after, location");
+    response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    response
+}
+
+/// A success: JSON with a status.
+fn json(status: StatusCode, body: String) -> Response {
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+/// Whether a user may do it now, as a limit says.
+fn within(limit: impl FnOnce(Instant) -> Result<(), Duration>) -> Result<(), Failure> {
+    limit(Instant::now()).map_err(Failure::rate_limited)
+}

@@ -1,0 +1,74 @@
+//! JSON bodies: of the right type, bounded in size, depth and time.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Bytes, to_bytes},
+    extract::{FromRequest, Request},
+};
+use http::{HeaderMap, header};
+use proto::Code;
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use crate::{failure::Failure, payload::is_too_deep};
+
+/// The largest body, in bytes.
+const MAX_BYTES: usize = 64 * 1024;
+/// How long a body may take to arrive.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
+
+/// A body that is JSON by its type and not too deep. [`read`](Self::read) makes something of it.
+#[derive(Debug)]
+pub(super) struct JsonBody(Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for JsonBody {
+    type Rejection = Failure;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        if !is_json(request.headers()) {
+            return Err(Failure::invalid());
+        }
+        if announced_length(request.headers()).is_some_and(|length| length > MAX_BYTES) {
+            return Err(Code::PayloadTooLarge.into());
+        }
+        let arrived = timeout(ARRIVES_WITHIN, to_bytes(request.into_body(), MAX_BYTES)).await;
+        match arrived {
+            Ok(Ok(bytes)) => Ok(Self(bytes)),
+            Ok(Err(error)) if is_length_limit(&error) => Err(Code::PayloadTooLarge.into()),
+            _ => Err(Failure::invalid()),
+        }
+    }
+}
+
+impl JsonBody {
+    /// The body as a `T`; `INVALID_PAYLOAD` if it is none.
+    pub(super) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
+        let text = std::str::from_utf8(&self.0).map_err(|_| Failure::invalid())?;
+        if is_too_deep(text) {
+            return Err(Failure::invalid());
+        }
+        serde_json::from_str(text).map_err(|_| Failure::invalid())
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/json")
+}
+
+fn announced_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn is_length_limit(error: &axum::Error) -> bool {
+    use std::error::Error;
+    let mut source = error.source();
+    while let Some(error) = source {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}

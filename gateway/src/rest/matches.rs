@@ -1,0 +1,89 @@
+//! `/matches`: a user's own, and what the app server does to them.
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use proto::{MatchId, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Api,
+    body::JsonBody,
+    caller::{AppServer, User},
+    json,
+    params::{Params, TheMatch, page_limit},
+    within,
+};
+use crate::{
+    failure::Failure,
+    views::{MatchView, to_json},
+};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ListQuery {
+    after: Option<String>,
+    limit: Option<i32>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MatchList<'a> {
+    matches: Vec<MatchView<'a>>,
+    has_more: bool,
+}
+
+/// `GET /matches?after&limit`: the user's matches, by id.
+pub(super) async fn list(
+    User(user): User,
+    State(api): State<Api>,
+    Params(query): Params<ListQuery>,
+) -> Result<Response, Failure> {
+    within(|now| api.limits.reads.take(user.as_str(), now))?;
+    let after = query.after.map(MatchId::new).transpose().map_err(|_| Failure::invalid())?;
+    let page = api.services.list_matches(&user, after.as_ref(), page_limit(query.limit)?).await?;
+    let matches = page.matches.iter().map(MatchView::new).collect();
+    Ok(json(StatusCode::OK, to_json(&MatchList { matches, has_more: page.has_more })))
+}
+
+/// `GET /matches/{id}`.
+pub(super) async fn get(
+    User(user): User,
+    State(api): State<Api>,
+    TheMatch(id): TheMatch,
+) -> Result<Response, Failure> {
+    within(|now| api.limits.reads.take(user.as_str(), now))?;
+    let snapshot = api.services.get_match(&id, &user, None, 0).await?;
+    Ok(json(StatusCode::OK, to_json(&MatchView::new(&snapshot.of))))
+}
+
+#[derive(Deserialize)]
+struct NewMatch {
+    members: [String; 2],
+}
+
+/// `PUT /matches/{id}`: 201 if it is new, 200 if it was there.
+pub(super) async fn put(
+    _: AppServer,
+    State(api): State<Api>,
+    TheMatch(id): TheMatch,
+    body: JsonBody,
+) -> Result<Response, Failure> {
+    let NewMatch { members: [first, second] } = body.read()?;
+    let user = |id: String| UserId::new(id).map_err(|_| Failure::invalid());
+    let members = [user(first)?, user(second)?];
+    if members[0] == members[1] {
+        return Err(Failure::invalid());
+    }
+    let (of, created) = api.services.put_match(&id, &members).await?;
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(json(status, to_json(&MatchView::new(&of))))
+}
+
+/// `DELETE /matches/{id}`: closes it for good.
+pub(super) async fn close(
+    _: AppServer,
+    State(api): State<Api>,
+    TheMatch(id): TheMatch,
+) -> Result<StatusCode, Failure> {
+    api.services.close_match(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,135 @@
+//! `/matches/{id}/messages`: the history, and saving a message through the same pipeline as a socket's.
+
+use std::{borrow::Cow, time::Instant};
+
+use axum::{extract::State, response::Response};
+use http::{HeaderMap, StatusCode};
+use proto::{
+    Code, MatchId, UserId,
+    chat::{Draft, Message, SendRequest, Stored, list_messages_request::Position},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{
+    Api,
+    body::JsonBody,
+    caller::User,
+    json,
+    params::{Params, TheMatch, page_limit},
+    within,
+};
+use crate::{
+    egress::outcome_of,
+    failure::Failure,
+    metrics,
+    origin::origin_of,
+    payload::Content,
+    views::{self, MessageView, to_json},
+};
+
+/// Names the caller's socket, which then does not receive the message again.
+const SOCKET_ID: &str = "x-socket-id";
+
+#[derive(Debug, Deserialize)]
+pub(super) struct PageQuery {
+    before: Option<i64>,
+    after: Option<i64>,
+    limit: Option<i32>,
+}
+
+impl PageQuery {
+    fn position(&self) -> Result<Option<Position>, Failure> {
+        match (self.before, self.after) {
+            (None, None) => Ok(None),
+            (Some(before), None) if before >= 0 => Ok(Some(Position::Before(before))),
+            (None, Some(after)) if after >= 0 => Ok(Some(Position::After(after))),
+            _ => Err(Failure::invalid()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page<'a> {
+    messages: Vec<MessageView<'a>>,
+    has_more: bool,
+}
+
+/// `GET /matches/{id}/messages?before|after&limit`: a page, ascending; without a position the latest.
+pub(super) async fn page(
+    User(user): User,
+    State(api): State<Api>,
+    TheMatch(id): TheMatch,
+    Params(query): Params<PageQuery>,
+) -> Result<Response, Failure> {
+    let (position, limit) = (query.position()?, page_limit(query.limit)?);
+    within(|now| api.limits.history.take(user.as_str(), now))?;
+    // First of all, so that a stranger's request does nothing else.
+    api.services.get_match(&id, &user, None, 0).await?;
+    let page = api.services.list_messages(&id, position, limit).await?;
+    let messages = page.messages.iter().map(|message| MessageView::new(message, false)).collect();
+    Ok(json(StatusCode::OK, to_json(&Page { messages, has_more: page.has_more })))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NewMessage<'a> {
+    #[serde(borrow)]
+    message: &'a RawValue,
+    #[serde(borrow)]
+    client_id: Option<Cow<'a, str>>,
+}
+
+/// `POST /matches/{id}/messages`: 201, or 200 if it is a repeat. Everybody else's sockets hear of it.
+pub(super) async fn post(
+    User(user): User,
+    State(api): State<Api>,
+    TheMatch(id): TheMatch,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, Failure> {
+    let new: NewMessage<'_> = body.read()?;
+    let content = Content::parse(new.message.get())?;
+    let client_id = content.client_id(new.client_id.as_deref())?;
+    let origin = headers.get(SOCKET_ID).and_then(|socket_id| socket_id.to_str().ok()).map(origin_of);
+    within(|now| api.limits.sends.take(user.as_str(), now))?;
+
+    let draft = Draft { client_id: client_id.to_string(), body: content.body, saved_as: None };
+    let began = Instant::now();
+    let outcome = save(&api, (&id, &user), origin, draft.clone()).await;
+    metrics::send_answered(began.elapsed(), outcome.as_ref().map_or_else(|failure| failure.code.as_str(), |_| "OK"));
+    let stored = outcome?;
+    let status = if stored.duplicate { StatusCode::OK } else { StatusCode::CREATED };
+    Ok(json(status, views::message(&as_stored(&id, user, draft, stored), false)))
+}
+
+async fn save(
+    api: &Api,
+    (id, user): (&MatchId, &UserId),
+    origin: Option<u64>,
+    draft: Draft,
+) -> Result<Stored, Failure> {
+    let request = SendRequest {
+        match_id: id.to_string(),
+        sender_id: user.to_string(),
+        origin,
+        by_rest: true,
+        drafts: vec![draft],
+        deadline_ms: 0,
+    };
+    let reply = api.services.send(id, request).await;
+    outcome_of(reply.results.into_iter().next().ok_or(Code::Internal)?)
+}
+
+fn as_stored(id: &MatchId, user: UserId, draft: Draft, stored: Stored) -> Message {
+    Message {
+        match_id: id.to_string(),
+        seq: stored.seq,
+        sender_id: user.into(),
+        client_id: stored.client_id,
+        origin: None,
+        body: draft.body,
+        created_at_ms: stored.created_at_ms,
+    }
+}

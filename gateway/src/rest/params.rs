@@ -1,0 +1,56 @@
+//! What the URL says, checked: ids in the path, and the query.
+
+use axum::extract::{FromRequestParts, Path, Query};
+use http::request::Parts;
+use proto::{MatchId, UserId};
+use serde::de::DeserializeOwned;
+
+use crate::failure::Failure;
+
+/// The match of `/matches/{id}`.
+#[derive(Debug)]
+pub(super) struct TheMatch(pub(super) MatchId);
+
+/// The user of `/users/{id}`.
+#[derive(Debug)]
+pub(super) struct TheUser(pub(super) UserId);
+
+/// The query string. A parameter that is malformed or there twice is `INVALID_PAYLOAD`; unknown ones are ignored.
+#[derive(Debug)]
+pub(super) struct Params<T>(pub(super) T);
+
+async fn id<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, Failure> {
+    Path::<String>::from_request_parts(parts, state).await.map(|Path(id)| id).map_err(|_| Failure::invalid())
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TheMatch {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        MatchId::new(id(parts, state).await?).map(Self).map_err(|_| Failure::invalid())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TheUser {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        UserId::new(id(parts, state).await?).map(Self).map_err(|_| Failure::invalid())
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        Query::<T>::from_request_parts(parts, state).await.map(|Query(query)| Self(query)).map_err(|_| Failure::invalid())
+    }
+}
+
+/// How many entries a page has unless the query says otherwise.
+const DEFAULT_LIMIT: i32 = 50;
+/// The longest page.
+const MAX_LIMIT: i32 = 200;
+
+/// The length of a page: `limit` in 1 to 200, 50 if absent.
+pub(super) fn page_limit(limit: Option<i32>) -> Result<i32, Failure> {
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+    if (1..=MAX_LIMIT).contains(&limit) { Ok(limit) } else { Err(Failure::invalid()) }
+}
