@@ -1,0 +1,73 @@
+//! Announces recorded milestones: the one who records at once, whoever polls what a crash left over.
+
+use std::time::Duration;
+
+use proto::{
+    MatchId,
+    inbox::{MilestoneReached, inbox_event::Event},
+};
+use service_kit::Lifecycle;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use crate::{
+    inbox::Inbox,
+    store::{Announced, Store, StoreError},
+};
+
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// How many a poll claims at once.
+const CLAIM_LIMIT: i64 = 50;
+/// A claim holds locks, so telling must not take long.
+const TELL_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Tells both members of milestones that are recorded and not yet announced.
+#[derive(Debug, Clone)]
+pub(crate) struct Announcer {
+    store: Store,
+    inbox: Inbox,
+}
+
+impl Announcer {
+    pub(crate) fn new(store: Store, inbox: Inbox) -> Self {
+        Self { store, inbox }
+    }
+
+    /// Announces what is left over, every two seconds, until the process stops.
+    pub(crate) async fn poll(self, lifecycle: Lifecycle) {
+        let stopping = lifecycle.stopping().clone();
+        loop {
+            if let Err(error) = self.announce(None).await {
+                warn!(%error, "cannot look for milestones to announce");
+            }
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                () = sleep(POLL_INTERVAL) => {}
+            }
+        }
+    }
+
+    /// Announces what is recorded and unannounced, of one match or of all. What another replica is telling is left to it;
+    /// what cannot be told stays for the next poll.
+    pub(crate) async fn announce(&self, only: Option<&MatchId>) -> Result<(), StoreError> {
+        let claim = self.store.claim_unannounced(only, CLAIM_LIMIT).await?;
+        if self.tell(claim.milestones()).await {
+            claim.settle().await?;
+        }
+        Ok(())
+    }
+
+    /// Whether NATS has taken all of it.
+    async fn tell(&self, milestones: &[Announced]) -> bool {
+        let told = timeout(TELL_TIMEOUT, async {
+            for reached in milestones {
+                let milestone = Some(reached.milestone.clone());
+                let event = MilestoneReached { match_id: reached.match_id.as_str().to_owned(), milestone };
+                self.inbox.publish(&reached.members, Event::MilestoneReached(event)).await?;
+                info!(r#match = %reached.match_id, milestone = reached.milestone.milestone_id, "a milestone is announced");
+            }
+            if milestones.is_empty() { Ok(()) } else { self.inbox.flush().await }
+        });
+        matches!(told.await, Ok(Ok(())))
+    }
+}

@@ -1,0 +1,129 @@
+//! What one COMMIT carries: the drafts of many requests and matches, decided together. Pure.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use prost::Message as _;
+use proto::{
+    ClientId, MatchId,
+    chat::{Code, Message, SendResult},
+};
+
+use crate::room::{Author, Draft, Room, Row, failure, seq_named_by};
+
+/// An inbox event must fit a NATS message (1 MB by default) with room to spare.
+const MAX_RUN_BYTES: usize = 512 * 1024;
+
+/// Drafts of one sender in one match, in order. The sender is known to be a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    /// The match.
+    pub(crate) match_id: MatchId,
+    /// Who sends.
+    pub(crate) author: Author,
+    /// What is sent.
+    pub(crate) drafts: Vec<Draft>,
+}
+
+/// Rows that the drafts of a batch may repeat, as the keys to look them up by.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Keys<'a> {
+    /// (match, sender, clientId).
+    pub(crate) by_client_id: BTreeSet<(&'a str, &'a str, &'a str)>,
+    /// (match, seq).
+    pub(crate) by_seq: BTreeSet<(&'a str, i64)>,
+}
+
+/// What a batch comes to.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Decision {
+    /// One result per draft, per request.
+    pub(crate) results: Vec<Vec<SendResult>>,
+    /// The rows to insert: match by match, in `seq` order.
+    pub(crate) rows: Vec<Row>,
+    /// Stored messages that drafts repeat.
+    pub(crate) repeated: Vec<Message>,
+}
+
+/// All matches of a batch, in the order in which they are locked.
+pub(crate) fn matches<'a>(requests: impl IntoIterator<Item = &'a Request>) -> BTreeSet<&'a MatchId> {
+    requests.into_iter().map(|request| &request.match_id).collect()
+}
+
+/// How far each match's head moves if no draft repeats a stored row; `None` when that cannot be assumed, because a draft
+/// names a saved message.
+pub(crate) fn advances(requests: &[&Request]) -> Option<BTreeMap<MatchId, i64>> {
+    let mut fresh = HashSet::new();
+    let mut advances = BTreeMap::new();
+    for request in requests {
+        for draft in &request.drafts {
+            if draft.saved_as.is_some() {
+                return None;
+            }
+            if fresh.insert((&request.match_id, &request.author.id, &draft.client_id)) {
+                *advances.entry(request.match_id.clone()).or_default() += 1;
+            }
+        }
+    }
+    Some(advances)
+}
+
+/// The keys under which the drafts may be stored already.
+pub(crate) fn keys<'a>(requests: &[&'a Request]) -> Keys<'a> {
+    let mut keys = Keys::default();
+    for request in requests {
+        let (id, sender) = (request.match_id.as_str(), request.author.id.as_str());
+        for draft in &request.drafts {
+            keys.by_client_id.insert((id, sender, draft.client_id.as_str()));
+            let Some(name) = draft.saved_as.as_deref() else { continue };
+            if ClientId::new(name).is_ok() {
+                keys.by_client_id.insert((id, sender, name));
+            }
+            keys.by_seq.extend(seq_named_by(name, &request.match_id).map(|seq| (id, seq)));
+        }
+    }
+    keys
+}
+
+/// Takes all drafts in order, each in its room. A match without a room does not exist.
+pub(crate) fn decide(requests: &[&Request], mut rooms: BTreeMap<MatchId, Room>) -> Decision {
+    let results = requests.iter().map(|request| match rooms.get_mut(&request.match_id) {
+        Some(room) => request.drafts.iter().map(|draft| room.post(&request.author, draft)).collect(),
+        None => vec![failure(Code::MatchNotFound); request.drafts.len()],
+    });
+    let mut decision = Decision { results: results.collect(), ..Decision::default() };
+    for room in rooms.into_values() {
+        let (rows, repeated) = room.into_rows();
+        decision.rows.extend(rows);
+        decision.repeated.extend(repeated);
+    }
+    decision
+}
+
+/// The messages as events carry them: each run of one match, ascending, without gaps, and of a size that NATS takes.
+pub(crate) fn runs(mut messages: Vec<Message>) -> Vec<Vec<Message>> {
+    messages.sort_by(|a, b| (&a.match_id, a.seq).cmp(&(&b.match_id, b.seq)));
+    messages.dedup_by(|a, b| (&a.match_id, a.seq) == (&b.match_id, b.seq));
+    let mut runs: Vec<Vec<Message>> = Vec::new();
+    let mut bytes = 0;
+    for message in messages {
+        let size = message.encoded_len();
+        match runs.last_mut() {
+            Some(run) if run.last().is_some_and(|last| follows(&message, last)) && bytes + size <= MAX_RUN_BYTES => {
+                bytes += size;
+                run.push(message);
+            }
+            _ => {
+                bytes = size;
+                runs.push(vec![message]);
+            }
+        }
+    }
+    runs
+}
+
+fn follows(message: &Message, last: &Message) -> bool {
+    message.match_id == last.match_id && message.seq == last.seq + 1
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! The flags of chat-service.
+
+use std::{convert::Infallible, fmt, net::SocketAddr, str::FromStr};
+
+use clap::Parser;
+use service_kit::{NatsConfig, ProcessConfig, config::HealthConfig};
+
+/// Stores messages and matches in PostgreSQL, and tells both members.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "chat-service", version)]
+pub struct Config {
+    /// PostgreSQL, as libpq's URL or keywords. Several hosts: the one that takes writes is used.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: DatabaseUrl,
+
+    /// Where the other services reach this one by gRPC.
+    #[arg(long, env = "GRPC_LISTEN", default_value = "127.0.0.1:7001")]
+    pub grpc_listen: SocketAddr,
+
+    /// How many batches may commit at once. All messages of a match take the same lane.
+    #[arg(long, env = "LANES", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub lanes: u16,
+
+    /// How many copies the cluster keeps of each event of the stream: 1, 3 or 5.
+    #[arg(long, env = "STREAM_REPLICAS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub stream_replicas: u8,
+
+    /// `/healthz`, `/readyz`, `/metrics`.
+    #[command(flatten)]
+    pub health: HealthConfig,
+
+    /// NATS.
+    #[command(flatten)]
+    pub nats: NatsConfig,
+
+    /// Logs, traces, how to stop.
+    #[command(flatten)]
+    pub process: ProcessConfig,
+}
+
+impl AsRef<ProcessConfig> for Config {
+    fn as_ref(&self) -> &ProcessConfig {
+        &self.process
+    }
+}
+
+/// Where PostgreSQL is, with the password. Read only at the start, so that no message about a malformed one repeats it.
+#[derive(Clone)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// What it says.
+    ///
+    /// # Errors
+    /// When it is neither a URL nor keywords as libpq has them.
+    pub fn parse(&self) -> Result<tokio_postgres::Config, tokio_postgres::Error> {
+        self.0.parse()
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = Infallible;
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}

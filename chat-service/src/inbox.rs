@@ -1,0 +1,44 @@
+//! What the members of a match hear on their inboxes.
+
+use prost::Message;
+use proto::{
+    UserId,
+    inbox::{InboxEvent, inbox_event::Event},
+};
+use service_kit::bus::{Bus, BusError};
+use tracing::warn;
+
+use crate::{lane::Shared, metrics::Metrics};
+
+/// Publishes to inboxes.
+#[derive(Debug, Clone)]
+pub(crate) struct Inbox {
+    bus: Bus,
+    metrics: Metrics,
+}
+
+impl Inbox {
+    pub(crate) fn new(shared: &Shared) -> Self {
+        Self { bus: shared.bus.clone(), metrics: shared.metrics.clone() }
+    }
+
+    /// Tells all members. Nobody may be listening, and an error is counted; [`flush`](Self::flush) makes sure.
+    pub(crate) async fn publish(&self, members: &[UserId], event: Event) -> Result<(), BusError> {
+        let payload = prost::bytes::Bytes::from(InboxEvent { event: Some(event) }.encode_to_vec());
+        let mut published = Ok(());
+        for member in members {
+            let sent = self.bus.publish_encoded(&self.bus.subjects().inbox(member), payload.clone()).await;
+            if let Err(error) = sent {
+                warn!(user = %member, %error, "an inbox could not be told");
+                self.metrics.publish_failed("inbox");
+                published = sent;
+            }
+        }
+        published
+    }
+
+    /// Waits until NATS has taken what was published.
+    pub(crate) async fn flush(&self) -> Result<(), BusError> {
+        self.bus.flush().await
+    }
+}

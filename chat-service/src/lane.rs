@@ -1,0 +1,269 @@
+//! Lanes: each commits one batch at a time. What waits meanwhile is the next batch, so nothing waits for a timer.
+
+mod link;
+mod publisher;
+mod queue;
+mod transaction;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use proto::{
+    MatchId,
+    chat::{Code, SendResult},
+    partition,
+};
+use service_kit::{Lifecycle, bus::Bus, clock};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep},
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{Span, error, info_span};
+
+use crate::{
+    batch::{self, Decision, Request},
+    inbox::Inbox,
+    members::Pair,
+    metrics::Metrics,
+    posted::Posted,
+    room::{failure, failure_for_now},
+    store::{Store, TripError},
+};
+use link::Link;
+use publisher::Run;
+use queue::{Job, Queue};
+
+/// Nothing waits for longer than the gateway repeats.
+const MAX_PATIENCE: Duration = Duration::from_secs(5);
+/// When a client may try again what PostgreSQL could not take now.
+const RETRY_AFTER_MS: i64 = 250;
+/// Between two attempts that lost to another transaction: up to this long, at random.
+const MAX_CONTENTION_PAUSE_MS: u64 = 8;
+
+/// Why a lane did not take a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Too much waits already.
+    Full,
+    /// The outcome is unknown, or PostgreSQL is away.
+    Away,
+}
+
+/// What all lanes share.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) bus: Bus,
+    pub(crate) posted: Posted,
+    pub(crate) metrics: Metrics,
+}
+
+/// The way into the lanes. When it is dropped they finish what they have and end.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    queues: Vec<queue::Handle>,
+}
+
+impl Lanes {
+    /// Starts `count` lanes. The token is cancelled when the last of them has ended.
+    pub(crate) fn start(count: u16, shared: &Shared, lifecycle: &Lifecycle) -> (Self, CancellationToken) {
+        let ended = CancellationToken::new();
+        let alive = Arc::new(ended.clone().drop_guard());
+        let queues = (0..count.max(1)).map(|_| {
+            let (handle, queue) = queue::bounded(shared.metrics.clone());
+            let (events, published) = mpsc::channel(publisher::CAPACITY);
+            lifecycle.spawn_essential("inbox", publisher::run(published, Inbox::new(shared), shared.bus.clone()));
+            let lane = Lane {
+                queue,
+                link: Link::new(shared.store.clone(), lifecycle.clone()),
+                events,
+                posted: shared.posted.clone(),
+                metrics: shared.metrics.clone(),
+                _alive: alive.clone(),
+            };
+            lifecycle.spawn_essential("lane", lane.run());
+            handle
+        });
+        (Self { queues: queues.collect() }, ended)
+    }
+
+    /// Commits the drafts of a request; one match always takes the same lane.
+    pub(crate) async fn commit(
+        &self,
+        request: Request,
+        pair: Pair,
+        deadline_ms: i64,
+    ) -> Result<Vec<SendResult>, Refused> {
+        let hash = partition::fnv1a(request.match_id.as_str().as_bytes());
+        // Not the hash's low bits, which choose the partition and with it, one day, the replica.
+        let lane = usize::try_from(hash >> 32).unwrap_or(0) % self.queues.len();
+        let deadline = Instant::now() + clock::until(deadline_ms).min(MAX_PATIENCE);
+        let (answer, results) = oneshot::channel();
+        let queue = self.queues.get(lane).ok_or(Refused::Away)?;
+        queue.push(request, pair, deadline, answer)?;
+        results.await.map_err(|_| Refused::Away)
+    }
+}
+
+struct Lane {
+    queue: Queue,
+    link: Link,
+    events: mpsc::Sender<Vec<Run>>,
+    posted: Posted,
+    metrics: Metrics,
+    _alive: Arc<DropGuard>,
+}
+
+/// Some of a batch, on its way through its attempts.
+#[derive(Default)]
+struct Part {
+    jobs: Vec<Job>,
+    /// Not the first attempt: rows may be stored already.
+    locked: bool,
+    /// An earlier attempt may have committed without telling anybody.
+    recovering: bool,
+}
+
+impl Lane {
+    async fn run(mut self) {
+        while let Some(jobs) = self.queue.next_batch().await {
+            let mut parts = VecDeque::from([Part { jobs, ..Part::default() }]);
+            while let Some(part) = parts.pop_front() {
+                parts.extend(self.commit(part).await);
+            }
+        }
+    }
+
+    /// Commits a part and answers its jobs. Returns what must be tried match by match.
+    async fn commit(&mut self, mut part: Part) -> Vec<Part> {
+        loop {
+            // Dropped unanswered, as their deadlines say.
+            part.jobs.retain(|job| !job.is_expired());
+            let Some(deadline) = part.jobs.iter().map(|job| job.deadline).min() else {
+                return Vec::new();
+            };
+            let Some(session) = self.link.session(deadline).await else {
+                self.metrics.commit_failed("away");
+                answer_all(part.jobs, &unavailable());
+                return Vec::new();
+            };
+            let started = Instant::now();
+            let spans = part.spans();
+            let outcome = transaction::commit(session, &part.requests(), part.locked, deadline).await;
+            drop(spans);
+            let error = match outcome {
+                Ok(decision) => {
+                    self.metrics.committed(decision.rows.len(), started.elapsed());
+                    self.finish(part, decision);
+                    return Vec::new();
+                }
+                Err(error) => error,
+            };
+            self.metrics.commit_failed(reason(error));
+            match error {
+                TripError::Expired => {}
+                TripError::Contended => {
+                    part.locked = true;
+                    sleep(Duration::from_millis(fastrand::u64(1..=MAX_CONTENTION_PAUSE_MS))).await;
+                }
+                TripError::Lost => {
+                    self.link.lose();
+                    (part.locked, part.recovering) = (true, true);
+                }
+                TripError::Stalled | TripError::Broken | TripError::Duplicate if part.matches() > 1 => {
+                    return part.split();
+                }
+                TripError::Stalled | TripError::Refused => {
+                    answer_all(part.jobs, &unavailable());
+                    return Vec::new();
+                }
+                TripError::Broken | TripError::Duplicate => {
+                    error!(matches = ?part.ids(), "PostgreSQL will never take this");
+                    answer_all(part.jobs, &failure(Code::Internal));
+                    return Vec::new();
+                }
+            }
+        }
+    }
+
+    /// The acks first; then everybody else hears of it.
+    fn finish(&self, part: Part, decision: Decision) {
+        let mut sources: BTreeMap<MatchId, (Pair, Span)> = BTreeMap::new();
+        for (job, results) in part.jobs.into_iter().zip(decision.results) {
+            let (id, source) = job.answer(results);
+            sources.entry(id).or_insert(source);
+        }
+        let stored = decision.rows.into_iter().map(|row| row.message);
+        let unheard = if part.recovering { decision.repeated } else { Vec::new() };
+        let mut runs = Vec::new();
+        for messages in batch::runs(stored.chain(unheard).collect()) {
+            let Some(last) = messages.last() else { continue };
+            let Some((id, (pair, span))) = sources.get_key_value(last.match_id.as_str()) else { continue };
+            self.posted.moved(id, last.seq, span);
+            runs.push(Run { members: pair.clone(), span: span.clone(), messages });
+        }
+        if !runs.is_empty() && self.events.try_send(runs).is_err() {
+            // The gateways see the gap and read what they missed.
+            self.metrics.publish_failed("inbox");
+        }
+    }
+}
+
+impl Part {
+    fn requests(&self) -> Vec<&Request> {
+        self.jobs.iter().map(|job| &job.request).collect()
+    }
+
+    fn ids(&self) -> Vec<&MatchId> {
+        batch::matches(self.requests()).into_iter().collect()
+    }
+
+    fn matches(&self) -> usize {
+        batch::matches(self.requests()).len()
+    }
+
+    /// One child of each request's span, for the time of the attempt.
+    fn spans(&self) -> Vec<Span> {
+        let messages: usize = self.jobs.iter().map(|job| job.request.drafts.len()).sum();
+        let span = |job: &Job| info_span!(parent: &job.span, "commit", batch.messages = messages, batch.requests = self.jobs.len());
+        self.jobs.iter().map(span).collect()
+    }
+
+    /// Match by match, so that one that cannot be stored does not take the others along.
+    fn split(self) -> Vec<Self> {
+        let mut parts: BTreeMap<MatchId, Self> = BTreeMap::new();
+        for job in self.jobs {
+            let part = parts.entry(job.request.match_id.clone()).or_default();
+            (part.locked, part.recovering) = (true, self.recovering);
+            part.jobs.push(job);
+        }
+        parts.into_values().collect()
+    }
+}
+
+fn unavailable() -> SendResult {
+    failure_for_now(Code::Unavailable, RETRY_AFTER_MS)
+}
+
+fn answer_all(jobs: Vec<Job>, result: &SendResult) {
+    for job in jobs {
+        let results = vec![result.clone(); job.request.drafts.len()];
+        job.answer(results);
+    }
+}
+
+fn reason(error: TripError) -> &'static str {
+    match error {
+        TripError::Duplicate => "duplicate",
+        TripError::Contended => "contended",
+        TripError::Stalled => "stalled",
+        TripError::Lost => "lost",
+        TripError::Refused => "refused",
+        TripError::Broken => "broken",
+        TripError::Expired => "expired",
+    }
+}

@@ -1,0 +1,123 @@
+//! What waits for a lane: bounded by number and by bytes, so that overload is refused at once.
+
+use std::sync::Arc;
+
+use proto::{MatchId, chat::SendResult};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::Instant,
+};
+use tracing::Span;
+
+use super::Refused;
+use crate::{batch::Request, members::Pair, metrics::Metrics};
+
+/// Requests that may wait for one lane.
+const MAX_WAITING: usize = 1024;
+/// What the requests of one lane, waiting or being committed, may weigh together.
+const MAX_WAITING_KIB: usize = 32 * 1024;
+/// A batch takes waiting requests until it has this many drafts.
+const BATCH_DRAFTS: usize = 200;
+
+/// A request with whoever waits for its answer.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) request: Request,
+    pub(super) deadline: Instant,
+    pub(super) span: Span,
+    pair: Pair,
+    answer: oneshot::Sender<Vec<SendResult>>,
+    _weight: OwnedSemaphorePermit,
+    _counted: Counted,
+}
+
+/// The way into a queue.
+#[derive(Debug)]
+pub(super) struct Handle {
+    jobs: mpsc::Sender<Job>,
+    weight: Arc<Semaphore>,
+    metrics: Metrics,
+}
+
+/// The waiting requests of a lane.
+#[derive(Debug)]
+pub(super) struct Queue {
+    jobs: mpsc::Receiver<Job>,
+}
+
+/// Counts a request in the queue depth as long as it lives.
+#[derive(Debug)]
+struct Counted(Metrics);
+
+pub(super) fn bounded(metrics: Metrics) -> (Handle, Queue) {
+    let (sender, jobs) = mpsc::channel(MAX_WAITING);
+    (Handle { jobs: sender, weight: Arc::new(Semaphore::new(MAX_WAITING_KIB)), metrics }, Queue { jobs })
+}
+
+impl Handle {
+    /// Puts a request at the end, in the current span, unless too much waits.
+    pub(super) fn push(
+        &self,
+        request: Request,
+        pair: Pair,
+        deadline: Instant,
+        answer: oneshot::Sender<Vec<SendResult>>,
+    ) -> Result<(), Refused> {
+        let weight = self.weight.clone().try_acquire_many_owned(weight_kib(&request)).map_err(|_| Refused::Full)?;
+        let counted = Counted::new(&self.metrics);
+        let span = Span::current();
+        let job = Job { request, deadline, span, pair, answer, _weight: weight, _counted: counted };
+        self.jobs.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Refused::Full,
+            mpsc::error::TrySendError::Closed(_) => Refused::Away,
+        })
+    }
+}
+
+impl Queue {
+    /// Waits for a request and takes with it what else is waiting; `None` when nobody can send any more.
+    pub(super) async fn next_batch(&mut self) -> Option<Vec<Job>> {
+        let first = self.jobs.recv().await?;
+        let mut drafts = first.request.drafts.len();
+        let mut batch = vec![first];
+        while drafts < BATCH_DRAFTS
+            && let Ok(job) = self.jobs.try_recv()
+        {
+            drafts += job.request.drafts.len();
+            batch.push(job);
+        }
+        Some(batch)
+    }
+}
+
+impl Job {
+    /// Whether nobody waits any more.
+    pub(super) fn is_expired(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// Answers; returns whom its messages concern, and the trace that they belong to.
+    pub(super) fn answer(self, results: Vec<SendResult>) -> (MatchId, (Pair, Span)) {
+        // Who has stopped waiting has answered for itself.
+        let _ = self.answer.send(results);
+        (self.request.match_id, (self.pair, self.span))
+    }
+}
+
+impl Counted {
+    fn new(metrics: &Metrics) -> Self {
+        metrics.queued(1);
+        Self(metrics.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.queued(-1);
+    }
+}
+
+fn weight_kib(request: &Request) -> u32 {
+    let bytes: usize = request.drafts.iter().map(|draft| draft.body.len()).sum();
+    u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,111 @@
+//! Heads that the stream has not stored yet: the newest per match, bounded. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+
+use proto::{MatchId, partition};
+use tracing::Span;
+
+/// Matches that may wait, about 15 MB. Beyond it only the fact is kept, and a scan of the database finds them again.
+const MAX_PENDING: usize = 100_000;
+
+/// The waiting heads of one partition, with the trace of one of them.
+#[derive(Debug, Default)]
+pub(super) struct Moved {
+    pub(super) heads: HashMap<MatchId, i64>,
+    pub(super) span: Option<Span>,
+}
+
+/// The waiting heads of all partitions.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    partitions: BTreeMap<u8, Moved>,
+    len: usize,
+    overflowed: bool,
+}
+
+impl Pending {
+    /// Notes a head; an older one of the same match makes no difference.
+    pub(super) fn add(&mut self, id: &MatchId, last_seq: i64, span: Option<&Span>) {
+        let moved = self.partitions.entry(partition::of(id)).or_default();
+        if let Some(seq) = moved.heads.get_mut(id) {
+            *seq = last_seq.max(*seq);
+        } else if self.len < MAX_PENDING {
+            moved.heads.insert(id.clone(), last_seq);
+            self.len += 1;
+        } else {
+            self.overflowed = true;
+        }
+        if moved.span.is_none() {
+            moved.span = span.cloned();
+        }
+    }
+
+    /// Takes out everything that waits.
+    pub(super) fn take(&mut self) -> BTreeMap<u8, Moved> {
+        self.len = 0;
+        std::mem::take(&mut self.partitions)
+    }
+
+    /// Puts back what the stream did not store.
+    pub(super) fn put_back(&mut self, moved: &Moved) {
+        for (id, seq) in &moved.heads {
+            self.add(id, *seq, moved.span.as_ref());
+        }
+    }
+
+    /// Whether heads were left out since the last call.
+    pub(super) fn take_overflow(&mut self) -> bool {
+        std::mem::take(&mut self.overflowed)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id(n: usize) -> MatchId {
+        MatchId::new(format!("m{n}")).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn the_newest_head_of_each_match_waits_whatever_was_put_back(
+            moves in proptest::collection::vec((0..5_usize, 1..100_i64, any::<bool>()), 0..60),
+        ) {
+            let (mut pending, mut newest) = (Pending::default(), HashMap::new());
+            for (n, seq, fails) in moves {
+                pending.add(&id(n), seq, None);
+                let best = newest.entry(id(n)).or_insert(seq);
+                *best = seq.max(*best);
+                if fails {
+                    for moved in pending.take().into_values() {
+                        pending.put_back(&moved);
+                    }
+                }
+            }
+            let taken: HashMap<_, _> = pending.take().into_values().flat_map(|moved| moved.heads).collect();
+            prop_assert_eq!(taken, newest);
+            prop_assert!(pending.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_remembered_as_an_overflow() {
+        let mut pending = Pending::default();
+        for n in 0..MAX_PENDING {
+            pending.add(&id(n), 1, None);
+        }
+        assert!(!pending.take_overflow());
+        pending.add(&id(0), 2, None);
+        assert!(!pending.take_overflow());
+        pending.add(&id(MAX_PENDING), 1, None);
+        assert!(pending.take_overflow());
+        assert!(!pending.take_overflow());
+    }
+}

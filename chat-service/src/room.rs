@@ -1,0 +1,169 @@
+//! A match as one COMMIT sees it: which drafts become messages, which are repeats. Pure: rows go in, rows and results come out.
+
+use std::collections::HashMap;
+
+use proto::{
+    ClientId, MatchId, UserId,
+    chat::{Code, Failure, Message, SendResult, Stored, send_result},
+};
+
+/// Who sends, from where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Author {
+    /// The sender: a member of the match.
+    pub(crate) id: UserId,
+    /// Hash of the sending socket.
+    pub(crate) origin: Option<u64>,
+    /// Whether the REST call saves it, so that a later event may name it.
+    pub(crate) by_rest: bool,
+}
+
+/// A message that is not stored yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Draft {
+    /// The sender's own name for it.
+    pub(crate) client_id: ClientId,
+    /// Canonical JSON.
+    pub(crate) body: String,
+    /// What the client says it saved by REST before.
+    pub(crate) saved_as: Option<String>,
+}
+
+/// A row of `messages`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    /// The message.
+    pub(crate) message: Message,
+    /// Whether the REST call saved it.
+    pub(crate) by_rest: bool,
+}
+
+/// The row of a match under lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// The seq of its newest message; 0 when there is none.
+    pub(crate) last_seq: i64,
+    /// Closed for good.
+    pub(crate) closed: bool,
+    /// The database's time, which its new messages get.
+    pub(crate) now_ms: i64,
+}
+
+/// A match under lock, with the stored rows that the drafts of a batch may repeat.
+#[derive(Debug)]
+pub(crate) struct Room {
+    id: MatchId,
+    head: Head,
+    known: HashMap<(UserId, ClientId), Row>,
+    posted: Vec<Row>,
+    repeated: Vec<Message>,
+}
+
+impl Room {
+    /// The room of a match that stands at `head`.
+    pub(crate) fn new(id: MatchId, head: Head) -> Self {
+        Self { id, head, known: HashMap::new(), posted: Vec::new(), repeated: Vec::new() }
+    }
+
+    /// Adds a stored row that drafts may repeat.
+    pub(crate) fn remember(&mut self, row: Row) {
+        let sender = UserId::new(row.message.sender_id.as_str());
+        let client_id = ClientId::new(row.message.client_id.as_str());
+        if let (Ok(sender), Ok(client_id)) = (sender, client_id) {
+            self.known.insert((sender, client_id), row);
+        }
+    }
+
+    /// Takes a draft: a repeat is told from what is stored *before* a closed match refuses it.
+    pub(crate) fn post(&mut self, author: &Author, draft: &Draft) -> SendResult {
+        if let Some(row) = self.saved_by_rest(&author.id, draft) {
+            let message = row.message.clone();
+            return self.repeat(message);
+        }
+        let key = (author.id.clone(), draft.client_id.clone());
+        if let Some(row) = self.known.get(&key) {
+            if row.message.body != draft.body {
+                return failure(Code::IdempotencyConflict);
+            }
+            let message = row.message.clone();
+            return self.repeat(message);
+        }
+        if self.head.closed {
+            return failure(Code::MatchClosed);
+        }
+        let row = self.append(author, draft);
+        let result = stored(&row.message, false);
+        self.posted.push(row.clone());
+        self.known.insert(key, row);
+        result
+    }
+
+    /// The new rows in `seq` order, and the stored messages that were repeated.
+    pub(crate) fn into_rows(self) -> (Vec<Row>, Vec<Message>) {
+        (self.posted, self.repeated)
+    }
+
+    fn repeat(&mut self, message: Message) -> SendResult {
+        let result = stored(&message, true);
+        self.repeated.push(message);
+        result
+    }
+
+    fn append(&mut self, author: &Author, draft: &Draft) -> Row {
+        self.head.last_seq += 1;
+        let message = Message {
+            match_id: self.id.as_str().to_owned(),
+            seq: self.head.last_seq,
+            sender_id: author.id.as_str().to_owned(),
+            client_id: draft.client_id.as_str().to_owned(),
+            origin: author.origin,
+            body: draft.body.clone(),
+            created_at_ms: self.head.now_ms,
+        };
+        Row { message, by_rest: author.by_rest }
+    }
+
+    /// The row that the sender saved by REST and that the draft names, by `<matchId>:<seq>` or by its clientId.
+    fn saved_by_rest(&self, sender: &UserId, draft: &Draft) -> Option<&Row> {
+        let name = draft.saved_as.as_deref()?;
+        let own = |row: &&Row| row.by_rest && row.message.sender_id == sender.as_str();
+        let by_client_id =
+            ClientId::new(name).ok().and_then(|client_id| self.known.get(&(sender.clone(), client_id))).filter(own);
+        by_client_id.or_else(|| {
+            let seq = seq_named_by(name, &self.id)?;
+            self.known.values().find(|row| row.message.seq == seq).filter(own)
+        })
+    }
+}
+
+/// The seq in `<matchId>:<seq>`, if `name` is the id of a message of this match.
+pub(crate) fn seq_named_by(name: &str, id: &MatchId) -> Option<i64> {
+    let digits = name.strip_prefix(id.as_str())?.strip_prefix(':')?;
+    let seq: i64 = digits.parse().ok()?;
+    (seq > 0 && seq.to_string() == digits).then_some(seq)
+}
+
+/// The result of a draft that was refused.
+pub(crate) fn failure(code: Code) -> SendResult {
+    let failure = Failure { code: code.into(), retry_after_ms: None };
+    SendResult { result: Some(send_result::Result::Failure(failure)) }
+}
+
+/// The result of a draft that may succeed when it is sent again after `retry_after_ms`.
+pub(crate) fn failure_for_now(code: Code, retry_after_ms: i64) -> SendResult {
+    let failure = Failure { code: code.into(), retry_after_ms: Some(retry_after_ms) };
+    SendResult { result: Some(send_result::Result::Failure(failure)) }
+}
+
+fn stored(message: &Message, duplicate: bool) -> SendResult {
+    let stored = Stored {
+        seq: message.seq,
+        created_at_ms: message.created_at_ms,
+        duplicate,
+        client_id: message.client_id.clone(),
+    };
+    SendResult { result: Some(send_result::Result::Stored(stored)) }
+}
+
+#[cfg(test)]
+mod tests;

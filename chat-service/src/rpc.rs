@@ -1,0 +1,93 @@
+//! `ChatService` as gRPC serves it: what a call asks is checked here, what it does is the store's.
+
+mod matches;
+mod messages;
+mod milestones;
+mod revocations;
+mod status;
+
+use std::time::Duration;
+
+use proto::chat::{
+    CloseMatchRequest, CloseMatchResponse, GetMatchRequest, GetMatchResponse, HeadsRequest, HeadsResponse,
+    ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, PutMatchRequest,
+    PutMatchResponse, RecordMilestoneRequest, RecordMilestoneResponse, RevocationsRequest, RevocationsResponse,
+    RevokeRequest, RevokeResponse, chat_service_server::ChatService,
+};
+use tokio::time::timeout;
+use tonic::{Request, Response, Status, async_trait};
+
+use crate::{announcer::Announcer, heads::Heads, inbox::Inbox, lane::Shared, store::Store};
+
+/// No call takes longer, whatever its caller's deadline.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest page.
+const MAX_LIMIT: i32 = 200;
+
+/// The service.
+#[derive(Debug)]
+pub(crate) struct Rpc {
+    store: Store,
+    inbox: Inbox,
+    heads: Heads,
+    announcer: Announcer,
+}
+
+impl Rpc {
+    pub(crate) fn new(shared: &Shared, heads: Heads, announcer: Announcer) -> Self {
+        Self { store: shared.store.clone(), inbox: Inbox::new(shared), heads, announcer }
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[async_trait]
+impl ChatService for Rpc {
+    async fn get_match(&self, request: Request<GetMatchRequest>) -> Answer<GetMatchResponse> {
+        bounded(self.get(request.into_inner())).await
+    }
+
+    async fn put_match(&self, request: Request<PutMatchRequest>) -> Answer<PutMatchResponse> {
+        bounded(self.put(request.into_inner())).await
+    }
+
+    async fn close_match(&self, request: Request<CloseMatchRequest>) -> Answer<CloseMatchResponse> {
+        bounded(self.close(request.into_inner())).await
+    }
+
+    async fn list_matches(&self, request: Request<ListMatchesRequest>) -> Answer<ListMatchesResponse> {
+        bounded(self.matches_of(request.into_inner())).await
+    }
+
+    async fn list_messages(&self, request: Request<ListMessagesRequest>) -> Answer<ListMessagesResponse> {
+        bounded(self.messages_of(request.into_inner())).await
+    }
+
+    async fn heads(&self, request: Request<HeadsRequest>) -> Answer<HeadsResponse> {
+        bounded(self.heads_of(request.into_inner())).await
+    }
+
+    async fn record_milestone(&self, request: Request<RecordMilestoneRequest>) -> Answer<RecordMilestoneResponse> {
+        bounded(self.record(request.into_inner())).await
+    }
+
+    async fn revoke(&self, request: Request<RevokeRequest>) -> Answer<RevokeResponse> {
+        bounded(self.refuse_tokens(request.into_inner())).await
+    }
+
+    async fn revocations(&self, request: Request<RevocationsRequest>) -> Answer<RevocationsResponse> {
+        bounded(self.revoked_since(request.into_inner())).await
+    }
+}
+
+async fn bounded<T>(call: impl Future<Output = Result<T, Status>>) -> Answer<T> {
+    match timeout(CALL_TIMEOUT, call).await {
+        Ok(answer) => answer.map(Response::new),
+        Err(_) => Err(Status::unavailable("PostgreSQL is too slow")),
+    }
+}
+
+/// A page's length: 1 to 200.
+fn limit(asked: i32) -> usize {
+    usize::try_from(asked.clamp(1, MAX_LIMIT)).unwrap_or(1)
+}

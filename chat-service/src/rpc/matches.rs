@@ -1,0 +1,79 @@
+//! Calls about matches.
+
+use proto::{
+    UserId,
+    chat::{
+        CloseMatchRequest, CloseMatchResponse, GetMatchRequest, GetMatchResponse, HeadsRequest, HeadsResponse,
+        ListMatchesRequest, ListMatchesResponse, PutMatchRequest, PutMatchResponse,
+    },
+    inbox::{MatchClosed, inbox_event::Event},
+};
+use tonic::Status;
+use tracing::info;
+
+use super::{
+    Rpc, limit,
+    status::{match_id, no_match, user_id},
+};
+use crate::store::Put;
+
+/// The most matches whose heads one call may ask for.
+const MAX_HEADS: usize = 1_000;
+
+impl Rpc {
+    pub(super) async fn get(&self, request: GetMatchRequest) -> Result<GetMatchResponse, Status> {
+        let id = match_id(request.match_id)?;
+        let page = self.store.get_match(&id, request.since_seq, limit(request.limit)).await?.ok_or_else(no_match)?;
+        Ok(GetMatchResponse { r#match: Some(page.found), messages: page.messages, has_more: page.has_more })
+    }
+
+    pub(super) async fn put(&self, request: PutMatchRequest) -> Result<PutMatchResponse, Status> {
+        let id = match_id(request.match_id)?;
+        let members = pair(request.members)?;
+        match self.store.put_match(&id, &members).await? {
+            Put::Created(found) => Ok(PutMatchResponse { r#match: Some(found), created: true }),
+            Put::Present(found) => Ok(PutMatchResponse { r#match: Some(found), created: false }),
+            Put::Refused => Err(Status::failed_precondition("the match is closed or has other members")),
+        }
+    }
+
+    /// Every call tells the inboxes, so that one whose news were lost can be repeated.
+    pub(super) async fn close(&self, request: CloseMatchRequest) -> Result<CloseMatchResponse, Status> {
+        let id = match_id(request.match_id)?;
+        let (closed_at_ms, members) = self.store.close_match(&id).await?.ok_or_else(no_match)?;
+        info!(r#match = %id, "closed");
+        let closed = Event::MatchClosed(MatchClosed { match_id: id.into() });
+        // A lost event heals: the gateways' look at the heads shows it.
+        let _ = self.inbox.publish(&members, closed).await;
+        Ok(CloseMatchResponse { closed_at_ms })
+    }
+
+    pub(super) async fn matches_of(&self, request: ListMatchesRequest) -> Result<ListMatchesResponse, Status> {
+        let user = user_id(request.user_id)?;
+        let after = request.after.map(match_id).transpose()?;
+        let after = after.as_ref().map_or("", |id| id.as_str());
+        let (matches, has_more) = self.store.list_matches(&user, after, limit(request.limit)).await?;
+        Ok(ListMatchesResponse { matches, has_more })
+    }
+
+    pub(super) async fn heads_of(&self, request: HeadsRequest) -> Result<HeadsResponse, Status> {
+        if request.match_ids.len() > MAX_HEADS {
+            return Err(Status::invalid_argument(format!("at most {MAX_HEADS} matches")));
+        }
+        let ids = request.match_ids.into_iter().map(|id| match_id(id).map(String::from));
+        let heads = self.heads.of(ids.collect::<Result<_, _>>()?).await;
+        let heads = heads.map_err(|_| Status::unavailable("heads cannot be read now"))?;
+        Ok(HeadsResponse { heads })
+    }
+}
+
+fn pair(members: Vec<String>) -> Result<[UserId; 2], Status> {
+    let members = members.into_iter().map(user_id).collect::<Result<Vec<_>, _>>()?;
+    let mut pair: [UserId; 2] =
+        members.try_into().map_err(|_| Status::invalid_argument("a match has exactly two members"))?;
+    pair.sort();
+    match &pair {
+        [a, b] if a == b => Err(Status::invalid_argument("a match has two different members")),
+        _ => Ok(pair),
+    }
+}

@@ -1,0 +1,24 @@
+//! Calls about messages.
+
+use proto::chat::{ListMessagesRequest, ListMessagesResponse, list_messages_request};
+use tonic::Status;
+
+use super::{
+    Rpc, limit,
+    status::{match_id, no_match},
+};
+use crate::store::Position;
+
+impl Rpc {
+    pub(super) async fn messages_of(&self, request: ListMessagesRequest) -> Result<ListMessagesResponse, Status> {
+        let id = match_id(request.match_id)?;
+        let position = match request.position {
+            None => Position::Latest,
+            Some(list_messages_request::Position::Before(seq)) => Position::Before(seq),
+            Some(list_messages_request::Position::After(seq)) => Position::After(seq),
+        };
+        let page = self.store.list_messages(&id, position, limit(request.limit)).await?;
+        let (messages, has_more) = page.ok_or_else(no_match)?;
+        Ok(ListMessagesResponse { messages, has_more })
+    }
+}

@@ -1,0 +1,38 @@
+//! How a failure looks to a caller.
+
+use proto::{IdError, MatchId, UserId};
+use tonic::Status;
+use tracing::{error, warn};
+
+use crate::store::StoreError;
+
+impl From<StoreError> for Status {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => {
+                warn!(%error, "a call failed");
+                Self::unavailable("PostgreSQL is not available")
+            }
+            StoreError::Refused(_) => {
+                error!(%error, "a call failed");
+                Self::internal("PostgreSQL refuses")
+            }
+        }
+    }
+}
+
+pub(super) fn match_id(text: String) -> Result<MatchId, Status> {
+    MatchId::new(text).map_err(malformed)
+}
+
+pub(super) fn user_id(text: String) -> Result<UserId, Status> {
+    UserId::new(text).map_err(malformed)
+}
+
+pub(super) fn no_match() -> Status {
+    Status::not_found("no such match")
+}
+
+fn malformed(error: IdError) -> Status {
+    Status::invalid_argument(error.to_string())
+}

@@ -1,0 +1,102 @@
+//! The sends of every match, from the request on NATS to its answer.
+
+mod request;
+
+use std::{sync::Arc, time::Duration};
+
+use proto::chat::{Code, SendReply, SendRequest, SendResult};
+use service_kit::clock;
+use tokio::time::timeout;
+use tracing::warn;
+
+use crate::{
+    batch::Request,
+    lane::{Lanes, Refused},
+    members::{Members, Pair},
+    metrics::Metrics,
+    room::{failure, failure_for_now},
+};
+
+use request::Parsed;
+
+/// What the answer needs to reach the gateway before the deadline.
+const ANSWER_MARGIN_MS: i64 = 50;
+/// No deadline may be further away: nothing should wait for longer than the gateway repeats.
+const MAX_PATIENCE: Duration = Duration::from_secs(5);
+/// When to try again after a refusal: a few commits later, or when a lost connection may be back.
+const RETRY_BUSY_MS: i64 = 100;
+const RETRY_AWAY_MS: i64 = 250;
+
+/// Takes requests to the lanes.
+#[derive(Debug)]
+pub(crate) struct Sends {
+    members: Members,
+    lanes: Lanes,
+    metrics: Metrics,
+}
+
+impl Sends {
+    pub(crate) fn new(members: Members, lanes: Lanes, metrics: Metrics) -> Self {
+        Self { members, lanes, metrics }
+    }
+
+    /// Answers a request within its deadline; `None` when that has passed.
+    pub(crate) async fn handle(self: Arc<Self>, request: SendRequest) -> Option<SendReply> {
+        let deadline_ms = request.deadline_ms;
+        let patience = clock::until(deadline_ms - ANSWER_MARGIN_MS).min(MAX_PATIENCE);
+        if patience.is_zero() {
+            return None;
+        }
+        let count = request.drafts.len();
+        let results = match timeout(patience, self.results(request)).await {
+            Ok(results) => results,
+            Err(_) => vec![unavailable(); count],
+        };
+        self.metrics.answered(&results);
+        Some(SendReply { results })
+    }
+
+    async fn results(&self, request: SendRequest) -> Vec<SendResult> {
+        let (count, deadline_ms) = (request.drafts.len(), request.deadline_ms);
+        let Parsed { request, refused } = match request::parse(request) {
+            Ok(parsed) => parsed,
+            Err(code) => return vec![failure(code); count],
+        };
+        let mut results = match self.member(&request).await {
+            Ok(pair) => self.commit(request, pair, deadline_ms).await,
+            Err(result) => vec![result; request.drafts.len()],
+        };
+        for (index, code) in refused {
+            results.insert(index.min(results.len()), failure(code));
+        }
+        results
+    }
+
+    /// The members, if the sender is one of them. A stranger and a missing match are told the same.
+    async fn member(&self, request: &Request) -> Result<Pair, SendResult> {
+        match self.members.of(&request.match_id).await {
+            Ok(Some(pair)) if pair.contains(&request.author.id) => Ok(pair),
+            Ok(_) => Err(failure(Code::MatchNotFound)),
+            Err(error) => {
+                warn!(%error, "cannot read the members of a match");
+                Err(unavailable())
+            }
+        }
+    }
+
+    async fn commit(&self, request: Request, pair: Pair, deadline_ms: i64) -> Vec<SendResult> {
+        let count = request.drafts.len();
+        if count == 0 {
+            return Vec::new();
+        }
+        match self.lanes.commit(request, pair, deadline_ms).await {
+            Ok(results) => results,
+            Err(Refused::Full) => vec![failure_for_now(Code::RateLimited, RETRY_BUSY_MS); count],
+            Err(Refused::Away) => vec![unavailable(); count],
+        }
+    }
+}
+
+fn unavailable() -> SendResult {
+    failure_for_now(Code::Unavailable, RETRY_AWAY_MS)
+}

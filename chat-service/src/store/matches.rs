@@ -1,0 +1,165 @@
+//! Matches: made, closed, read, listed.
+
+use futures_util::future::join5;
+use proto::{
+    MatchId, UserId,
+    chat::{Match, Message, Milestone},
+};
+use tokio_postgres::{Error, Row};
+
+use super::{
+    Store, StoreError,
+    messages::{MessagePage, Position, one_more_than},
+    milestones,
+    time::to_ms,
+};
+
+/// The columns of [`of_row`], in its order, of a `matches m`.
+const SELECT: &str = "SELECT m.match_id, m.last_seq, m.created_at, m.closed_at,
+     ARRAY (SELECT user_id FROM members u WHERE u.match_id = m.match_id ORDER BY user_id) FROM matches m";
+
+/// A match with a page of its messages, of one snapshot.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) found: Match,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) has_more: bool,
+}
+
+/// What became of the wish for a match.
+#[derive(Debug)]
+pub(crate) enum Put {
+    /// It is new.
+    Created(Match),
+    /// It was there, open and with these members.
+    Present(Match),
+    /// It is closed, or has other members.
+    Refused,
+}
+
+impl Store {
+    /// The match, and at most `limit` messages after `since`, as one snapshot shows them.
+    pub(crate) async fn get_match(
+        &self,
+        id: &MatchId,
+        since: Option<i64>,
+        limit: usize,
+    ) -> Result<Option<Page>, StoreError> {
+        let client = self.client().await?;
+        let position = Position::After(since.unwrap_or(i64::MAX));
+        let head = client.prepare_cached(&format!("{SELECT} WHERE m.match_id = $1")).await?;
+        let told = client.prepare_cached(milestones::SELECT_OF_MATCHES).await?;
+        let page = client.prepare_cached(&position.statement()).await?;
+        let (id, ids) = (id.as_str(), [id.as_str()]);
+        let (seq, count) = (position.seq(), one_more_than(limit));
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&id, &seq, &count];
+        // One round trip: the statements go out together.
+        let (begun, head, told, page, ended) = join5(
+            client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+            async { client.query_opt(&head, &[&id]).await },
+            async { client.query(&told, &[&&ids[..]]).await },
+            async { client.query(&page, &parameters).await },
+            client.batch_execute("COMMIT"),
+        )
+        .await;
+        begun.and(ended)?;
+        let Some(row) = head? else { return Ok(None) };
+        let milestones =
+            told?.iter().map(milestones::of_row).map(|milestone| Ok(milestone?.1)).collect::<Result<_, Error>>()?;
+        let (messages, has_more): MessagePage = position.page(&page?, limit)?;
+        Ok(Some(Page { found: of_row(&row, milestones)?, messages, has_more }))
+    }
+
+    /// Makes the match unless it is there.
+    pub(crate) async fn put_match(&self, id: &MatchId, members: &[UserId; 2]) -> Result<Put, StoreError> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await?;
+        let users = members.each_ref().map(UserId::as_str);
+        let insert =
+            "INSERT INTO matches (match_id, created_at) VALUES ($1, date_trunc('milliseconds', clock_timestamp()))
+                      ON CONFLICT DO NOTHING";
+        let created = transaction.execute(insert, &[&id.as_str()]).await? == 1;
+        if created {
+            let members = "INSERT INTO members (match_id, user_id) SELECT $1, unnest($2::text[])";
+            transaction.execute(members, &[&id.as_str(), &&users[..]]).await?;
+            let by_user = "INSERT INTO user_matches (match_id, user_id) SELECT $1, unnest($2::text[])";
+            transaction.execute(by_user, &[&id.as_str(), &&users[..]]).await?;
+        }
+        let row = transaction.query_one(&format!("{SELECT} WHERE m.match_id = $1"), &[&id.as_str()]).await?;
+        let told = transaction.query(milestones::SELECT_OF_MATCHES, &[&&[id.as_str()][..]]).await?;
+        transaction.commit().await?;
+        let milestones =
+            told.iter().map(milestones::of_row).map(|milestone| Ok(milestone?.1)).collect::<Result<_, Error>>()?;
+        let found = of_row(&row, milestones)?;
+        Ok(match created {
+            true => Put::Created(found),
+            false if found.closed_at_ms.is_none() && found.members == users => Put::Present(found),
+            false => Put::Refused,
+        })
+    }
+
+    /// Closes the match for good; returns since when it is closed, and its members. `None` when it does not exist.
+    pub(crate) async fn close_match(&self, id: &MatchId) -> Result<Option<(i64, Vec<UserId>)>, StoreError> {
+        let client = self.client().await?;
+        let sql = "UPDATE matches m SET closed_at = coalesce(closed_at, date_trunc('milliseconds', clock_timestamp()))
+                   WHERE match_id = $1
+                   RETURNING closed_at, ARRAY (SELECT user_id FROM members u WHERE u.match_id = m.match_id)";
+        let statement = client.prepare_cached(sql).await?;
+        let Some(row) = client.query_opt(&statement, &[&id.as_str()]).await? else {
+            return Ok(None);
+        };
+        Ok(Some((to_ms(row.try_get(0)?), users(&row, 1)?)))
+    }
+
+    /// At most `limit` matches of the user whose ids come after `after`, by id, and whether more follow.
+    pub(crate) async fn list_matches(
+        &self,
+        user: &UserId,
+        after: &str,
+        limit: usize,
+    ) -> Result<(Vec<Match>, bool), StoreError> {
+        let client = self.client().await?;
+        let sql = format!(
+            "{SELECT} JOIN user_matches o USING (match_id)
+             WHERE o.user_id = $1 AND o.match_id > $2 ORDER BY o.match_id LIMIT $3"
+        );
+        let statement = client.prepare_cached(&sql).await?;
+        let rows = client.query(&statement, &[&user.as_str(), &after, &one_more_than(limit)]).await?;
+        let has_more = rows.len() > limit;
+        let mut matches = rows.iter().take(limit).map(|row| of_row(row, Vec::new())).collect::<Result<Vec<_>, _>>()?;
+        let ids: Vec<&str> = matches.iter().map(|found| found.match_id.as_str()).collect();
+        let statement = client.prepare_cached(milestones::SELECT_OF_MATCHES).await?;
+        let told = client.query(&statement, &[&ids]).await?;
+        for milestone in told.iter().map(milestones::of_row) {
+            let (id, milestone) = milestone?;
+            if let Some(found) = matches.iter_mut().find(|found| found.match_id == id) {
+                found.milestones.push(milestone);
+            }
+        }
+        Ok((matches, has_more))
+    }
+
+    /// The members of the match, which never change; empty when it does not exist.
+    pub(crate) async fn members(&self, id: &MatchId) -> Result<Vec<UserId>, StoreError> {
+        let client = self.client().await?;
+        let sql = "SELECT ARRAY (SELECT user_id FROM members WHERE match_id = $1 ORDER BY user_id)";
+        let statement = client.prepare_cached(sql).await?;
+        Ok(users(&client.query_one(&statement, &[&id.as_str()]).await?, 0)?)
+    }
+}
+
+/// The ids in a column of a text array.
+pub(super) fn users(row: &Row, column: usize) -> Result<Vec<UserId>, Error> {
+    Ok(row.try_get::<_, Vec<&str>>(column)?.into_iter().filter_map(|id| UserId::new(id).ok()).collect())
+}
+
+fn of_row(row: &Row, milestones: Vec<Milestone>) -> Result<Match, Error> {
+    Ok(Match {
+        match_id: row.try_get(0)?,
+        members: row.try_get(4)?,
+        last_seq: row.try_get(1)?,
+        created_at_ms: to_ms(row.try_get(2)?),
+        closed_at_ms: row.try_get::<_, Option<_>>(3)?.map(to_ms),
+        milestones,
+    })
+}

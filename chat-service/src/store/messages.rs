@@ -1,0 +1,134 @@
+//! Reading messages: pages, and what a repair needs.
+
+use std::pin::pin;
+
+use futures_util::TryStreamExt;
+use proto::{MatchId, chat::Message};
+use tokio::sync::mpsc::Sender;
+use tokio_postgres::{Error, Row as SqlRow};
+
+use super::{
+    Store, StoreError,
+    time::{from_ms, to_ms},
+};
+use crate::room::Row;
+
+/// The columns of [`of_row`], in its order.
+const SELECT: &str =
+    "SELECT match_id, seq, sender_id, client_id, origin, body, created_at FROM messages WHERE match_id = $1";
+
+/// A scan of two days takes longer than a message may; its reader sets the pace.
+const SCAN_SETTINGS: &str =
+    "SET LOCAL statement_timeout = '10min'; SET LOCAL idle_in_transaction_session_timeout = '1min'";
+
+/// Where a page lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Position {
+    /// The newest messages.
+    Latest,
+    /// The messages just before a seq.
+    Before(i64),
+    /// The messages just after a seq.
+    After(i64),
+}
+
+/// Messages in ascending order, and whether more lie beyond them in the page's direction.
+pub(super) type MessagePage = (Vec<Message>, bool);
+
+impl Position {
+    /// The statement with parameters (match, seq, count); its rows come in the page's direction.
+    pub(super) fn statement(self) -> String {
+        match self {
+            Self::Latest | Self::Before(_) => format!("{SELECT} AND seq < $2 ORDER BY seq DESC LIMIT $3"),
+            Self::After(_) => format!("{SELECT} AND seq > $2 ORDER BY seq LIMIT $3"),
+        }
+    }
+
+    /// The seq beyond which the page lies.
+    pub(super) fn seq(self) -> i64 {
+        match self {
+            Self::Latest => i64::MAX,
+            Self::Before(seq) | Self::After(seq) => seq,
+        }
+    }
+
+    /// A page from the rows of [`statement`](Self::statement), which was asked for one more than the page holds.
+    pub(super) fn page(self, rows: &[SqlRow], limit: usize) -> Result<MessagePage, Error> {
+        let mut messages = rows.iter().take(limit).map(of_row).collect::<Result<Vec<_>, _>>()?;
+        if !matches!(self, Self::After(_)) {
+            messages.reverse();
+        }
+        Ok((messages, rows.len() > limit))
+    }
+}
+
+impl Store {
+    /// A page of at most `limit` messages; `None` when the match does not exist.
+    pub(crate) async fn list_messages(
+        &self,
+        id: &MatchId,
+        position: Position,
+        limit: usize,
+    ) -> Result<Option<MessagePage>, StoreError> {
+        let client = self.client().await?;
+        let statement = client.prepare_cached(&position.statement()).await?;
+        let rows = client.query(&statement, &[&id.as_str(), &position.seq(), &one_more_than(limit)]).await?;
+        if rows.is_empty() {
+            let statement = client.prepare_cached("SELECT 1 FROM matches WHERE match_id = $1").await?;
+            if client.query_opt(&statement, &[&id.as_str()]).await?.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(position.page(&rows, limit)?))
+    }
+
+    /// Sends the heads of all matches with messages of a time or newer to `heads`, `chunk` at a time.
+    pub(crate) async fn heads_moved_since(
+        &self,
+        since_ms: i64,
+        chunk: usize,
+        heads: &Sender<Vec<(MatchId, i64)>>,
+    ) -> Result<(), StoreError> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await?;
+        transaction.batch_execute(SCAN_SETTINGS).await?;
+        let sql = "SELECT match_id, max(seq) FROM messages WHERE created_at >= $1 GROUP BY match_id";
+        let rows = transaction.query_raw(sql, [from_ms(since_ms)]).await?;
+        let mut chunks = pin!(rows.try_chunks(chunk));
+        while let Some(rows) = chunks.try_next().await.map_err(|error| error.1)? {
+            let moved = rows.iter().map(|row| Ok((MatchId::new(row.try_get::<_, &str>(0)?), row.try_get(1)?)));
+            let moved = moved.collect::<Result<Vec<_>, Error>>()?;
+            if heads.send(moved.into_iter().filter_map(|(id, seq)| Some((id.ok()?, seq))).collect()).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The database's time.
+    pub(crate) async fn now_ms(&self) -> Result<i64, StoreError> {
+        let row = self.client().await?.query_one("SELECT clock_timestamp()", &[]).await?;
+        Ok(to_ms(row.try_get(0)?))
+    }
+}
+
+/// How many rows to ask for to learn whether more follow a page.
+pub(super) fn one_more_than(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1
+}
+
+pub(super) fn of_row(row: &SqlRow) -> Result<Message, Error> {
+    Ok(Message {
+        match_id: row.try_get(0)?,
+        seq: row.try_get(1)?,
+        sender_id: row.try_get(2)?,
+        client_id: row.try_get(3)?,
+        origin: row.try_get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
+        body: row.try_get(5)?,
+        created_at_ms: to_ms(row.try_get(6)?),
+    })
+}
+
+pub(super) fn row_with_provenance(row: &SqlRow) -> Result<Row, Error> {
+    Ok(Row { message: of_row(row)?, by_rest: row.try_get(7)? })
+}

@@ -1,0 +1,271 @@
+//! Servers and services for the tests: shared servers where nobody breaks them, a database and a prefix of one's own.
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use chat_service::{
+    app::{self, App},
+    config::Config,
+};
+use clap::Parser;
+use local_stack::servers::{Nats, Postgres};
+use proto::{
+    MatchId, UserId,
+    chat::{
+        Code, Draft, GetMatchRequest, Match, Message, PutMatchRequest, SendReply, SendRequest, SendResult, Stored,
+        chat_service_client::ChatServiceClient, send_result,
+    },
+    inbox::{InboxEvent, inbox_event::Event},
+};
+use service_kit::{
+    Lifecycle, NatsConfig,
+    bus::{Bus, BusError, Subscription},
+    clock, grpc,
+    health::Readiness,
+};
+use tempfile::TempDir;
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, sleep, timeout},
+};
+
+/// Nothing in a test takes this long unless it hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Servers of one test or of all.
+pub(crate) struct Servers {
+    pub(crate) postgres: Postgres,
+    pub(crate) nats: Nats,
+    _dir: TempDir,
+}
+
+impl Servers {
+    /// New ones, for a test that breaks them.
+    pub(crate) async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // PostgreSQL runs as another user when the tests run as root.
+        std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let path: &Path = dir.path();
+        let (postgres, nats) = tokio::try_join!(Postgres::start(path), Nats::start(path)).unwrap();
+        Self { postgres, nats, _dir: dir }
+    }
+
+    /// A stack of its own on these servers: a new database, a new prefix.
+    pub(crate) async fn stack(&self) -> Stack {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("t{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let database = self.postgres.create_database(&name).await.unwrap();
+        Stack { database, nats: self.nats.url().to_owned(), prefix: format!("{name}.") }
+    }
+}
+
+/// The servers that all tests share which leave them whole.
+pub(crate) async fn shared() -> &'static Servers {
+    static SERVERS: OnceCell<Servers> = OnceCell::const_new();
+    SERVERS.get_or_init(Servers::start).await
+}
+
+/// Where a stack's replicas find their servers.
+#[derive(Clone)]
+pub(crate) struct Stack {
+    pub(crate) database: String,
+    pub(crate) nats: String,
+    pub(crate) prefix: String,
+}
+
+impl Stack {
+    /// A replica that may not be ready yet.
+    pub(crate) async fn launch(&self) -> Replica {
+        let arguments = [
+            "chat-service",
+            "--database-url",
+            &self.database,
+            "--nats-url",
+            &self.nats,
+            "--prefix",
+            &self.prefix,
+            "--grpc-listen",
+            "127.0.0.1:0",
+        ];
+        let lifecycle = Lifecycle::new();
+        let app = app::start(Config::parse_from(arguments), lifecycle.clone()).await.unwrap();
+        Replica { app, lifecycle }
+    }
+
+    /// A replica that is ready.
+    pub(crate) async fn replica(&self) -> Replica {
+        let replica = self.launch().await;
+        replica.ready().await;
+        replica
+    }
+
+    /// A gateway's connection.
+    pub(crate) async fn bus(&self) -> Bus {
+        let lifecycle = Lifecycle::new();
+        let config = NatsConfig { nats_url: vec![self.nats.parse().unwrap()], prefix: self.prefix.clone() };
+        let connected = Readiness::new(&lifecycle).condition("nats");
+        let bus = Bus::connect(&config, "test", connected.clone()).await.unwrap();
+        eventually("NATS is reached", async || connected.holds()).await;
+        bus
+    }
+
+    /// The database itself, to look into.
+    pub(crate) async fn sql(&self) -> tokio_postgres::Client {
+        let (client, connection) = tokio_postgres::connect(&self.database, tokio_postgres::NoTls).await.unwrap();
+        Lifecycle::new().spawn_background(async move {
+            let _ = connection.await;
+        });
+        client
+    }
+}
+
+/// One replica of the service under test.
+pub(crate) struct Replica {
+    pub(crate) app: App,
+    pub(crate) lifecycle: Lifecycle,
+}
+
+impl Replica {
+    pub(crate) async fn ready(&self) {
+        eventually("the replica is ready", async || self.app.readiness.missing().is_empty()).await;
+    }
+
+    /// Its gRPC.
+    pub(crate) fn rpc(&self) -> ChatServiceClient<grpc::Client> {
+        ChatServiceClient::new(grpc::connect(&[self.app.grpc.to_string()], &self.lifecycle).with_timeout(PATIENCE))
+    }
+
+    /// Makes a match of alice and bob.
+    pub(crate) async fn put(&self, id: &str) -> Match {
+        self.put_members(id, ["alice", "bob"]).await.unwrap()
+    }
+
+    pub(crate) async fn put_members(&self, id: &str, members: [&str; 2]) -> Result<Match, tonic::Status> {
+        let request = PutMatchRequest { match_id: id.to_owned(), members: members.map(str::to_owned).into() };
+        Ok(self.rpc().put_match(request).await?.into_inner().r#match.unwrap())
+    }
+
+    pub(crate) async fn get(&self, id: &str) -> Match {
+        let request = GetMatchRequest { match_id: id.to_owned(), since_seq: None, limit: 1 };
+        self.rpc().get_match(request).await.unwrap().into_inner().r#match.unwrap()
+    }
+
+    /// Stops it as a signal would. True if everything finished.
+    pub(crate) async fn stop(self) -> bool {
+        self.lifecycle.stop(PATIENCE).await
+    }
+}
+
+/// Stops a replica that a test has not stopped, at once.
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.lifecycle.stopping().cancel();
+    }
+}
+
+pub(crate) fn draft(client_id: &str, text: &str) -> Draft {
+    Draft { client_id: client_id.to_owned(), body: format!("\"{text}\""), saved_as: None }
+}
+
+/// A request of a gateway, with two seconds to go.
+pub(crate) fn request(id: &str, sender: &str, drafts: Vec<Draft>) -> SendRequest {
+    SendRequest {
+        match_id: id.to_owned(),
+        sender_id: sender.to_owned(),
+        origin: Some(7),
+        by_rest: false,
+        drafts,
+        deadline_ms: clock::unix_ms() + 2_000,
+    }
+}
+
+pub(crate) async fn try_send(bus: &Bus, request: &SendRequest) -> Result<SendReply, BusError> {
+    let id = MatchId::new(request.match_id.as_str()).unwrap();
+    bus.request(&bus.subjects().send(&id), request, Duration::from_secs(3)).await
+}
+
+/// The results of a request that is answered.
+pub(crate) async fn send(bus: &Bus, request: &SendRequest) -> Vec<SendResult> {
+    try_send(bus, request).await.unwrap().results
+}
+
+/// As a gateway does: the same request again until it is decided.
+pub(crate) async fn send_reliably(bus: &Bus, request: &SendRequest) -> Vec<Result<Stored, Code>> {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        let request = SendRequest { deadline_ms: clock::unix_ms() + 1_000, ..request.clone() };
+        if let Ok(reply) = try_send(bus, &request).await {
+            let results = outcomes(&reply.results);
+            let undecided =
+                |result: &Result<Stored, Code>| matches!(result, Err(Code::Unavailable | Code::RateLimited));
+            if !results.iter().any(undecided) {
+                return results;
+            }
+        }
+        assert!(Instant::now() < give_up, "a send was not decided in time");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+pub(crate) fn outcomes(results: &[SendResult]) -> Vec<Result<Stored, Code>> {
+    let outcome = |result: &SendResult| match result.result.clone().unwrap() {
+        send_result::Result::Stored(stored) => Ok(stored),
+        send_result::Result::Failure(failure) => Err(failure.code()),
+    };
+    results.iter().map(outcome).collect()
+}
+
+pub(crate) fn seqs(results: &[SendResult]) -> Vec<i64> {
+    outcomes(results).into_iter().map(|result| result.unwrap().seq).collect()
+}
+
+/// Everything that a user's gateways hear from now on.
+pub(crate) async fn inbox(bus: &Bus, user: &str) -> Inbox {
+    let subject = bus.subjects().inbox(&UserId::new(user).unwrap());
+    let events = bus.subscribe(&subject).await.unwrap();
+    bus.flush().await.unwrap();
+    Inbox { events }
+}
+
+pub(crate) struct Inbox {
+    events: Subscription<InboxEvent>,
+}
+
+impl Inbox {
+    pub(crate) async fn next(&mut self) -> Event {
+        let next = timeout(PATIENCE, self.events.next()).await.expect("an event in time");
+        next.unwrap().0.event.unwrap()
+    }
+
+    /// The next `count` messages.
+    pub(crate) async fn messages(&mut self, count: usize) -> Vec<Message> {
+        let mut messages = Vec::new();
+        while messages.len() < count {
+            if let Event::MessagesPosted(posted) = self.next().await {
+                messages.extend(posted.messages);
+            }
+        }
+        messages
+    }
+
+    /// What has come and nobody has read, once NATS has delivered all that was published on `bus` before.
+    pub(crate) async fn rest(&mut self) -> Vec<Event> {
+        let mut rest = Vec::new();
+        while let Ok(Some((event, _))) = timeout(Duration::from_millis(200), self.events.next()).await {
+            rest.extend(event.event);
+        }
+        rest
+    }
+}
+
+/// Waits until something holds.
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let give_up = Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(Instant::now() < give_up, "never happened: {what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
