@@ -18,7 +18,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start everything on loopback, stop it with Ctrl-C.
+    /// Start everything on loopback; what dies is started again, Ctrl-C stops all.
     Run(RunArgs),
     /// Print a JWT that the gateways of the stack accept.
     Token(TokenArgs),

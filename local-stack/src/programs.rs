@@ -10,17 +10,19 @@ use anyhow::{Context, Result, bail};
 
 /// JetStream's per-message features that the services use came with 2.12.
 const NATS_MIN: (u32, u32) = (2, 12);
+const UNPACKED_NATS: &str = ".local/bin/nats-server";
 const POSTGRES_MIN: u32 = 15;
 
-/// `NATS_SERVER`, else a new enough one on the `PATH`, else the one that `./dev` unpacked into `.local/bin`.
+/// `NATS_SERVER`, else a new enough one on the `PATH`, else the one that `./dev` unpacked into `.local/bin` of the
+/// working directory or of the repository.
 pub(crate) fn nats_server() -> Result<PathBuf> {
     if let Some(path) = env::var_os("NATS_SERVER") {
         return Ok(path.into());
     }
-    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.local/bin/nats-server");
+    let unpacked = ["", concat!(env!("CARGO_MANIFEST_DIR"), "/..")].map(|dir| Path::new(dir).join(UNPACKED_NATS));
     on_path("nats-server")
         .into_iter()
-        .chain(Some(unpacked))
+        .chain(unpacked)
         .find(|path| version_of(path).is_some_and(|version| version >= NATS_MIN))
         .context("nats-server 2.12 or newer not found: run ./dev run once, or set NATS_SERVER")
 }

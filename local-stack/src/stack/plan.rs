@@ -175,7 +175,8 @@ impl Wirer<'_> {
 
     /// Secrets go by environment: everybody on the machine can read arguments.
     fn environment(&self, binary: &str) -> Vec<(String, OsString)> {
-        let mut env = self.config.env.clone();
+        let mut env = vec![("NO_COLOR".to_owned(), "1".into())];
+        env.extend_from_slice(&self.config.env);
         match binary {
             "chat-service" => env.push(("DATABASE_URL".to_owned(), (&self.wiring.database_url).into())),
             "gateway" => env.push(("JWT_SECRET".to_owned(), (&self.wiring.jwt_secret).into())),
