@@ -96,11 +96,9 @@ impl Origins {
         }
     }
 
-    /// The answer to a preflight (`OPTIONS` with `Access-Control-Request-Method`); `None` if the request is none or
-    /// no origin is allowed at all. A page that is not allowed gets an answer without permission.
+    /// The answer to a preflight (`OPTIONS`); `None` if the request is none or no origin is allowed at all. A page that is not allowed gets an answer without permission.
     pub fn preflight<B: Default>(&self, method: &Method, request: &HeaderMap) -> Option<Response<B>> {
-        let asks = request.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-        if self.0.is_empty() || method != Method::OPTIONS || !asks {
+        if self.0.is_empty() || method != Method::OPTIONS {
             return None;
         }
         let mut response = Response::new(B::default());
@@ -112,6 +110,8 @@ impl Origins {
             headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
             if let Some(asked) = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
                 headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+                let vary = HeaderValue::from_name(header::ACCESS_CONTROL_REQUEST_HEADERS);
+                headers.append(header::VARY, vary);
             }
         }
         Some(response)

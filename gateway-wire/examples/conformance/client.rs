@@ -135,7 +135,9 @@ impl Socket {
             "getDateObj" => self.emit("takeDateObj", &json!({ "date": now() }).to_string()),
             "getUtf8" => {
                 let texts = ["てすと", "Я Б Г Д Ж Й", "Ä ä Ü ü ß", "utf8 — string", "utf8 — string"];
-                texts.iter().for_each(|text| self.emit("takeUtf8", &json!(text).to_string()));
+                for text in texts {
+                    self.emit("takeUtf8", &json!(text).to_string());
+                }
             }
             "false" => self.emit("false", "false"),
             "doge" => self.emit_binary("doge", PLACEHOLDER, &[BUFFER]),

@@ -76,7 +76,7 @@ impl Socket {
 
 pub(crate) fn router(cors: Origins, recovery: bool) -> Router {
     let engine = engineio::Config {
-        ping_interval: Duration::from_millis(1000),
+        ping_interval: Duration::from_secs(1),
         ping_timeout: Duration::from_millis(800),
         max_payload: 100_000,
         upgrade_timeout: Duration::from_millis(1500),

@@ -18,7 +18,8 @@ pub struct Config {
     pub upgrade_timeout: Duration,
     /// A write that makes no progress for this long closes the session.
     pub write_timeout: Duration,
-    /// Bound of the outgoing queue in bytes of payload; passing it closes the session.
+    /// Bound of the outgoing queue in bytes of payload; passing it closes the session. What is sent at once while
+    /// nothing waits may be larger.
     pub max_queued_bytes: usize,
     /// Bound of the outgoing queue in packets; passing it closes the session.
     pub max_queued_packets: usize,

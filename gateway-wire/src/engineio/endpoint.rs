@@ -9,6 +9,10 @@ use axum::{body::Body, extract::Request};
 use http::{HeaderMap, HeaderValue, Method, Response, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::{collections::VecDeque, sync::Arc, time::Duration};
+use tokio::time::timeout;
+
+/// Time for the body of a POST to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a POST that closes the session waits for the GET that the client sent beside it.
 const GET_ON_ITS_WAY: Duration = Duration::from_millis(10);
@@ -82,13 +86,14 @@ async fn receive(session: &Arc<Session>, headers: &HeaderMap, body: Body) -> Res
         post.cancel();
         return Err(HttpError::TooLarge);
     }
-    let bytes = match Limited::new(body, limit).collect().await {
+    let reading = timeout(BODY_TIMEOUT, Limited::new(body, limit).collect());
+    let bytes = match reading.await.unwrap_or_else(|elapsed| Err(elapsed.into())) {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
             post.cancel();
             return Err(HttpError::TooLarge);
         }
-        // The body broke off: dropping the request closes the session.
+        // The body broke off, or takes too long: dropping the request closes the session.
         Err(_) => return Err(HttpError::BadRequest),
     };
     let is_binary =

@@ -62,11 +62,9 @@ pub(super) fn switch_protocols(parts: &mut Parts) -> Result<(Response<Body>, OnU
 /// The bare socket out of hyper's hands, once the answer is written.
 pub(super) async fn take_link(on_upgrade: OnUpgrade) -> Option<Link> {
     let upgraded = on_upgrade.await.ok()?;
-    match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => Some(Link::new(parts.io.into_inner(), &parts.read_buf)),
-        Err(_) => {
-            tracing::error!("the connection is no bare TCP stream: serve the router by the listener");
-            None
-        }
-    }
+    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+        tracing::error!("not a bare TCP stream: the router has to be served by the listener");
+        return None;
+    };
+    Some(Link::new(parts.io.into_inner(), &parts.read_buf))
 }

@@ -144,7 +144,8 @@ impl Session {
         self.context.deadlines.add(at, Arc::clone(self), deadline);
     }
 
-    /// Queues packets with nothing in between; a queue that passes its bound closes the session.
+    /// Queues packets with nothing in between. A queue that passes its bound closes the session; what finds nothing
+    /// waiting is taken whatever its size.
     pub(super) fn send(self: &Arc<Self>, packets: impl IntoIterator<Item = Outgoing>) -> Result<(), Closed> {
         let config = &self.context.config;
         let mut state = self.lock();
@@ -152,12 +153,13 @@ impl Session {
             return Err(Closed);
         }
         let was_empty = state.queue.is_empty();
+        let waiting = state.queued_bytes + state.unwritten;
         for packet in packets {
             state.push(packet);
         }
-        if state.queued_bytes + state.unwritten > config.max_queued_bytes
-            || state.queue.len() > config.max_queued_packets
-        {
+        let passes_bound = state.queued_bytes + state.unwritten > config.max_queued_bytes
+            || state.queue.len() > config.max_queued_packets;
+        if passes_bound && waiting > 0 {
             drop(state);
             self.close(CloseReason::QueueFull);
             return Err(Closed);

@@ -196,6 +196,18 @@ impl<H: Handler> Future for SessionTask<H> {
     }
 }
 
+impl<H: Handler> Drop for Core<H> {
+    /// Whatever ended the task before its time (a panic of the handler, the end of the runtime): nothing is left of
+    /// the session.
+    fn drop(&mut self) {
+        if let Some(state) = self.state.take() {
+            self.session.close(CloseReason::ConnectionLost);
+            self.session.context.registry.remove(&self.session.sid);
+            self.handler.closed(state, CloseReason::ConnectionLost);
+        }
+    }
+}
+
 impl<H: Handler> Core<H> {
     /// Ready when the handler takes the next message.
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {

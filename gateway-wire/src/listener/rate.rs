@@ -83,7 +83,7 @@ mod tests {
         let admitted = |at| (0..10).filter(|_| rate.admits_at(client, at)).count();
         assert_eq!(admitted(start), 3);
         assert_eq!(admitted(start + Duration::from_millis(500)), 1);
-        assert_eq!(admitted(start + Duration::from_secs(60)), 3);
+        assert_eq!(admitted(start + Duration::from_mins(1)), 3);
     }
 
     #[test]

@@ -63,14 +63,14 @@ pub struct Accept<S> {
 /// The answer to a CONNECT that is not let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refuse {
-    /// CONNECT_ERROR `{"message":…,"data":…}`: the official client gives up for good.
+    /// `CONNECT_ERROR` `{"message":…,"data":…}`: the official client gives up for good.
     Error {
         /// Shown to the client as `err.message`.
         message: String,
         /// Raw JSON of `err.data`, if any.
         data: Option<String>,
     },
-    /// CONNECT_ERROR `{"message":"Invalid namespace"}`, as the reference server says it.
+    /// `CONNECT_ERROR` `{"message":"Invalid namespace"}`, as the reference server says it.
     InvalidNamespace,
     /// Closes the transport without an answer: the official client comes back. For "cannot be decided now".
     Close,

@@ -177,8 +177,11 @@ impl Head<'_> {
         let mut packet = String::with_capacity(32 + self.namespace.len() + body);
         match (self.kind, self.attachments) {
             (kind, 0) => packet.push(kind),
-            ('2', count) => packet.push_str(&format!("5{count}-")),
-            (_, count) => packet.push_str(&format!("6{count}-")),
+            (kind, count) => {
+                packet.push(if kind == '2' { '5' } else { '6' });
+                packet.push_str(&count.to_string());
+                packet.push('-');
+            }
         }
         if self.namespace != "/" {
             packet.push_str(self.namespace);

@@ -109,7 +109,7 @@ impl Decoder {
                 Place::Read(range) if header.completes_alone() => {
                     let payload = &mut read[range];
                     unmask(payload, header.mask);
-                    return self.whole(header.opcode, Data::Borrowed(payload)).map(Some);
+                    return Self::whole(header.opcode, Data::Borrowed(payload)).map(Some);
                 }
                 Place::Read(range) => {
                     let payload = &mut read[range];
@@ -121,7 +121,7 @@ impl Decoder {
                 Place::Taken(mut payload) => {
                     unmask(&mut payload, header.mask);
                     if header.completes_alone() {
-                        return self.whole(header.opcode, Data::Owned(payload)).map(Some);
+                        return Self::whole(header.opcode, Data::Owned(payload)).map(Some);
                     }
                     if let Some(item) = self.fragment(header, &payload, limit)? {
                         return Ok(Some(item));
@@ -151,9 +151,9 @@ impl Decoder {
         if self.pending.is_empty() {
             let input = &read[*position..];
             if let Some(header) = self.checked_header(input, limit)? {
-                let total = header.header_len + header.payload_len;
+                let total = header.length + header.payload_len;
                 if input.len() >= total {
-                    let start = *position + header.header_len;
+                    let start = *position + header.length;
                     *position += total;
                     return Ok(Some((header, Place::Read(start..start + header.payload_len))));
                 }
@@ -174,7 +174,7 @@ impl Decoder {
     ) -> Result<Option<(Header, Place)>, Violation> {
         loop {
             let header = self.checked_header(&self.pending, limit)?;
-            let wanted = header.map_or(self.pending.len() + 1, |h| h.header_len + h.payload_len);
+            let wanted = header.map_or(self.pending.len() + 1, |h| h.length + h.payload_len);
             if let Some(header) = header
                 && self.pending.len() >= wanted
             {
@@ -182,7 +182,7 @@ impl Decoder {
                 if self.pending.is_empty() {
                     self.pending = BytesMut::new();
                 }
-                let payload = payload.split_off(header.header_len);
+                let payload = payload.split_off(header.length);
                 return Ok(Some((header, Place::Taken(payload))));
             }
             let input = &read[*position..];
@@ -213,7 +213,7 @@ impl Decoder {
     }
 
     /// A frame that is an item by itself.
-    fn whole<'a>(&mut self, opcode: Opcode, payload: Data<'a>) -> Result<Item<'a>, Violation> {
+    fn whole(opcode: Opcode, payload: Data<'_>) -> Result<Item<'_>, Violation> {
         Ok(match opcode {
             Opcode::Text => Item::Text(payload.into_text()?),
             Opcode::Binary | Opcode::Continuation => Item::Binary(payload),

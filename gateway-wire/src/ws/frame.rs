@@ -46,7 +46,7 @@ pub(super) struct Header {
     pub(super) opcode: Opcode,
     pub(super) mask: [u8; 4],
     /// Length of the header itself.
-    pub(super) header_len: usize,
+    pub(super) length: usize,
     pub(super) payload_len: usize,
 }
 
@@ -67,7 +67,7 @@ impl Header {
         }
         let Some((payload_len, length_len)) = parse_length(short, rest)? else { return Ok(None) };
         let Some(mask) = rest[length_len..].first_chunk() else { return Ok(None) };
-        Ok(Some(Self { fin, opcode, mask: *mask, header_len: 6 + length_len, payload_len }))
+        Ok(Some(Self { fin, opcode, mask: *mask, length: 6 + length_len, payload_len }))
     }
 }
 
