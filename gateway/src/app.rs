@@ -2,8 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::Context as _;
 use axum::Router;
+use proto::UserId;
 use service_kit::{
     Lifecycle,
     bus::Bus,
@@ -14,12 +15,14 @@ use tokio::net::TcpListener;
 use crate::{
     NAME,
     auth::Authenticator,
+    chat::{Context, Users},
     config::Config,
     egress::Services,
     limits::UserLimits,
     listener,
     rest::{self, Api},
     revocations::Revocations,
+    sockets,
 };
 
 /// A running gateway.
@@ -39,11 +42,23 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let readiness = Readiness::new(&lifecycle);
     let bus = Bus::connect(&config.nats, NAME, readiness.condition("nats")).await?;
     let services = Services::connect(bus, &config.targets(), &lifecycle);
-    let fresh = readiness.condition("revocations");
-    let revocations = Revocations::start(services.clone(), fresh, &lifecycle, |_, _| {});
+    let users = Arc::new(Users::default());
+    let revocations = follow_revocations(&services, &users, &readiness, &lifecycle);
     let limits = Arc::new(UserLimits::new(&config.rates));
     let api = Api { authenticator, revocations, services, limits };
+    let context = Context {
+        authenticator: Arc::clone(&api.authenticator),
+        revocations: api.revocations.clone(),
+        services: api.services.clone(),
+        limits: Arc::clone(&api.limits),
+        rates: config.socket_rates,
+        users,
+        lifecycle: lifecycle.clone(),
+    };
+    let drain_window = Duration::from_secs(config.drain_window_s);
+    let (server, drained) = sockets::start(&Arc::new(context), config.cors_origins.clone(), drain_window);
     let router = Router::new()
+        .merge(server.router())
         .merge(rest::routes(api, config.cors_origins.clone()))
         .merge(health::routes(readiness))
         .fallback(rest::not_found);
@@ -53,8 +68,19 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
         shutdown_timeout: Duration::from_secs(config.process.shutdown_timeout_s),
         ..listener::Config::default()
     };
-    let stopping = lifecycle.stopping().clone();
-    lifecycle.spawn_essential("listener", listener::serve(tcp, router, listening, stopping));
+    lifecycle.spawn_essential("listener", listener::serve(tcp, router, listening, drained));
     tracing::info!(%address, "started");
     Ok(App { address })
+}
+
+/// Revoked users are cut off at once.
+fn follow_revocations(
+    services: &Services,
+    users: &Arc<Users>,
+    readiness: &Readiness,
+    lifecycle: &Lifecycle,
+) -> Revocations {
+    let users = Arc::clone(users);
+    let cut = move |user: &UserId, not_before_s| users.cut(user, not_before_s);
+    Revocations::start(services.clone(), readiness.condition("revocations"), lifecycle, cut)
 }

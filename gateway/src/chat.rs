@@ -28,3 +28,4 @@ mod users;
 pub use context::{Chat, Context};
 pub use socket::Socket;
 pub use sweeper::sweep;
+pub use users::Users;

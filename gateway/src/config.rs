@@ -5,7 +5,13 @@ use std::net::SocketAddr;
 use clap::Parser;
 use service_kit::{NatsConfig, ProcessConfig};
 
-use crate::{auth::AuthConfig, cors::Origins, egress::Targets, limits::UserRates, listener::Networks};
+use crate::{
+    auth::AuthConfig,
+    cors::Origins,
+    egress::Targets,
+    limits::{SocketRates, UserRates},
+    listener::Networks,
+};
 
 /// Holds the clients' connections: Socket.IO and REST in front of the services.
 #[derive(Debug, Clone, Parser)]
@@ -43,6 +49,14 @@ pub struct Config {
     #[command(flatten)]
     pub rates: UserRates,
 
+    /// How often each socket may do something.
+    #[command(flatten)]
+    pub socket_rates: SocketRates,
+
+    /// Over how many seconds a stop spreads the closing of the clients' transports, so that they do not all come back at once.
+    #[arg(long, env = "DRAIN_WINDOW_S", default_value_t = 5)]
+    pub drain_window_s: u64,
+
     /// How to reach NATS.
     #[command(flatten)]
     pub nats: NatsConfig,
@@ -77,7 +91,9 @@ mod tests {
     fn every_flag_is_an_environment_variable() {
         use clap::CommandFactory;
         let command = Config::command();
-        for argument in command.get_arguments().filter(|argument| !["help", "version"].contains(&argument.get_id().as_str())) {
+        for argument in
+            command.get_arguments().filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()))
+        {
             assert!(argument.get_env().is_some(), "{}", argument.get_id());
         }
     }

@@ -12,6 +12,7 @@ pub mod origin;
 pub mod payload;
 pub mod rest;
 pub mod revocations;
+pub mod sockets;
 pub mod views;
 
 pub use gateway_wire::{cors, engineio, listener, socketio};

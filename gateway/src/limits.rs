@@ -2,10 +2,12 @@
 
 mod keyed;
 mod rate;
+mod socket;
 mod user;
 
 pub use keyed::Limiter;
 pub use rate::{Rate, RateError};
+pub use socket::SocketRates;
 pub use user::{UserLimits, UserRates};
 
 use std::time::{Duration, Instant};

@@ -49,7 +49,10 @@ impl Instruments {
                 .u64_counter("gateway.deliveries")
                 .with_description("Messages given to joined sockets.")
                 .build(),
-            delivery_delay: seconds("gateway.delivery.delay", "From a message's COMMIT to its delivery, by wall clocks."),
+            delivery_delay: seconds(
+                "gateway.delivery.delay",
+                "From a message's COMMIT to its delivery, by wall clocks.",
+            ),
             healed: meter
                 .u64_counter("gateway.gaps.healed")
                 .with_description("Messages that were missed and fetched from chat-service.")

@@ -74,7 +74,11 @@ impl KeyServer {
         let mut last = self.last_try.lock().await;
         self.refresh(&mut last).await;
         let answered = last.is_some_and(|last| last.succeeded);
-        self.known().find(kid, algorithm).ok_or(if answered { AuthError::Unauthenticated } else { AuthError::Undecided })
+        self.known().find(kid, algorithm).ok_or(if answered {
+            AuthError::Unauthenticated
+        } else {
+            AuthError::Undecided
+        })
     }
 
     fn known(&self) -> Arc<KeySet> {

@@ -74,7 +74,8 @@ impl Key {
             _ => return None,
         };
         let is_for_it = jwk.common.key_algorithm.is_none_or(|named| named == name);
-        let is_for_signatures = jwk.common.public_key_use.as_ref().is_none_or(|r#use| *r#use == PublicKeyUse::Signature);
+        let is_for_signatures =
+            jwk.common.public_key_use.as_ref().is_none_or(|r#use| *r#use == PublicKeyUse::Signature);
         if !is_for_it || !is_for_signatures {
             return None;
         }
@@ -88,7 +89,8 @@ impl Key {
 
     /// The claims of a token that this key signed.
     pub(super) fn verify(&self, token: &str) -> Result<Claims, AuthError> {
-        let token = decode::<Claims>(token, &self.verifying, &self.validation).map_err(|_| AuthError::Unauthenticated)?;
+        let token =
+            decode::<Claims>(token, &self.verifying, &self.validation).map_err(|_| AuthError::Unauthenticated)?;
         // An extension that must be understood (RFC 7515, section 4.1.11): we know none.
         if token.header.crit.is_some() { Err(AuthError::Unauthenticated) } else { Ok(token.claims) }
     }

@@ -9,11 +9,7 @@ use proto::{
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Context, Socket, call_commands, connections, joins, reply::Reply, sends};
-use crate::{
-    failure::Failure,
-    limits::Bucket,
-    socketio::Event,
-};
+use crate::{failure::Failure, limits::Bucket, socketio::Event};
 
 /// What one socket has used of its limits.
 #[derive(Debug)]

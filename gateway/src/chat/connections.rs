@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use proto::{
     Code, UserId,
-    inbox::{CallChanged, call_changed::{Change, Incoming}},
+    inbox::{
+        CallChanged,
+        call_changed::{Change, Incoming},
+    },
     signaling::{Call, CallState, get_call_request::Of},
 };
 use serde::Deserialize;
@@ -13,10 +16,7 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::{
-    Context, Socket, call_events, commands,
-    context::CONNECT_DECISION_TIMEOUT,
-    inbox, joins,
-    reply::Reply,
+    Context, Socket, call_events, commands, context::CONNECT_DECISION_TIMEOUT, inbox, joins, reply::Reply,
     socket::Validity,
 };
 use crate::{
@@ -113,7 +113,7 @@ fn ring(socket: &Socket, call: Call) {
 
 /// The socket is gone.
 pub(super) fn disconnected(context: &Context, socket: &Arc<Socket>, reason: CloseReason) {
-    metrics::disconnected(reason);
+    metrics::disconnected(reason.as_str());
     debug!(user_id = %socket.user_id(), sid = socket.emitter.sid(), reason = reason.as_str(), "disconnected");
     socket.presence.user().remove(socket);
     for chat in socket.session().leave_all() {

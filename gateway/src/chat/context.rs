@@ -7,11 +7,11 @@ use std::{
 
 use service_kit::Lifecycle;
 
-use super::{Socket, commands, connections, users::Users};
+use super::{Socket, Users, commands, connections};
 use crate::{
     auth::Authenticator,
     egress::Services,
-    limits::{Limiter, Rate},
+    limits::{SocketRates, UserLimits},
     revocations::Revocations,
     socketio::{Accept, Application, CloseReason, Connect, Event, Refuse},
 };
@@ -20,36 +20,24 @@ use crate::{
 #[derive(Debug)]
 pub struct Context {
     /// Checks tokens.
-    pub authenticator: Authenticator,
+    pub authenticator: Arc<Authenticator>,
     /// Knows which tokens were revoked.
     pub revocations: Revocations,
     /// The other services.
     pub services: Services,
-    /// What a user may send, on sockets and REST together.
-    pub sends: Arc<Limiter>,
-    /// How often a user may say that it types.
-    pub typing: Limiter,
-    /// What one socket may do.
+    /// What each user may do, shared with REST.
+    pub limits: Arc<UserLimits>,
+    /// What each socket may do.
     pub rates: SocketRates,
+    /// Who is connected.
+    pub users: Arc<Users>,
     /// Owns the tasks.
     pub lifecycle: Lifecycle,
-    pub(crate) users: Arc<Users>,
-}
-
-/// What one socket may do.
-#[derive(Debug, Clone, Copy)]
-pub struct SocketRates {
-    /// Any event.
-    pub events: Rate,
-    /// Joins, which read history.
-    pub joins: Rate,
-    /// Relayed call signals.
-    pub call_signals: Rate,
 }
 
 /// The chat application, to be served by [`crate::socketio::Server`].
 #[derive(Debug, Clone)]
-pub struct Chat(pub(crate) Arc<Context>);
+pub struct Chat(pub Arc<Context>);
 
 impl Application for Chat {
     type Socket = Socket;

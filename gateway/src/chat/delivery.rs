@@ -5,8 +5,9 @@ use std::sync::Arc;
 use proto::{MatchId, client::event};
 
 use super::{
-    Context, Socket, healing,
+    Context, Socket,
     feed::{Announced, Posted},
+    healing,
     room::Due,
     session::Session,
 };
@@ -31,7 +32,7 @@ pub(super) fn give(
     socket: &Arc<Socket>,
     session: &mut Session,
     chat: &MatchId,
-    due: Due<Arc<Posted>, Arc<Announced>>,
+    due: &Due<Arc<Posted>, Arc<Announced>>,
 ) {
     emit_messages(socket, &due.messages);
     send(socket, due.milestones.iter().map(|milestone| milestone.packet()));
@@ -43,7 +44,7 @@ pub(super) fn give(
 /// A join has failed: a chat that had been open before goes on, another is dropped.
 pub(super) fn join_failed(context: &Arc<Context>, socket: &Arc<Socket>, session: &mut Session, chat: &MatchId) {
     match session.chat(chat).map(|joined| joined.room.join_failed()) {
-        Some(Some(due)) => give(context, socket, session, chat, due),
+        Some(Some(due)) => give(context, socket, session, chat, &due),
         Some(None) => drop(session.leave(chat)),
         None => {}
     }

@@ -37,13 +37,12 @@ async fn heal(context: Arc<Context>, socket: Arc<Socket>, chat: MatchId) {
     while let Some(cursor) = cursor_if_behind(&socket, &chat) {
         match context.services.list_messages(&chat, Some(Position::After(cursor)), PAGE).await {
             Ok(page) if !page.messages.is_empty() => backfill(&context, &socket, &chat, page.messages),
-            // A head above what PostgreSQL has cannot be: there is nothing to wait for.
-            Ok(_) => break,
             Err(_) if failures < MAX_TRIES => {
                 failures += 1;
                 tokio::time::sleep(HOLD * 2_u32.pow(failures)).await;
             }
-            Err(_) => break,
+            // PostgreSQL has no more, or cannot be asked now.
+            _ => break,
         }
     }
     if let Some(chat) = socket.session().chat(&chat) {
@@ -64,7 +63,7 @@ fn backfill(context: &Arc<Context>, socket: &Arc<Socket>, id: &MatchId, messages
     metrics::gap_healed(messages.len());
     let posts = messages.into_iter().filter_map(Posted::new);
     let messages = posts.flat_map(|posted| chat.room.post(posted)).collect();
-    delivery::give(context, socket, &mut session, id, Due { messages, milestones: Vec::new() });
+    delivery::give(context, socket, &mut session, id, &Due { messages, milestones: Vec::new() });
 }
 
 /// Compares a chat's true head with what the socket has, and fetches the difference.

@@ -215,7 +215,7 @@ async fn run_join(context: &Arc<Context>, socket: &Arc<Socket>, join: Join, repl
     let due = chat.room.opened(snapshot.of.last_seq, milestones);
     let (ack, joined) = joined(&snapshot, call.as_ref());
     reply.ok_and(&ack, &[joined]);
-    delivery::give(context, socket, &mut session, &join.chat, due);
+    delivery::give(context, socket, &mut session, &join.chat, &due);
 }
 
 async fn snapshot(context: &Context, user: &UserId, join: &Join) -> Result<(Snapshot, Option<Call>), Failure> {
@@ -273,7 +273,7 @@ fn run_typing(context: &Context, socket: &Socket, id: &MatchId, (is_typing, repl
         let code = if closed { Code::MatchClosed } else { Code::NotJoined };
         return reply.fail(&code.into());
     };
-    if is_typing && let Err(wait) = context.typing.take(socket.user_id().as_str(), Instant::now()) {
+    if is_typing && let Err(wait) = context.limits.typing.take(socket.user_id().as_str(), Instant::now()) {
         return reply.fail(&Failure::rate_limited(wait));
     }
     chat.typing = is_typing;
@@ -290,8 +290,7 @@ pub(super) fn stop_typing(context: &Context, user: &UserId, chat: &JoinedChat) {
 
 fn tell_typing(context: &Context, user: &UserId, chat: &JoinedChat, is_typing: bool) {
     let Some(other) = &chat.other else { return };
-    let changed =
-        TypingChanged { match_id: chat.id.as_str().to_owned(), user_id: user.as_str().to_owned(), is_typing };
+    let changed = TypingChanged { match_id: chat.id.as_str().to_owned(), user_id: user.as_str().to_owned(), is_typing };
     let event = InboxEvent { event: Some(inbox_event::Event::TypingChanged(changed)) };
     let bus = &context.services.bus;
     // Typing is worth no wait: a publish that finds no room at once is dropped, and the receiver's own expiry heals it.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use proto::{
     MatchId,
-    chat::{self, SendRequest, SendResult, send_result},
+    chat::{self, SendRequest, Stored},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -16,7 +16,7 @@ use super::{
     reply::Reply,
     turns::{Turn, Weighted},
 };
-use crate::{failure::Failure, metrics, payload::Content, socketio::Args, views};
+use crate::{egress::outcome_of, failure::Failure, metrics, payload::Content, socketio::Args, views};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,15 +55,15 @@ struct Sent<'a> {
 /// Handles a `send_message`.
 pub(super) fn send(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>, reply: Reply) {
     let now = Instant::now();
-    let (chat, content) = match read(args) {
+    let (chat, draft) = match read(args) {
         Ok(read) => read,
         Err(failure) => return reply.fail(&failure),
     };
-    if let Err(wait) = context.sends.take(socket.user_id().as_str(), now) {
+    if let Err(wait) = context.limits.sends.take(socket.user_id().as_str(), now) {
         return reply.fail(&Failure::rate_limited(wait));
     }
     let span = info_span!("send_message", match_id = %chat, user_id = %socket.user_id());
-    let draft = Draft { content, reply, span, taken_at: now };
+    let draft = Draft { content: draft, reply, span, taken_at: now };
     let turn = socket.session().take_send(&chat, draft);
     match turn {
         Turn::Now(draft) => {
@@ -105,14 +105,15 @@ async fn send_batch(context: &Context, socket: &Socket, chat: &MatchId, mut batc
     let reply = context.services.send(chat, request).await;
     let mut results = reply.results.into_iter();
     for draft in batch {
-        metrics::send_finished(draft.taken_at.elapsed());
-        answer(chat, draft.reply, results.next().and_then(|SendResult { result }| result));
+        let result = results.next().map_or_else(|| Err(Failure::unavailable()), outcome_of);
+        metrics::send_answered(draft.taken_at.elapsed(), outcome_name(&result));
+        answer(chat, draft.reply, result);
     }
 }
 
-fn answer(chat: &MatchId, reply: Reply, result: Option<send_result::Result>) {
+fn answer(chat: &MatchId, reply: Reply, result: Result<Stored, Failure>) {
     match result {
-        Some(send_result::Result::Stored(stored)) => reply.ok(&views::to_json(&Sent {
+        Ok(stored) => reply.ok(&views::to_json(&Sent {
             ok: true,
             id: format!("{chat}:{}", stored.seq),
             seq: stored.seq,
@@ -120,7 +121,14 @@ fn answer(chat: &MatchId, reply: Reply, result: Option<send_result::Result>) {
             client_id: &stored.client_id,
             duplicate: stored.duplicate,
         })),
-        Some(send_result::Result::Failure(failure)) => reply.fail(&failure.into()),
-        None => reply.fail(&Failure::unavailable()),
+        Err(failure) => reply.fail(&failure),
+    }
+}
+
+fn outcome_name(result: &Result<Stored, Failure>) -> &'static str {
+    match result {
+        Ok(stored) if stored.duplicate => "duplicate",
+        Ok(_) => "stored",
+        Err(failure) => failure.code.as_str(),
     }
 }

@@ -55,6 +55,14 @@ impl Socket {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How long its token is good.
+    pub(crate) fn token(&self) -> Validity {
+        Validity {
+            issued_at_s: self.issued_at_s.load(Ordering::Relaxed),
+            expires_at_s: self.expires_at_s.load(Ordering::Relaxed),
+        }
+    }
+
     /// Takes a renewed token.
     pub(crate) fn renew(&self, token: Validity) {
         self.issued_at_s.store(token.issued_at_s, Ordering::Relaxed);

@@ -66,11 +66,6 @@ impl<T: Weighted> Turns<T> {
         self.in_flight = !batch.is_empty();
         batch
     }
-
-    /// Whether nothing is in flight and nothing waits.
-    pub(crate) fn is_idle(&self) -> bool {
-        !self.in_flight
-    }
 }
 
 #[cfg(test)]
@@ -92,9 +87,7 @@ mod tests {
         assert_eq!(turns.next(), [2, 3]);
         assert_eq!(turns.take(4), Turn::Waits);
         assert_eq!(turns.next(), [4]);
-        assert!(!turns.is_idle());
         assert_eq!(turns.next(), [] as [usize; 0]);
-        assert!(turns.is_idle());
         assert_eq!(turns.take(5), Turn::Now(5));
     }
 

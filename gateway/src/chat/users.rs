@@ -9,10 +9,11 @@ use proto::UserId;
 use tokio::sync::{Notify, OnceCell};
 
 use super::Socket;
+use crate::socketio::Packet;
 
 /// The users with a socket on this gateway.
 #[derive(Debug, Default)]
-pub(crate) struct Users(Mutex<HashMap<UserId, Entry>>);
+pub struct Users(Mutex<HashMap<UserId, Entry>>);
 
 #[derive(Debug)]
 struct Entry {
@@ -51,8 +52,24 @@ impl Users {
     }
 
     /// The user with this id, if connected here.
-    pub(crate) fn get(&self, id: &UserId) -> Option<Arc<User>> {
+    fn get(&self, id: &UserId) -> Option<Arc<User>> {
         self.lock().get(id).map(|entry| Arc::clone(&entry.user))
+    }
+
+    /// Closes the transports of a user's sockets whose tokens were issued at or before a Unix time in seconds.
+    pub fn cut(&self, id: &UserId, not_before_s: i64) {
+        let sockets = self.get(id).map(|user| user.sockets()).unwrap_or_default();
+        for socket in sockets.iter().filter(|socket| socket.token().issued_at_s <= not_before_s) {
+            socket.emitter.disconnect_transport();
+        }
+    }
+
+    /// Tells every socket here.
+    pub fn tell_all(&self, packet: &Packet) {
+        for socket in self.all().iter().flat_map(|user| user.sockets()) {
+            // One that is closed already needs no telling.
+            let _ = socket.emitter.send(packet);
+        }
     }
 
     /// All users connected here.

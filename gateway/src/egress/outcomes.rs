@@ -30,7 +30,11 @@ impl Outcomes {
     /// Takes in the reply to one try. One that does not answer each draft says nothing.
     pub(super) fn absorb(&mut self, reply: SendReply) {
         if reply.results.len() != self.drafts.len() {
-            tracing::error!(results = reply.results.len(), drafts = self.drafts.len(), "a reply does not fit its request");
+            tracing::error!(
+                results = reply.results.len(),
+                drafts = self.drafts.len(),
+                "a reply does not fit its request"
+            );
             return;
         }
         for (known, result) in self.drafts.iter_mut().zip(reply.results) {

@@ -3,8 +3,9 @@
 use proto::{
     Code, MatchId, UserId,
     chat::{
-        GetMatchRequest, HeadsRequest, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse,
-        Match, MatchHead, Message, RevocationsRequest, RevocationsResponse, list_messages_request::Position,
+        GetMatchRequest, HeadsRequest, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest,
+        ListMessagesResponse, Match, MatchHead, Message, RevocationsRequest, RevocationsResponse,
+        list_messages_request::Position,
     },
     milestone::{GetProgressRequest, GetProgressResponse},
     signaling::{Call, GetCallRequest, get_call_request::Of},

@@ -11,6 +11,10 @@ pub struct UserRates {
     #[arg(long = "limit-sends", env = "LIMIT_SENDS", value_name = "PER_SECOND/BURST", default_value = "20/40")]
     pub sends: Rate,
 
+    /// `typing` with `isTyping: true` per user.
+    #[arg(long = "limit-typing", env = "LIMIT_TYPING", value_name = "PER_SECOND/BURST", default_value = "2/4")]
+    pub typing: Rate,
+
     /// Pages of history per user by REST.
     #[arg(long = "limit-history", env = "LIMIT_HISTORY", value_name = "PER_SECOND/BURST", default_value = "5/20")]
     pub history: Rate,
@@ -25,6 +29,8 @@ pub struct UserRates {
 pub struct UserLimits {
     /// Messages sent.
     pub sends: Limiter,
+    /// `typing` with `isTyping: true`.
+    pub typing: Limiter,
     /// Pages of history by REST.
     pub history: Limiter,
     /// Other reads by REST.
@@ -36,6 +42,7 @@ impl UserLimits {
     pub fn new(rates: &UserRates) -> Self {
         Self {
             sends: Limiter::new(rates.sends),
+            typing: Limiter::new(rates.typing),
             history: Limiter::new(rates.history),
             reads: Limiter::new(rates.reads),
         }

@@ -28,7 +28,8 @@ fn an_object_may_have_16_kib_of_canonical_json() {
 
 #[test]
 fn what_is_neither_text_nor_object_is_refused() {
-    for json in ["null", "true", "1", "[]", r#"["a"]"#, "", "nonsense", "{", r#""\ud800""#, r#"{"\udfff":1}"#, "1e999"] {
+    for json in ["null", "true", "1", "[]", r#"["a"]"#, "", "nonsense", "{", r#""\ud800""#, r#"{"\udfff":1}"#, "1e999"]
+    {
         assert_eq!(code_of(json), Code::InvalidPayload, "{json}");
     }
 }

@@ -45,11 +45,7 @@ pub(super) async fn list(
 }
 
 /// `GET /matches/{id}`.
-pub(super) async fn get(
-    User(user): User,
-    State(api): State<Api>,
-    TheMatch(id): TheMatch,
-) -> Result<Response, Failure> {
+pub(super) async fn get(User(user): User, State(api): State<Api>, TheMatch(id): TheMatch) -> Result<Response, Failure> {
     within(|now| api.limits.reads.take(user.as_str(), now))?;
     let snapshot = api.services.get_match(&id, &user, None, 0).await?;
     Ok(json(StatusCode::OK, to_json(&MatchView::new(&snapshot.of))))
@@ -79,11 +75,7 @@ pub(super) async fn put(
 }
 
 /// `DELETE /matches/{id}`: closes it for good.
-pub(super) async fn close(
-    _: AppServer,
-    State(api): State<Api>,
-    TheMatch(id): TheMatch,
-) -> Result<StatusCode, Failure> {
+pub(super) async fn close(_: AppServer, State(api): State<Api>, TheMatch(id): TheMatch) -> Result<StatusCode, Failure> {
     api.services.close_match(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

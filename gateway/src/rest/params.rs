@@ -40,7 +40,10 @@ impl<S: Send + Sync> FromRequestParts<S> for TheUser {
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        Query::<T>::from_request_parts(parts, state).await.map(|Query(query)| Self(query)).map_err(|_| Failure::invalid())
+        Query::<T>::from_request_parts(parts, state)
+            .await
+            .map(|Query(query)| Self(query))
+            .map_err(|_| Failure::invalid())
     }
 }
 

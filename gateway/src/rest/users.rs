@@ -16,11 +16,7 @@ struct Revoked<'a> {
 }
 
 /// `POST /users/{id}/revoke`: refuses every token of the user that was issued until now, on all gateways within a second.
-pub(super) async fn revoke(
-    _: AppServer,
-    State(api): State<Api>,
-    TheUser(user): TheUser,
-) -> Result<Response, Failure> {
+pub(super) async fn revoke(_: AppServer, State(api): State<Api>, TheUser(user): TheUser) -> Result<Response, Failure> {
     let not_before = clock::rfc3339(api.services.revoke(&user).await?);
     Ok(json(StatusCode::OK, to_json(&Revoked { user_id: user.as_str(), not_before })))
 }

@@ -1,0 +1,119 @@
+//! Saving messages: once each, whichever gateway and however often.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::client::Pair;
+
+#[tokio::test]
+async fn a_saved_message_is_shown_as_clients_receive_it() {
+    let pair = Pair::create().await;
+    let saved = pair.alice.post(&pair.path("/messages"), &json!({ "message": "hi", "clientId": "c-1" })).await.ok(201);
+    let at = saved["createdAt"].clone();
+    let expected = json!({
+        "id": format!("{}:1", pair.id), "matchId": pair.id, "seq": 1, "senderId": pair.members[0], "message": "hi",
+        "clientId": "c-1", "createdAt": at, "timestamp": at,
+    });
+    assert_eq!(saved, expected);
+    let history = pair.bob.get(&pair.path("/messages")).await.ok(200);
+    assert_eq!(history, json!({ "messages": [expected], "hasMore": false }));
+}
+
+#[tokio::test]
+async fn a_repeat_through_the_other_gateway_gets_the_same_message() {
+    let pair = Pair::create().await;
+    let body = json!({ "message": { "b": 1, "a": [2.50] }, "clientId": "c" });
+    let first = pair.alice.post(&pair.path("/messages"), &body).await.ok(201);
+    let repeat = pair.alice.at_gateway(1).post(&pair.path("/messages"), &body).await.ok(200);
+    assert_eq!(first, repeat);
+    let reordered = json!({ "message": { "a": [2.5], "b": 1 }, "clientId": "c" });
+    assert_eq!(pair.alice.post(&pair.path("/messages"), &reordered).await.ok(200), first);
+}
+
+#[tokio::test]
+async fn another_message_under_the_same_client_id_is_a_conflict_and_not_stored() {
+    let pair = Pair::create().await;
+    pair.alice.post(&pair.path("/messages"), &json!({ "message": "one", "clientId": "c" })).await.ok(201);
+    let other = pair.alice.post(&pair.path("/messages"), &json!({ "message": "two", "clientId": "c" })).await;
+    assert_eq!(other.refusal(), (409, "IDEMPOTENCY_CONFLICT".into()));
+    // The other member's ids are their own.
+    pair.bob.post(&pair.path("/messages"), &json!({ "message": "two", "clientId": "c" })).await.ok(201);
+    assert_eq!(pair.alice.get(&pair.path("")).await.ok(200)["lastSeq"], 2);
+}
+
+#[tokio::test]
+async fn an_object_is_named_by_its_own_id() {
+    let pair = Pair::create().await;
+    let body = json!({ "message": { "_id": "65f0c1", "content": "hi" } });
+    let saved = pair.alice.post(&pair.path("/messages"), &body).await.ok(201);
+    assert_eq!(saved["clientId"], "65f0c1");
+    assert!(saved.get("content").is_none(), "REST does not spread: {saved}");
+    assert_eq!(pair.alice.post(&pair.path("/messages"), &body).await.ok(200), saved);
+}
+
+#[tokio::test]
+async fn what_cannot_be_saved_is_refused_and_not_stored() {
+    let pair = Pair::create().await;
+    let refused = [
+        (json!({}), "INVALID_PAYLOAD"),
+        (json!({ "message": null }), "INVALID_PAYLOAD"),
+        (json!({ "message": 7 }), "INVALID_PAYLOAD"),
+        (json!({ "message": ["a"] }), "INVALID_PAYLOAD"),
+        (json!({ "message": "x", "clientId": "" }), "INVALID_PAYLOAD"),
+        (json!({ "message": "x", "clientId": 7 }), "INVALID_PAYLOAD"),
+        (json!({ "message": "x", "clientId": "y".repeat(65) }), "INVALID_PAYLOAD"),
+        (json!({ "message": "x".repeat(4_001) }), "PAYLOAD_TOO_LARGE"),
+        (json!({ "message": { "a": "x".repeat(17 * 1024) } }), "PAYLOAD_TOO_LARGE"),
+        (json!({ "message": "x", "padding": "y".repeat(70_000) }), "PAYLOAD_TOO_LARGE"),
+    ];
+    for (body, code) in refused {
+        let (_, refusal) = pair.alice.post(&pair.path("/messages"), &body).await.refusal();
+        assert_eq!(refusal, code, "{}", &body.to_string()[..body.to_string().len().min(80)]);
+    }
+    assert_eq!(pair.alice.get(&pair.path("")).await.ok(200)["lastSeq"], 0);
+}
+
+#[tokio::test]
+async fn broken_json_is_refused_and_not_stored() {
+    let pair = Pair::create().await;
+    let path = format!("/api/v1{}", pair.path("/messages"));
+    let deep = format!(r#"{{"message":{}1{}}}"#, r#"{"a":"#.repeat(10_000), "}".repeat(10_000));
+    let bodies = ["", "{", "nonsense", r#"{"message":"\ud800"}"#, "\"text\"", &deep];
+    for body in bodies {
+        let request = pair.alice.request(Method::POST, &path).header("content-type", "application/json");
+        let answer = pair.alice.send(request.body(body.to_owned())).await;
+        assert_eq!(answer.refusal(), (400, "INVALID_PAYLOAD".into()), "{}", &body[..body.len().min(40)]);
+    }
+    let not_utf_8 = pair.alice.request(Method::POST, &path).header("content-type", "application/json");
+    let answer = pair.alice.send(not_utf_8.body(b"{\"message\":\"\xff\"}".to_vec())).await;
+    assert_eq!(answer.refusal(), (400, "INVALID_PAYLOAD".into()));
+    let untyped = pair.alice.send(pair.alice.request(Method::POST, &path).body(r#"{"message":"x"}"#)).await;
+    assert_eq!(untyped.refusal(), (400, "INVALID_PAYLOAD".into()));
+    assert_eq!(pair.alice.get(&pair.path("")).await.ok(200)["lastSeq"], 0);
+}
+
+#[tokio::test]
+async fn the_longest_message_is_saved() {
+    let pair = Pair::create().await;
+    let text = "𝄞".repeat(4_000);
+    let saved = pair.alice.post(&pair.path("/messages"), &json!({ "message": text })).await.ok(201);
+    assert_eq!(saved["message"], Value::from(text));
+}
+
+#[tokio::test]
+async fn a_flood_of_one_user_is_refused_early_and_told_when_to_come_back() {
+    let pair = Pair::create().await;
+    let mut refused = None;
+    for n in 0..200 {
+        let answer = pair.alice.post(&pair.path("/messages"), &json!({ "message": format!("{n}") })).await;
+        if answer.status != 201 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let refused = refused.expect("no limit");
+    assert_eq!(refused.refusal(), (429, "RATE_LIMITED".into()));
+    assert!(refused.json()["retryAfterMs"].as_u64().unwrap() <= 50);
+    assert_eq!(refused.header("retry-after"), "1");
+    pair.bob.post(&pair.path("/messages"), &json!({ "message": "bob may" })).await.ok(201);
+}
