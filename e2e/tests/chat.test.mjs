@@ -1,32 +1,17 @@
 // Two people chat across two gateways: what the seed's clients do, and what joining, leaving and typing promise.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { after, before, describe, test } from 'node:test';
-import { startStack } from './support/stack.mjs';
-import { ask, connect, disconnectAll, done, eventually, newMatch, next, refused, rest, seen, serviceToken, userToken } from './support/people.mjs';
+import { describe, test } from 'node:test';
+import { useStack } from './support/stack.mjs';
+import {
+  ask, connect, done, eventually, joinedPair, newMatch, next, pair, refused, rest, seen, serviceToken, userToken,
+} from './support/people.mjs';
 
 describe('chat', () => {
-  let stack;
-  before(async () => {
-    stack = await startStack();
-  });
-  after(disconnectAll);
-
-  async function pair() {
-    const match = await newMatch(stack);
-    const alice = await connect(stack, match.alice, { gateway: 0 });
-    const bob = await connect(stack, match.bob, { gateway: 1 });
-    return { match, alice, bob };
-  }
-
-  async function joinedPair() {
-    const both = await pair();
-    await Promise.all([done(both.alice, 'join_chat', both.match.id), done(both.bob, 'join_chat', both.match.id)]);
-    return both;
-  }
+  const stack = useStack();
 
   test("the seed's own example works without any callback", async () => {
-    const { match, alice, bob } = await pair();
+    const { match, alice, bob } = await pair(stack);
     const joined = next(bob, 'chat_joined');
     bob.emit('join_chat', match.id);
     assert.deepEqual(await joined, { matchId: match.id, success: true, lastSeq: 0, milestones: [], unlocked: [] });
@@ -43,7 +28,7 @@ describe('chat', () => {
   });
 
   test('an object spreads its own fields unless they collide', async () => {
-    const { match, alice, bob } = await joinedPair();
+    const { match, alice, bob } = await joinedPair(stack);
     const received = next(bob, 'receive_message');
     const ack = await done(alice, 'send_message', { matchId: match.id, message: { text: 'hi', seq: 'mine', n: 1.5 } });
     const message = await received;
@@ -54,7 +39,7 @@ describe('chat', () => {
   });
 
   test('the ack tells id, seq, time and clientId, and the sender hears nothing else of its message', async () => {
-    const { match, alice, bob } = await joinedPair();
+    const { match, alice, bob } = await joinedPair(stack);
     const clientId = randomUUID();
     const echo = next(bob, 'receive_message');
     const ack = await done(alice, 'send_message', { matchId: match.id, message: 'one', clientId });
@@ -68,7 +53,7 @@ describe('chat', () => {
   });
 
   test("the sender's other device that has joined receives the message", async () => {
-    const { match, alice } = await joinedPair();
+    const { match, alice } = await joinedPair(stack);
     const tablet = await connect(stack, match.alice, { gateway: 1 });
     await done(tablet, 'join_chat', match.id);
     const received = next(tablet, 'receive_message');
@@ -77,7 +62,7 @@ describe('chat', () => {
   });
 
   test('a socket that has not joined gets inbox_updated', async () => {
-    const { match, alice, bob } = await pair();
+    const { match, alice, bob } = await pair(stack);
     const updated = next(bob, 'inbox_updated');
     await done(alice, 'send_message', { matchId: match.id, message: 'are you there?' });
     assert.deepEqual(await updated, { matchId: match.id, lastSeq: 1, senderId: match.alice });
@@ -142,7 +127,7 @@ describe('chat', () => {
   });
 
   test('joining another chat leaves the first, keepOthers keeps it', async () => {
-    const { match, alice, bob } = await joinedPair();
+    const { match, alice, bob } = await joinedPair(stack);
     const other = await newMatch(stack, [match.bob, `c-${randomUUID()}`]);
     await done(bob, 'join_chat', { matchId: other.id, keepOthers: true });
     const kept = next(bob, 'receive_message');
@@ -155,7 +140,7 @@ describe('chat', () => {
   });
 
   test('leaving a chat is acked and told', async () => {
-    const { match, bob } = await joinedPair();
+    const { match, bob } = await joinedPair(stack);
     const left = next(bob, 'chat_left');
     assert.deepEqual(await done(bob, 'leave_chat', match.id), { ok: true });
     assert.deepEqual(await left, { matchId: match.id });
@@ -163,7 +148,7 @@ describe('chat', () => {
   });
 
   test('typing is shown to the other side, and ends by itself after 6 s', async () => {
-    const { match, alice, bob } = await joinedPair();
+    const { match, alice, bob } = await joinedPair(stack);
     const shown = next(bob, 'user_typing');
     await done(alice, 'typing', { matchId: match.id, isTyping: true });
     assert.deepEqual(await shown, { matchId: match.id, userId: match.alice, isTyping: true });
@@ -174,7 +159,7 @@ describe('chat', () => {
   });
 
   test('typing ends when the message arrives, when the typist leaves, and when it disconnects', async () => {
-    const { match, alice, bob } = await joinedPair();
+    const { match, alice, bob } = await joinedPair(stack);
     const typing = async (isTyping, cause) => {
       const told = next(bob, 'user_typing', (event) => event.isTyping === isTyping);
       await cause();
@@ -191,7 +176,7 @@ describe('chat', () => {
   });
 
   test('a closed match refuses everything at once on every gateway', async () => {
-    const { match, alice, bob } = await joinedPair();
+    const { match, alice, bob } = await joinedPair(stack);
     await done(alice, 'send_message', { matchId: match.id, message: 'last', clientId: 'last' });
     const told = [alice, bob].map((socket) => next(socket, 'match_closed'));
     assert.equal((await rest(stack, 'DELETE', `/matches/${match.id}`, { token: serviceToken(stack) })).status, 204);

@@ -53,7 +53,7 @@ export function connected(socket) {
 }
 
 /** The arguments of the next event of this name that matches. */
-export function next(socket, event, matches = () => true) {
+export function next(socket, event, matches = () => true, limitMs = LIMIT_MS) {
   const arrived = new Promise((resolve) => {
     const listen = (...args) => {
       if (!matches(...args)) return;
@@ -62,7 +62,7 @@ export function next(socket, event, matches = () => true) {
     };
     socket.on(event, listen);
   });
-  return within(arrived, event);
+  return within(arrived, event, limitMs);
 }
 
 /** What the socket has received under this name so far. */
@@ -131,4 +131,62 @@ export async function eventually(check, what, limitMs = LIMIT_MS) {
     if (Date.now() > end) throw new Error(`never happened: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** Waits; for rates and repeats, not for what an event tells. */
+export function pause(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Two people of a new match, Alice on the first gateway and Bob on the second. */
+export async function pair(stack) {
+  const match = await newMatch(stack);
+  const [alice, bob] = await Promise.all([
+    connect(stack, match.alice, { gateway: 0 }),
+    connect(stack, match.bob, { gateway: 1 }),
+  ]);
+  return { match, alice, bob };
+}
+
+/** The same with the chat open on both sides. */
+export async function joinedPair(stack) {
+  const both = await pair(stack);
+  await Promise.all([both.alice, both.bob].map((socket) => done(socket, 'join_chat', both.match.id)));
+  return both;
+}
+
+/** Sends until the outcome is known, under one clientId; returns the ack. This is how a client is to do it. */
+export async function sendReliably(socket, matchId, message, clientId = randomUUID(), limitMs = 4 * LIMIT_MS) {
+  const end = Date.now() + limitMs;
+  for (;;) {
+    const ack = await socket.timeout(8_000).emitWithAck('send_message', { matchId, message, clientId }).catch(() => null);
+    if (ack?.ok) return ack;
+    if (ack && !ack.error.retryable) throw new Error(JSON.stringify(ack));
+    if (Date.now() > end) throw new Error(`a send never succeeded: ${JSON.stringify(ack)}`);
+    await pause(ack?.error.retryAfterMs ?? 100);
+  }
+}
+
+/** All messages of a match as PostgreSQL has them, seen by a member. */
+export async function history(stack, match, gateway = 0) {
+  const messages = [];
+  for (;;) {
+    const path = `/matches/${match.id}/messages?after=${messages.length}&limit=200`;
+    const page = await rest(stack, 'GET', path, { token: userToken(stack, match.alice), gateway });
+    if (page.status === 429) await pause(page.json.retryAfterMs);
+    else if (!page.ok) throw new Error(page.text);
+    if (!page.ok) continue;
+    messages.push(...page.json.messages);
+    if (!page.json.hasMore) return messages;
+  }
+}
+
+/** The whole numbers from 1 to n. */
+export function upTo(n) {
+  return Array.from({ length: n }, (_, i) => i + 1);
+}
+
+/** Whether they grow from one to the next. */
+export function ascending(numbers) {
+  return numbers.every((number, i) => i === 0 || numbers[i - 1] < number);
 }

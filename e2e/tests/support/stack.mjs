@@ -1,42 +1,54 @@
 // A whole stack of its own for one test file: real NATS, Redis, PostgreSQL and services on free ports.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { after } from 'node:test';
+import { after, before } from 'node:test';
+import { disconnectAll } from './people.mjs';
+
+/** The program that starts everything; the services' programs lie beside it. */
+export const LOCAL_STACK = process.env.LOCAL_STACK ?? 'target/release/local-stack';
 
 const START_LIMIT_MS = 120_000;
 
-/** Starts a stack and stops it after the file's tests, also when they fail. */
-export async function startStack({ gateways = 2, replicas = 2, args = [] } = {}) {
-  const dir = mkdtempSync(join(tmpdir(), 'stack-'));
-  const child = spawn(
-    process.env.LOCAL_STACK ?? 'target/release/local-stack',
-    ['run', '--control', '--port', '0', '--dir', dir, '--gateways', gateways, '--replicas', replicas, ...args].map(String),
-    { stdio: ['pipe', 'pipe', 'inherit'] },
-  );
-  const lines = createInterface({ input: child.stdout });
-  const exited = new Promise((resolve) => child.once('exit', resolve));
-  after(async () => {
-    child.stdin.end();
-    await exited;
-    rmSync(dir, { recursive: true, force: true });
-  });
-  await lineThat(lines, exited, (line) => line.startsWith('ready '), START_LIMIT_MS);
-  return new Stack(dir, child, lines, exited);
+/**
+ * A stack for the tests around the call: started before them, and stopped after them, also when they fail.
+ * `env` is for its services, `args` for `local-stack run`.
+ */
+export function useStack(options = {}) {
+  const stack = new Stack();
+  before(() => stack.start(options));
+  after(() => stack.stop());
+  return stack;
 }
 
 class Stack {
+  dir = mkdtempSync(join(tmpdir(), 'stack-'));
   #child;
   #lines;
   #exited;
 
-  constructor(dir, child, lines, exited) {
-    this.dir = dir;
-    this.#child = child;
-    this.#lines = lines;
-    this.#exited = exited;
+  async start({ gateways = 2, replicas = 2, env = {}, milestones, args = [] }) {
+    const all = ['--control', '--port', 0, '--dir', this.dir, '--gateways', gateways, '--replicas', replicas, ...args];
+    for (const [name, value] of Object.entries(env)) all.push('--env', `${name}=${value}`);
+    if (milestones) {
+      const file = join(this.dir, 'milestones.yaml');
+      // JSON is YAML.
+      writeFileSync(file, JSON.stringify({ milestones }));
+      all.push('--milestones-file', file);
+    }
+    this.#child = spawn(LOCAL_STACK, ['run', ...all.map(String)], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#lines = createInterface({ input: this.#child.stdout });
+    this.#exited = new Promise((resolve) => this.#child.once('exit', resolve));
+    await lineThat(this.#lines, this.#exited, (line) => line.startsWith('ready '), START_LIMIT_MS);
+  }
+
+  async stop() {
+    disconnectAll();
+    this.#child?.stdin.end();
+    await this.#exited;
+    rmSync(this.dir, { recursive: true, force: true });
   }
 
   get manifest() {
@@ -53,6 +65,22 @@ class Stack {
 
   member(name) {
     return this.manifest.members.find((member) => member.name === name);
+  }
+
+  /** Whether a member says that it is fit to serve. */
+  async isReady(name) {
+    const answer = await fetch(`${this.member(name).health}/readyz`, { signal: AbortSignal.timeout(5_000) }).catch(() => null);
+    return answer?.status === 200;
+  }
+
+  /** What a member has logged so far. */
+  log(name) {
+    return readFileSync(this.member(name).log, 'utf8');
+  }
+
+  /** The names of all gateways and services. */
+  get services() {
+    return this.manifest.members.filter(({ health }) => health).map(({ name }) => name);
   }
 
   /** Kills, stops, starts, freezes or thaws a member, and waits until that is done. */

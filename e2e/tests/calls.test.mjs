@@ -1,0 +1,348 @@
+// Calls between two people with several devices: every step reaches whom it concerns, once, and both sides agree.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { describe, test } from 'node:test';
+import { useStack } from './support/stack.mjs';
+import {
+  ask, connect, done, eventually, newMatch, next, pause, refused, rest, seen, serviceToken, upTo, userToken,
+} from './support/people.mjs';
+import { redis } from './support/raw.mjs';
+
+const SIGNALING_SERVICES = ['signaling-service-0', 'signaling-service-1'];
+const RING_S = 3;
+// Gateways renew a lease every 15 s.
+const LEASE_S = 18;
+const any = () => true;
+const CALL_EVENTS = ['video_call_incoming', 'video_call_accepted', 'video_call_rejected', 'video_call_ended'];
+
+const stack = useStack({
+  milestones: [{ id: 'first', messages: 1, unlocks: ['video_call'] }],
+  args: ['--ring-timeout-s', RING_S],
+  env: { LEASE_S },
+});
+
+/** A match whose two may call each other, with Alice's phone and Bob's phone and tablet. */
+async function callers(members) {
+  const match = await newMatch(stack, members);
+  const saved = await rest(stack, 'POST', `/matches/${match.id}/messages`, { token: userToken(stack, match.alice), body: { message: 'hi' } });
+  assert.equal(saved.status, 201, saved.text);
+  const [alice, bob, tablet] = await Promise.all([
+    connect(stack, match.alice, { gateway: 0 }),
+    connect(stack, match.bob, { gateway: 1 }),
+    connect(stack, match.bob, { gateway: 0 }),
+  ]);
+  return { match, alice, bob, tablet };
+}
+
+/** The same with Alice's call ringing on both of Bob's devices. */
+async function ringing(request = {}) {
+  const all = await callers();
+  const rung = [all.bob, all.tablet].map((socket) => next(socket, 'video_call_incoming'));
+  const call = await done(all.alice, 'video_call_request', { matchId: all.match.id, ...request });
+  const incoming = await Promise.all(rung);
+  return { ...all, call, incoming, of: { matchId: all.match.id, callId: call.callId } };
+}
+
+/** The same with the call accepted on Bob's phone. */
+async function talking() {
+  const all = await ringing();
+  const accepted = next(all.alice, 'video_call_accepted');
+  await done(all.bob, 'video_call_accepted', all.of);
+  await accepted;
+  return { ...all, since: Date.now() };
+}
+
+/** The steps of a call that a socket was told of, in order, by name and reason. */
+function steps(socket, callId) {
+  const own = socket.received.filter(([name, event]) => CALL_EVENTS.includes(name) && event.callId === callId);
+  return own.map(([name, event]) => [name.replace('video_call_', ''), event.reason].filter(Boolean).join(' '));
+}
+
+describe('a call', { concurrency: 6 }, () => {
+  test('needs the milestone, and the refusal says how much is missing', async () => {
+    const match = await newMatch(stack);
+    const alice = await connect(stack, match.alice);
+    const error = await refused(alice, 'video_call_request', { matchId: match.id });
+    assert.deepEqual([error.code, error.remaining, error.retryable], ['MILESTONE_REQUIRED', 1, false]);
+    const told = next(alice, 'call_error');
+    alice.emit('video_call_request', { matchId: match.id });
+    const { code, remaining } = await told;
+    assert.deepEqual([code, remaining], ['MILESTONE_REQUIRED', 1]);
+  });
+
+  test('rings on all devices of the callee, on any gateway, joined or not', async () => {
+    const { match, call, incoming, of } = await ringing({ media: { video: true, audio: true } });
+    assert.equal(call.state, 'ringing');
+    const left = Date.parse(call.expiresAt) - Date.now();
+    assert.ok(left > 0 && left <= RING_S * 1_000, `${left} ms`);
+    for (const event of incoming) {
+      assert.deepEqual(event, { ...of, caller: match.alice, media: { video: true, audio: true }, expiresAt: call.expiresAt });
+    }
+  });
+
+  test('rings on a device that connects meanwhile', async () => {
+    const { match, incoming, of, alice } = await ringing();
+    const late = await connect(stack, match.bob, { gateway: 1 });
+    await eventually(() => seen(late, 'video_call_incoming').length > 0, 'the ring');
+    assert.deepEqual(seen(late, 'video_call_incoming'), [incoming[0]]);
+    const ended = next(late, 'video_call_ended');
+    await done(alice, 'video_call_ended', of);
+    await ended;
+    assert.deepEqual(steps(late, of.callId), ['incoming', 'ended cancelled']);
+  });
+
+  test('is taken by the device that accepts first, the others stop ringing', async () => {
+    const { alice, bob, tablet, of } = await ringing();
+    const accepted = next(alice, 'video_call_accepted');
+    const elsewhere = next(tablet, 'video_call_ended');
+    const ack = await done(bob, 'video_call_accepted', { ...of, signal: { sdp: 'answer' } });
+    assert.deepEqual([ack.callId, ack.state], [of.callId, 'active']);
+    assert.deepEqual(await accepted, { ...of, signal: { sdp: 'answer' } });
+    assert.deepEqual(await elsewhere, { ...of, reason: 'answered_elsewhere' });
+    assert.equal((await done(bob, 'video_call_accepted', of)).state, 'active', 'again on the same device');
+    assert.equal((await refused(tablet, 'video_call_accepted', of)).code, 'CALL_STATE_CONFLICT');
+    assert.deepEqual(steps(bob, of.callId), ['incoming']);
+  });
+
+  test('is taken by exactly one of two devices that accept at the same time', async () => {
+    const { alice, bob, tablet, of } = await ringing();
+    const acks = await Promise.all([bob, tablet].map((socket) => ask(socket, 'video_call_accepted', of)));
+    assert.deepEqual(acks.map(({ ok }) => ok).sort(), [false, true]);
+    const [winner, loser] = acks[0].ok ? [bob, tablet] : [tablet, bob];
+    assert.equal(acks.find(({ ok }) => !ok).error.code, 'CALL_STATE_CONFLICT');
+    await eventually(() => steps(loser, of.callId).length === 2, 'the other one stops ringing');
+    assert.deepEqual(steps(loser, of.callId), ['incoming', 'ended answered_elsewhere']);
+    const ended = [alice, winner].map((socket) => next(socket, 'video_call_ended'));
+    await done(winner, 'video_call_ended', of);
+    await Promise.all(ended);
+    assert.deepEqual(steps(alice, of.callId), ['accepted', 'ended completed']);
+    assert.deepEqual(steps(winner, of.callId), ['incoming', 'ended completed']);
+  });
+
+  test('can be accepted and rejected without naming it', async () => {
+    const { match, alice, bob, of } = await ringing();
+    const accepted = next(alice, 'video_call_accepted');
+    bob.emit('video_call_accepted', { matchId: match.id });
+    assert.deepEqual(await accepted, of);
+    const ended = next(bob, 'video_call_ended');
+    alice.emit('video_call_ended', { matchId: match.id });
+    assert.deepEqual(await ended, { ...of, reason: 'completed' });
+  });
+
+  test('that is rejected tells the caller, and the other devices stop ringing', async () => {
+    const { alice, bob, tablet, of } = await ringing();
+    const rejected = next(alice, 'video_call_rejected');
+    const stopped = next(tablet, 'video_call_ended');
+    assert.equal((await done(bob, 'video_call_rejected', of)).state, 'ended');
+    assert.deepEqual(await rejected, { ...of, reason: 'declined' });
+    assert.deepEqual(await stopped, { ...of, reason: 'declined' });
+    assert.equal((await done(bob, 'video_call_rejected', of)).state, 'ended', 'again');
+    assert.equal((await refused(bob, 'video_call_accepted', of)).code, 'CALL_NOT_FOUND');
+  });
+
+  test('that the caller cancels stops ringing everywhere', async () => {
+    const { alice, bob, tablet, of } = await ringing();
+    const stopped = [bob, tablet].map((socket) => next(socket, 'video_call_ended'));
+    await done(alice, 'video_call_ended', of);
+    for (const event of await Promise.all(stopped)) assert.deepEqual(event, { ...of, reason: 'cancelled' });
+    assert.equal((await refused(bob, 'video_call_accepted', of)).code, 'CALL_NOT_FOUND');
+  });
+
+  for (const side of ['caller', 'callee']) {
+    test(`is ended by the ${side}, for both and once`, async () => {
+      const { alice, bob, tablet, of } = await talking();
+      const [ender, other] = side === 'caller' ? [alice, bob] : [bob, alice];
+      const ended = next(other, 'video_call_ended');
+      assert.equal((await done(ender, 'video_call_ended', { ...of, signal: { bye: 1 } })).state, 'ended');
+      assert.deepEqual(await ended, { ...of, signal: { bye: 1 }, reason: 'completed' });
+      assert.equal((await done(ender, 'video_call_ended', of)).state, 'ended', 'again');
+      assert.deepEqual(steps(tablet, of.callId), ['incoming', 'ended answered_elsewhere']);
+    });
+  }
+
+  test('of accept and cancel at the same instant exactly one wins, and both sides agree', async () => {
+    const { alice, bob, of } = await ringing();
+    const [accept] = await Promise.all([
+      ask(bob, 'video_call_accepted', of),
+      done(alice, 'video_call_ended', of),
+    ]);
+    // If the accept came first, the end was that of an accepted call.
+    const reason = accept.ok ? 'completed' : 'cancelled';
+    if (!accept.ok) assert.equal(accept.error.code, 'CALL_NOT_FOUND');
+    await eventually(() => [alice, bob].every((socket) => steps(socket, of.callId).at(-1)?.startsWith('ended')), 'the end');
+    assert.equal(steps(bob, of.callId).at(-1), `ended ${reason}`);
+    assert.equal(steps(alice, of.callId).at(-1), `ended ${reason}`);
+  });
+
+  test('that nobody answers ends for both after the ring time', async () => {
+    const { alice, bob, tablet, call, of } = await ringing();
+    const ended = [alice, bob, tablet].map((socket) => next(socket, 'video_call_ended'));
+    for (const event of await Promise.all(ended)) assert.deepEqual(event, { ...of, reason: 'no_answer' });
+    assert.ok(Date.now() >= Date.parse(call.expiresAt), 'not before its time');
+    assert.equal((await refused(bob, 'video_call_accepted', of)).code, 'CALL_NOT_FOUND');
+  });
+
+  test('is busy for the other side that requests one too, and names the call', async () => {
+    const { match, bob, of } = await ringing();
+    const error = await refused(bob, 'video_call_request', { matchId: match.id });
+    assert.deepEqual([error.code, error.callId], ['CALL_BUSY', of.callId]);
+  });
+
+  test('is the same one when it is requested again', async () => {
+    const { match, alice, bob, call, of } = await ringing();
+    const again = await done(alice, 'video_call_request', { matchId: match.id });
+    assert.deepEqual(again, call);
+    const ended = next(bob, 'video_call_ended');
+    await done(alice, 'video_call_ended', of);
+    await ended;
+    assert.deepEqual(steps(bob, of.callId), ['incoming', 'ended cancelled']);
+  });
+
+  test('keeps both of its people busy in their other matches, which are not told with whom', async () => {
+    const { match, alice, bob, of } = await talking();
+    const carol = await callers([`c-${randomUUID()}`, match.bob]);
+    const dave = await callers([match.alice, `d-${randomUUID()}`]);
+    for (const [socket, other] of [[carol.alice, carol], [bob, carol], [alice, dave], [dave.bob, dave]]) {
+      const error = await refused(socket, 'video_call_request', { matchId: other.match.id });
+      assert.deepEqual([error.code, error.callId], ['CALL_BUSY', undefined]);
+    }
+    await done(alice, 'video_call_ended', of);
+    assert.equal((await done(carol.alice, 'video_call_request', { matchId: carol.match.id })).state, 'ringing');
+  });
+
+  test('relays signals both ways, in order, to the two devices that speak', async () => {
+    const { match, alice, bob, tablet, of } = await talking();
+    const phone2 = await connect(stack, match.alice, { gateway: 1 });
+    const signals = (from) => upTo(15).map((n) => ({ callId: of.callId, from, n, candidate: { sdpMid: '0', line: n } }));
+    const emit = (socket, from) => Promise.all(signals(from).map((signal) => done(socket, 'video_call_signal', signal)));
+    await Promise.all([emit(alice, 'alice'), emit(bob, 'bob')]);
+    await eventually(() => [alice, bob].every((socket) => seen(socket, 'video_call_signal').length === 15), 'all signals');
+    assert.deepEqual(seen(bob, 'video_call_signal'), signals('alice'));
+    assert.deepEqual(seen(alice, 'video_call_signal'), signals('bob'));
+    for (const socket of [tablet, phone2]) {
+      assert.equal((await refused(socket, 'video_call_signal', { callId: of.callId })).code, 'CALL_STATE_CONFLICT');
+      assert.deepEqual(seen(socket, 'video_call_signal'), []);
+    }
+  });
+
+  test('relays no signal before it is accepted or after its end', async () => {
+    const { alice, bob, of } = await ringing();
+    for (const socket of [alice, bob]) {
+      assert.equal((await refused(socket, 'video_call_signal', { callId: of.callId, n: 1 })).code, 'CALL_STATE_CONFLICT');
+    }
+    await done(alice, 'video_call_ended', of);
+    assert.equal((await refused(alice, 'video_call_signal', { callId: of.callId })).code, 'CALL_NOT_FOUND');
+  });
+
+  test('of others does not exist', async () => {
+    const { match, of } = await talking();
+    const { match: own, alice: mallory } = await callers();
+    assert.equal((await refused(mallory, 'video_call_signal', { callId: of.callId })).code, 'CALL_NOT_FOUND');
+    for (const event of ['video_call_accepted', 'video_call_rejected', 'video_call_ended']) {
+      assert.equal((await refused(mallory, event, { matchId: own.id, callId: of.callId })).code, 'CALL_NOT_FOUND', event);
+      assert.equal((await refused(mallory, event, { matchId: match.id, callId: of.callId })).code, 'MATCH_NOT_FOUND', event);
+      assert.equal((await refused(mallory, event, { matchId: own.id, callId: randomUUID() })).code, 'CALL_NOT_FOUND', event);
+    }
+    assert.equal((await refused(mallory, 'video_call_request', { matchId: match.id })).code, 'MATCH_NOT_FOUND');
+  });
+
+  test('is told once in each step, though steps are repeated on the way', async () => {
+    const { match, alice, bob, tablet, of } = await talking();
+    const ended = next(alice, 'video_call_ended');
+    await done(bob, 'video_call_ended', of);
+    await ended;
+    // The steps of the first call are repeated 1 s and 3 s later: when the second has rung out and a third has rung.
+    const second = next(alice, 'video_call_ended');
+    await done(alice, 'video_call_request', { matchId: match.id });
+    assert.equal((await second).reason, 'no_answer');
+    const third = next(bob, 'video_call_incoming');
+    await done(alice, 'video_call_request', { matchId: match.id });
+    await third;
+    assert.deepEqual(steps(alice, of.callId), ['accepted', 'ended completed']);
+    assert.deepEqual(steps(bob, of.callId), ['incoming', 'ended completed']);
+    assert.deepEqual(steps(tablet, of.callId), ['incoming', 'ended answered_elsewhere']);
+    for (const socket of [bob, tablet]) assert.equal(seen(socket, 'video_call_incoming').length, 3);
+  });
+
+  for (const state of ['ringing', 'active']) {
+    test(`that is ${state} ends when its match is closed`, async () => {
+      const { match, alice, bob, of } = await (state === 'ringing' ? ringing : talking)();
+      const ended = [alice, bob].map((socket) => next(socket, 'video_call_ended'));
+      await rest(stack, 'DELETE', `/matches/${match.id}`, { token: serviceToken(stack) });
+      for (const event of await Promise.all(ended)) assert.deepEqual(event, { ...of, reason: 'match_closed' });
+      assert.equal((await refused(bob, 'video_call_accepted', of)).code, 'MATCH_CLOSED');
+    });
+  }
+
+  test('is shown to who joins the chat, while it lives', async () => {
+    const { match, alice, bob, call, of } = await ringing({ media: { video: false } });
+    const expected = { ...of, caller: match.alice, media: { video: false } };
+    const joined = await done(bob, 'join_chat', match.id);
+    assert.deepEqual(joined.call, { ...expected, state: 'ringing', expiresAt: call.expiresAt });
+    await done(bob, 'video_call_accepted', of);
+    const { expiresAt, ...active } = (await done(alice, 'join_chat', match.id)).call;
+    assert.deepEqual(active, { ...expected, state: 'active' });
+    assert.ok(Date.parse(expiresAt) > Date.now() + 60_000);
+    await done(alice, 'video_call_ended', of);
+    assert.equal((await done(alice, 'join_chat', match.id)).call, null);
+  });
+
+  test('ends when a party vanishes, and outlives its lease while both are there', async () => {
+    const lasting = await talking();
+    const lost = await talking();
+    const ended = next(lost.alice, 'video_call_ended', any, (LEASE_S + 5) * 1_000);
+    lost.bob.disconnect();
+    assert.deepEqual(await ended, { ...lost.of, reason: 'connection_lost' });
+    // Nothing tells that a lease was renewed, except that nothing happens.
+    await pause(lasting.since + (LEASE_S + 2) * 1_000 - Date.now());
+    assert.equal((await done(lasting.alice, 'video_call_signal', { callId: lasting.of.callId })).state, 'active');
+    assert.deepEqual(steps(lasting.alice, lasting.of.callId), ['accepted']);
+  });
+});
+
+describe('a call while services die', () => {
+  test('rings out once though all signaling services were killed and came back', async () => {
+    const { match, alice, bob, tablet, of } = await ringing();
+    for (const name of SIGNALING_SERVICES) await stack.control('kill', name);
+    const ended = [alice, bob, tablet].map((socket) => next(socket, 'video_call_ended'));
+    for (const name of SIGNALING_SERVICES) await stack.control('start', name);
+    for (const event of await Promise.all(ended)) assert.deepEqual(event, { ...of, reason: 'no_answer' });
+    // Past the repeats of the time-out.
+    const again = next(alice, 'video_call_ended', ({ callId }) => callId !== of.callId);
+    await eventually(async () => (await ask(alice, 'video_call_request', { matchId: match.id })).ok, 'another call');
+    await again;
+    assert.deepEqual(steps(alice, of.callId), ['ended no_answer']);
+    for (const socket of [bob, tablet]) assert.deepEqual(steps(socket, of.callId), ['incoming', 'ended no_answer']);
+  });
+
+  test('goes on when one of the signaling services dies', async () => {
+    const { alice, bob, of } = await ringing();
+    await stack.control('kill', SIGNALING_SERVICES[0]);
+    const accepted = next(alice, 'video_call_accepted');
+    await eventually(async () => (await ask(bob, 'video_call_accepted', of)).ok, 'the acceptance');
+    await accepted;
+    const ended = next(bob, 'video_call_ended');
+    await eventually(async () => (await ask(alice, 'video_call_ended', of)).ok, 'the end');
+    assert.equal((await ended).reason, 'completed');
+    assert.deepEqual(steps(alice, of.callId), ['accepted', 'ended completed']);
+    await stack.control('start', SIGNALING_SERVICES[0]);
+  });
+
+  test('is lost when Redis is wiped, and nothing else is', async () => {
+    const { match, alice, bob, of } = await talking();
+    await redis(stack, 'FLUSHALL');
+    assert.equal((await refused(alice, 'video_call_ended', of)).code, 'CALL_NOT_FOUND');
+    assert.deepEqual((await done(alice, 'join_chat', match.id)).unlocked, ['video_call']);
+    const rung = next(bob, 'video_call_incoming', ({ callId }) => callId !== of.callId);
+    const call = await done(alice, 'video_call_request', { matchId: match.id });
+    assert.equal((await rung).callId, call.callId);
+  });
+
+  test("ends when a party's gateway dies", async () => {
+    const { alice, of } = await talking();
+    const ended = next(alice, 'video_call_ended', any, (LEASE_S + 5) * 1_000);
+    await stack.control('kill', 'gateway-1');
+    assert.deepEqual(await ended, { ...of, reason: 'connection_lost' });
+    await stack.control('start', 'gateway-1');
+  });
+});
