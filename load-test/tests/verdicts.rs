@@ -1,5 +1,7 @@
 //! The verdict on gateways that keep the promises, and on gateways that break one.
 
+#![allow(clippy::unwrap_used)]
+
 use clap::Parser as _;
 use load_test::{
     config::Config,
