@@ -7,7 +7,8 @@ use crate::client::{Caller, Pair};
 #[tokio::test]
 async fn a_match_is_created_once_and_seen_by_both_members() {
     let pair = Pair::create().await;
-    let again = Caller::app_server().put(&pair.path(""), &json!({ "members": [pair.members[1], pair.members[0]] })).await;
+    let again =
+        Caller::app_server().put(&pair.path(""), &json!({ "members": [pair.members[1], pair.members[0]] })).await;
     let seen = again.ok(200);
     assert_eq!(pair.alice.get(&pair.path("")).await.ok(200), seen);
     assert_eq!(pair.bob.at_gateway(1).get(&pair.path("")).await.ok(200), seen);

@@ -63,7 +63,9 @@ async fn a_user_is_not_the_app_server_and_the_app_server_is_no_user() {
 #[tokio::test]
 async fn unknown_paths_and_methods_are_problems_too() {
     let user = Caller::user("alice");
-    for path in ["/nowhere", "/api/v1", "/api/v1/", "/api/v1/nowhere", "/api/v1/matches/demo/nowhere", "/api/v1/matches/"] {
+    for path in
+        ["/nowhere", "/api/v1", "/api/v1/", "/api/v1/nowhere", "/api/v1/matches/demo/nowhere", "/api/v1/matches/"]
+    {
         let answer = user.send(user.request(Method::GET, path)).await;
         assert_eq!(answer.refusal(), (404, "NOT_FOUND".into()), "{path}");
     }

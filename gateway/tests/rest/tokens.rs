@@ -15,8 +15,13 @@ async fn without_a_good_token_nothing_is_answered() {
     };
     let without_sub = sign(&json!({ "iat": now_s(), "exp": now_s() + 60 }));
     let of_no_id = sign(&json!({ "sub": "a.b", "iat": now_s(), "exp": now_s() + 60 }));
-    let callers =
-        [Caller::nobody(), Caller::with_token("nonsense"), Caller::with_token(foreign), Caller::with_token(without_sub), Caller::with_token(of_no_id)];
+    let callers = [
+        Caller::nobody(),
+        Caller::with_token("nonsense"),
+        Caller::with_token(foreign),
+        Caller::with_token(without_sub),
+        Caller::with_token(of_no_id),
+    ];
     for caller in callers {
         for answer in [caller.get("/matches").await, caller.delete("/matches/demo").await] {
             assert_eq!(answer.refusal(), (401, "UNAUTHENTICATED".into()));
