@@ -25,6 +25,8 @@ pub struct App {
     pub grpc: SocketAddr,
     /// Where `/healthz`, `/readyz` and `/metrics` are.
     pub health: SocketAddr,
+    /// Whether everything that it needs is there.
+    pub readiness: Readiness,
 }
 
 /// Starts the service. It runs until `lifecycle` stops it; what it depends on may come later.
@@ -47,5 +49,5 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let consumer = CommitConsumer::new(bus, counter, metrics, &lifecycle, readiness.condition("stream"));
     lifecycle.spawn_essential("commits", consumer.run());
     tracing::info!(%grpc, %health, "started");
-    Ok(App { grpc, health })
+    Ok(App { grpc, health, readiness })
 }

@@ -87,13 +87,12 @@ impl CommitConsumer {
 
     async fn open(&mut self) -> anyhow::Result<Consumer<pull::Config>> {
         let stream = self.bus.ensure_stream(&streams::chat_events(self.bus.subjects())).await?;
-        let consumer = match stream.get_consumer(MILESTONE_CONSUMER).await {
-            Ok(consumer) => consumer,
-            Err(_) => {
-                // A new consumer most likely means a new stream: commits of before may never have been counted.
-                self.recount_due = true;
-                stream.create_consumer(consumer_config()).await?
-            }
+        let consumer = if let Ok(consumer) = stream.get_consumer(MILESTONE_CONSUMER).await {
+            consumer
+        } else {
+            // A new consumer most likely means a new stream: commits of before may never have been counted.
+            self.recount_due = true;
+            stream.create_consumer(consumer_config()).await?
         };
         if self.recount_due {
             self.counter.recount().await?;

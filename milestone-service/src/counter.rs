@@ -62,11 +62,8 @@ impl Counter {
         let heads = heads.iter().filter_map(|head| Some((MatchId::new(head.match_id.as_str()).ok()?, head.last_seq)));
         let (known, missing) = self.raise(heads.collect()).await?;
         let rebuilt = self.rebuild(missing).await?;
-        let due = known.iter().chain(&rebuilt).flat_map(|(id, register)| {
-            self.milestones.due(register.count, &register.recorded).map(move |milestone| (id, milestone))
-        });
         // Collected, because the compiler cannot see that a lazy iterator of borrows may cross threads.
-        let due: Vec<_> = due.map(|(id, milestone)| self.record(id, milestone)).collect();
+        let due: Vec<_> = known.iter().chain(&rebuilt).map(|(id, register)| self.record_due(id, register)).collect();
         stream::iter(due).buffer_unordered(CONCURRENT_RECORDS).try_collect().await
     }
 
@@ -94,6 +91,17 @@ impl Counter {
                 return Ok(());
             }
         }
+    }
+
+    /// Has every milestone recorded that a committed head reaches, whatever Redis says of it.
+    pub async fn record_reached(&self, head: &MatchHead) -> Result<(), CountError> {
+        let Ok(id) = MatchId::new(head.match_id.as_str()) else {
+            return Ok(());
+        };
+        for milestone in self.milestones.reached(head.last_seq) {
+            self.record(&id, milestone).await?;
+        }
+        Ok(())
     }
 
     async fn raise(&self, heads: Vec<(MatchId, i64)>) -> Result<(Vec<(MatchId, Register)>, Vec<MatchId>), CountError> {
@@ -128,6 +136,14 @@ impl Counter {
         Ok(try_join_all(registers).await?.into_iter().flatten().collect())
     }
 
+    /// One after the other, by threshold: in this order chat-service numbers them.
+    async fn record_due(&self, id: &MatchId, register: &Register) -> Result<(), CountError> {
+        for milestone in self.milestones.due(register.count, &register.recorded) {
+            self.record(id, milestone).await?;
+        }
+        Ok(())
+    }
+
     async fn record(&self, id: &MatchId, milestone: &Milestone) -> Result<(), CountError> {
         let request = RecordMilestoneRequest {
             match_id: id.to_string(),
@@ -144,6 +160,11 @@ impl Counter {
             Err(status) if status.code() == Code::NotFound => {
                 tracing::warn!(match_id = %id, milestone = milestone.id, "no such match");
                 return Ok(());
+            }
+            // The register is of another life of the database: it starts again from the committed head.
+            Err(status) if status.code() == Code::FailedPrecondition => {
+                tracing::warn!(match_id = %id, milestone = milestone.id, "Redis counts more messages than there are");
+                return Ok(self.registers.forget(id).await?);
             }
             Err(status) => return Err(status.into()),
         }

@@ -82,8 +82,8 @@ impl Milestones {
     }
 
     /// All of them, by threshold.
-    pub fn iter(&self) -> std::slice::Iter<'_, Milestone> {
-        self.0.iter()
+    pub fn all(&self) -> &[Milestone] {
+        &self.0
     }
 
     /// Those that a match with `count` messages has reached, by threshold.

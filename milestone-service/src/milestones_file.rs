@@ -11,7 +11,7 @@ use crate::milestone::{Milestone, Milestones};
 ///
 /// ```
 /// let milestones = milestone_service::milestones_file::parse(milestone_service::milestones_file::BUILT_IN).unwrap();
-/// let hundred = milestones.iter().next().unwrap();
+/// let [hundred] = milestones.all() else { panic!("one milestone") };
 /// assert_eq!((hundred.id.as_str(), hundred.threshold), ("messages-100", 100));
 /// assert_eq!(hundred.unlocks, ["video_call"]);
 /// ```
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn several_milestones_are_sorted_by_threshold() {
         let text = "milestones:\n- {id: late, messages: 500}\n- {id: early, messages: 50, unlocks: [photo]}\n";
-        let ids: Vec<_> = parse(text).unwrap().iter().map(|milestone| milestone.id.clone()).collect();
+        let ids: Vec<_> = parse(text).unwrap().all().iter().map(|milestone| milestone.id.clone()).collect();
         assert_eq!(ids, ["early", "late"]);
     }
 

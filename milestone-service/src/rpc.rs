@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proto::{
     MatchId,
-    chat::{Head, MatchHead},
+    chat::MatchHead,
     milestone::{
         GetProgressRequest, GetProgressResponse, Progress,
         milestone_service_server::{MilestoneService, MilestoneServiceServer},
@@ -27,13 +27,14 @@ impl ProgressRpc {
     }
 
     /// Records now what the stream did not tell, as when it was wiped: whoever asks needs it.
-    async fn repair(&self, head: &MatchHead) -> Result<(), Status> {
+    async fn repair(&self, head: &MatchHead) {
         let reached = self.counter.milestones().reached(head.last_seq).len();
         if usize::try_from(head.milestones).unwrap_or(0) >= reached {
-            return Ok(());
+            return;
         }
-        let head = Head { match_id: head.match_id.clone(), last_seq: head.last_seq };
-        self.counter.count(&[head]).await.map_err(|error| Status::unavailable(error.to_string()))
+        if let Err(error) = self.counter.record_reached(head).await {
+            tracing::warn!(match_id = head.match_id, %error, "a reached milestone could not be recorded");
+        }
     }
 }
 
@@ -48,15 +49,13 @@ impl MilestoneService for ProgressRpc {
         let heads = self.counter.committed(std::slice::from_ref(&id)).await;
         let heads = heads.map_err(|status| Status::unavailable(format!("chat-service: {}", status.message())))?;
         let head = heads.into_iter().next().ok_or_else(|| Status::not_found("no such match"))?;
-        if let Err(status) = self.repair(&head).await {
-            tracing::warn!(match_id = %id, error = status.message(), "a reached milestone could not be recorded");
-        }
+        self.repair(&head).await;
         Ok(Response::new(progress(self.counter.milestones(), head.last_seq)))
     }
 }
 
 fn progress(milestones: &Milestones, message_count: i64) -> GetProgressResponse {
-    let milestones = milestones.iter().map(|milestone| Progress {
+    let milestones = milestones.all().iter().map(|milestone| Progress {
         milestone_id: milestone.id.clone(),
         threshold: milestone.threshold,
         unlocks: milestone.unlocks.clone(),

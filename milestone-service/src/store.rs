@@ -66,6 +66,13 @@ impl Registers {
         self.redis.script(&mark).await
     }
 
+    /// Removes a match's register.
+    pub async fn forget(&self, id: &MatchId) -> Result<(), RedisError> {
+        let mut delete = redis::cmd("DEL");
+        delete.arg(self.key(id));
+        self.redis.command(&delete).await
+    }
+
     /// Some of the matches that have a register, and where to go on; 0 at first and at the end.
     pub async fn scan(&self, cursor: u64) -> Result<(u64, Vec<MatchId>), RedisError> {
         let mut scan = redis::cmd("SCAN");

@@ -24,6 +24,8 @@ pub struct App {
     pub grpc: SocketAddr,
     /// Where `/healthz`, `/readyz` and `/metrics` are.
     pub health: SocketAddr,
+    /// Whether everything that it needs is there.
+    pub readiness: Readiness,
 }
 
 /// Starts the service. It runs until `lifecycle` stops it; what it depends on may come later.
@@ -48,5 +50,5 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     lifecycle.spawn_essential("deadlines", deadlines::run(switchboard.clone(), lifecycle.clone()));
     lifecycle.spawn_essential("closed matches", closed_matches::run(switchboard, lifecycle.clone()));
     tracing::info!(%grpc, %health, "started");
-    Ok(App { grpc, health })
+    Ok(App { grpc, health, readiness })
 }

@@ -163,14 +163,14 @@ impl Switchboard {
                 continue;
             }
             match call::ring(match_id, user, found.iter().map(|stored| &stored.call)) {
-                Ringing::Repeats(call) => return Ok(call),
+                Ringing::Repeats(call) => return Ok(*call),
                 Ringing::Busy(call_id) => return Err(Failure::Busy(call_id)),
                 Ringing::Starts => {}
             }
-            let caller = Actor { user, device: &request.device };
+            let by = Actor { user, device: &request.device };
             let ids = (new_call_id()?, match_id.clone());
             let media = media.map(str::to_owned);
-            let call = Call::ringing(ids, caller, callee.clone(), media, (&self.timing, now_ms));
+            let call = Call::ringing(ids, by, callee.clone(), media, (&self.timing, now_ms));
             if self.calls.create(&call, now_ms).await? {
                 self.metrics.call_started();
                 self.announce(&call).await;

@@ -58,7 +58,7 @@ pub enum Ringing {
     /// Nobody is on the line: a new call.
     Starts,
     /// This user already has this call in this match.
-    Repeats(Call),
+    Repeats(Box<Call>),
     /// One of the two is in a call; it is named only if it is of this match.
     Busy(Option<CallId>),
 }
@@ -70,7 +70,7 @@ pub fn ring<'a>(match_id: &MatchId, caller: &UserId, others: impl IntoIterator<I
         if call.match_id != *match_id {
             busy = true;
         } else if call.caller == *caller {
-            return Ringing::Repeats(call.clone());
+            return Ringing::Repeats(Box::new(call.clone()));
         } else {
             return Ringing::Busy(Some(call.id.clone()));
         }
@@ -82,7 +82,7 @@ impl Call {
     /// A call that starts to ring.
     pub fn ringing(
         (id, match_id): (CallId, MatchId),
-        caller: Actor<'_>,
+        by: Actor<'_>,
         callee: UserId,
         media: Option<String>,
         (timing, now_ms): (&Timing, i64),
@@ -90,9 +90,9 @@ impl Call {
         Self {
             id,
             match_id,
-            caller: caller.user.clone(),
+            caller: by.user.clone(),
             callee,
-            caller_device: Device::leased(caller.device, timing, now_ms),
+            caller_device: Device::leased(by.device, timing, now_ms),
             callee_device: None,
             media,
             state: State::Ringing,
@@ -119,7 +119,7 @@ impl Call {
         match command {
             Command::Accept { signal } => self.accept(actor, signal.as_deref(), timing, now_ms),
             Command::Reject { signal, reason } => self.reject(actor, signal.as_deref(), reason.as_deref(), now_ms),
-            Command::End { signal, reason } => self.end(actor, signal.as_deref(), reason.as_deref(), now_ms),
+            Command::End { signal, reason } => Ok(self.hang_up(actor, signal.as_deref(), reason.as_deref(), now_ms)),
             Command::Signal => self.check_relay(actor).map(|()| None),
             Command::Renew => self.with_lease(actor, now_ms + timing.lease_ms).map(Some),
             Command::Abandon => {
@@ -175,20 +175,14 @@ impl Call {
         }
     }
 
-    fn end(
-        &self,
-        actor: Actor<'_>,
-        signal: Option<&str>,
-        reason: Option<&str>,
-        now_ms: i64,
-    ) -> Result<Option<Self>, Refusal> {
+    fn hang_up(&self, actor: Actor<'_>, signal: Option<&str>, reason: Option<&str>, now_ms: i64) -> Option<Self> {
         let standard = match self.state {
-            State::Ended(_) => return Ok(None),
+            State::Ended(_) => return None,
             State::Active(_) => Reason::Completed,
             State::Ringing if self.caller == *actor.user => Reason::Cancelled,
             State::Ringing => Reason::Declined,
         };
-        Ok(Some(self.ended(End::by(actor, standard, signal, reason), now_ms)))
+        Some(self.ended(End::by(actor, standard, signal, reason), now_ms))
     }
 
     fn check_relay(&self, actor: Actor<'_>) -> Result<(), Refusal> {

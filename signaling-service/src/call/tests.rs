@@ -1,1 +1,252 @@
-//! Tests of the pure core.
+//! Tests of the pure core: single steps, and arbitrary interleavings of replicas that compare and set.
+
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use super::*;
+
+const TIMING: Timing = Timing { ring_ms: 45_000, lease_ms: 45_000, max_call_ms: 3_600_000 };
+const START_MS: i64 = 1_000_000;
+
+fn user(name: &str) -> UserId {
+    UserId::new(name).unwrap()
+}
+
+fn ringing() -> Call {
+    let ids = (CallId::new("c-1").unwrap(), MatchId::new("demo").unwrap());
+    let alice = user("alice");
+    let caller = Actor { user: &alice, device: "a-phone" };
+    Call::ringing(ids, caller, user("bob"), None, (&TIMING, START_MS))
+}
+
+fn step(call: &Call, who: (&str, &str), command: &Command, now_ms: i64) -> Result<Option<Call>, Refusal> {
+    call.decide(Actor { user: &user(who.0), device: who.1 }, command, &TIMING, now_ms)
+}
+
+fn active() -> Call {
+    step(&ringing(), ("bob", "b-phone"), &accept(), START_MS + 10).unwrap().unwrap()
+}
+
+fn accept() -> Command {
+    Command::Accept { signal: Some("{}".to_owned()) }
+}
+
+fn reject(reason: Option<&str>) -> Command {
+    Command::Reject { signal: None, reason: reason.map(str::to_owned) }
+}
+
+fn end(reason: Option<&str>) -> Command {
+    Command::End { signal: None, reason: reason.map(str::to_owned) }
+}
+
+fn reason(call: &Call) -> Option<Reason> {
+    match &call.state {
+        State::Ended(end) => Some(end.reason),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_first_device_that_accepts_has_the_call() {
+    let call = active();
+    assert_eq!(call.callee_device.as_ref().unwrap().name, "b-phone");
+    assert_eq!((call.version, call.expires_at_ms), (2, START_MS + 10 + TIMING.max_call_ms));
+    assert_eq!(step(&call, ("bob", "b-phone"), &accept(), START_MS + 20), Ok(None));
+    assert_eq!(step(&call, ("bob", "b-tablet"), &accept(), START_MS + 20), Err(Refusal::StateConflict));
+    assert_eq!(step(&call, ("alice", "a-phone"), &accept(), START_MS + 20), Err(Refusal::StateConflict));
+}
+
+#[test]
+fn who_hangs_up_when_decides_the_reason() {
+    let ended = |call: &Call, who| reason(&step(call, who, &end(None), START_MS + 20).unwrap().unwrap());
+    assert_eq!(ended(&ringing(), ("alice", "a-phone")), Some(Reason::Cancelled));
+    assert_eq!(ended(&ringing(), ("bob", "b-phone")), Some(Reason::Declined));
+    assert_eq!(ended(&active(), ("alice", "a-phone")), Some(Reason::Completed));
+    assert_eq!(ended(&active(), ("bob", "b-phone")), Some(Reason::Completed));
+}
+
+#[test]
+fn only_the_callee_rejects_and_only_while_it_rings() {
+    let rejected = step(&ringing(), ("bob", "b-tablet"), &reject(None), START_MS + 20).unwrap().unwrap();
+    assert_eq!(reason(&rejected), Some(Reason::Declined));
+    assert_eq!(step(&rejected, ("bob", "b-tablet"), &reject(None), START_MS + 30), Ok(None));
+    assert_eq!(step(&ringing(), ("alice", "a-phone"), &reject(None), START_MS + 20), Err(Refusal::StateConflict));
+    assert_eq!(step(&active(), ("bob", "b-tablet"), &reject(None), START_MS + 20), Err(Refusal::StateConflict));
+}
+
+#[test]
+fn an_ended_call_takes_a_repeated_end_and_nothing_else() {
+    let over = step(&active(), ("bob", "b-phone"), &end(None), START_MS + 20).unwrap().unwrap();
+    for who in [("alice", "a-phone"), ("bob", "b-phone")] {
+        assert_eq!(step(&over, who, &end(None), START_MS + 30), Ok(None));
+        for command in [accept(), Command::Signal, Command::Renew, Command::Abandon] {
+            assert_eq!(step(&over, who, &command, START_MS + 30), Err(Refusal::NotFound), "{command:?}");
+        }
+    }
+}
+
+#[test]
+fn a_stranger_finds_nothing() {
+    for command in [accept(), reject(None), end(None), Command::Signal, Command::Renew, Command::Abandon] {
+        for call in [ringing(), active()] {
+            assert_eq!(step(&call, ("mallory", "m"), &command, START_MS + 20), Err(Refusal::NotFound));
+        }
+    }
+}
+
+#[test]
+fn signals_pass_between_the_two_devices_after_acceptance_only() {
+    let signal = |call: &Call, who| step(call, who, &Command::Signal, START_MS + 20);
+    assert_eq!(signal(&ringing(), ("alice", "a-phone")), Err(Refusal::StateConflict));
+    assert_eq!(signal(&ringing(), ("bob", "b-phone")), Err(Refusal::StateConflict));
+    assert_eq!(signal(&active(), ("alice", "a-phone")), Ok(None));
+    assert_eq!(signal(&active(), ("bob", "b-phone")), Ok(None));
+    assert_eq!(signal(&active(), ("bob", "b-tablet")), Err(Refusal::StateConflict));
+}
+
+#[test]
+fn a_client_s_reason_is_told_if_it_is_short_and_printable() {
+    let told = |text: &str| match step(&active(), ("bob", "b-phone"), &end(Some(text)), START_MS + 20) {
+        Ok(Some(Call { state: State::Ended(end), .. })) => end.told_reason().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told("battery low"), "battery low");
+    for text in ["", "a\nb", "é", &"x".repeat(65)] {
+        assert_eq!(told(text), "completed", "{text:?}");
+    }
+}
+
+#[test]
+fn an_unanswered_ring_ends_as_no_answer_also_when_the_lease_ends_with_it() {
+    let call = ringing();
+    assert_eq!(call.lapsed(START_MS + TIMING.ring_ms - 1), None);
+    assert_eq!(reason(&call.lapsed(START_MS + TIMING.ring_ms).unwrap()), Some(Reason::NoAnswer));
+}
+
+#[test]
+fn a_lease_that_is_not_renewed_ends_the_call() {
+    let call = active();
+    let renewed = step(&call, ("bob", "b-phone"), &Command::Renew, START_MS + 40_000).unwrap().unwrap();
+    assert_eq!(renewed.version, call.version);
+    assert_eq!(reason(&renewed.lapsed(START_MS + 45_000).unwrap()), Some(Reason::ConnectionLost));
+    let both = step(&renewed, ("alice", "a-phone"), &Command::Renew, START_MS + 44_000).unwrap().unwrap();
+    assert_eq!(both.lapsed(START_MS + 84_999), None);
+    assert!(both.lapsed(START_MS + 85_000).is_some());
+}
+
+#[test]
+fn an_abandoned_device_has_a_moment_to_come_back() {
+    let abandoned = step(&active(), ("bob", "b-phone"), &Command::Abandon, START_MS + 100).unwrap().unwrap();
+    assert_eq!(abandoned.lapsed(START_MS + 5_099), None);
+    assert_eq!(reason(&abandoned.lapsed(START_MS + 5_100).unwrap()), Some(Reason::ConnectionLost));
+    let back = step(&abandoned, ("bob", "b-phone"), &Command::Renew, START_MS + 3_000).unwrap().unwrap();
+    assert_eq!(back.lapsed(START_MS + 5_100), None);
+}
+
+#[test]
+fn other_devices_hold_no_lease() {
+    let elsewhere = ("bob", "b-tablet");
+    assert_eq!(step(&ringing(), elsewhere, &Command::Abandon, START_MS + 10), Err(Refusal::StateConflict));
+    assert_eq!(step(&active(), elsewhere, &Command::Renew, START_MS + 20), Err(Refusal::StateConflict));
+}
+
+#[test]
+fn each_change_is_repeated_twice() {
+    let call = ringing();
+    assert_eq!(call.due_ms(), Some(START_MS + 1_000));
+    assert_eq!(call.repeated(START_MS + 999), None);
+    let once = call.repeated(START_MS + 1_000).unwrap();
+    assert_eq!((once.version, once.due_ms()), (1, Some(START_MS + 3_000)));
+    let twice = once.repeated(START_MS + 3_000).unwrap();
+    assert_eq!(twice.repeated(i64::MAX), None);
+    assert_eq!(twice.due_ms(), Some(START_MS + TIMING.ring_ms));
+    let over = twice.lapsed(START_MS + TIMING.ring_ms).unwrap();
+    assert_eq!((over.repeats, over.due_ms()), (0, Some(START_MS + TIMING.ring_ms + 1_000)));
+}
+
+#[test]
+fn a_ring_meets_the_calls_that_the_two_are_in() {
+    let (demo, other) = (MatchId::new("demo").unwrap(), MatchId::new("other").unwrap());
+    let call = ringing();
+    assert_eq!(ring(&demo, &user("alice"), []), Ringing::Starts);
+    assert_eq!(ring(&demo, &user("alice"), [&call, &call]), Ringing::Repeats(Box::new(call.clone())));
+    assert_eq!(ring(&demo, &user("bob"), [&call, &call]), Ringing::Busy(Some(call.id.clone())));
+    assert_eq!(ring(&other, &user("alice"), [&call]), Ringing::Busy(None));
+    let over = call.lapsed(i64::MAX).unwrap();
+    assert_eq!(ring(&other, &user("alice"), [&over]), Ringing::Starts);
+}
+
+#[test]
+fn a_record_survives_its_encoding() {
+    for call in [ringing(), active(), active().lapsed(i64::MAX).unwrap()] {
+        let record = serde_json::to_string(&call).unwrap();
+        assert_eq!(serde_json::from_str::<Call>(&record).unwrap(), call);
+    }
+}
+
+/// What one replica does with the snapshot that it read some changes ago.
+#[derive(Debug, Clone)]
+struct Attempt {
+    stale_by: usize,
+    who: (&'static str, &'static str),
+    command: Option<Command>,
+    after_ms: i64,
+}
+
+fn attempts() -> impl Strategy<Value = Vec<Attempt>> {
+    let who = select(vec![("alice", "a-phone"), ("alice", "a-laptop"), ("bob", "b-phone"), ("bob", "b-tablet")]);
+    let commands = vec![
+        None,
+        Some(accept()),
+        Some(reject(None)),
+        Some(end(None)),
+        Some(Command::Renew),
+        Some(Command::Abandon),
+        Some(Command::Signal),
+    ];
+    let attempt = (0..3_usize, who, select(commands), 0..30_000_i64);
+    let attempt = attempt.prop_map(|(stale_by, who, command, after_ms)| Attempt { stale_by, who, command, after_ms });
+    vec(attempt, 1..60)
+}
+
+proptest! {
+    #[test]
+    fn however_replicas_interleave_one_end_wins_and_states_only_go_forward(attempts in attempts()) {
+        let mut history = vec![ringing()];
+        let mut now_ms = START_MS;
+        for Attempt { stale_by, who, command, after_ms } in attempts {
+            now_ms += after_ms;
+            let read = history.len().saturating_sub(stale_by + 1);
+            let call = history[read].clone();
+            let next = match (call.lapsed(now_ms), &command) {
+                (Some(lapsed), _) => Some(lapsed),
+                (None, None) => call.repeated(now_ms),
+                (None, Some(command)) => step(&call, who, command, now_ms).unwrap_or(None),
+            };
+            // Compare-and-set: what changed since it was read is not overwritten.
+            if let (Some(next), true) = (next, history[read] == history[history.len() - 1]) {
+                history.push(next);
+            }
+        }
+        for (former, next) in history.iter().zip(&history[1..]) {
+            let progress = |call: &Call| match call.state { State::Ringing => 0, State::Active(_) => 1, State::Ended(_) => 2 };
+            prop_assert!(progress(former) <= progress(next));
+            prop_assert_eq!(next.version - former.version, i64::from(former.state != next.state));
+            prop_assert!(former.callee_device.is_none() || former.callee_device.as_ref().map(|device| &device.name)
+                == next.callee_device.as_ref().map(|device| &device.name));
+        }
+        prop_assert!(history.iter().filter(|call| !call.is_live()).all(|call| call.state == history[history.len() - 1].state));
+        prop_assert!(history.iter().filter(|call| call.is_live()).all(|call| call.due_ms().is_some()));
+    }
+
+    #[test]
+    fn time_alone_ends_every_call_and_falls_silent(accepted in any::<bool>()) {
+        let mut call = if accepted { active() } else { ringing() };
+        let mut steps = 0;
+        while let Some(due_ms) = call.due_ms() {
+            call = call.lapsed(due_ms).or_else(|| call.repeated(due_ms)).expect("something is due");
+            steps += 1;
+            prop_assert!(steps <= 5);
+        }
+        prop_assert!(!call.is_live());
+    }
+}

@@ -1,0 +1,222 @@
+//! A stack of one's own for each test: servers, chat-service, replicas of the service under test, a gateway's ears.
+
+use std::{os::unix::fs::PermissionsExt, time::Duration};
+
+use clap::Parser;
+use local_stack::servers::{Nats, Postgres, Redis};
+use milestone_service::{app, app::App, config::Config};
+use proto::{
+    MatchId, UserId,
+    chat::{
+        Draft, GetMatchRequest, Match, Milestone, PutMatchRequest, SendReply, SendRequest,
+        chat_service_client::ChatServiceClient,
+    },
+    inbox::{InboxEvent, inbox_event::Event},
+    milestone::{GetProgressRequest, GetProgressResponse, milestone_service_client::MilestoneServiceClient},
+};
+use service_kit::{
+    Lifecycle, NatsConfig,
+    bus::{Bus, Subscription},
+    clock, grpc,
+    health::Readiness,
+};
+use tempfile::TempDir;
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::peer::Peer;
+
+/// Nothing in a test takes this long unless it hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Long enough for an event that should not come.
+const SILENCE: Duration = Duration::from_millis(400);
+
+/// Three messages reach the first milestone, five the second.
+const MILESTONES: &str = "milestones:\n- {id: three, messages: 3, unlocks: [video_call]}\n- {id: five, messages: 5}\n";
+
+/// Everything that a test needs, nothing of it shared but PostgreSQL.
+pub(crate) struct Stack {
+    pub(crate) nats: Nats,
+    pub(crate) redis: Redis,
+    pub(crate) chat: Peer,
+    pub(crate) bus: Bus,
+    pub(crate) dir: TempDir,
+    lifecycle: Lifecycle,
+}
+
+/// A replica of the service under test.
+pub(crate) struct Replica {
+    pub(crate) app: App,
+    lifecycle: Lifecycle,
+}
+
+/// What the gateways of a user hear.
+pub(crate) struct Inbox(Subscription<InboxEvent>);
+
+fn folder() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    // PostgreSQL runs as another user when the tests run as root.
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    dir
+}
+
+async fn database() -> String {
+    static POSTGRES: OnceCell<(Postgres, TempDir)> = OnceCell::const_new();
+    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let start = async || {
+        let dir = folder();
+        (Postgres::start(dir.path()).await.unwrap(), dir)
+    };
+    let (postgres, _) = POSTGRES.get_or_init(start).await;
+    let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    postgres.create_database(&format!("t{number}")).await.unwrap()
+}
+
+impl Stack {
+    pub(crate) async fn start() -> Self {
+        let dir = folder();
+        let (nats, redis) = tokio::try_join!(Nats::start(dir.path()), Redis::start(dir.path())).unwrap();
+        std::fs::write(dir.path().join("milestones.yaml"), MILESTONES).unwrap();
+        let args = ["--nats-url", nats.url(), "--database-url", &database().await];
+        let chat = Peer::start("chat-service", &args, dir.path()).await;
+        let lifecycle = Lifecycle::new();
+        let config = NatsConfig { nats_url: vec![nats.url().parse().unwrap()], prefix: String::new() };
+        let connected = Readiness::new(&lifecycle).condition("nats");
+        let bus = Bus::connect(&config, "test", connected.clone()).await.unwrap();
+        eventually("NATS is reached", async || connected.holds()).await;
+        Self { nats, redis, chat, bus, dir, lifecycle }
+    }
+
+    /// A replica that is ready.
+    pub(crate) async fn replica(&self) -> Replica {
+        self.replica_hearing(self.nats.url()).await
+    }
+
+    /// A replica that hears of commits at another NATS.
+    pub(crate) async fn replica_hearing(&self, nats_url: &str) -> Replica {
+        let mut args = vec!["milestone-service", "--grpc-listen", "127.0.0.1:0"];
+        let file = self.dir.path().join("milestones.yaml");
+        args.extend(["--nats-url", nats_url, "--redis-url", self.redis.url()]);
+        args.extend(["--chat-service", &self.chat.grpc, "--milestones-file", file.to_str().unwrap()]);
+        let lifecycle = Lifecycle::new();
+        let app = app::start(Config::parse_from(args), lifecycle.clone()).await.unwrap();
+        let replica = Replica { app, lifecycle };
+        eventually("the replica is ready", async || replica.is_ready()).await;
+        replica
+    }
+
+    /// A replica as a process of its own, which a test may freeze.
+    pub(crate) async fn process(&self) -> Peer {
+        let file = self.dir.path().join("milestones.yaml");
+        let mut args = vec!["--nats-url", self.nats.url(), "--redis-url", self.redis.url()];
+        args.extend(["--chat-service", &self.chat.grpc, "--milestones-file", file.to_str().unwrap()]);
+        Peer::start("milestone-service", &args, self.dir.path()).await
+    }
+
+    pub(crate) fn chat(&self) -> ChatServiceClient<grpc::Client> {
+        let client = grpc::connect(std::slice::from_ref(&self.chat.grpc), &self.lifecycle);
+        ChatServiceClient::new(client.with_timeout(PATIENCE))
+    }
+
+    /// Makes a match of alice and bob.
+    pub(crate) async fn put(&self, id: &str) {
+        let request = PutMatchRequest { match_id: id.to_owned(), members: vec!["alice".to_owned(), "bob".to_owned()] };
+        self.chat().put_match(request).await.unwrap();
+    }
+
+    pub(crate) async fn get(&self, id: &str) -> Match {
+        let request = GetMatchRequest { match_id: id.to_owned(), since_seq: None, limit: 0 };
+        self.chat().get_match(request).await.unwrap().into_inner().r#match.unwrap()
+    }
+
+    /// Sends as a gateway does, one message per clientId, again until it is answered.
+    pub(crate) async fn send(&self, id: &str, client_ids: &[&str]) {
+        let draft = |id: &&str| Draft { client_id: (*id).to_owned(), body: "\"hello\"".to_owned(), saved_as: None };
+        let drafts: Vec<_> = client_ids.iter().map(draft).collect();
+        let subject = self.bus.subjects().send(&MatchId::new(id).unwrap());
+        eventually("a send is answered", async || {
+            let request = SendRequest {
+                match_id: id.to_owned(),
+                sender_id: "alice".to_owned(),
+                origin: None,
+                by_rest: false,
+                drafts: drafts.clone(),
+                deadline_ms: clock::unix_ms() + 1_000,
+            };
+            let reply: Result<SendReply, _> = self.bus.request(&subject, &request, Duration::from_secs(1)).await;
+            reply.is_ok_and(|reply| reply.results.len() == client_ids.len())
+        })
+        .await;
+    }
+
+    pub(crate) async fn inbox(&self, user: &str) -> Inbox {
+        let subject = self.bus.subjects().inbox(&UserId::new(user).unwrap());
+        let inbox = Inbox(self.bus.subscribe(&subject).await.unwrap());
+        self.bus.flush().await.unwrap();
+        inbox
+    }
+
+    pub(crate) async fn redis(&self, command: &redis::Cmd) {
+        let client = redis::Client::open(self.redis.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        command.exec_async(&mut connection).await.unwrap();
+    }
+}
+
+impl Replica {
+    pub(crate) fn is_ready(&self) -> bool {
+        self.app.readiness.missing().is_empty()
+    }
+
+    pub(crate) async fn progress(&self, id: &str) -> Result<GetProgressResponse, tonic::Status> {
+        let client = grpc::connect(&[self.app.grpc.to_string()], &self.lifecycle).with_timeout(PATIENCE);
+        let request = GetProgressRequest { match_id: id.to_owned() };
+        Ok(MilestoneServiceClient::new(client).get_progress(request).await?.into_inner())
+    }
+
+    /// Stops it as a signal would. True if everything finished.
+    pub(crate) async fn stop(self) -> bool {
+        self.lifecycle.stop(PATIENCE).await
+    }
+}
+
+/// Stops a replica that a test has not stopped.
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.lifecycle.stopping().cancel();
+    }
+}
+
+impl Inbox {
+    /// The next milestone that is announced.
+    pub(crate) async fn milestone(&mut self) -> Milestone {
+        let next = async {
+            loop {
+                let (event, _) = self.0.next().await.unwrap();
+                if let Some(Event::MilestoneReached(reached)) = event.event {
+                    return reached.milestone.unwrap();
+                }
+            }
+        };
+        timeout(PATIENCE, next).await.expect("a milestone in time")
+    }
+
+    /// Waits a moment, in which no milestone may be announced.
+    pub(crate) async fn no_milestone(&mut self) {
+        let until = Instant::now() + SILENCE;
+        while let Ok(Some((event, _))) = tokio::time::timeout_at(until, self.0.next()).await {
+            assert!(!matches!(event.event, Some(Event::MilestoneReached(_))), "{event:?}");
+        }
+    }
+}
+
+/// Waits until something holds.
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let give_up = Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(Instant::now() < give_up, "never happened: {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
