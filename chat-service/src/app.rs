@@ -105,7 +105,7 @@ impl Serving {
     async fn serve(&self) -> bool {
         let (shared, lifecycle) = (&self.shared, &self.lifecycle);
         let (lanes, lanes_ended) = Lanes::start(self.config.lanes, shared, lifecycle);
-        let publisher = posted::Publisher::new(shared, self.config.stream_replicas);
+        let publisher = posted::Publisher::new(shared);
         lifecycle.spawn_essential("posted", publisher.run(lanes_ended));
         lifecycle.spawn_essential("announcer", self.announcer.clone().poll(lifecycle.clone()));
         let sends = Arc::new(Sends::new(Members::new(shared.store.clone()), lanes, shared.metrics.clone()));

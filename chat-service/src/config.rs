@@ -21,10 +21,6 @@ pub struct Config {
     #[arg(long, env = "LANES", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub lanes: u16,
 
-    /// How many copies the cluster keeps of each event of the stream: 1, 3 or 5.
-    #[arg(long, env = "STREAM_REPLICAS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
-    pub stream_replicas: u8,
-
     /// `/healthz`, `/readyz`, `/metrics`.
     #[command(flatten)]
     pub health: HealthConfig,

@@ -80,13 +80,14 @@ pub(crate) struct Publisher {
     store: Store,
     metrics: Metrics,
     stream: Stream,
+    /// A repair that was not finished yet.
+    owed: Option<Repair>,
 }
 
 impl Publisher {
-    /// A publisher to a stream of which the cluster keeps `replicas` copies.
-    pub(crate) fn new(shared: &Shared, replicas: u8) -> Self {
+    pub(crate) fn new(shared: &Shared) -> Self {
         let Shared { store, bus, posted, metrics } = shared.clone();
-        Self { posted, stream: Stream::new(&bus, replicas), bus, store, metrics }
+        Self { posted, stream: Stream::new(&bus), bus, store, metrics, owed: None }
     }
 
     /// Publishes until `lanes_ended`, and then what is left.
@@ -116,20 +117,24 @@ impl Publisher {
 
     /// Makes sure of the stream, and repairs what it does not hold. False when that must be tried again.
     async fn check(&mut self) -> bool {
-        let overflowed = self.posted.pending().take_overflow();
-        let repair = match self.stream.ensure().await {
-            Ok(repair) => repair.or(overflowed.then_some(Repair::Recent)),
+        if self.posted.pending().take_overflow() {
+            self.owed = self.owed.max(Some(Repair::Recent));
+        }
+        match self.stream.ensure().await {
+            Ok(repair) => self.owed = self.owed.max(repair),
             Err(error) => {
                 warn!(%error, "the stream of commits is not available");
                 return false;
             }
-        };
-        let Some(repair) = repair else { return true };
+        }
+        let Some(repair) = self.owed else { return true };
         match self.repair(repair).await {
-            Ok(()) => true,
+            Ok(()) => {
+                self.owed = None;
+                true
+            }
             Err(error) => {
                 warn!(%error, "the stream of commits could not be repaired yet");
-                self.stream.forget();
                 false
             }
         }

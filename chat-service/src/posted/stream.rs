@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::{self, stream::StorageType};
 use proto::streams;
 use service_kit::bus::Bus;
 use tokio::time::timeout;
@@ -12,21 +11,21 @@ const ENSURE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long before the stream's last event a commit may have been left out.
 const OVERLAP_MS: i64 = 60_000;
 
-/// What the stream may lack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the stream may lack, from little to much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Repair {
-    /// It is new or empty: everything that it would hold by now.
-    All {
-        /// How long it keeps an event.
-        max_age_ms: i64,
-    },
+    /// Some of what this process committed in the last minute.
+    Recent,
     /// This process is new: what others may have committed and not published since its last event.
     Since {
         /// The time of its last event.
         last_ms: i64,
     },
-    /// Some of what this process committed in the last minute.
-    Recent,
+    /// It is new or empty: everything that it would hold by now.
+    All {
+        /// How long it keeps an event.
+        max_age_ms: i64,
+    },
 }
 
 impl Repair {
@@ -43,30 +42,20 @@ impl Repair {
 /// The stream as it was seen last.
 #[derive(Debug)]
 pub(super) struct Stream {
-    jetstream: jetstream::Context,
-    config: jetstream::stream::Config,
+    bus: Bus,
+    shape: streams::Stream,
     /// When the one that was seen last was created, in nanoseconds.
     created: Option<i128>,
 }
 
 impl Stream {
-    pub(super) fn new(bus: &Bus, replicas: u8) -> Self {
-        let streams::Stream { name, subjects, max_age } = streams::chat_events(bus.subjects());
-        let config = jetstream::stream::Config {
-            name,
-            subjects,
-            max_age,
-            storage: StorageType::File,
-            num_replicas: replicas.into(),
-            description: Some("Commits of chat-service; can be rebuilt from PostgreSQL".to_owned()),
-            ..jetstream::stream::Config::default()
-        };
-        Self { jetstream: bus.jetstream(), config, created: None }
+    pub(super) fn new(bus: &Bus) -> Self {
+        Self { bus: bus.clone(), shape: streams::chat_events(bus.subjects()), created: None }
     }
 
     /// Creates the stream if it is missing. Returns what it may lack, unless it is the one that was seen last.
     pub(super) async fn ensure(&mut self) -> anyhow::Result<Option<Repair>> {
-        let found = timeout(ENSURE_TIMEOUT, self.jetstream.get_or_create_stream(self.config.clone())).await??;
+        let found = timeout(ENSURE_TIMEOUT, self.bus.ensure_stream(&self.shape)).await??;
         let info = found.cached_info();
         let created = info.created.unix_timestamp_nanos();
         let before = self.created.replace(created);
@@ -74,18 +63,13 @@ impl Stream {
             return Ok(None);
         }
         if before.is_some() {
-            info!(stream = self.config.name, "the stream of commits was lost and is new");
+            info!(stream = self.shape.name, "the stream of commits was lost and is new");
         }
         if before.is_some() || info.state.messages == 0 {
-            let max_age_ms = i64::try_from(self.config.max_age.as_millis()).unwrap_or(i64::MAX);
+            let max_age_ms = i64::try_from(self.shape.max_age.as_millis()).unwrap_or(i64::MAX);
             return Ok(Some(Repair::All { max_age_ms }));
         }
         Ok(Some(Repair::Since { last_ms: info.state.last_timestamp.unix_timestamp() * 1_000 }))
-    }
-
-    /// Has the next [`ensure`](Self::ensure) ask for the repair again.
-    pub(super) fn forget(&mut self) {
-        self.created = None;
     }
 }
 

@@ -2,5 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod concurrency;
+mod faults;
+mod matches;
+mod milestones;
+mod posted;
 mod sending;
 mod support;

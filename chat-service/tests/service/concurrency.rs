@@ -1,0 +1,111 @@
+//! Many senders, matches, lanes and replicas at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+use proto::chat::Code;
+
+use crate::support::{draft, inbox, outcomes, request, send, send_reliably, shared};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn seqs_have_no_gap_and_events_keep_their_order_under_concurrent_senders() {
+    const MATCHES: usize = 6;
+    const ROUNDS: usize = 40;
+    let stack = shared().await.stack().await;
+    let (replica, bus) = (stack.replica().await, stack.bus().await);
+    for n in 0..MATCHES {
+        replica.put(&format!("m{n}")).await;
+    }
+    let mut bob = inbox(&bus, "bob").await;
+    let senders = (0..MATCHES).flat_map(|n| ["alice", "bob"].map(|user| (format!("m{n}"), user)));
+    let acked = join_all(senders.map(|(id, user)| {
+        let bus = bus.clone();
+        async move {
+            let mut seqs = Vec::new();
+            for round in 0..ROUNDS {
+                let drafts = (0..3).map(|n| draft(&format!("{round}-{n}"), &format!("{user} {round} {n}"))).collect();
+                let results = outcomes(&send(&bus, &request(&id, user, drafts)).await);
+                seqs.extend(results.into_iter().map(|result| result.unwrap().seq));
+            }
+            assert!(seqs.is_sorted(), "a sender's messages keep their order");
+            (id, seqs)
+        }
+    }))
+    .await;
+
+    let mut by_match: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
+    for (id, seqs) in acked {
+        by_match.entry(id).or_default().extend(seqs);
+    }
+    let total = i64::try_from(2 * 3 * ROUNDS).unwrap();
+    for seqs in by_match.values() {
+        assert_eq!(seqs, &(1..=total).collect::<BTreeSet<_>>());
+    }
+    let mut heard: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for message in bob.messages(MATCHES * 2 * 3 * ROUNDS).await {
+        heard.entry(message.match_id).or_default().push(message.seq);
+    }
+    for seqs in heard.values() {
+        assert_eq!(seqs, &(1..=total).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_replicas_migrate_at_once_and_store_a_repeat_once() {
+    let stack = shared().await.stack().await;
+    let (one, two) = tokio::join!(stack.launch(), stack.launch());
+    tokio::join!(one.ready(), two.ready());
+    let bus = stack.bus().await;
+    one.put("demo").await;
+    // The same request eight times at once: the queue group spreads it over both replicas.
+    for round in 0..30 {
+        let same =
+            request("demo", "alice", vec![draft(&format!("c{round}"), "same"), draft(&format!("d{round}"), "same")]);
+        let results = join_all((0..8).map(|_| send_reliably(&bus, &same))).await;
+        let seqs: BTreeSet<Vec<i64>> =
+            results.iter().map(|results| results.iter().map(|result| result.as_ref().unwrap().seq).collect()).collect();
+        assert_eq!(seqs, BTreeSet::from([vec![2 * round + 1, 2 * round + 2]]));
+        let firsts = results.iter().filter(|results| !results[0].as_ref().unwrap().duplicate).count();
+        assert_eq!(firsts, 1);
+    }
+    assert_eq!(two.get("demo").await.last_seq, 60);
+    assert!(one.stop().await && two.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_bodies_under_one_client_id_one_wins_across_replicas() {
+    let stack = shared().await.stack().await;
+    let (one, _two, bus) = (stack.replica().await, stack.replica().await, stack.bus().await);
+    one.put("demo").await;
+    for round in 0..20 {
+        let bodies = (0..6).map(|n| request("demo", "alice", vec![draft(&format!("c{round}"), &format!("body {n}"))]));
+        let bodies: Vec<_> = bodies.collect();
+        let results = join_all(bodies.iter().map(|request| send_reliably(&bus, request))).await;
+        let stored = results.iter().flatten().filter(|result| result.is_ok()).count();
+        let conflicts = results.iter().flatten().filter(|result| **result == Err(Code::IdempotencyConflict)).count();
+        assert_eq!((stored, conflicts), (1, 5));
+    }
+    assert_eq!(one.get("demo").await.last_seq, 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_taken_before_a_stop_is_answered_and_told() {
+    let stack = shared().await.stack().await;
+    let (replica, bus) = (stack.replica().await, stack.bus().await);
+    replica.put("demo").await;
+    let mut bob = inbox(&bus, "bob").await;
+    let requests: Vec<_> =
+        (0..200).map(|n| request("demo", "alice", vec![draft(&format!("c{n}"), &format!("{n}"))])).collect();
+    let sends = join_all(requests.iter().map(|request| crate::support::try_send(&bus, request)));
+    let (answers, stopped) = tokio::join!(sends, async {
+        bob.messages(1).await;
+        replica.stop().await
+    });
+    assert!(stopped);
+    let acked = answers.iter().flatten().flat_map(|reply| outcomes(&reply.results)).filter(Result::is_ok).count();
+    // The first one heard above is acked too.
+    assert!(acked >= 1);
+    assert_eq!(bob.messages(acked - 1).await.len(), acked - 1);
+    let rows = stack.sql().await.query_one("SELECT count(*) FROM messages", &[]).await.unwrap();
+    assert_eq!(usize::try_from(rows.get::<_, i64>(0)).unwrap(), acked);
+}

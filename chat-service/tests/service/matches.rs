@@ -1,0 +1,136 @@
+//! Matches over gRPC: made, closed, listed; heads; revocations; what is malformed.
+
+use futures_util::future::join_all;
+use proto::{
+    chat::{
+        CloseMatchRequest, GetMatchRequest, HeadsRequest, ListMatchesRequest, PutMatchRequest, RevocationsRequest,
+        RevokeRequest,
+    },
+    inbox::inbox_event::Event,
+};
+use tonic::Code;
+
+use crate::support::{draft, inbox, request, send, shared};
+
+fn code<T>(result: Result<T, tonic::Status>) -> Code {
+    result.err().map_or(Code::Ok, |status| status.code())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_match_is_made_once_and_never_with_other_members() {
+    let stack = shared().await.stack().await;
+    let (one, two) = (stack.replica().await, stack.replica().await);
+    let put =
+        |members: [&str; 2]| PutMatchRequest { match_id: "demo".into(), members: members.map(str::to_owned).into() };
+    let both = [["bob", "alice"], ["alice", "bob"]];
+    let made = join_all((0..10).map(|n| {
+        let mut rpc = if n % 2 == 0 { one.rpc() } else { two.rpc() };
+        async move { rpc.put_match(put(both[n % 2])).await.unwrap().into_inner() }
+    }))
+    .await;
+    assert_eq!(made.iter().filter(|made| made.created).count(), 1);
+    assert!(made.iter().all(|made| made.r#match == made_by(made.r#match.clone())));
+    assert_eq!(code(one.put_members("demo", ["alice", "carol"]).await), Code::FailedPrecondition);
+    one.rpc().close_match(CloseMatchRequest { match_id: "demo".into() }).await.unwrap();
+    assert_eq!(code(one.put_members("demo", ["alice", "bob"]).await), Code::FailedPrecondition);
+}
+
+fn made_by(made: Option<proto::chat::Match>) -> Option<proto::chat::Match> {
+    let members = vec!["alice".to_owned(), "bob".to_owned()];
+    made.map(|made| proto::chat::Match { members, last_seq: 0, closed_at_ms: None, milestones: vec![], ..made })
+}
+
+#[tokio::test]
+async fn closing_tells_both_members_and_may_be_repeated() {
+    let stack = shared().await.stack().await;
+    let (replica, bus) = (stack.replica().await, stack.bus().await);
+    replica.put("demo").await;
+    let (mut alice, mut bob) = (inbox(&bus, "alice").await, inbox(&bus, "bob").await);
+    let close = CloseMatchRequest { match_id: "demo".into() };
+    let first = replica.rpc().close_match(close.clone()).await.unwrap().into_inner();
+    let again = replica.rpc().close_match(close).await.unwrap().into_inner();
+    assert_eq!(first, again);
+    for inbox in [&mut alice, &mut bob] {
+        assert!(matches!(inbox.next().await, Event::MatchClosed(closed) if closed.match_id == "demo"));
+    }
+    assert_eq!(replica.get("demo").await.closed_at_ms, Some(first.closed_at_ms));
+}
+
+#[tokio::test]
+async fn a_users_matches_are_listed_page_by_page() {
+    let stack = shared().await.stack().await;
+    let replica = stack.replica().await;
+    for id in ["a", "B", "c_", "d-1"] {
+        replica.put(id).await;
+    }
+    replica.put_members("other", ["bob", "carol"]).await.unwrap();
+    let page = async |after: Option<&str>, limit: i32| {
+        let request = ListMatchesRequest { user_id: "alice".into(), after: after.map(str::to_owned), limit };
+        let page = replica.rpc().list_matches(request).await.unwrap().into_inner();
+        (page.matches.into_iter().map(|found| found.match_id).collect::<Vec<_>>(), page.has_more)
+    };
+    // By bytes: capitals come first.
+    assert_eq!(page(None, 2).await, (vec!["B".to_owned(), "a".to_owned()], true));
+    assert_eq!(page(Some("a"), 2).await, (vec!["c_".to_owned(), "d-1".to_owned()], false));
+    assert_eq!(page(Some("d-1"), 2).await, (vec![], false));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heads_are_those_of_known_matches_for_many_callers_at_once() {
+    let stack = shared().await.stack().await;
+    let (replica, bus) = (stack.replica().await, stack.bus().await);
+    for id in ["a", "b"] {
+        replica.put(id).await;
+    }
+    send(&bus, &request("a", "alice", vec![draft("1", "x"), draft("2", "y")])).await;
+    replica.rpc().close_match(CloseMatchRequest { match_id: "b".into() }).await.unwrap();
+    let rpc = replica.rpc();
+    let calls = join_all((0..100).map(|n| {
+        let mut rpc = rpc.clone();
+        let ids = if n % 2 == 0 { vec!["a", "none", "b"] } else { vec!["b"] };
+        async move { rpc.heads(HeadsRequest { match_ids: ids.into_iter().map(str::to_owned).collect() }).await }
+    }))
+    .await;
+    for (n, call) in calls.into_iter().enumerate() {
+        let heads: Vec<_> = call.unwrap().into_inner().heads;
+        let heads: Vec<_> = heads.iter().map(|head| (head.match_id.as_str(), head.last_seq, head.closed)).collect();
+        let expected = [("a", 2, false), ("b", 0, true)];
+        assert_eq!(heads, expected[n % 2..]);
+    }
+    let too_many = HeadsRequest { match_ids: vec!["a".into(); 1_001] };
+    assert_eq!(code(replica.rpc().heads(too_many).await), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn revocations_are_found_by_whoever_polls_with_the_time_of_the_last_answer() {
+    let stack = shared().await.stack().await;
+    let replica = stack.replica().await;
+    let mut rpc = replica.rpc();
+    let first = rpc.revoke(RevokeRequest { user_id: "alice".into() }).await.unwrap().into_inner().not_before_ms;
+    let all = rpc.revocations(RevocationsRequest { since_ms: 0 }).await.unwrap().into_inner();
+    assert_eq!((all.revocations[0].user_id.as_str(), all.revocations[0].not_before_ms), ("alice", first));
+    rpc.revoke(RevokeRequest { user_id: "bob".into() }).await.unwrap();
+    let next = rpc.revocations(RevocationsRequest { since_ms: all.as_of_ms }).await.unwrap().into_inner();
+    assert!(next.revocations.iter().any(|revocation| revocation.user_id == "bob"));
+    let later = rpc.revocations(RevocationsRequest { since_ms: first + 3_600_000 }).await.unwrap().into_inner();
+    assert!(later.revocations.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_malformed_or_missing_is_told_apart() {
+    let stack = shared().await.stack().await;
+    let replica = stack.replica().await;
+    let mut rpc = replica.rpc();
+    for members in [vec!["alice"], vec!["alice", "alice"], vec!["alice", "b.b"], vec!["a", "b", "c"]] {
+        let members = members.into_iter().map(str::to_owned).collect();
+        assert_eq!(
+            code(rpc.put_match(PutMatchRequest { match_id: "demo".into(), members }).await),
+            Code::InvalidArgument
+        );
+    }
+    let get = |id: &str| GetMatchRequest { match_id: id.to_owned(), since_seq: None, limit: 1 };
+    assert_eq!(code(rpc.get_match(get("a.b")).await), Code::InvalidArgument);
+    assert_eq!(code(rpc.get_match(get("none")).await), Code::NotFound);
+    assert_eq!(code(rpc.close_match(CloseMatchRequest { match_id: "none".into() }).await), Code::NotFound);
+    assert_eq!(code(rpc.revoke(RevokeRequest { user_id: String::new() }).await), Code::InvalidArgument);
+}

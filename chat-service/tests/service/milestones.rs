@@ -1,0 +1,93 @@
+//! Milestones: recorded once, announced once, whoever crashes in between.
+
+use futures_util::future::join_all;
+use proto::{
+    chat::{RecordMilestoneRequest, RecordMilestoneResponse},
+    inbox::inbox_event::Event,
+};
+use tonic::{Code, Status};
+
+use crate::support::{Inbox, Replica, Stack, draft, eventually, inbox, request, send, shared};
+
+fn record(threshold: i64) -> RecordMilestoneRequest {
+    RecordMilestoneRequest {
+        match_id: "demo".into(),
+        milestone_id: format!("at-{threshold}"),
+        threshold,
+        unlocks: vec!["video_call".into()],
+    }
+}
+
+async fn recorded(replica: &Replica, threshold: i64) -> Result<RecordMilestoneResponse, Status> {
+    Ok(replica.rpc().record_milestone(record(threshold)).await?.into_inner())
+}
+
+/// A match with five messages.
+async fn five_messages(stack: &Stack, replica: &Replica) {
+    replica.put("demo").await;
+    let drafts = (0..5).map(|n| draft(&n.to_string(), "x")).collect();
+    send(&stack.bus().await, &request("demo", "alice", drafts)).await;
+}
+
+async fn milestones_heard(inbox: &mut Inbox) -> Vec<String> {
+    let told = inbox.rest().await.into_iter().filter_map(|event| match event {
+        Event::MilestoneReached(reached) => Some(reached.milestone.unwrap().milestone_id),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_concurrent_calls_a_milestone_is_recorded_and_announced_once() {
+    let stack = shared().await.stack().await;
+    let (one, two, bus) = (stack.replica().await, stack.replica().await, stack.bus().await);
+    five_messages(&stack, &one).await;
+    let (mut alice, mut bob) = (inbox(&bus, "alice").await, inbox(&bus, "bob").await);
+    let calls = join_all((0..12).map(|n| recorded(if n % 2 == 0 { &one } else { &two }, 3))).await;
+    let calls: Vec<_> = calls.into_iter().map(Result::unwrap).collect();
+    assert_eq!(calls.iter().filter(|call| call.recorded).count(), 1);
+    let milestone = calls[0].milestone.clone().unwrap();
+    assert!(calls.iter().all(|call| call.milestone.as_ref() == Some(&milestone)));
+    assert_eq!(
+        (milestone.ord, milestone.threshold, milestone.unlocks.as_slice()),
+        (1, 3, &["video_call".to_owned()][..])
+    );
+    assert_eq!(milestones_heard(&mut alice).await, ["at-3"]);
+    assert_eq!(milestones_heard(&mut bob).await, ["at-3"]);
+    assert_eq!(recorded(&one, 5).await.unwrap().milestone.unwrap().ord, 2);
+    assert_eq!(two.get("demo").await.milestones.len(), 2);
+}
+
+#[tokio::test]
+async fn a_milestone_that_is_not_reached_is_refused() {
+    let stack = shared().await.stack().await;
+    let replica = stack.replica().await;
+    five_messages(&stack, &replica).await;
+    assert_eq!(recorded(&replica, 6).await.unwrap_err().code(), Code::FailedPrecondition);
+    assert_eq!(recorded(&replica, 0).await.unwrap_err().code(), Code::InvalidArgument);
+    let missing = RecordMilestoneRequest { match_id: "none".into(), ..record(1) };
+    assert_eq!(replica.rpc().record_milestone(missing).await.unwrap_err().code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_crash_between_record_and_announcement_still_announces_once() {
+    let stack = shared().await.stack().await;
+    let (one, two, bus) = (stack.replica().await, stack.replica().await, stack.bus().await);
+    five_messages(&stack, &one).await;
+    let mut bob = inbox(&bus, "bob").await;
+    let sql = stack.sql().await;
+    // What a replica leaves that dies right after its record.
+    let orphan = "INSERT INTO milestones (match_id, milestone_id, ord, seq, unlocks, reached_at)
+                  VALUES ('demo', 'orphan', 1, 5, '{video_call}', now())";
+    sql.execute(orphan, &[]).await.unwrap();
+    let Event::MilestoneReached(reached) = bob.next().await else { panic!("not a milestone") };
+    assert_eq!(reached.milestone.unwrap().milestone_id, "orphan");
+    eventually("it is noted as announced", async || {
+        let left = sql.query_one("SELECT count(*) FROM milestones WHERE announced_at IS NULL", &[]).await.unwrap();
+        left.get::<_, i64>(0) == 0
+    })
+    .await;
+    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+    assert!(milestones_heard(&mut bob).await.is_empty());
+    drop((one, two));
+}
