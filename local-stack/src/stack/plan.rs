@@ -207,5 +207,4 @@ fn loopback(port: u16) -> String {
 }
 
 #[cfg(test)]
-#[path = "plan_tests.rs"]
 mod tests;
