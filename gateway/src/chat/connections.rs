@@ -16,8 +16,12 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::{
-    Context, Socket, call_events, commands, context::CONNECT_DECISION_TIMEOUT, inbox, joins, reply::Reply,
+    Context, Socket, call_events, commands,
+    context::CONNECT_DECISION_TIMEOUT,
+    inbox, joins,
+    reply::Reply,
     socket::Validity,
+    sweeper::{self, EXPIRY_NOTICE_S},
 };
 use crate::{
     auth::Identity,
@@ -84,6 +88,14 @@ pub(super) fn connected(context: &Arc<Context>, socket: &Arc<Socket>) {
     metrics::connected();
     debug!(user_id = %socket.user_id(), sid = socket.emitter.sid(), "connected");
     socket.presence.user().add(socket);
+    let token = socket.token();
+    // A revocation may have come between the check and this moment.
+    if context.revocations.check(socket.user_id(), token.issued_at_s) == Verdict::Revoked {
+        return socket.emitter.disconnect_transport();
+    }
+    if token.expires_at_s - clock::unix_ms() / 1_000 <= EXPIRY_NOTICE_S {
+        sweeper::give_notice(socket);
+    }
     let (of, socket) = (Arc::clone(context), Arc::clone(socket));
     context.lifecycle.spawn(async move {
         // Signaling repeats what it says of a call, so that one look is enough.

@@ -1,6 +1,11 @@
 //! What happens to all sockets now and then: heads are compared, expired tokens close their transports.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    ops::{Range, RangeInclusive},
+    sync::Arc,
+    time::Duration,
+};
 
 use proto::{MatchId, client::event, partition::fnv1a};
 use service_kit::clock;
@@ -14,9 +19,9 @@ const SLICES: u64 = 20;
 /// Most match ids in one request.
 const HEADS: usize = 1_000;
 /// How long before its token expires a client is told.
-const EXPIRY_NOTICE_S: i64 = 60;
-/// After a disturbance the gateways wait up to this long, so that not all of them ask at once.
-const DISTURBANCE_SPREAD_MS: u64 = 400;
+pub(super) const EXPIRY_NOTICE_S: i64 = 60;
+/// After a disturbance the subscriptions need a moment to stand again, and not all gateways should ask at once.
+const DISTURBANCE_PAUSE_MS: RangeInclusive<u64> = 100..=400;
 
 /// Compares heads and watches tokens until the process stops.
 pub async fn sweep(context: Arc<Context>) {
@@ -25,16 +30,19 @@ pub async fn sweep(context: Arc<Context>) {
     let mut ticks = interval(Duration::from_secs(1));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut tick = 0;
+    let mut watched_until_s = clock::unix_ms() / 1_000;
     loop {
         tokio::select! {
             () = stopping.cancelled() => return,
             _ = ticks.tick() => {
                 tick += 1;
-                watch_tokens(&context);
+                let now_s = clock::unix_ms() / 1_000;
+                watch_tokens(&context, &(watched_until_s..now_s));
+                watched_until_s = now_s;
                 compare_heads(&context, |user| fnv1a(user.id.as_str().as_bytes()) % SLICES == tick % SLICES).await;
             }
             Ok(()) = disturbances.changed() => {
-                tokio::time::sleep(Duration::from_millis(clock::unix_ms().unsigned_abs() % DISTURBANCE_SPREAD_MS)).await;
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(DISTURBANCE_PAUSE_MS))).await;
                 compare_heads(&context, |_| true).await;
             }
         }
@@ -64,15 +72,20 @@ async fn compare_heads(context: &Arc<Context>, is_due: impl Fn(&User) -> bool) {
     }
 }
 
-fn watch_tokens(context: &Context) {
-    let now_s = clock::unix_ms() / 1_000;
+/// Closes what has expired, and gives notice to what comes within a minute of its expiry in these seconds.
+fn watch_tokens(context: &Context, seconds: &Range<i64>) {
     for socket in context.users.all().iter().flat_map(|user| user.sockets()) {
         let expires_at_s = socket.token().expires_at_s;
-        if expires_at_s <= now_s {
+        if expires_at_s <= seconds.end {
             socket.emitter.disconnect_transport();
-        } else if expires_at_s - now_s == EXPIRY_NOTICE_S {
-            let notice = serde_json::json!({ "expiresAt": clock::rfc3339(expires_at_s * 1_000) });
-            let _ = socket.emitter.send(&Packet::event(event::TOKEN_EXPIRING, &views::to_json(&notice)));
+        } else if seconds.contains(&(expires_at_s - EXPIRY_NOTICE_S)) {
+            give_notice(&socket);
         }
     }
+}
+
+/// Tells the client that its token is about to expire.
+pub(super) fn give_notice(socket: &Socket) {
+    let notice = serde_json::json!({ "expiresAt": clock::rfc3339(socket.token().expires_at_s * 1_000) });
+    let _ = socket.emitter.send(&Packet::event(event::TOKEN_EXPIRING, &views::to_json(&notice)));
 }
