@@ -16,12 +16,15 @@ const ACK_TIMEOUT_MS = 10_000;
 const { user, match, url, dir } = readArguments();
 const socket = io(url, { auth: { token: tokenOf(user) } });
 const terminal = readline.createInterface({ input: process.stdin, output: process.stdout, prompt: `${user}> ` });
+// One line after the other, so that pasted lines keep their order.
+let work = Promise.resolve();
 let lastSeq = 0;
 let lastTyping = 0;
 
 listen();
-terminal.on('line', (line) => obey(line.trim()));
-terminal.on('close', () => quit());
+terminal.on('line', (line) => (work = work.then(() => obey(line.trim()))));
+terminal.on('close', () => work.then(quit));
+terminal.on('SIGINT', quit);
 process.stdin.on('keypress', reportTyping);
 
 // --- where and who ---
@@ -90,7 +93,7 @@ function listen() {
     if (!socket.active) fail(`${url} refuses: ${data?.code ?? message}`);
     show(`cannot reach ${url} (${message}), trying on`);
   });
-  socket.on('disconnect', (reason) => show(`connection lost (${reason})`));
+  socket.on('disconnect', (reason) => socket.active && show(`connection lost (${reason})`));
   socket.on('receive_message', showMessage);
   socket.on('inbox_updated', ({ matchId, senderId }) => show(`a message of ${senderId} in ${matchId}`));
   socket.on('user_typing', ({ userId, isTyping }) => isTyping && show(`${userId} is typing …`));
