@@ -255,9 +255,9 @@ describe('a call', { concurrency: 6 }, () => {
     const second = next(alice, 'video_call_ended');
     await done(alice, 'video_call_request', { matchId: match.id });
     assert.equal((await second).reason, 'no_answer');
-    const third = next(bob, 'video_call_incoming');
+    const third = [bob, tablet].map((socket) => next(socket, 'video_call_incoming'));
     await done(alice, 'video_call_request', { matchId: match.id });
-    await third;
+    await Promise.all(third);
     assert.deepEqual(steps(alice, of.callId), ['accepted', 'ended completed']);
     assert.deepEqual(steps(bob, of.callId), ['incoming', 'ended completed']);
     assert.deepEqual(steps(tablet, of.callId), ['incoming', 'ended answered_elsewhere']);
