@@ -117,3 +117,66 @@ impl Origins {
         Some(response)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origins(list: &str) -> Origins {
+        list.parse().unwrap()
+    }
+
+    #[test]
+    fn exact_origins_and_any_port_are_matched_whole() {
+        let origins = origins("https://app.example, http://localhost:*");
+        for allowed in ["https://app.example", "http://localhost:5173", "http://localhost"] {
+            assert!(origins.allow(allowed), "{allowed}");
+        }
+        let refused = [
+            "https://app.example.evil",
+            "https://app.example:444",
+            "http://app.example",
+            "http://localhost:1.evil",
+            "http://localhost.evil:80",
+            "https://localhost:5173",
+            "http://localhost:",
+            "null",
+            "",
+        ];
+        for origin in refused {
+            assert!(!origins.allow(origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn entries_that_are_no_origin_are_refused() {
+        for entry in ["app.example", "https://", "https://app.example/", "https://*.example", "http://:*", "**"] {
+            assert_eq!(entry.parse::<Origins>(), Err(InvalidOrigin(entry.to_owned())), "{entry}");
+        }
+        assert_eq!(origins(" , "), Origins::default());
+    }
+
+    #[test]
+    fn a_preflight_permits_only_who_is_allowed() {
+        let preflight = |origin: &'static str| {
+            let mut request = HeaderMap::new();
+            request.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            origins("http://localhost:*").preflight::<()>(&Method::OPTIONS, &request).unwrap()
+        };
+        let allowed = preflight("http://localhost:3000");
+        assert_eq!(allowed.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "http://localhost:3000");
+        assert_eq!(allowed.headers()[header::ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
+        let refused = preflight("https://evil.example");
+        assert!(!refused.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
+        assert!(!refused.headers().contains_key(header::ACCESS_CONTROL_ALLOW_METHODS));
+        assert_eq!(refused.headers()[header::VARY], "Origin");
+    }
+
+    #[test]
+    fn without_origins_nothing_is_said() {
+        let mut response = HeaderMap::new();
+        Origins::default().apply(&HeaderMap::new(), &mut response);
+        assert!(response.is_empty());
+        assert!(Origins::default().preflight::<()>(&Method::OPTIONS, &HeaderMap::new()).is_none());
+    }
+}

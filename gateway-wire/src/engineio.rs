@@ -9,6 +9,7 @@ mod config;
 mod context;
 mod endpoint;
 mod error;
+mod handle;
 mod handler;
 mod handshake;
 mod heartbeat;
@@ -27,9 +28,9 @@ mod task;
 mod upgrade;
 
 pub use config::Config;
+pub use handle::{Closed, Handle};
 pub use handler::{CloseReason, Control, Handler, Message};
 pub use handshake::{ClientAddress, Handshake, KeptRequest};
 pub use packet::Payload;
 pub use server::Server;
-pub use session::{Closed, Handle};
 pub use sid::Sid;

@@ -59,3 +59,47 @@ impl Heartbeat {
         matches!(self, Self::PongBy(by) if by <= now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RHYTHM: Rhythm = Rhythm { interval: 300, timeout: 200, tolerance: 4 };
+
+    #[test]
+    fn a_silent_client_is_dead_after_interval_and_timeout() {
+        let mut heartbeat = Heartbeat::start(RHYTHM, 1000);
+        assert_eq!(heartbeat.beat(RHYTHM, 1100), Beat::Wait(1300));
+        assert_eq!(heartbeat.beat(RHYTHM, 1298), Beat::Ping(1498));
+        assert!(!heartbeat.is_dead(1497));
+        assert!(heartbeat.is_dead(1498));
+        assert_eq!(heartbeat.beat(RHYTHM, 1498), Beat::Dead);
+    }
+
+    #[test]
+    fn an_answer_counts_until_the_next_ping() {
+        let mut heartbeat = Heartbeat::start(RHYTHM, 0);
+        assert_eq!(heartbeat.beat(RHYTHM, 300), Beat::Ping(500));
+        heartbeat.pong(RHYTHM, 320);
+        assert_eq!(heartbeat.beat(RHYTHM, 500), Beat::Wait(620));
+        assert_eq!(heartbeat.beat(RHYTHM, 620), Beat::Ping(820));
+    }
+
+    #[test]
+    fn an_answer_to_no_ping_postpones_nothing() {
+        let mut heartbeat = Heartbeat::start(RHYTHM, 0);
+        heartbeat.pong(RHYTHM, 200);
+        assert_eq!(heartbeat, Heartbeat::PingAt(300));
+    }
+
+    #[test]
+    fn an_interval_shorter_than_the_timeout_is_kept() {
+        let rhythm = Rhythm { interval: 100, timeout: 1000, tolerance: 0 };
+        let mut heartbeat = Heartbeat::start(rhythm, 0);
+        assert_eq!(heartbeat.beat(rhythm, 100), Beat::Ping(200));
+        heartbeat.pong(rhythm, 110);
+        assert_eq!(heartbeat.beat(rhythm, 200), Beat::Wait(210));
+        assert_eq!(heartbeat.beat(rhythm, 210), Beat::Ping(310));
+        assert_eq!(heartbeat.beat(rhythm, 310), Beat::Wait(1210));
+    }
+}

@@ -24,3 +24,17 @@ impl<'a> Query<'a> {
         parsed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_found_wherever_they_stand() {
+        let query = Query::parse("t=x1&EIO=4&sid=abc&transport=polling&b64");
+        assert_eq!(query, Query { eio: Some("4"), transport: Some("polling"), sid: Some("abc") });
+        assert_eq!(Query::parse(""), Query::default());
+        assert_eq!(Query::parse("sid=&EIO"), Query { eio: Some(""), ..Query::default() });
+        assert_eq!(Query::parse("transport=a&transport=b").transport, Some("b"));
+    }
+}

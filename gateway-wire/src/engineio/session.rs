@@ -5,7 +5,7 @@ use super::heartbeat::{Beat, Heartbeat};
 use super::packet::Outgoing;
 use super::polling::Polling;
 use super::sweeper::Deadline;
-use super::{CloseReason, Handshake, Payload, sid::Sid};
+use super::{CloseReason, Closed, Handshake, sid::Sid};
 use bytes::Bytes;
 use std::{
     collections::VecDeque,
@@ -20,11 +20,6 @@ const WRITE_BYTES: usize = 64 * 1024;
 
 /// How long a closed session is kept for the client to fetch or read the rest.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The session is closed; nothing was queued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the session is closed")]
-pub struct Closed;
 
 /// One session, as everybody but its task sees it.
 pub(super) struct Session {
@@ -43,18 +38,18 @@ impl fmt::Debug for Session {
 pub(super) struct State {
     /// Allocates only while it has something in it.
     pub(super) queue: VecDeque<Outgoing>,
-    queued_bytes: usize,
+    pub(super) queued_bytes: usize,
     /// Bytes of a write that the client holds up.
-    unwritten: usize,
+    pub(super) unwritten: usize,
     pub(super) task: Option<Waker>,
     pub(super) closed: Option<CloseReason>,
     /// The rest is not waited for any longer.
     pub(super) abandoned: bool,
     heartbeat: Heartbeat,
     /// When the handler's own deadline is due, if it is armed.
-    connect_by: Option<u64>,
+    pub(super) connect_by: Option<u64>,
     /// Whether that deadline is on its way already.
-    connect_watched: bool,
+    pub(super) connect_watched: bool,
     /// Since when a write makes no progress.
     blocked_since: Option<u64>,
     /// Whether a write deadline is on its way already.
@@ -140,7 +135,7 @@ impl Session {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn watch(self: &Arc<Self>, at: u64, deadline: Deadline) {
+    pub(super) fn watch(self: &Arc<Self>, at: u64, deadline: Deadline) {
         self.context.deadlines.add(at, Arc::clone(self), deadline);
     }
 
@@ -300,67 +295,5 @@ impl Session {
         }
         self.close(CloseReason::WriteTimeout);
         None
-    }
-}
-
-/// The sending side of a session: cheap to clone, usable from any task or thread; nothing here waits.
-#[derive(Debug, Clone)]
-pub struct Handle(pub(super) Arc<Session>);
-
-impl Handle {
-    /// The id of the session.
-    pub fn sid(&self) -> &Sid {
-        &self.0.sid
-    }
-
-    /// The HTTP request that opened it.
-    pub fn handshake(&self) -> &Handshake {
-        &self.0.handshake
-    }
-
-    /// Queues messages in this order with nothing in between, for the same write.
-    ///
-    /// # Errors
-    /// [`Closed`] if the session is closed, or was just now as its queue passed the bound.
-    pub fn send(&self, messages: impl IntoIterator<Item = Payload>) -> Result<(), Closed> {
-        self.0.send(messages.into_iter().map(Outgoing::Message))
-    }
-
-    /// Closes the transport after what is queued was written, or fetched.
-    pub fn close(&self) {
-        self.0.close(CloseReason::ServerClosed);
-    }
-
-    /// Closes the session unless it is told otherwise within `timeout`.
-    pub(crate) fn arm(&self, timeout: Duration) {
-        let at = self.0.context.now() + millis(timeout);
-        let mut state = self.0.lock();
-        state.connect_by = Some(at);
-        if !state.connect_watched {
-            state.connect_watched = true;
-            drop(state);
-            self.0.watch(at, Deadline::Connect);
-        }
-    }
-
-    /// Takes the deadline back.
-    pub(crate) fn disarm(&self) {
-        self.0.lock().connect_by = None;
-    }
-
-    /// Whether nothing can be sent any more.
-    pub fn is_closed(&self) -> bool {
-        self.0.lock().closed.is_some()
-    }
-
-    /// Bytes of payload that wait to be sent.
-    pub fn queued_bytes(&self) -> usize {
-        let state = self.0.lock();
-        state.queued_bytes + state.unwritten
-    }
-
-    /// Packets that wait to be sent.
-    pub fn queued_packets(&self) -> usize {
-        self.0.lock().queue.len()
     }
 }

@@ -45,3 +45,17 @@ impl Borrow<[u8]> for Sid {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn ids_are_distinct_and_fit_a_query() {
+        let ids: HashSet<Sid> = (0..1000).map(|_| Sid::random().unwrap()).collect();
+        assert_eq!(ids.len(), 1000);
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        assert!(ids.iter().all(|sid| sid.as_str().len() == 20 && sid.as_str().chars().all(is_plain)));
+    }
+}

@@ -53,6 +53,11 @@ impl Packet {
         self.payloads().map(|payload| payload.as_bytes().len()).sum()
     }
 
+    #[cfg(test)]
+    pub(super) fn text(&self) -> &Payload {
+        &self.text
+    }
+
     fn payloads(&self) -> impl Iterator<Item = Payload> {
         let attachments = self.attachments.iter().flat_map(|all| all.iter());
         std::iter::once(self.text.clone()).chain(attachments.cloned().map(Payload::binary))

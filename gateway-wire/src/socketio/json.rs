@@ -283,3 +283,6 @@ impl<'a> Scanner<'a> {
         Ok(unit)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -217,3 +217,6 @@ pub(super) fn push_string(packet: &mut String, text: &str) {
         packet.push_str(&serde_json::Value::from(text).to_string());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -270,3 +270,6 @@ impl Fragments {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

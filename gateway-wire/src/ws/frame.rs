@@ -126,3 +126,35 @@ pub(super) fn unmask(payload: &mut [u8], mask: [u8; 4]) {
         *byte ^= mask;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_written_in_their_shortest_form() {
+        let headers = [0, 125, 126, 65_535, 65_536].map(|length| {
+            let mut header = Vec::new();
+            encode_header(Opcode::Text, length, &mut header);
+            format!("{length}: {header:02x?}")
+        });
+        insta::assert_snapshot!(headers.join("\n"), @r"
+        0: [81, 00]
+        125: [81, 7d]
+        126: [81, 7e, 00, 7e]
+        65535: [81, 7e, ff, ff]
+        65536: [81, 7f, 00, 00, 00, 00, 00, 01, 00, 00]
+        ");
+    }
+
+    #[test]
+    fn masks_apply_at_every_length() {
+        let mask = [1, 2, 3, 4];
+        for length in 0..40 {
+            let mut payload = vec![0; length];
+            unmask(&mut payload, mask);
+            let expected: Vec<u8> = mask.iter().copied().cycle().take(length).collect();
+            assert_eq!(payload, expected);
+        }
+    }
+}

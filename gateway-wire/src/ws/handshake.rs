@@ -56,3 +56,40 @@ pub fn accept_key(key: &[u8]) -> String {
     context.update(GUID);
     STANDARD.encode(context.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn headers(changes: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let usual = [
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "WebSocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        for (name, value) in usual.iter().chain(changes) {
+            headers.insert(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn the_example_of_the_rfc_is_accepted() {
+        let headers = headers(&[]);
+        let key = upgrade_key(&headers).unwrap();
+        assert_eq!(accept_key(key), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn a_handshake_that_lacks_something_is_refused() {
+        let refused = |name, value| upgrade_key(&headers(&[(name, value)])).unwrap_err();
+        assert_eq!(refused("connection", "keep-alive"), HandshakeError::NotAnUpgrade);
+        assert_eq!(refused("upgrade", "h2c"), HandshakeError::NotAnUpgrade);
+        assert_eq!(refused("sec-websocket-version", "8"), HandshakeError::Version);
+        assert_eq!(refused("sec-websocket-key", "c2hvcnQ="), HandshakeError::Key);
+        assert_eq!(refused("sec-websocket-key", "?"), HandshakeError::Key);
+    }
+}

@@ -1,0 +1,74 @@
+//! The sending side of a session, for the layer above.
+
+use super::context::millis;
+use super::packet::Outgoing;
+use super::sweeper::Deadline;
+use super::{CloseReason, Handshake, Payload, session::Session, sid::Sid};
+use std::{sync::Arc, time::Duration};
+
+/// The session is closed; nothing was queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the session is closed")]
+pub struct Closed;
+
+/// The sending side of a session: cheap to clone, usable from any task or thread; nothing here waits.
+#[derive(Debug, Clone)]
+pub struct Handle(pub(super) Arc<Session>);
+
+impl Handle {
+    /// The id of the session.
+    pub fn sid(&self) -> &Sid {
+        &self.0.sid
+    }
+
+    /// The HTTP request that opened it.
+    pub fn handshake(&self) -> &Handshake {
+        &self.0.handshake
+    }
+
+    /// Queues messages in this order with nothing in between, for the same write.
+    ///
+    /// # Errors
+    /// [`Closed`] if the session is closed, or was just now as its queue passed the bound.
+    pub fn send(&self, messages: impl IntoIterator<Item = Payload>) -> Result<(), Closed> {
+        self.0.send(messages.into_iter().map(Outgoing::Message))
+    }
+
+    /// Closes the transport after what is queued was written, or fetched.
+    pub fn close(&self) {
+        self.0.close(CloseReason::ServerClosed);
+    }
+
+    /// Closes the session unless it is told otherwise within `timeout`.
+    pub(crate) fn arm(&self, timeout: Duration) {
+        let at = self.0.context.now() + millis(timeout);
+        let mut state = self.0.lock();
+        state.connect_by = Some(at);
+        if !state.connect_watched {
+            state.connect_watched = true;
+            drop(state);
+            self.0.watch(at, Deadline::Connect);
+        }
+    }
+
+    /// Takes the deadline back.
+    pub(crate) fn disarm(&self) {
+        self.0.lock().connect_by = None;
+    }
+
+    /// Whether nothing can be sent any more.
+    pub fn is_closed(&self) -> bool {
+        self.0.lock().closed.is_some()
+    }
+
+    /// Bytes of payload that wait to be sent.
+    pub fn queued_bytes(&self) -> usize {
+        let state = self.0.lock();
+        state.queued_bytes + state.unwritten
+    }
+
+    /// Packets that wait to be sent.
+    pub fn queued_packets(&self) -> usize {
+        self.0.lock().queue.len()
+    }
+}
