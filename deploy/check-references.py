@@ -3,12 +3,17 @@
 Usage: check-references.py RENDERED.yaml
 """
 
+import pathlib
+import re
 import sys
 
 import yaml
 
 SECRET_EXAMPLE = "examples/secret.yaml"
 WORKLOADS = ("Deployment", "StatefulSet")
+# Where the services declare their variables: `#[arg(long, env = "LISTEN")]`.
+SOURCES = "../{crate}/src"
+CRATES = ("service-kit", "gateway", "chat-service", "milestone-service", "signaling-service")
 
 
 def main(path):
@@ -23,6 +28,7 @@ def main(path):
         name = f"{workload['kind']} {workload['metadata']['name']}"
         for problem in check_pod(workload, resources):
             problems.append(f"{name}: {problem}")
+    problems.extend(check_variables(resources))
     for problem in problems:
         print(f"{path}: {problem}", file=sys.stderr)
     return 1 if problems or not workloads else 0
@@ -98,7 +104,11 @@ def check_container(container, ports, volumes, resources):
 
 
 def check_secrets(env, resources):
-    secrets = {r["metadata"]["name"]: {**r.get("data", {}), **r.get("stringData", {})} for r in resources if r["kind"] == "Secret"}
+    secrets = {
+        secret["metadata"]["name"]: secret.get("data", {}) | secret.get("stringData", {})
+        for secret in resources
+        if secret["kind"] == "Secret"
+    }
     known = set()
     for variable in env:
         reference = variable.get("valueFrom", {}).get("secretKeyRef")
@@ -108,6 +118,22 @@ def check_secrets(env, resources):
             if used not in known:
                 yield f"{variable['name']} uses {used}, which does not stand before it"
         known.add(variable["name"])
+
+
+def check_variables(resources):
+    """No service is given a variable that none of them knows: a renamed flag would be ignored without a word."""
+    known = set()
+    for crate in CRATES:
+        for source in pathlib.Path(SOURCES.format(crate=crate)).rglob("*.rs"):
+            known.update(re.findall(r'env = "([A-Z_]+)"', source.read_text(encoding="utf-8")))
+    for resource in resources:
+        if resource["kind"] == "ConfigMap" and resource["metadata"]["name"].startswith("realtime-config"):
+            yield from (f"no service knows {name}" for name in resource["data"] if name not in known)
+        if resource["kind"] == "Deployment":
+            env = resource["spec"]["template"]["spec"]["containers"][0].get("env", [])
+            used = " ".join(variable.get("value", "") for variable in env)
+            names = [variable["name"] for variable in env if f"$({variable['name']})" not in used]
+            yield from (f"{resource['metadata']['name']} does not know {name}" for name in names if name not in known)
 
 
 def missing(kind, names, resources):
