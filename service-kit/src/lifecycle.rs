@@ -48,7 +48,7 @@ impl Lifecycle {
     #[allow(clippy::disallowed_methods)]
     pub fn spawn_essential(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let guard = CrashGuard { name, lifecycle: self.clone() };
-        let span = tracing::info_span!("task", name);
+        let span = tracing::info_span!("task", task = name);
         let hard = self.hard.clone();
         self.tasks.spawn(
             async move {

@@ -14,12 +14,20 @@ use opentelemetry_sdk::{
     trace::SdkTracerProvider,
 };
 use prometheus::{Registry, TextEncoder};
-use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, FilterFn, filter_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::config::{LogFormat, ProcessConfig};
 
 /// Libraries whose spans would drown ours in a trace.
 const LIBRARIES: [&str; 5] = ["h2", "hyper", "tonic", "tower", "async_nats"];
+
+/// Libraries whose debug lines tell what people write: this one logs the parameters of its statements.
+const TELLTALES: [&str; 1] = ["tokio_postgres"];
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
 
@@ -55,13 +63,24 @@ pub(crate) fn init(name: &'static str, config: &ProcessConfig) -> anyhow::Result
         LogFormat::Json => tracing_subscriber::fmt::layer().json().flatten_event(true).boxed(),
         LogFormat::Pretty => tracing_subscriber::fmt::layer().boxed(),
     };
-    tracing_subscriber::registry().with(spans.with_filter(span_filter())).with(logs.with_filter(filter)).try_init()?;
+    tracing_subscriber::registry()
+        .with(spans.with_filter(span_filter()))
+        .with(logs.with_filter(filter.and(discretion())))
+        .try_init()?;
     Ok(Guard { traces, metrics })
 }
 
+/// Whatever `--log-filter` says, no line tells the content of a message.
+fn discretion() -> FilterFn {
+    filter_fn(|metadata| {
+        *metadata.level() <= tracing::Level::INFO
+            || !TELLTALES.iter().any(|library| metadata.target().starts_with(library))
+    })
+}
+
 /// Only our own spans make a trace.
-fn span_filter() -> tracing_subscriber::filter::FilterFn {
-    tracing_subscriber::filter::filter_fn(|metadata| {
+fn span_filter() -> FilterFn {
+    filter_fn(|metadata| {
         metadata.is_span()
             && *metadata.level() <= tracing::Level::INFO
             && !LIBRARIES.iter().any(|library| metadata.target().starts_with(library))
