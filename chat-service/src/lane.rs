@@ -1,6 +1,7 @@
 //! Lanes: each commits one batch at a time. What waits meanwhile is the next batch, so nothing waits for a timer.
 
 mod link;
+mod part;
 mod publisher;
 mod queue;
 mod transaction;
@@ -22,7 +23,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tracing::{Span, error, info_span};
+use tracing::{Span, error};
 
 use crate::{
     batch::{self, Decision, Request},
@@ -34,8 +35,9 @@ use crate::{
     store::{Store, TripError},
 };
 use link::Link;
+use part::Part;
 use publisher::Run;
-use queue::{Job, Queue};
+use queue::Queue;
 
 /// Nothing waits for longer than the gateway repeats.
 const MAX_PATIENCE: Duration = Duration::from_secs(5);
@@ -118,20 +120,18 @@ struct Lane {
     _alive: Arc<DropGuard>,
 }
 
-/// Some of a batch, on its way through its attempts.
-#[derive(Default)]
-struct Part {
-    jobs: Vec<Job>,
-    /// Not the first attempt: rows may be stored already.
-    locked: bool,
-    /// An earlier attempt may have committed without telling anybody.
-    recovering: bool,
+/// What to do after an attempt that failed.
+enum Next {
+    /// The same once more.
+    Again(Part),
+    /// These, or nothing when the jobs are answered.
+    Parts(Vec<Part>),
 }
 
 impl Lane {
     async fn run(mut self) {
         while let Some(jobs) = self.queue.next_batch().await {
-            let mut parts = VecDeque::from([Part { jobs, ..Part::default() }]);
+            let mut parts = VecDeque::from([Part::first(jobs)]);
             while let Some(part) = parts.pop_front() {
                 parts.extend(self.commit(part).await);
             }
@@ -140,54 +140,57 @@ impl Lane {
 
     /// Commits a part and answers its jobs. Returns what must be tried match by match.
     async fn commit(&mut self, mut part: Part) -> Vec<Part> {
-        loop {
-            // Dropped unanswered, as their deadlines say.
-            part.jobs.retain(|job| !job.is_expired());
-            let Some(deadline) = part.jobs.iter().map(|job| job.deadline).min() else {
-                return Vec::new();
-            };
+        // Jobs whose deadline has passed are dropped unanswered.
+        while let Some(deadline) = part.drop_expired() {
             let Some(session) = self.link.session(deadline).await else {
                 self.metrics.commit_failed("away");
-                answer_all(part.jobs, &unavailable());
-                return Vec::new();
+                part.answer(&unavailable());
+                break;
             };
             let started = Instant::now();
             let spans = part.spans();
             let outcome = transaction::commit(session, &part.requests(), part.locked, deadline).await;
             drop(spans);
-            let error = match outcome {
+            match outcome {
                 Ok(decision) => {
                     self.metrics.committed(decision.rows.len(), started.elapsed());
                     self.finish(part, decision);
-                    return Vec::new();
+                    break;
                 }
-                Err(error) => error,
-            };
-            self.metrics.commit_failed(reason(error));
-            match error {
-                TripError::Expired => {}
-                TripError::Contended => {
-                    part.locked = true;
-                    sleep(Duration::from_millis(fastrand::u64(1..=MAX_CONTENTION_PAUSE_MS))).await;
-                }
-                TripError::Lost => {
-                    self.link.lose();
-                    (part.locked, part.recovering) = (true, true);
-                }
-                TripError::Stalled | TripError::Broken | TripError::Duplicate if part.matches() > 1 => {
-                    return part.split();
-                }
-                TripError::Stalled | TripError::Refused => {
-                    answer_all(part.jobs, &unavailable());
-                    return Vec::new();
-                }
-                TripError::Broken | TripError::Duplicate => {
-                    error!(matches = ?part.ids(), "PostgreSQL will never take this");
-                    answer_all(part.jobs, &failure(Code::Internal));
-                    return Vec::new();
-                }
+                Err(error) => match self.after(error, part).await {
+                    Next::Again(same) => part = same,
+                    Next::Parts(parts) => return parts,
+                },
             }
         }
+        Vec::new()
+    }
+
+    /// What helps after an attempt that failed.
+    async fn after(&mut self, error: TripError, mut part: Part) -> Next {
+        self.metrics.commit_failed(reason(error));
+        match error {
+            TripError::Expired => return Next::Again(part),
+            TripError::Contended => {
+                part.locked = true;
+                sleep(Duration::from_millis(fastrand::u64(1..=MAX_CONTENTION_PAUSE_MS))).await;
+                return Next::Again(part);
+            }
+            TripError::Lost => {
+                self.link.lose();
+                (part.locked, part.recovering) = (true, true);
+                return Next::Again(part);
+            }
+            TripError::Stalled | TripError::Broken | TripError::Duplicate if part.ids().len() > 1 => {
+                return Next::Parts(part.split());
+            }
+            TripError::Stalled | TripError::Refused => part.answer(&unavailable()),
+            TripError::Broken | TripError::Duplicate => {
+                error!(matches = ?part.ids(), "PostgreSQL will never take this");
+                part.answer(&failure(Code::Internal));
+            }
+        }
+        Next::Parts(Vec::new())
     }
 
     /// The acks first; then everybody else hears of it.
@@ -213,47 +216,8 @@ impl Lane {
     }
 }
 
-impl Part {
-    fn requests(&self) -> Vec<&Request> {
-        self.jobs.iter().map(|job| &job.request).collect()
-    }
-
-    fn ids(&self) -> Vec<&MatchId> {
-        batch::matches(self.requests()).into_iter().collect()
-    }
-
-    fn matches(&self) -> usize {
-        batch::matches(self.requests()).len()
-    }
-
-    /// One child of each request's span, for the time of the attempt.
-    fn spans(&self) -> Vec<Span> {
-        let messages: usize = self.jobs.iter().map(|job| job.request.drafts.len()).sum();
-        let span = |job: &Job| info_span!(parent: &job.span, "commit", batch.messages = messages, batch.requests = self.jobs.len());
-        self.jobs.iter().map(span).collect()
-    }
-
-    /// Match by match, so that one that cannot be stored does not take the others along.
-    fn split(self) -> Vec<Self> {
-        let mut parts: BTreeMap<MatchId, Self> = BTreeMap::new();
-        for job in self.jobs {
-            let part = parts.entry(job.request.match_id.clone()).or_default();
-            (part.locked, part.recovering) = (true, self.recovering);
-            part.jobs.push(job);
-        }
-        parts.into_values().collect()
-    }
-}
-
 fn unavailable() -> SendResult {
     failure_for_now(Code::Unavailable, RETRY_AFTER_MS)
-}
-
-fn answer_all(jobs: Vec<Job>, result: &SendResult) {
-    for job in jobs {
-        let results = vec![result.clone(); job.request.drafts.len()];
-        job.answer(results);
-    }
 }
 
 fn reason(error: TripError) -> &'static str {

@@ -34,9 +34,7 @@ async fn seqs_have_no_gap_and_events_keep_their_order_under_concurrent_senders()
     .await;
 
     let mut by_match: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
-    for (id, seqs) in acked {
-        by_match.entry(id).or_default().extend(seqs);
-    }
+    acked.into_iter().for_each(|(id, seqs)| by_match.entry(id).or_default().extend(seqs));
     let total = i64::try_from(2 * 3 * ROUNDS).unwrap();
     for seqs in by_match.values() {
         assert_eq!(seqs, &(1..=total).collect::<BTreeSet<_>>());
@@ -102,10 +100,46 @@ async fn what_was_taken_before_a_stop_is_answered_and_told() {
         replica.stop().await
     });
     assert!(stopped);
-    let acked = answers.iter().flatten().flat_map(|reply| outcomes(&reply.results)).filter(Result::is_ok).count();
+    let acked = answers.iter().flatten().flat_map(|reply| outcomes(&reply.results)).flatten().count();
     // The first one heard above is acked too.
     assert!(acked >= 1);
     assert_eq!(bob.messages(acked - 1).await.len(), acked - 1);
     let rows = stack.sql().await.query_one("SELECT count(*) FROM messages", &[]).await.unwrap();
     assert_eq!(usize::try_from(rows.get::<_, i64>(0)).unwrap(), acked);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_cannot_be_stored_fails_alone() {
+    let stack = shared().await.stack().await;
+    let (replica, bus, sql) = (stack.replica().await, stack.bus().await, stack.sql().await);
+    sql.batch_execute("ALTER TABLE messages ADD CHECK (body <> '\"poison\"')").await.unwrap();
+    let ids: Vec<String> = (0..40).map(|n| format!("m{n}")).collect();
+    join_all(ids.iter().map(|id| replica.put(id))).await;
+    let text = |n: usize| if n % 10 == 0 { "poison" } else { "fine" };
+    let requests: Vec<_> =
+        ids.iter().enumerate().map(|(n, id)| request(id, "alice", vec![draft("a", text(n))])).collect();
+    let results = join_all(requests.iter().map(|request| send_reliably(&bus, request))).await;
+    for (n, result) in results.into_iter().enumerate() {
+        let stored = result[0].clone().map(|stored| stored.seq);
+        assert_eq!(stored, if n % 10 == 0 { Err(Code::Internal) } else { Ok(1) });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_match_that_somebody_locks_does_not_hold_up_the_others() {
+    let stack = shared().await.stack().await;
+    let (replica, bus, mut sql) = (stack.replica().await, stack.bus().await, stack.sql().await);
+    let ids: Vec<String> = (0..40).map(|n| format!("m{n}")).collect();
+    join_all(ids.iter().map(|id| replica.put(id))).await;
+    let transaction = sql.transaction().await.unwrap();
+    transaction.execute("SELECT 1 FROM matches WHERE match_id = 'm7' FOR UPDATE", &[]).await.unwrap();
+    let requests: Vec<_> = ids.iter().map(|id| request(id, "alice", vec![draft("a", "x")])).collect();
+    let results = join_all(requests.iter().map(|request| send(&bus, request))).await;
+    for (id, result) in ids.iter().zip(results) {
+        let stored = outcomes(&result)[0].clone().map(|stored| stored.seq);
+        assert_eq!(stored, if id == "m7" { Err(Code::Unavailable) } else { Ok(1) }, "{id}");
+    }
+    transaction.rollback().await.unwrap();
+    let unlocked = request("m7", "alice", vec![draft("a", "x")]);
+    assert_eq!(send_reliably(&bus, &unlocked).await[0].as_ref().unwrap().seq, 1);
 }

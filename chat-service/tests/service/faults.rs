@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -10,13 +11,25 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use proto::chat::{Code, GetMatchRequest, ListMessagesRequest, list_messages_request::Position};
-use service_kit::bus::Bus;
+use local_stack::servers::Postgres;
+use proto::{
+    MatchId,
+    chat::{Code, GetMatchRequest, ListMessagesRequest, SendReply, SendRequest, list_messages_request::Position},
+};
+use service_kit::{bus::Bus, clock};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{Replica, Servers, draft, eventually, inbox, outcomes, request, send, send_reliably};
 
 const MATCHES: usize = 4;
+
+/// As a power cut: PostgreSQL and all its backends are gone at once. (A kill leaves the backends running for a moment.)
+async fn crash(postgres: &mut Postgres) {
+    let pid = postgres.pid().unwrap().to_string();
+    // Its immediate shutdown.
+    assert!(Command::new("kill").args(["-QUIT", &pid]).status().unwrap().success());
+    eventually("PostgreSQL is gone", async || !postgres.is_running()).await;
+}
 
 /// What was acked: seq by (match, clientId).
 type Acked = BTreeMap<(String, String), i64>;
@@ -85,9 +98,13 @@ async fn postgres_dies_under_load_and_no_acked_message_is_lost_or_stored_twice()
         eventually("sends go on", async || count.load(Ordering::Relaxed) >= from + rounds).await;
     };
     let faults = async {
-        for _ in 0..3 {
+        for round in 0..4 {
             progress(100).await;
-            servers.postgres.kill();
+            if round % 2 == 0 {
+                crash(&mut servers.postgres).await;
+            } else {
+                servers.postgres.kill();
+            }
             sleep(Duration::from_millis(300)).await;
             servers.postgres.start_again().await.unwrap();
         }
@@ -106,7 +123,7 @@ async fn while_postgres_is_away_sends_are_refused_in_time_and_it_heals() {
     let (replica, bus) = (stack.replica().await, stack.bus().await);
     replica.put("demo").await;
     send(&bus, &request("demo", "alice", vec![draft("a", "x")])).await;
-    servers.postgres.kill();
+    crash(&mut servers.postgres).await;
     for round in 0..3 {
         let started = Instant::now();
         let results = outcomes(&send(&bus, &request("demo", "alice", vec![draft("b", "y")])).await);
@@ -135,6 +152,36 @@ async fn a_frozen_postgres_leaves_no_send_unanswered() {
     assert_eq!(outcomes(&send(&bus, &frozen).await), [Err(Code::Unavailable)]);
     servers.postgres.thaw();
     assert_eq!(send_reliably(&bus, &frozen).await[0].as_ref().unwrap().seq, 2);
+}
+
+/// A COMMIT whose wait for the standby is cut short says so in a warning, and succeeds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_did_not_reach_the_standby_is_not_acked() {
+    let servers = Servers::start().await;
+    let stack = servers.stack().await;
+    let (replica, bus, sql) = (stack.replica().await, stack.bus().await, stack.sql().await);
+    replica.put("demo").await;
+    let mut bob = inbox(&bus, "bob").await;
+    let standby = async |name: &str| {
+        sql.batch_execute(&format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'")).await.unwrap();
+        sql.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        eventually("the setting holds", async || {
+            let row = sql.query_one("SHOW synchronous_standby_names", &[]).await.unwrap();
+            row.get::<_, &str>(0) == name
+        })
+        .await;
+    };
+    standby("ghost").await;
+    // Longer than the statement time-out, which is what cuts the wait short.
+    let patient =
+        SendRequest { deadline_ms: clock::unix_ms() + 4_500, ..request("demo", "alice", vec![draft("a", "x")]) };
+    let subject = bus.subjects().send(&MatchId::new("demo").unwrap());
+    let reply: SendReply = bus.request(&subject, &patient, Duration::from_secs(6)).await.unwrap();
+    assert_eq!(outcomes(&reply.results), [Err(Code::Unavailable)]);
+    assert!(bob.rest().await.is_empty());
+    standby("").await;
+    let results = send_reliably(&bus, &request("demo", "alice", vec![draft("a", "x")])).await;
+    assert_eq!(results[0].as_ref().unwrap().seq, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
