@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "rest/client.rs"]
+#[path = "support/client.rs"]
 mod client;
 #[path = "rest/closing.rs"]
 mod closing;
@@ -20,7 +20,7 @@ mod matches;
 mod refusals;
 #[path = "rest/saving.rs"]
 mod saving;
-#[path = "rest/stack.rs"]
+#[path = "support/stack.rs"]
 mod stack;
 #[path = "rest/tokens.rs"]
 mod tokens;

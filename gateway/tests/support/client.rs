@@ -1,5 +1,8 @@
 //! A caller of the API: users and the app server, with their tokens.
 
+// Each test program takes what it needs.
+#![allow(dead_code)]
+
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::{SystemTime, UNIX_EPOCH},
@@ -84,6 +87,10 @@ impl Caller {
 
     pub(crate) fn app_server() -> Self {
         Self::with_token(sign(&json!({ "scope": "service", "iat": now_s() - 1, "exp": now_s() + 600 })))
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
     }
 
     /// The same caller at another gateway.

@@ -1,11 +1,14 @@
 //! One stack for all tests of this program, gone with it.
 
+// Each test program takes what it needs.
+#![allow(dead_code)]
+
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::OnceLock,
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::{Mutex, OnceLock},
 };
 
 use local_stack::stack::Manifest;
@@ -13,8 +16,24 @@ use local_stack::stack::Manifest;
 /// The running stack.
 pub(crate) struct Stack {
     pub(crate) manifest: Manifest,
-    // Its standard input ends with this process, and the stack with it.
-    _program: Child,
+    control: Mutex<Control>,
+}
+
+/// The program that runs the stack. Its standard input ends with this process, and the stack with it.
+struct Control {
+    program: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Stack {
+    /// Does something to a process of the stack, `kill nats` or `start nats`, and waits until it is done.
+    pub(crate) fn order(&self, command: &str) {
+        let mut control = self.control.lock().unwrap();
+        writeln!(control.program.stdin.as_mut().unwrap(), "{command}").unwrap();
+        let mut answer = String::new();
+        control.output.read_line(&mut answer).unwrap();
+        assert!(answer.starts_with("ok"), "{command}: {answer}");
+    }
 }
 
 /// The stack, started by whoever asks first.
@@ -32,9 +51,14 @@ fn start() -> Stack {
     command.args(["run", "--control", "--port", "0", "--gateways", "2", "--dir"]).arg(dir.as_os_str());
     let mut program = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut ready = String::new();
-    BufReader::new(program.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let mut output = BufReader::new(program.stdout.take().unwrap());
+    output.read_line(&mut ready).unwrap();
     assert!(ready.starts_with("ready "), "the stack did not start: {ready}");
-    Stack { manifest: Manifest::read(&dir).unwrap(), _program: program }
+    // How to try it.
+    for _ in 0..3 {
+        output.read_line(&mut String::new()).unwrap();
+    }
+    Stack { manifest: Manifest::read(&dir).unwrap(), control: Mutex::new(Control { program, output }) }
 }
 
 fn folder(name: &str) -> PathBuf {
