@@ -72,7 +72,14 @@ impl Counter {
         let mut heads = Vec::with_capacity(ids.len());
         for page in ids.chunks(MAX_HEADS) {
             let match_ids = page.iter().map(ToString::to_string).collect();
-            heads.extend(self.chat.clone().heads(HeadsRequest { match_ids }).await?.into_inner().heads);
+            heads.extend(
+                self.chat
+                    .clone()
+                    .heads(HeadsRequest { match_ids, ..HeadsRequest::default() })
+                    .await?
+                    .into_inner()
+                    .heads,
+            );
         }
         Ok(heads)
     }

@@ -54,7 +54,8 @@ impl Access {
     pub async fn closed_among(&self, ids: &[MatchId]) -> Result<Vec<MatchId>, Failure> {
         let mut closed = Vec::new();
         for page in ids.chunks(MAX_HEADS) {
-            let request = HeadsRequest { match_ids: page.iter().map(ToString::to_string).collect() };
+            let request =
+                HeadsRequest { match_ids: page.iter().map(ToString::to_string).collect(), ..HeadsRequest::default() };
             let heads =
                 self.chat.clone().heads(request).await.map_err(|status| unavailable("chat-service", &status))?;
             let heads = heads.into_inner().heads.into_iter().filter(|head| head.closed);
