@@ -60,22 +60,26 @@ impl Progress {
             latency(Span::Receive),
             counts.unsettled(),
         );
-        for (name, count) in [
-            ("resent", now.resent),
-            ("rate-limited", now.rate_limited),
-            ("retryable", now.retryable_errors),
-            ("refused", now.refused),
-            ("timed out", now.ack_timeouts),
-            ("disconnected", now.disconnects),
-            ("not connected", now.connect_failures),
-        ] {
-            if count > 0 {
-                let _ = write!(line, "  {name} {count}");
-            }
+        for (name, count) in troubles_of(&now) {
+            let _ = write!(line, "  {name} {count}");
         }
         eprintln!("{line}");
         (self.shown, self.shown_at) = (counts, Instant::now());
     }
+}
+
+/// What went wrong in the last second.
+fn troubles_of(now: &Counts) -> impl Iterator<Item = (&'static str, u64)> {
+    let named = [
+        ("resent", now.resent),
+        ("rate limited", now.rate_limited),
+        ("retryable", now.retryable_errors),
+        ("refused", now.refused),
+        ("timed out", now.ack_timeouts),
+        ("disconnected", now.disconnects),
+        ("not connected", now.connect_failures),
+    ];
+    named.into_iter().filter(|(_, count)| *count > 0)
 }
 
 /// The JSON result.
@@ -135,14 +139,14 @@ impl Summary {
     }
 }
 
-/// The result as JSON.
+/// The result as JSON, on one line: the histograms would make thousands of them.
 ///
 /// # Errors
 /// If it cannot be encoded.
 pub fn json(config: &Config, outcome: &Outcome) -> serde_json::Result<String> {
     let Counts { sent, acked, .. } = outcome.measured;
     let rate = |count| per_second_exact(count, outcome.measured_for);
-    serde_json::to_string_pretty(&Result {
+    serde_json::to_string(&Result {
         ok: outcome.is_ok(),
         interrupted: outcome.interrupted,
         asked: config.asked(),
