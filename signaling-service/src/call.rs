@@ -28,7 +28,6 @@ pub struct Timing {
 
 /// A call between the two members of a match.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Call {
     /// Its name.
     #[serde(with = "record::id")]
@@ -62,7 +61,6 @@ pub struct Call {
 
 /// A party's end of the line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Device {
     /// The socket's name.
     pub name: String,
@@ -72,7 +70,6 @@ pub struct Device {
 
 /// How far a call is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub enum State {
     /// The callee's devices ring.
     Ringing,
@@ -84,7 +81,6 @@ pub enum State {
 
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct End {
     /// Why.
     pub reason: Reason,

@@ -1,0 +1,153 @@
+//! A call from the ring to its end, over two replicas.
+
+use std::time::Duration;
+
+use proto::{
+    inbox::call_changed::Change,
+    signaling::{
+        CallCode, CallState,
+        call_request::{Command, End},
+        get_call_request::Of,
+    },
+};
+
+use crate::{party::code, support::Stack};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_rung_accepted_talked_over_and_ended() {
+    let stack = Stack::new().await;
+    let (replica, _other) = (stack.replica(&[]).await, stack.replica(&[]).await);
+    stack.put_unlocked("demo", ["alice", "bob"]).await;
+    let mut alice = stack.party("demo", "alice", "a-phone").await;
+    let mut laptop = stack.party("demo", "alice", "a-laptop").await;
+    let (mut phone, mut tablet) =
+        (stack.party("demo", "bob", "b-phone").await, stack.party("demo", "bob", "b-tablet").await);
+
+    let call = alice.ring().await.unwrap();
+    assert_eq!((call.state(), call.caller.as_str(), call.version), (CallState::Ringing, alice.user(), 1));
+    for device in [&mut phone, &mut tablet] {
+        match device.hears().await {
+            Change::Incoming(incoming) => {
+                assert_eq!((incoming.caller.as_str(), incoming.expires_at_ms), (alice.user(), call.expires_at_ms));
+                assert_eq!(incoming.media.as_deref(), Some(r#"{"video":true}"#));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(code(alice.signal("early").await), CallCode::StateConflict);
+
+    let accepted = phone.accept().await.unwrap();
+    assert_eq!((accepted.state(), accepted.callee_device.as_deref()), (CallState::Active, Some("b-phone")));
+    match alice.hears().await {
+        Change::Accepted(accepted) => assert_eq!(accepted.signal.as_deref(), Some("\"answer\"")),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(tablet.hears_end().await, "answered_elsewhere");
+    assert_eq!(phone.accept().await.unwrap().version, 2);
+    assert_eq!(code(tablet.accept().await), CallCode::StateConflict);
+    assert_eq!(code(tablet.reject().await), CallCode::StateConflict);
+
+    alice.signal("offer").await.unwrap();
+    phone.signal("answer").await.unwrap();
+    assert_eq!(code(tablet.signal("me too").await), CallCode::StateConflict);
+    for (device, expected) in [(&mut phone, "offer"), (&mut alice, "answer")] {
+        match device.hears().await {
+            Change::Signaled(signaled) => assert_eq!(signaled.payload, expected),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    let by_user = stack.live(&replica, Of::UserId(phone.user().to_owned())).await.unwrap();
+    let by_match = stack.live(&replica, Of::MatchId(call.match_id.clone())).await.unwrap();
+    assert_eq!((by_user.call_id.as_str(), by_match), (call.call_id.as_str(), by_user.clone()));
+
+    let over = phone.end().await.unwrap();
+    assert_eq!((over.state(), phone.end().await.unwrap().version), (CallState::Ended, over.version));
+    assert_eq!(alice.end().await.unwrap().version, over.version);
+    assert_eq!(alice.hears_end().await, "completed");
+    assert_eq!(phone.hears_end().await, "completed");
+    for device in [&mut tablet, &mut laptop] {
+        device.hears_nothing().await;
+    }
+    assert_eq!(stack.live(&replica, Of::CallId(call.call_id)).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_call_stops_ringing_everywhere_and_the_line_is_free_again() {
+    let stack = Stack::new().await;
+    let _replica = stack.replica(&[]).await;
+    stack.put_unlocked("demo", ["alice", "bob"]).await;
+    let mut alice = stack.party("demo", "alice", "a").await;
+    let (mut phone, mut tablet) =
+        (stack.party("demo", "bob", "b-phone").await, stack.party("demo", "bob", "b-tablet").await);
+    let first = alice.ring().await.unwrap();
+    assert!(matches!(tablet.hears().await, Change::Incoming(_)));
+    assert!(matches!(phone.hears().await, Change::Incoming(_)));
+    phone.reject().await.unwrap();
+    phone.reject().await.unwrap();
+    assert!(matches!(alice.hears().await, Change::Rejected(rejected) if rejected.reason() == "declined"));
+    assert_eq!(tablet.hears_end().await, "declined");
+    phone.hears_nothing().await;
+    assert_ne!(alice.ring().await.unwrap().call_id, first.call_id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_call_tells_the_client_s_own_reason() {
+    let stack = Stack::new().await;
+    let _replica = stack.replica(&[]).await;
+    stack.put_unlocked("demo", ["alice", "bob"]).await;
+    let alice = stack.party("demo", "alice", "a").await;
+    let mut bob = stack.party("demo", "bob", "b").await;
+    for (reason, told) in [(None, "cancelled"), (Some("wrong person"), "wrong person"), (Some("\u{7}"), "cancelled")] {
+        let call = alice.ring().await.unwrap();
+        let mut bob_now = stack.party("demo", "bob", "b").await;
+        let end = End { signal: None, reason: reason.map(str::to_owned) };
+        alice.ask(Some(&call.call_id), Command::End(end)).await.unwrap();
+        assert_eq!(bob_now.hears_end().await, told);
+        assert_eq!(code(bob.accept().await), CallCode::NotFound);
+    }
+    assert!(matches!(bob.hears().await, Change::Incoming(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_ring_is_the_same_call_and_the_other_side_s_ring_is_told_of_it() {
+    let stack = Stack::new().await;
+    let _replica = stack.replica(&[]).await;
+    stack.put_unlocked("demo", ["alice", "bob"]).await;
+    let (alice, bob) = (stack.party("demo", "alice", "a").await, stack.party("demo", "bob", "b").await);
+    let call = alice.ring().await.unwrap();
+    assert_eq!(alice.ring().await.unwrap(), call);
+    let busy = bob.ring().await.unwrap_err();
+    assert_eq!((busy.code(), busy.call_id.as_deref()), (CallCode::Busy, Some(call.call_id.as_str())));
+    bob.accept().await.unwrap();
+    assert_eq!(alice.ring().await.unwrap().version, 2);
+    assert_eq!(bob.ring().await.unwrap_err().code(), CallCode::Busy);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_in_a_call_is_busy_for_everybody_else_who_learns_nothing_of_it() {
+    let stack = Stack::new().await;
+    let _replica = stack.replica(&[]).await;
+    stack.put_unlocked("ab", ["alice", "bob"]).await;
+    stack.put_unlocked("bc", ["bob", "carol"]).await;
+    let alice = stack.party("ab", "alice", "a").await;
+    let (bob, carol) = (stack.party("bc", "bob", "b").await, stack.party("bc", "carol", "c").await);
+    alice.ring().await.unwrap();
+    for refused in [carol.ring().await, bob.ring().await] {
+        let busy = refused.unwrap_err();
+        assert_eq!((busy.code(), busy.call_id), (CallCode::Busy, None));
+    }
+    alice.end().await.unwrap();
+    carol.ring().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_change_is_announced_again_after_one_and_three_seconds() {
+    let stack = Stack::new().await;
+    let _replicas = (stack.replica(&[]).await, stack.replica(&[]).await);
+    stack.put_unlocked("demo", ["alice", "bob"]).await;
+    let alice = stack.party("demo", "alice", "a").await;
+    let mut bob = stack.party("demo", "bob", "b").await;
+    alice.ring().await.unwrap();
+    assert_eq!(bob.versions_within(Duration::from_secs(5)).await, [1, 1, 1]);
+}

@@ -1,0 +1,153 @@
+//! A user's device as its gateway plays it: asks, and hears what is meant for it, each change once.
+
+use std::time::Duration;
+
+use proto::{
+    MatchId, UserId,
+    inbox::{CallChanged, InboxEvent, call_changed::Change, inbox_event::Event},
+    signaling::{
+        Call, CallCode, CallFailure, CallReply, CallRequest,
+        call_reply::Reply,
+        call_request::{Abandon, Accept, Command, End, Reject, Renew, Ring, Signal},
+    },
+};
+use service_kit::{
+    bus::{Bus, Subscription},
+    clock,
+};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::support::{PATIENCE, Stack};
+
+/// Long enough for an event that should not come.
+const SILENCE: Duration = Duration::from_millis(400);
+
+/// One device of a user, in one match.
+pub(crate) struct Party {
+    bus: Bus,
+    match_id: MatchId,
+    user: UserId,
+    device: String,
+    inbox: Subscription<InboxEvent>,
+    /// The highest version heard.
+    seen: i64,
+}
+
+impl Stack {
+    /// A device that hears everything from now on.
+    pub(crate) async fn party(&self, id: &str, user: &str, device: &str) -> Party {
+        let (match_id, user) = (MatchId::new(self.own(id)).unwrap(), UserId::new(self.own(user)).unwrap());
+        let inbox = self.bus.subscribe(&self.bus.subjects().inbox(&user)).await.unwrap();
+        self.bus.flush().await.unwrap();
+        Party { bus: self.bus.clone(), match_id, user, device: device.to_owned(), inbox, seen: 0 }
+    }
+}
+
+impl Party {
+    pub(crate) fn user(&self) -> &str {
+        self.user.as_str()
+    }
+
+    pub(crate) async fn ask(&self, call_id: Option<&str>, command: Command) -> Result<Call, CallFailure> {
+        let request = CallRequest {
+            match_id: self.match_id.to_string(),
+            user_id: self.user.to_string(),
+            device: self.device.clone(),
+            call_id: call_id.map(str::to_owned),
+            command: Some(command),
+            deadline_ms: clock::unix_ms() + 5_000,
+        };
+        let subject = self.bus.subjects().call(&self.match_id);
+        let reply: CallReply = self.bus.request(&subject, &request, PATIENCE).await.unwrap();
+        match reply.reply.unwrap() {
+            Reply::Call(call) => Ok(call),
+            Reply::Failure(failure) => Err(failure),
+        }
+    }
+
+    pub(crate) async fn ring(&self) -> Result<Call, CallFailure> {
+        self.ask(None, Command::Ring(Ring { media: Some(r#"{"video":true}"#.to_owned()) })).await
+    }
+
+    pub(crate) async fn accept(&self) -> Result<Call, CallFailure> {
+        self.ask(None, Command::Accept(Accept { signal: Some("\"answer\"".to_owned()) })).await
+    }
+
+    pub(crate) async fn reject(&self) -> Result<Call, CallFailure> {
+        self.ask(None, Command::Reject(Reject::default())).await
+    }
+
+    pub(crate) async fn end(&self) -> Result<Call, CallFailure> {
+        self.ask(None, Command::End(End::default())).await
+    }
+
+    pub(crate) async fn signal(&self, payload: &str) -> Result<Call, CallFailure> {
+        self.ask(None, Command::Signal(Signal { payload: payload.to_owned() })).await
+    }
+
+    pub(crate) async fn renew(&self) -> Result<Call, CallFailure> {
+        self.ask(None, Command::Renew(Renew {})).await
+    }
+
+    pub(crate) async fn abandon(&self) -> Result<Call, CallFailure> {
+        self.ask(None, Command::Abandon(Abandon {})).await
+    }
+
+    /// The next change that is meant for this device and that it has not heard yet.
+    pub(crate) async fn hears(&mut self) -> Change {
+        let next = async {
+            loop {
+                let (event, _) = self.inbox.next().await.unwrap();
+                if let Some(change) = self.take(event) {
+                    return change;
+                }
+            }
+        };
+        timeout(PATIENCE, next).await.expect("a change of the call in time")
+    }
+
+    /// The reason for which the call has ended, which must be the next thing that this device hears.
+    pub(crate) async fn hears_end(&mut self) -> String {
+        match self.hears().await {
+            Change::Ended(ended) => ended.reason,
+            other => panic!("{}: {other:?}", self.device),
+        }
+    }
+
+    /// Waits a moment, in which nothing new may come.
+    pub(crate) async fn hears_nothing(&mut self) {
+        let until = Instant::now() + SILENCE;
+        while let Ok(Some((event, _))) = timeout_at(until, self.inbox.next()).await {
+            let change = self.take(event);
+            assert_eq!(change, None, "{}", self.device);
+        }
+    }
+
+    /// What comes within `window`, repeats included: versions only.
+    pub(crate) async fn versions_within(&mut self, window: Duration) -> Vec<i64> {
+        let until = Instant::now() + window;
+        let mut versions = Vec::new();
+        while let Ok(Some((event, _))) = timeout_at(until, self.inbox.next()).await {
+            let Some(Event::CallChanged(change)) = event.event else { continue };
+            versions.push(change.version);
+        }
+        versions
+    }
+
+    /// As a gateway does: what is for others or was heard before is dropped.
+    fn take(&mut self, event: InboxEvent) -> Option<Change> {
+        let Some(Event::CallChanged(CallChanged { version, change, only_device, except_device, .. })) = event.event
+        else {
+            return None;
+        };
+        let mine = only_device.is_none_or(|only| only == self.device) && except_device.as_ref() != Some(&self.device);
+        let new = version == 0 || version > self.seen;
+        self.seen = self.seen.max(version);
+        change.filter(|_| mine && new)
+    }
+}
+
+/// The code of a refusal.
+pub(crate) fn code(outcome: Result<Call, CallFailure>) -> CallCode {
+    outcome.expect_err("a refusal").code()
+}
