@@ -20,6 +20,7 @@ pub(crate) struct Unavailable;
 
 struct Call {
     ids: Vec<String>,
+    with_members: bool,
     answer: oneshot::Sender<Result<Vec<MatchHead>, Unavailable>>,
 }
 
@@ -38,9 +39,9 @@ impl Heads {
     }
 
     /// The heads of these matches, as they stand after the call; unknown matches are left out.
-    pub(crate) async fn of(&self, ids: Vec<String>) -> Result<Vec<MatchHead>, Unavailable> {
+    pub(crate) async fn of(&self, ids: Vec<String>, with_members: bool) -> Result<Vec<MatchHead>, Unavailable> {
         let (answer, heads) = oneshot::channel();
-        self.calls.try_send(Call { ids, answer }).map_err(|_| Unavailable)?;
+        self.calls.try_send(Call { ids, with_members, answer }).map_err(|_| Unavailable)?;
         heads.await.map_err(|_| Unavailable)?
     }
 }
@@ -61,7 +62,9 @@ async fn run(mut waiting: mpsc::Receiver<Call>, store: Store) {
 
 async fn answer(calls: Vec<Call>, store: &Store) {
     let ids: BTreeSet<&str> = calls.iter().flat_map(|call| &call.ids).map(String::as_str).collect();
-    let found = store.heads(&ids.into_iter().collect::<Vec<_>>()).await;
+    // Who did not ask for members is not disturbed by them.
+    let with_members = calls.iter().any(|call| call.with_members);
+    let found = store.heads(&ids.into_iter().collect::<Vec<_>>(), with_members).await;
     let found: Result<HashMap<String, MatchHead>, Unavailable> = match found {
         Ok(heads) => Ok(heads.into_iter().map(|head| (head.match_id.clone(), head)).collect()),
         Err(error) => {
@@ -69,7 +72,7 @@ async fn answer(calls: Vec<Call>, store: &Store) {
             Err(Unavailable)
         }
     };
-    for Call { ids, answer } in calls {
+    for Call { ids, answer, .. } in calls {
         let heads = found.as_ref().map(|found| ids.iter().filter_map(|id| found.get(id)).cloned().collect());
         // Who has stopped waiting needs no answer.
         let _ = answer.send(heads.map_err(|unavailable| *unavailable));

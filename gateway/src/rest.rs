@@ -84,8 +84,10 @@ async fn cross_origin(State(origins): State<Origins>, request: Request, next: Ne
     let mut headers = http::HeaderMap::new();
     headers.extend(asking.map(|origin| (header::ORIGIN, origin)));
     origins.apply(&headers, response.headers_mut());
-    let exposed = HeaderValue::from_static("retry-after, location");
-    response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    if response.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+        let exposed = HeaderValue::from_static("retry-after");
+        response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+    }
     response
 }
 

@@ -61,7 +61,7 @@ impl Rpc {
             return Err(Status::invalid_argument(format!("at most {MAX_HEADS} matches")));
         }
         let ids = request.match_ids.into_iter().map(|id| match_id(id).map(String::from));
-        let heads = self.heads.of(ids.collect::<Result<_, _>>()?).await;
+        let heads = self.heads.of(ids.collect::<Result<_, _>>()?, request.with_members).await;
         let heads = heads.map_err(|_| Status::unavailable("heads cannot be read now"))?;
         Ok(HeadsResponse { heads })
     }

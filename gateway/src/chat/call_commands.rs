@@ -129,12 +129,12 @@ async fn run(context: &Arc<Context>, socket: &Arc<Socket>, command: CallCommand)
         None => chat_of_call(context, socket, call_id.as_deref().unwrap_or_default()).await,
     };
     let answer = match chat {
-        Ok(chat) => ask(context, socket, &chat, (call_id, command)).await.map(|call| (chat, call)),
+        Ok(chat) => ask(context, socket, &chat, (call_id, command)).await,
         Err(failure) => Err(failure),
     };
     match answer {
-        Ok((chat, call)) => {
-            keep_lease(context, socket, &chat, &call);
+        Ok(call) => {
+            keep_lease(context, socket, &call);
             reply.ok(&views::to_json(&serde_json::json!({
                 "ok": true,
                 "callId": call.call_id,
@@ -177,13 +177,14 @@ async fn ask(
 }
 
 /// While this device is a party of a live call, its lease is kept alive.
-fn keep_lease(context: &Arc<Context>, socket: &Arc<Socket>, chat: &MatchId, call: &Call) {
+pub(super) fn keep_lease(context: &Arc<Context>, socket: &Arc<Socket>, call: &Call) {
+    let Ok(chat) = MatchId::new(call.match_id.as_str()) else { return };
     let is_party = call.caller_device == socket.device() || call.callee_device.as_deref() == Some(socket.device());
     if call.state() == CallState::Ended {
         return socket.session().calls.release(&call.call_id);
     }
-    if is_party && socket.session().calls.lease(&call.call_id, chat) {
-        let lease = renew_lease(Arc::clone(context), Arc::clone(socket), chat.clone(), call.call_id.clone());
+    if is_party && socket.session().calls.lease(&call.call_id, &chat) {
+        let lease = renew_lease(Arc::clone(context), Arc::clone(socket), chat, call.call_id.clone());
         context.lifecycle.spawn(lease);
     }
 }

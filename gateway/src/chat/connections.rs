@@ -11,24 +11,28 @@ use proto::{
     signaling::{Call, CallState, get_call_request::Of},
 };
 use serde::Deserialize;
+use serde_json::Value;
 use service_kit::clock;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::{
-    Context, Socket, call_events, commands,
+    Context, Socket, call_commands, call_events, commands,
     context::CONNECT_DECISION_TIMEOUT,
     inbox, joins,
+    recovery::{self, Brought, Recovery},
     reply::Reply,
+    session::Resumed,
     socket::Validity,
     sweeper::{self, EXPIRY_NOTICE_S},
+    users::Presence,
 };
 use crate::{
     auth::Identity,
     failure::Failure,
     metrics,
     revocations::Verdict,
-    socketio::{Accept, Args, CloseReason, Connect, Refuse},
+    socketio::{Accept, Args, CloseReason, Connect, Emitter, Refuse},
     views,
 };
 
@@ -37,14 +41,28 @@ struct Credentials {
     token: String,
 }
 
+/// What `auth` holds. The client itself adds `pid` and `offset`; malformed ones count as none.
+#[derive(Deserialize)]
+struct Auth {
+    token: String,
+    pid: Option<Value>,
+    offset: Option<Value>,
+}
+
+impl Auth {
+    fn brought(&self) -> Brought<'_> {
+        Brought { pid: self.pid.as_ref().and_then(Value::as_str), offset: self.offset.as_ref().and_then(Value::as_str) }
+    }
+}
+
 /// Decides a CONNECT.
 pub(super) async fn connect(context: &Arc<Context>, request: Connect<'_>) -> Result<Accept<Socket>, Refuse> {
     if request.namespace != "/" {
         return Err(Refuse::InvalidNamespace);
     }
-    let credentials = serde_json::from_str::<Credentials>(request.auth).map_err(|_| refusal(Code::Unauthenticated))?;
+    let auth = serde_json::from_str::<Auth>(request.auth).map_err(|_| refusal(Code::Unauthenticated))?;
     let decision = timeout(CONNECT_DECISION_TIMEOUT, async {
-        let (user, token) = admit(context, &credentials.token).await?;
+        let (user, token) = admit(context, &auth.token).await?;
         let presence = context.users.enter(user);
         let user = Arc::clone(presence.user());
         let subscribed = user.inbox.get_or_try_init(|| inbox::open(context, &user)).await;
@@ -52,9 +70,22 @@ pub(super) async fn connect(context: &Arc<Context>, request: Connect<'_>) -> Res
             warn!(%error, "an inbox cannot be subscribed");
             return Err(Refuse::Close);
         }
-        Ok(Accept { socket: Socket::new(request.emitter, presence, token), pid: None })
+        // Heads are read after the inbox is subscribed, so that nothing falls between them.
+        let recovery = recovery::recover(context, &user.id, auth.brought()).await.map_err(|_| Refuse::Close)?;
+        Ok(open(request.emitter, presence, token, recovery))
     });
     decision.await.unwrap_or(Err(Refuse::Close))
+}
+
+fn open(emitter: Emitter, presence: Presence, token: Validity, recovery: Recovery) -> Accept<Socket> {
+    let Recovery { pid, is_resumed, chats, closed, untold } = recovery;
+    emitter.restore_sid(&pid.sid());
+    let socket = Socket::new(emitter, pid, presence, token);
+    if is_resumed {
+        socket.session().restore(chats, Resumed { closed, untold });
+    }
+    let pid = socket.pid.as_str().to_owned();
+    Accept { socket, pid: Some(pid) }
 }
 
 async fn admit(context: &Context, token: &str) -> Result<(UserId, Validity), Refuse> {
@@ -96,10 +127,12 @@ pub(super) fn connected(context: &Arc<Context>, socket: &Arc<Socket>) {
     if token.expires_at_s - clock::unix_ms() / 1_000 <= EXPIRY_NOTICE_S {
         sweeper::give_notice(socket);
     }
+    recovery::replay(context, socket);
     let (of, socket) = (Arc::clone(context), Arc::clone(socket));
     context.lifecycle.spawn(async move {
         // Signaling repeats what it says of a call, so that one look is enough.
         if let Ok(Some(call)) = of.services.get_call(Of::UserId(socket.user_id().to_string())).await {
+            call_commands::keep_lease(&of, &socket, &call);
             ring(&socket, call);
         }
     });

@@ -6,9 +6,10 @@ use proto::{MatchId, client::event};
 
 use super::{
     Context, Socket,
-    feed::{Announced, Posted},
+    cursor::Position,
+    feed::{Announced, Posted, recoverable},
     healing,
-    room::Due,
+    room::{Due, Sequenced},
     session::Session,
 };
 use crate::{metrics, socketio::Packet, views};
@@ -21,9 +22,8 @@ pub(super) fn post(context: &Arc<Context>, socket: &Arc<Socket>, posts: &[Arc<Po
         drop(session);
         return send(socket, posts.iter().filter(|posted| !is_own(socket, posted)).map(|posted| posted.inbox_packet()));
     };
-    let due: Vec<_> = posts.iter().flat_map(|posted| joined.room.post(Arc::clone(posted))).collect();
-    emit_messages(socket, &due);
-    healing::heal_if_behind(context, socket, joined);
+    let messages = posts.iter().flat_map(|posted| joined.room.post(Arc::clone(posted))).collect();
+    give(context, socket, &mut session, chat, &Due { messages, milestones: Vec::new() });
 }
 
 /// Gives a socket what is due after a join or a backfill.
@@ -34,11 +34,20 @@ pub(super) fn give(
     chat: &MatchId,
     due: &Due<Arc<Posted>, Arc<Announced>>,
 ) {
-    emit_messages(socket, &due.messages);
-    send(socket, due.milestones.iter().map(|milestone| milestone.packet()));
-    if let Some(joined) = session.chat(chat) {
-        healing::heal_if_behind(context, socket, joined);
-    }
+    let Some(joined) = session.chat(chat) else { return };
+    healing::heal_if_behind(context, socket, joined);
+    // Due milestones are told after the messages: until then those below the first one count as told.
+    let told = due.milestones.first().map_or(joined.room.milestones(), |first| first.seq() - 1);
+    let head = joined.room.cursor();
+    let messages = due.messages.iter().filter(|posted| !is_own(socket, posted)).map(|posted| {
+        let at = Position { chat: chat.clone(), seq: posted.seq(), milestones: told };
+        packet_for(socket, session, posted, &at)
+    });
+    let milestones = due.milestones.iter().map(|milestone| {
+        let at = Position { chat: chat.clone(), seq: head, milestones: milestone.seq() };
+        milestone.packet(&session.cursor(socket.pid.tag(), Some(&at)))
+    });
+    send(socket, messages.chain(milestones));
 }
 
 /// A join has failed: a chat that had been open before goes on, another is dropped.
@@ -53,11 +62,14 @@ pub(super) fn join_failed(context: &Arc<Context>, socket: &Arc<Socket>, session:
 /// Tells a socket of a milestone; `is_news` says whether the user's other devices were told before.
 pub(super) fn announce(socket: &Socket, announced: &Arc<Announced>, is_news: bool) {
     let mut session = socket.session();
-    let due = match session.chat(&announced.chat) {
-        Some(joined) => joined.room.announce(Arc::clone(announced)),
-        None => is_news.then(|| Arc::clone(announced)),
+    let packet = match session.chat(&announced.chat) {
+        Some(joined) => joined
+            .room
+            .announce(Arc::clone(announced))
+            .map(|announced| announced.packet(&session.cursor(socket.pid.tag(), None))),
+        None => is_news.then(|| announced.notice()),
     };
-    send(socket, due.iter().map(|milestone| milestone.packet()));
+    send(socket, packet);
 }
 
 /// Drops a closed match's chat and says so, once.
@@ -65,7 +77,7 @@ pub(super) fn close(socket: &Socket, chat: &MatchId) {
     let mut session = socket.session();
     if session.close(chat) {
         let closed = views::to_json(&serde_json::json!({ "matchId": chat.as_str() }));
-        send(socket, [Packet::event(event::MATCH_CLOSED, &closed)]);
+        send(socket, [recoverable(event::MATCH_CLOSED, &closed, &session.cursor(socket.pid.tag(), None))]);
     }
 }
 
@@ -74,17 +86,13 @@ fn is_own(socket: &Socket, posted: &Posted) -> bool {
     posted.sender == *socket.user_id() && posted.message.origin == Some(socket.origin)
 }
 
-fn emit_messages(socket: &Socket, due: &[Arc<Posted>]) {
-    send(socket, due.iter().filter(|posted| !is_own(socket, posted)).map(|posted| packet_for(socket, posted)));
-}
-
 /// A message that the user saved by REST without naming a socket is shown to the user's own sockets as an update only.
-fn packet_for(socket: &Socket, posted: &Posted) -> Packet {
+fn packet_for(socket: &Socket, session: &Session, posted: &Posted, at: &Position) -> Packet {
     if posted.sender == *socket.user_id() && posted.message.origin.is_none() {
         return posted.inbox_packet();
     }
     metrics::delivered(posted.message.created_at_ms);
-    posted.packet().clone()
+    posted.packet(&session.cursor(socket.pid.tag(), Some(at)))
 }
 
 fn send(socket: &Socket, packets: impl IntoIterator<Item = Packet>) {

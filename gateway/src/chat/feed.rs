@@ -17,7 +17,7 @@ pub(crate) struct Posted {
     pub(crate) chat: MatchId,
     pub(crate) sender: UserId,
     pub(crate) message: Message,
-    packet: OnceLock<Packet>,
+    json: OnceLock<String>,
 }
 
 impl Posted {
@@ -25,12 +25,13 @@ impl Posted {
     pub(crate) fn new(message: Message) -> Option<Arc<Self>> {
         let chat = MatchId::new(message.match_id.as_str()).ok()?;
         let sender = UserId::new(message.sender_id.as_str()).ok()?;
-        Some(Arc::new(Self { chat, sender, message, packet: OnceLock::new() }))
+        Some(Arc::new(Self { chat, sender, message, json: OnceLock::new() }))
     }
 
-    /// The `receive_message` event.
-    pub(crate) fn packet(&self) -> &Packet {
-        self.packet.get_or_init(|| Packet::event(event::RECEIVE_MESSAGE, &views::message(&self.message, true)))
+    /// The `receive_message` event of a socket whose cursor it moves.
+    pub(crate) fn packet(&self, cursor: &str) -> Packet {
+        let json = self.json.get_or_init(|| views::message(&self.message, true));
+        recoverable(event::RECEIVE_MESSAGE, json, cursor)
     }
 
     /// The `inbox_updated` event.
@@ -55,9 +56,18 @@ pub(crate) struct Announced {
 }
 
 impl Announced {
-    /// The `milestone_reached` event.
-    pub(crate) fn packet(&self) -> Packet {
-        Packet::event(event::MILESTONE_REACHED, &views::milestone_reached(self.chat.as_str(), &self.milestone))
+    /// The `milestone_reached` event of a socket that has joined, whose cursor it moves.
+    pub(crate) fn packet(&self, cursor: &str) -> Packet {
+        recoverable(event::MILESTONE_REACHED, &self.json(), cursor)
+    }
+
+    /// The `milestone_reached` event of a socket that has not joined.
+    pub(crate) fn notice(&self) -> Packet {
+        Packet::event(event::MILESTONE_REACHED, &self.json())
+    }
+
+    fn json(&self) -> String {
+        views::milestone_reached(self.chat.as_str(), &self.milestone)
     }
 }
 
@@ -65,4 +75,9 @@ impl Sequenced for Arc<Announced> {
     fn seq(&self) -> i64 {
         i64::from(self.milestone.ord)
     }
+}
+
+/// An event whose last argument is the socket's cursor after it.
+pub(crate) fn recoverable(name: &str, json: &str, cursor: &str) -> Packet {
+    Packet::event(name, &format!("{json},\"{cursor}\""))
 }

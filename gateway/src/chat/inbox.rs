@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Instant};
 use proto::{
     MatchId, UserId,
     client::event,
-    inbox::{CallChanged, InboxEvent, MessagesPosted, MilestoneReached, TypingChanged, inbox_event::Event},
+    inbox::{
+        CallChanged, InboxEvent, MessagesPosted, MilestoneReached, SocketReplaced, TypingChanged, inbox_event::Event,
+    },
 };
 use service_kit::bus::{BusError, Subscription};
 
@@ -63,6 +65,7 @@ impl Inbox {
             Some(Event::MilestoneReached(reached)) => self.milestone_reached(reached),
             Some(Event::MatchClosed(closed)) => self.match_closed(&closed.match_id),
             Some(Event::CallChanged(changed)) => self.call_changed(&changed),
+            Some(Event::SocketReplaced(replaced)) => self.socket_replaced(&replaced),
             // A newer version's event, which this one does not know.
             None => {}
         }
@@ -124,6 +127,14 @@ impl Inbox {
         self.typists.forget(&chat);
         for socket in self.user.sockets() {
             delivery::close(&socket, &chat);
+        }
+    }
+
+    fn socket_replaced(&self, replaced: &SocketReplaced) {
+        for socket in self.user.sockets().iter().filter(|socket| socket.pid.as_str() == replaced.pid) {
+            if socket.is_replaced_by(replaced.connected_at_ms, replaced.connection) {
+                socket.emitter.disconnect_transport();
+            }
         }
     }
 

@@ -13,15 +13,19 @@ use proto::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Context, Socket, commands, delivery,
+    Context, Socket, commands,
+    cursor::Position,
+    delivery,
+    feed::recoverable,
     reply::Reply,
+    room::Sequenced,
     session::JoinedChat,
     turns::{Turn, Weighted},
 };
 use crate::{
     egress::Snapshot,
     failure::Failure,
-    socketio::{Args, Packet},
+    socketio::Args,
     views::{self, CallView, MessageView, MilestoneView},
 };
 
@@ -213,8 +217,15 @@ async fn run_join(context: &Arc<Context>, socket: &Arc<Socket>, join: Join, repl
     chat.other = other_member(&snapshot.of, socket.user_id());
     let milestones = snapshot.of.milestones.iter().map(|milestone| i64::from(milestone.ord)).max().unwrap_or(0);
     let due = chat.room.opened(snapshot.of.last_seq, milestones);
-    let (ack, joined) = joined(&snapshot, call.as_ref());
-    reply.ok_and(&ack, &[joined]);
+    // The cursor of `chat_joined` is the snapshot's: what was held meanwhile comes after it.
+    let at = Position {
+        chat: join.chat.clone(),
+        seq: due.messages.first().map_or(chat.room.cursor(), |first| first.seq() - 1),
+        milestones: due.milestones.first().map_or(chat.room.milestones(), |first| first.seq() - 1),
+    };
+    let (ack, event) = joined(&snapshot, call.as_ref());
+    let event = recoverable(event::CHAT_JOINED, &event, &session.cursor(socket.pid.tag(), Some(&at)));
+    reply.ok_and(&ack, &[event]);
     delivery::give(context, socket, &mut session, &join.chat, &due);
 }
 
@@ -236,7 +247,8 @@ fn other_member(of: &Match, user: &UserId) -> Option<UserId> {
     UserId::new(other.as_str()).ok()
 }
 
-fn joined(snapshot: &Snapshot, call: Option<&Call>) -> (String, Packet) {
+/// The ack, and the event that follows it.
+fn joined(snapshot: &Snapshot, call: Option<&Call>) -> (String, String) {
     let of = &snapshot.of;
     let chat = Chat {
         match_id: &of.match_id,
@@ -252,7 +264,7 @@ fn joined(snapshot: &Snapshot, call: Option<&Call>) -> (String, Packet) {
         call: call.map(CallView::new),
     });
     let event = views::to_json(&ChatJoined { success: true, chat: &chat });
-    (ack, Packet::event(event::CHAT_JOINED, &event))
+    (ack, event)
 }
 
 fn run_leave(context: &Context, socket: &Socket, chat: &MatchId, reply: Reply) {
@@ -262,7 +274,8 @@ fn run_leave(context: &Context, socket: &Socket, chat: &MatchId, reply: Reply) {
         return reply.fail(&code.into());
     };
     stop_typing(context, socket.user_id(), &left);
-    let left = Packet::event(event::CHAT_LEFT, &views::to_json(&serde_json::json!({ "matchId": chat.as_str() })));
+    let left = views::to_json(&serde_json::json!({ "matchId": chat.as_str() }));
+    let left = recoverable(event::CHAT_LEFT, &left, &session.cursor(socket.pid.tag(), None));
     reply.ok_and("{\"ok\":true}", &[left]);
 }
 

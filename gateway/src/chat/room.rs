@@ -24,6 +24,8 @@ pub(crate) struct Room<M, N> {
     open: bool,
     /// While a join runs everything is held.
     joining: bool,
+    /// After a recovery what was missed is fetched page by page; live messages only raise the head until that is done.
+    pulling: bool,
     held: BTreeMap<i64, M>,
     held_milestones: BTreeMap<i64, N>,
 }
@@ -44,9 +46,15 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
             milestones: 0,
             open: false,
             joining: true,
+            pulling: false,
             held: BTreeMap::new(),
             held_milestones: BTreeMap::new(),
         }
+    }
+
+    /// A room that an earlier socket had open, as far as that one had read.
+    pub(crate) fn recovered(cursor: i64, head: i64, milestones: i64) -> Self {
+        Self { cursor, head, milestones, open: true, joining: false, pulling: cursor < head, ..Self::joining() }
     }
 
     /// Another join of the room has begun.
@@ -60,6 +68,7 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
         self.cursor = self.cursor.max(last_seq);
         self.milestones = self.milestones.max(milestones);
         self.head = self.head.max(self.cursor);
+        self.pulling &= self.head > self.cursor;
         self.resume()
     }
 
@@ -70,6 +79,21 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
 
     /// A message arrived. Returns what is to be delivered now.
     pub(crate) fn post(&mut self, message: M) -> Vec<M> {
+        if self.pulling {
+            self.learn_head(message.seq());
+            return Vec::new();
+        }
+        self.take(message)
+    }
+
+    /// A missed message was fetched. Returns what is to be delivered now.
+    pub(crate) fn fill(&mut self, message: M) -> Vec<M> {
+        let due = self.take(message);
+        self.pulling &= self.head > self.cursor;
+        due
+    }
+
+    fn take(&mut self, message: M) -> Vec<M> {
         let seq = message.seq();
         self.head = self.head.max(seq);
         if seq <= self.cursor {
@@ -107,6 +131,11 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
     /// Whether messages are missing.
     pub(crate) fn is_behind(&self) -> bool {
         !self.joining && self.head > self.cursor
+    }
+
+    /// Whether what was missed before a recovery is still being fetched.
+    pub(crate) fn is_pulling(&self) -> bool {
+        self.pulling
     }
 
     /// Whether the room has been joined.
@@ -219,6 +248,28 @@ mod tests {
         assert_eq!(room.held.len(), MAX_HELD);
         let healed: Vec<i64> = (1..2_000).flat_map(|seq| room.post(seq)).collect();
         assert_eq!(healed, (1..2_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_recovered_room_pulls_what_was_missed_before_anything_live() {
+        let mut room = TestRoom::recovered(3, 6, 0);
+        assert!(room.is_behind());
+        assert_eq!(room.post(7), NOTHING);
+        assert_eq!(room.post(4), NOTHING);
+        let pulled: Vec<i64> = [4, 5, 6].into_iter().flat_map(|seq| room.fill(seq)).collect();
+        assert_eq!(pulled, [4, 5, 6]);
+        assert!(room.is_behind(), "7 arrived meanwhile");
+        assert_eq!(room.fill(7), [7]);
+        assert!(!room.is_behind());
+        assert_eq!(room.post(8), [8]);
+    }
+
+    #[test]
+    fn a_join_of_a_room_that_pulls_leaves_the_rest_to_paging() {
+        let mut room = TestRoom::recovered(3, 6, 0);
+        room.rejoin();
+        assert_eq!(room.opened(6, 0).messages, NOTHING);
+        assert_eq!(room.post(7), [7]);
     }
 
     proptest! {

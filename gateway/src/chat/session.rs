@@ -8,6 +8,7 @@ use super::{
     call_commands::CallCommand,
     calls::Calls,
     commands::Limits,
+    cursor::{self, Position},
     feed::{Announced, Posted},
     joins::ChatCommand,
     room::Room,
@@ -31,6 +32,25 @@ pub(crate) struct JoinedChat {
     pub(crate) healing: bool,
 }
 
+/// A chat that an earlier socket had open.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RecoveredChat {
+    /// How far that one had read.
+    pub(crate) position: Position,
+    /// How far the chat has come.
+    pub(crate) head: i64,
+    pub(crate) other: Option<UserId>,
+}
+
+/// What is to be done for a recovered socket besides its open chats.
+#[derive(Debug)]
+pub(crate) struct Resumed {
+    /// Chats that were closed meanwhile.
+    pub(crate) closed: Vec<MatchId>,
+    /// Chats with milestones to be told.
+    pub(crate) untold: Vec<MatchId>,
+}
+
 /// The state of one socket.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
@@ -42,6 +62,8 @@ pub(crate) struct Session {
     pub(crate) call_commands: Turns<CallCommand>,
     pub(crate) calls: Calls,
     pub(crate) limits: Limits,
+    /// What is still to be done for a recovered socket once it is connected.
+    pub(crate) resumed: Option<Box<Resumed>>,
 }
 
 impl Session {
@@ -58,6 +80,31 @@ impl Session {
     /// The chats that have been joined.
     pub(crate) fn open_chats(&self) -> impl Iterator<Item = &JoinedChat> {
         self.joined.iter().filter(|chat| chat.room.is_open())
+    }
+
+    /// Opens the chats that an earlier socket had open.
+    pub(crate) fn restore(&mut self, chats: Vec<RecoveredChat>, resumed: Resumed) {
+        self.resumed = Some(Box::new(resumed));
+        self.joined.extend(chats.into_iter().map(|RecoveredChat { position, head, other }| JoinedChat {
+            id: position.chat,
+            room: Room::recovered(position.seq, head, position.milestones),
+            other,
+            typing: false,
+            healing: false,
+        }));
+    }
+
+    /// The cursor of the socket with the pid's `tag`; for one chat as it was at another position than now.
+    pub(crate) fn cursor(&self, tag: &str, at: Option<&Position>) -> String {
+        let positions = self.open_chats().map(|chat| match at {
+            Some(at) if at.chat == chat.id => (&chat.id, at.seq, at.milestones),
+            _ => (&chat.id, chat.room.cursor(), chat.room.milestones()),
+        });
+        cursor::write(tag, positions)
+    }
+
+    pub(crate) fn open_chats_mut(&mut self) -> impl Iterator<Item = &mut JoinedChat> {
+        self.joined.iter_mut().filter(|chat| chat.room.is_open())
     }
 
     /// A join begins: from here on the chat's events are held. False if no more chats may be open.

@@ -6,9 +6,13 @@ use std::sync::{
 };
 
 use proto::UserId;
+use service_kit::clock;
 
-use super::{session::Session, users::Presence};
+use super::{pid::Pid, session::Session, users::Presence};
 use crate::{origin::origin_of, socketio::Emitter};
+
+/// Sockets that connected within this time have connected at about the same moment.
+const SAME_MOMENT_MS: i64 = 2_000;
 
 /// When a token was issued and when it expires, as Unix times in seconds.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +26,11 @@ pub(crate) struct Validity {
 pub struct Socket {
     pub(crate) emitter: Emitter,
     pub(crate) presence: Presence,
+    pub(crate) pid: Pid,
+    /// Tells it from an earlier socket with the same pid.
+    pub(crate) connection: u64,
+    /// When it connected, as Unix time.
+    pub(crate) connected_at_ms: i64,
     /// What its messages are stored with, so that they are not delivered to it.
     pub(crate) origin: u64,
     issued_at_s: AtomicI64,
@@ -30,10 +39,13 @@ pub struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(emitter: Emitter, presence: Presence, token: Validity) -> Arc<Self> {
+    pub(crate) fn new(emitter: Emitter, pid: Pid, presence: Presence, token: Validity) -> Arc<Self> {
         Arc::new(Self {
             origin: origin_of(emitter.sid()),
             emitter,
+            pid,
+            connection: fastrand::u64(..),
+            connected_at_ms: clock::unix_ms(),
             presence,
             issued_at_s: AtomicI64::new(token.issued_at_s),
             expires_at_s: AtomicI64::new(token.expires_at_s),
@@ -61,6 +73,16 @@ impl Socket {
             issued_at_s: self.issued_at_s.load(Ordering::Relaxed),
             expires_at_s: self.expires_at_s.load(Ordering::Relaxed),
         }
+    }
+
+    /// Whether a socket that connected with the same pid replaces this one: the later wins.
+    pub(crate) fn is_replaced_by(&self, connected_at_ms: i64, connection: u64) -> bool {
+        if connection == self.connection {
+            return false;
+        }
+        // The clocks of two gateways may differ: only sockets of about the same moment are compared by them.
+        let age_ms = clock::unix_ms() - self.connected_at_ms;
+        age_ms > SAME_MOMENT_MS || (connected_at_ms, connection) > (self.connected_at_ms, self.connection)
     }
 
     /// Takes a renewed token.

@@ -68,7 +68,15 @@ impl Services {
 
     /// The heads of up to 1,000 matches, as PostgreSQL has them; unknown ones are left out.
     pub async fn heads(&self, match_ids: Vec<String>) -> Result<Vec<MatchHead>, Failure> {
-        let request = HeadsRequest { match_ids };
+        self.read_heads(HeadsRequest { match_ids, with_members: false }).await
+    }
+
+    /// As [`heads`](Self::heads), with the members of each match.
+    pub async fn heads_with_members(&self, match_ids: Vec<String>) -> Result<Vec<MatchHead>, Failure> {
+        self.read_heads(HeadsRequest { match_ids, with_members: true }).await
+    }
+
+    async fn read_heads(&self, request: HeadsRequest) -> Result<Vec<MatchHead>, Failure> {
         Ok(ask(async || self.chat.clone().heads(request.clone()).await).await?.heads)
     }
 

@@ -7,6 +7,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use http::Method;
 use service_kit::telemetry::propagation;
 use tracing::{Instrument, field::Empty, info_span};
 
@@ -15,9 +16,7 @@ use crate::metrics;
 /// Runs the request in a span that continues the caller's trace.
 pub(super) async fn request(request: Request, next: Next) -> Response {
     let began = Instant::now();
-    // The pattern, not the path: ids would make a time series each.
-    let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
-    let name = format!("{} {route}", request.method());
+    let name = name_of(&request);
     let span = info_span!("rest", otel.name = name, otel.kind = "server", http.response.status_code = Empty);
     propagation::continue_from_http(&span, request.headers());
     let response = next.run(request).instrument(span.clone()).await;
@@ -25,4 +24,13 @@ pub(super) async fn request(request: Request, next: Next) -> Response {
     span.record("http.response.status_code", status);
     metrics::request_answered(began.elapsed(), name, status);
     response
+}
+
+/// Method and pattern. Whatever a caller makes up, a path with ids or a method, would be a time series of its own.
+fn name_of(request: &Request) -> String {
+    let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];
+    match request.extensions().get::<MatchedPath>() {
+        Some(route) if known.contains(request.method()) => format!("{} {}", request.method(), route.as_str()),
+        _ => "unknown".to_owned(),
+    }
 }
