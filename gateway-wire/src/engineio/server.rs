@@ -83,15 +83,14 @@ impl<H: Handler> Server<H> {
     pub async fn shutdown(&self, within: Duration) {
         self.shared.tasks.close();
         let sessions = self.shared.context.registry.all();
-        let slices = within.as_millis() / SLICE.as_millis() + 1;
-        let per_slice = sessions.len() / usize::try_from(slices).unwrap_or(1) + 1;
+        let slices = usize::try_from(within.as_millis() / SLICE.as_millis()).unwrap_or(usize::MAX).max(1);
+        let per_slice = sessions.len().div_ceil(slices).max(1);
+        let pause = within / u32::try_from(sessions.len().div_ceil(per_slice)).unwrap_or(u32::MAX).max(1);
         for slice in sessions.chunks(per_slice) {
             for session in slice {
                 session.close(CloseReason::ServerClosed);
             }
-            if per_slice < sessions.len() {
-                sleep(SLICE).await;
-            }
+            sleep(pause).await;
         }
         self.shared.tasks.wait().await;
     }

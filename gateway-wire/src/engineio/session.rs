@@ -21,6 +21,9 @@ const WRITE_BYTES: usize = 64 * 1024;
 /// How long a closed session is kept for the client to fetch or read the rest.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the client's end of the connection is awaited after our close frame.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// One session, as everybody but its task sees it.
 pub(super) struct Session {
     pub(super) sid: Sid,
@@ -178,6 +181,11 @@ impl Session {
         state.wake_all();
         drop(state);
         self.watch(self.context.now() + millis(CLOSE_TIMEOUT), Deadline::Close);
+    }
+
+    /// The close frame is out: the rest takes a moment, or is not waited for.
+    pub(super) fn linger(self: &Arc<Self>) {
+        self.watch(self.context.now() + millis(LINGER_TIMEOUT), Deadline::Close);
     }
 
     /// Encodes packets from the queue's front for one write; false if there was none.

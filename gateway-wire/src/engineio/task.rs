@@ -154,6 +154,7 @@ impl<H: Handler> SessionTask<H> {
             return Poll::Ready(None);
         }
         let shut_down = ready!(link.poll_shutdown(cx));
+        self.core.session.linger();
         Poll::Ready(shut_down.is_ok().then_some(Stage::Lingering))
     }
 }
