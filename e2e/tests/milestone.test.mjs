@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { useStack } from './support/stack.mjs';
 import {
-  connect, done, eventually, joinedPair, newMatch, next, pair, refused, rest, seen, sendReliably, upTo,
+  LIMIT_MS, connect, done, eventually, joinedPair, newMatch, next, pair, refused, rest, seen, sendReliably, upTo,
   userToken,
 } from './support/people.mjs';
 import { redis, sql } from './support/raw.mjs';
@@ -153,7 +153,8 @@ describe('milestones of a file', () => {
     await stack.control('kill', 'nats');
     rmSync(join(stack.dir, 'nats'), { recursive: true, force: true });
     await redis(stack, 'FLUSHALL');
-    const announced = [alice, bob].map((socket) => next(socket, 'milestone_reached'));
+    // chat-service looks every 10 s whether the stream is still the same.
+    const announced = [alice, bob].map((socket) => next(socket, 'milestone_reached', undefined, 3 * LIMIT_MS));
     await stack.control('start', 'nats');
     for (const name of MILESTONE_SERVICES) await stack.control('start', name);
     await Promise.all(announced);
