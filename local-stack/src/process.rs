@@ -1,4 +1,4 @@
-//! One child process: started with its output in a file, ended for certain, killed by the kernel if this process dies.
+//! One child process: started with its output in a file, ended for certain, ended by the kernel if this process dies.
 
 use std::{
     ffi::OsString,
@@ -36,15 +36,17 @@ pub struct Launch {
     pub env: Vec<(String, OsString)>,
     /// Standard output and error are appended here.
     pub log: PathBuf,
+    /// The name of the signal that the kernel sends it when this process ends first.
+    pub orphan_signal: &'static str,
     /// Run as this user though we are root.
     pub user: Option<&'static str>,
 }
 
 impl Launch {
-    /// The program behind `setpriv`, which asks the kernel to kill it when its parent ends and then becomes it.
+    /// The program behind `setpriv`, which asks the kernel to end it when its parent ends and then becomes it.
     fn command(&self) -> Result<Command> {
         let mut command = Command::new(programs::setpriv()?);
-        command.args(["--pdeathsig", "KILL"]);
+        command.args(["--pdeathsig", self.orphan_signal]);
         if let Some(user) = self.user {
             command.args(["--reuid", user, "--regid", user, "--init-groups"]);
             // The data may lie below a folder that only root can enter.

@@ -40,6 +40,7 @@ impl Nats {
                 args: arguments(port, &store),
                 env: Vec::new(),
                 log: dir.join("log/nats.log"),
+                orphan_signal: "KILL",
                 user: None,
             };
             // The server greets each client with its INFO, and listens only after JetStream has recovered.

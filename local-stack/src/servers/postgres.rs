@@ -113,6 +113,8 @@ fn recipe_of(dir: &Path, cluster: &cluster::Cluster, port: u16) -> Recipe {
         args,
         env: Vec::new(),
         log: dir.join("log/postgres.log"),
+        // A kill would leave its children for a moment and a piece of shared memory for ever.
+        orphan_signal: "QUIT",
         user: cluster::user(),
     };
     // SIGINT is its fast shutdown: SIGTERM would wait for the clients to leave.

@@ -40,6 +40,7 @@ impl Redis {
                 args: arguments(port, &data),
                 env: Vec::new(),
                 log: dir.join("log/redis.log"),
+                orphan_signal: "KILL",
                 user: None,
             };
             // While it loads its data it answers -LOADING.

@@ -158,6 +158,7 @@ impl Wirer<'_> {
             args: settings.into_iter().flat_map(|Setting(flag, value)| [flag.into(), value]).collect(),
             env: self.environment(binary),
             log: self.wiring.log_dir.join(format!("{name}.log")),
+            orphan_signal: "KILL",
             user: None,
             name,
         };

@@ -68,6 +68,7 @@ async fn create(dir: &Path, home: &Path, bin: &Path) -> Result<String> {
         args: initdb_arguments(&unfinished, &password_file),
         env: Vec::new(),
         log: dir.join("log/initdb.log"),
+        orphan_signal: "KILL",
         user: user(),
     };
     run_to_end(&launch).await?;
