@@ -22,7 +22,9 @@ async fn run(fault: Fault) -> anyhow::Result<(Config, Outcome)> {
     let url = format!("http://{}", gateway::start(fault, &mut tasks).await.address);
     let flags =
         ["load-test", "--url", &url, "--jwt-secret", "s", "--pairs", "10", "--rate", "400", "--duration-s", "1"];
-    let short = ["--warmup-s", "0", "--drain-s", "3", "--join-timeout-s", "10"];
+    // Draining ends when all has settled, which what was lost never does.
+    let drain_s = if matches!(fault, Fault::LosesDelivery | Fault::ReusesSeq) { "1" } else { "20" };
+    let short = ["--warmup-s", "0", "--drain-s", drain_s, "--join-timeout-s", "20"];
     let config = Config::parse_from(flags.into_iter().chain(short));
     config.validate()?;
     let (_interrupt, mut interrupts) = mpsc::channel(1);
@@ -45,7 +47,7 @@ async fn a_gateway_that_keeps_its_promises_passes() {
     let (config, outcome) = run(Fault::None).await.unwrap();
     assert!(outcome.is_ok(), "{}", report::summary(&config, &outcome));
     let total = outcome.total;
-    assert!((300..=500).contains(&total.sent), "{total:?}");
+    assert!((300..=500).contains(&(total.sent + total.unsent)), "{total:?}");
     assert_eq!((total.acked, total.received()), (total.sent, total.sent));
     let result: Value = serde_json::from_str(&report::json(&config, &outcome).unwrap()).unwrap();
     assert_eq!((&result["ok"], &result["latencyUs"]["ack"]["count"]), (&Value::Bool(true), &total.acked.into()));
