@@ -1,12 +1,8 @@
 // What clients should not send: each gets its code, the connection goes on, and nothing is stored.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
-import { LOCAL_STACK, useStack } from './support/stack.mjs';
+import { useStack } from './support/stack.mjs';
 import {
   ask, connect, connected, done, eventually, joinedPair, newMatch, next, now, refused, rest, seen,
   serviceToken, sign, socketOf, upTo, userToken, within,
@@ -258,14 +254,14 @@ describe('a packet', () => {
   async function assertClosedBy(what, send) {
     const { match, alice, bob } = await joined();
     alice.io.reconnectionDelay(10);
-    const [sid, other] = [alice.id, bob.id];
+    const [transport, other] = [alice.io.engine.id, bob.io.engine.id];
     const gone = new Promise((resolve) => alice.once('disconnect', resolve));
     send(alice, match);
     await within(gone, `disconnect after ${what}`);
     await connected(alice);
-    assert.notEqual(alice.id, sid);
+    assert.notEqual(alice.io.engine.id, transport);
     await assertUnharmed(match, alice, alice.id);
-    assert.equal(bob.id, other);
+    assert.equal(bob.io.engine.id, other);
   }
 
   test('that breaks the protocol closes the transport', async () => {
@@ -281,36 +277,5 @@ describe('a packet', () => {
 
   test('that is larger than 64 KB closes the transport', async () => {
     await assertClosedBy('64 KB', (socket, match) => socket.emit('send_message', { matchId: match.id, message: 'x'.repeat(70_000) }));
-  });
-});
-
-describe('a service', () => {
-  const bin = dirname(LOCAL_STACK);
-
-  function assertOneLine(program, args, pattern) {
-    const { status, stderr, stdout } = spawnSync(join(bin, program), args, { encoding: 'utf8', timeout: 20_000, env: { PATH: process.env.PATH } });
-    assert.ok(status > 0, `${program} ${args}: ${status}`);
-    assert.match(stderr, pattern, program);
-    return { stderr, stdout };
-  }
-
-  test('with a bad flag says so and does not start', () => {
-    for (const program of ['gateway', 'chat-service', 'milestone-service', 'signaling-service']) {
-      assertOneLine(program, ['--no-such-flag'], /unexpected argument '--no-such-flag'/);
-    }
-    assertOneLine('gateway', ['--limit-sends', 'fast'], /limit-sends/);
-    assertOneLine('gateway', [], /key|secret/i);
-    assertOneLine('signaling-service', ['--ring-timeout-s', '0'], /ring-timeout-s/);
-  });
-
-  test('with a typo in its milestone file says where and does not start', (t) => {
-    const dir = mkdtempSync(join(tmpdir(), 'milestones-'));
-    t.after(() => rmSync(dir, { recursive: true, force: true }));
-    const file = join(dir, 'typo.yaml');
-    writeFileSync(file, 'milestones:\n  - id: hundred\n    mesages: 100\n');
-    const { stderr } = assertOneLine('milestone-service', ['--milestones-file', file, '--health-listen', '127.0.0.1:0', '--grpc-listen', '127.0.0.1:0'], /mesages/);
-    assert.equal(stderr.trim().split('\n').length, 1, stderr);
-    assert.match(stderr, /line 3/);
-    assertOneLine('milestone-service', ['--milestones-file', join(dir, 'absent.yaml')], /absent\.yaml/);
   });
 });

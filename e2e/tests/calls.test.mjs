@@ -4,16 +4,15 @@ import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { useStack } from './support/stack.mjs';
 import {
-  ask, connect, done, eventually, newMatch, next, pause, refused, rest, seen, serviceToken, upTo, userToken,
+  ask, connect, done, eventually, newMatch, next, pause, refused, rest, seen, serviceToken, upTo,
 } from './support/people.mjs';
+import { callersOf, steps } from './support/callers.mjs';
 import { redis } from './support/raw.mjs';
 
 const SIGNALING_SERVICES = ['signaling-service-0', 'signaling-service-1'];
 const RING_S = 3;
 // Gateways renew a lease every 15 s.
 const LEASE_S = 18;
-const any = () => true;
-const CALL_EVENTS = ['video_call_incoming', 'video_call_accepted', 'video_call_rejected', 'video_call_ended'];
 
 const stack = useStack({
   milestones: [{ id: 'first', messages: 1, unlocks: ['video_call'] }],
@@ -21,42 +20,7 @@ const stack = useStack({
   env: { LEASE_S },
 });
 
-/** A match whose two may call each other, with Alice's phone and Bob's phone and tablet. */
-async function callers(members) {
-  const match = await newMatch(stack, members);
-  const saved = await rest(stack, 'POST', `/matches/${match.id}/messages`, { token: userToken(stack, match.alice), body: { message: 'hi' } });
-  assert.equal(saved.status, 201, saved.text);
-  const [alice, bob, tablet] = await Promise.all([
-    connect(stack, match.alice, { gateway: 0 }),
-    connect(stack, match.bob, { gateway: 1 }),
-    connect(stack, match.bob, { gateway: 0 }),
-  ]);
-  return { match, alice, bob, tablet };
-}
-
-/** The same with Alice's call ringing on both of Bob's devices. */
-async function ringing(request = {}) {
-  const all = await callers();
-  const rung = [all.bob, all.tablet].map((socket) => next(socket, 'video_call_incoming'));
-  const call = await done(all.alice, 'video_call_request', { matchId: all.match.id, ...request });
-  const incoming = await Promise.all(rung);
-  return { ...all, call, incoming, of: { matchId: all.match.id, callId: call.callId } };
-}
-
-/** The same with the call accepted on Bob's phone. */
-async function talking() {
-  const all = await ringing();
-  const accepted = next(all.alice, 'video_call_accepted');
-  await done(all.bob, 'video_call_accepted', all.of);
-  await accepted;
-  return { ...all, since: Date.now() };
-}
-
-/** The steps of a call that a socket was told of, in order, by name and reason. */
-function steps(socket, callId) {
-  const own = socket.received.filter(([name, event]) => CALL_EVENTS.includes(name) && event.callId === callId);
-  return own.map(([name, event]) => [name.replace('video_call_', ''), event.reason].filter(Boolean).join(' '));
-}
+const { callers, ringing, talking } = callersOf(stack);
 
 describe('a call', { concurrency: 6 }, () => {
   test('needs the milestone, and the refusal says how much is missing', async () => {
@@ -290,7 +254,7 @@ describe('a call', { concurrency: 6 }, () => {
   test('ends when a party vanishes, and outlives its lease while both are there', async () => {
     const lasting = await talking();
     const lost = await talking();
-    const ended = next(lost.alice, 'video_call_ended', any, (LEASE_S + 5) * 1_000);
+    const ended = next(lost.alice, 'video_call_ended', undefined, (LEASE_S + 5) * 1_000);
     lost.bob.disconnect();
     assert.deepEqual(await ended, { ...lost.of, reason: 'connection_lost' });
     // Nothing tells that a lease was renewed, except that nothing happens.
@@ -340,7 +304,7 @@ describe('a call while services die', () => {
 
   test("ends when a party's gateway dies", async () => {
     const { alice, of } = await talking();
-    const ended = next(alice, 'video_call_ended', any, (LEASE_S + 5) * 1_000);
+    const ended = next(alice, 'video_call_ended', undefined, (LEASE_S + 5) * 1_000);
     await stack.control('kill', 'gateway-1');
     assert.deepEqual(await ended, { ...of, reason: 'connection_lost' });
     await stack.control('start', 'gateway-1');

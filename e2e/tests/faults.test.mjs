@@ -164,10 +164,11 @@ describe('the system', () => {
     await stack.control('start', 'gateway-0');
     await within(back, 'reconnect');
     const sending = sendAll(bob, match, ['m6', 'm7', 'm8']);
-    const joined = await done(alice, 'join_chat', { matchId: match.id, sinceSeq: received().at(-1) });
+    // A recovered connection has its chats open and is given what it missed; another one asks for it.
+    const page = alice.recovered ? [] : (await done(alice, 'join_chat', { matchId: match.id, sinceSeq: 2 })).messages;
     await sending;
     await eventually(() => received().at(-1) === 8, 'the last one');
-    const all = [...received().slice(0, 2), ...joined.messages.map(({ seq }) => seq), ...received().slice(2)];
+    const all = [...received().slice(0, 2), ...page.map(({ seq }) => seq), ...received().slice(2)];
     assert.deepEqual(all, upTo(8), 'each once, in order');
   });
 
