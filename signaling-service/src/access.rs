@@ -1,5 +1,7 @@
 //! What the other services say of a match: who its members are, whether it is closed, whether it has unlocked calls.
 
+use std::time::Duration;
+
 use proto::{
     MatchId, UserId,
     chat::{GetMatchRequest, HeadsRequest, Match, chat_service_client::ChatServiceClient},
@@ -12,6 +14,8 @@ use crate::failure::Failure;
 
 /// What a milestone must unlock before the two may call each other.
 const VIDEO_CALL: &str = "video_call";
+/// How long one question may take. Gateways wait 2 s for a command, which may need two.
+const TIMEOUT: Duration = Duration::from_millis(900);
 /// What `Heads` answers at most.
 const MAX_HEADS: usize = 1_000;
 
@@ -24,8 +28,10 @@ pub struct Access {
 
 impl Access {
     /// Asks them over these clients.
-    pub fn new(chat: grpc::Client, milestones: grpc::Client) -> Self {
-        Self { chat: ChatServiceClient::new(chat), milestones: MilestoneServiceClient::new(milestones) }
+    pub fn new(chat: &grpc::Client, milestones: &grpc::Client) -> Self {
+        let chat = ChatServiceClient::new(chat.with_timeout(TIMEOUT));
+        let milestones = MilestoneServiceClient::new(milestones.with_timeout(TIMEOUT));
+        Self { chat, milestones }
     }
 
     /// The match, if the user is a member and it is open.

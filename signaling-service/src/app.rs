@@ -39,8 +39,9 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
 
     let bus = Bus::connect(&config.nats, NAME, readiness.condition("nats")).await?;
     let metrics = Metrics::new();
-    let chat = grpc::connect(&config.chat_service, &lifecycle);
-    let access = Access::new(chat, grpc::connect(&config.milestone_service, &lifecycle));
+    let [chat, milestones] =
+        [&config.chat_service, &config.milestone_service].map(|targets| grpc::connect(targets, &lifecycle));
+    let access = Access::new(&chat, &milestones);
     let calls = Calls::new(redis, &config.nats.prefix);
     let switchboard = Switchboard::new(calls, bus.clone(), access, config.timing(), metrics.clone());
     let switchboard = Arc::new(switchboard);

@@ -51,14 +51,15 @@ pub async fn serve(
 
 /// `None` when nobody waits for the answer any more.
 async fn answer(switchboard: &Switchboard, metrics: &Metrics, request: CallRequest) -> Option<CallReply> {
-    let patience = clock::until(request.deadline_ms).min(MAX_PATIENCE);
-    if patience.is_zero() {
+    let left = clock::until(request.deadline_ms).min(MAX_PATIENCE);
+    if left.is_zero() {
         return None;
     }
     let started = Instant::now();
     let command = name(request.command.as_ref());
     let outcome = match parse(request) {
-        Ok(request) => carry_out(switchboard, &request, patience).await,
+        // The rest is for the answer's way back, so that the gateway hears of the failure and not of silence.
+        Ok(request) => carry_out(switchboard, &request, left * 9 / 10).await,
         Err(failure) => Err(failure),
     };
     let code = outcome.as_ref().err().map(Failure::code);

@@ -31,6 +31,7 @@ impl Peer {
                 args: args.iter().chain(&listen).map(Into::into).collect(),
                 env: Vec::new(),
                 log: dir.join(format!("log/{name}-{}.log", grpc.port())),
+                orphan_signal: "KILL",
                 user: None,
             },
             probe,
