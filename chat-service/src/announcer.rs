@@ -8,7 +8,7 @@ use proto::{
 };
 use service_kit::Lifecycle;
 use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
+use tracing::{Instrument, info, info_span, warn};
 
 use crate::{
     inbox::Inbox,
@@ -51,7 +51,11 @@ impl Announcer {
     /// what cannot be told stays for the next poll.
     pub(crate) async fn announce(&self, only: Option<&MatchId>) -> Result<(), StoreError> {
         let claim = self.store.claim_unannounced(only, CLAIM_LIMIT).await?;
-        if self.tell(claim.milestones()).await {
+        let told = claim.milestones().is_empty() || {
+            let span = info_span!("announce", milestones = claim.milestones().len(), otel.kind = "producer");
+            self.tell(claim.milestones()).instrument(span).await
+        };
+        if told {
             claim.settle().await?;
         }
         Ok(())
@@ -66,7 +70,7 @@ impl Announcer {
                 self.inbox.publish(&reached.members, Event::MilestoneReached(event)).await?;
                 info!(r#match = %reached.match_id, milestone = reached.milestone.milestone_id, "a milestone is announced");
             }
-            if milestones.is_empty() { Ok(()) } else { self.inbox.flush().await }
+            self.inbox.flush().await
         });
         matches!(told.await, Ok(Ok(())))
     }

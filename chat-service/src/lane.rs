@@ -178,6 +178,7 @@ impl Lane {
             }
             TripError::Lost => {
                 self.link.lose();
+                self.posted.missed();
                 (part.locked, part.recovering) = (true, true);
                 return Next::Again(part);
             }
@@ -199,6 +200,12 @@ impl Lane {
         for (job, results) in part.jobs.into_iter().zip(decision.results) {
             let (id, source) = job.answer(results);
             sources.entry(id).or_insert(source);
+        }
+        for message in &decision.repeated {
+            // Whoever committed it may have died before it could tell.
+            if let Some((id, (_, span))) = sources.get_key_value(message.match_id.as_str()) {
+                self.posted.moved(id, message.seq, span);
+            }
         }
         let stored = decision.rows.into_iter().map(|row| row.message);
         let unheard = if part.recovering { decision.repeated } else { Vec::new() };

@@ -1,6 +1,7 @@
 //! The stream of commits, for whoever counts: at least once, off the way of the acks, repaired when NATS forgot.
 
 mod pending;
+mod repair;
 mod stream;
 
 use std::{
@@ -15,7 +16,10 @@ use proto::{
     MatchId,
     chat::{Head, MessagesCommitted},
 };
-use service_kit::bus::{Bus, BusError};
+use service_kit::{
+    bus::{Bus, BusError},
+    clock,
+};
 use tokio::{
     sync::{Notify, mpsc},
     time::{Instant, sleep, timeout},
@@ -25,7 +29,8 @@ use tracing::{Instrument, Span, info, info_span, warn};
 
 use crate::{lane::Shared, metrics::Metrics, store::Store};
 use pending::{Moved, Pending};
-use stream::{Repair, Stream};
+use repair::Repair;
+use stream::Stream;
 
 /// Heads in one message, about 80 KB.
 const CHUNK: usize = 1_000;
@@ -45,14 +50,27 @@ pub(crate) struct Posted {
 #[derive(Debug, Default)]
 struct Waiting {
     pending: Mutex<Pending>,
+    /// The Unix time before which nothing was missed.
+    missed_since_ms: Mutex<Option<i64>>,
     changed: Notify,
 }
 
 impl Posted {
     /// A match has come to `last_seq`, by a COMMIT that belongs to the trace of `span`. Never waits.
     pub(crate) fn moved(&self, id: &MatchId, last_seq: i64, span: &Span) {
-        self.pending().add(id, last_seq, Some(span));
+        if !self.pending().add(id, last_seq, Some(span)) {
+            self.missed();
+        }
         self.waiting.changed.notify_one();
+    }
+
+    /// Something may have been committed of which nobody can tell now: the database is scanned for it.
+    pub(crate) fn missed(&self) {
+        self.missed_since().get_or_insert_with(clock::unix_ms);
+    }
+
+    fn missed_since(&self) -> MutexGuard<'_, Option<i64>> {
+        self.waiting.missed_since_ms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
@@ -68,7 +86,10 @@ struct Unstored<'a> {
 
 impl Drop for Unstored<'_> {
     fn drop(&mut self) {
-        self.posted.pending().put_back(&self.moved);
+        let fits = self.posted.pending().put_back(&self.moved);
+        if !fits {
+            self.posted.missed();
+        }
     }
 }
 
@@ -117,11 +138,11 @@ impl Publisher {
 
     /// Makes sure of the stream, and repairs what it does not hold. False when that must be tried again.
     async fn check(&mut self) -> bool {
-        if self.posted.pending().take_overflow() {
-            self.owed = self.owed.max(Some(Repair::Recent));
-        }
+        // The earliest counts when several are owed.
+        let missed = self.posted.missed_since().take().map(|last_ms| Repair::Since { last_ms });
+        self.owed = repair::larger(self.owed, missed);
         match self.stream.ensure().await {
-            Ok(repair) => self.owed = self.owed.max(repair),
+            Ok(found) => self.owed = repair::larger(self.owed, found),
             Err(error) => {
                 warn!(%error, "the stream of commits is not available");
                 return false;

@@ -12,6 +12,9 @@ use tracing::{Instrument, error, info, warn};
 
 use crate::{config::ProcessConfig, telemetry};
 
+/// Names the task in the log lines that belong to nothing else. It lasts as long as the process, so no trace holds it.
+pub(crate) const TASK_SPAN: &str = "task";
+
 /// Owns the tasks of a process (or of a service in a test) and says when to stop.
 ///
 /// A stop has two stages: [`stopping`](Self::stopping) asks every task to finish what it has begun; what still runs at the
@@ -48,7 +51,7 @@ impl Lifecycle {
     #[allow(clippy::disallowed_methods)]
     pub fn spawn_essential(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let guard = CrashGuard { name, lifecycle: self.clone() };
-        let span = tracing::info_span!("task", task = name);
+        let span = tracing::info_span!(parent: None, TASK_SPAN, task = name);
         let hard = self.hard.clone();
         self.tasks.spawn(
             async move {

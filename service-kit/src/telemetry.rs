@@ -21,7 +21,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::config::{LogFormat, ProcessConfig};
+use crate::{
+    config::{LogFormat, ProcessConfig},
+    lifecycle::TASK_SPAN,
+};
 
 /// Libraries whose spans would drown ours in a trace.
 const LIBRARIES: [&str; 5] = ["h2", "hyper", "tonic", "tower", "async_nats"];
@@ -83,6 +86,7 @@ fn span_filter() -> FilterFn {
     filter_fn(|metadata| {
         metadata.is_span()
             && *metadata.level() <= tracing::Level::INFO
+            && metadata.name() != TASK_SPAN
             && !LIBRARIES.iter().any(|library| metadata.target().starts_with(library))
     })
 }

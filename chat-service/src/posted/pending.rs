@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use proto::{MatchId, partition};
 use tracing::Span;
 
-/// Matches that may wait, about 15 MB. Beyond it only the fact is kept, and a scan of the database finds them again.
+/// Matches that may wait, about 15 MB. Those beyond are found again by a scan of the database.
 const MAX_PENDING: usize = 100_000;
 
 /// The waiting heads of one partition, with the trace of one of them.
@@ -20,12 +20,11 @@ pub(super) struct Moved {
 pub(super) struct Pending {
     partitions: BTreeMap<u8, Moved>,
     len: usize,
-    overflowed: bool,
 }
 
 impl Pending {
-    /// Notes a head; an older one of the same match makes no difference.
-    pub(super) fn add(&mut self, id: &MatchId, last_seq: i64, span: Option<&Span>) {
+    /// Notes a head; an older one of the same match makes no difference. False when there is no room for it.
+    pub(super) fn add(&mut self, id: &MatchId, last_seq: i64, span: Option<&Span>) -> bool {
         let moved = self.partitions.entry(partition::of(id)).or_default();
         if let Some(seq) = moved.heads.get_mut(id) {
             *seq = last_seq.max(*seq);
@@ -33,11 +32,12 @@ impl Pending {
             moved.heads.insert(id.clone(), last_seq);
             self.len += 1;
         } else {
-            self.overflowed = true;
+            return false;
         }
         if moved.span.is_none() {
             moved.span = span.cloned();
         }
+        true
     }
 
     /// Takes out everything that waits.
@@ -46,16 +46,9 @@ impl Pending {
         std::mem::take(&mut self.partitions)
     }
 
-    /// Puts back what the stream did not store.
-    pub(super) fn put_back(&mut self, moved: &Moved) {
-        for (id, seq) in &moved.heads {
-            self.add(id, *seq, moved.span.as_ref());
-        }
-    }
-
-    /// Whether heads were left out since the last call.
-    pub(super) fn take_overflow(&mut self) -> bool {
-        std::mem::take(&mut self.overflowed)
+    /// Puts back what the stream did not store. False when there was no room for all of it.
+    pub(super) fn put_back(&mut self, moved: &Moved) -> bool {
+        moved.heads.iter().fold(true, |fits, (id, seq)| self.add(id, *seq, moved.span.as_ref()) && fits)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -96,16 +89,10 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_remembered_as_an_overflow() {
+    fn what_does_not_fit_is_refused() {
         let mut pending = Pending::default();
-        for n in 0..MAX_PENDING {
-            pending.add(&id(n), 1, None);
-        }
-        assert!(!pending.take_overflow());
-        pending.add(&id(0), 2, None);
-        assert!(!pending.take_overflow());
-        pending.add(&id(MAX_PENDING), 1, None);
-        assert!(pending.take_overflow());
-        assert!(!pending.take_overflow());
+        assert!((0..MAX_PENDING).all(|n| pending.add(&id(n), 1, None)));
+        assert!(pending.add(&id(0), 2, None));
+        assert!(!pending.add(&id(MAX_PENDING), 1, None));
     }
 }

@@ -7,37 +7,9 @@ use service_kit::bus::Bus;
 use tokio::time::timeout;
 use tracing::info;
 
+use super::repair::Repair;
+
 const ENSURE_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long before the stream's last event a commit may have been left out.
-const OVERLAP_MS: i64 = 60_000;
-
-/// What the stream may lack, from little to much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Repair {
-    /// Some of what this process committed in the last minute.
-    Recent,
-    /// This process is new: what others may have committed and not published since its last event.
-    Since {
-        /// The time of its last event.
-        last_ms: i64,
-    },
-    /// It is new or empty: everything that it would hold by now.
-    All {
-        /// How long it keeps an event.
-        max_age_ms: i64,
-    },
-}
-
-impl Repair {
-    /// The oldest commit that it may lack.
-    pub(super) fn since_ms(self, now_ms: i64) -> i64 {
-        match self {
-            Self::All { max_age_ms } => now_ms - max_age_ms,
-            Self::Since { last_ms } => last_ms.min(now_ms) - OVERLAP_MS,
-            Self::Recent => now_ms - OVERLAP_MS,
-        }
-    }
-}
 
 /// The stream as it was seen last.
 #[derive(Debug)]
@@ -70,18 +42,5 @@ impl Stream {
             return Ok(Some(Repair::All { max_age_ms }));
         }
         Ok(Some(Repair::Since { last_ms: info.state.last_timestamp.unix_timestamp() * 1_000 }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_repair_goes_back_as_far_as_events_may_be_missing() {
-        assert_eq!(Repair::All { max_age_ms: 500_000 }.since_ms(2_000_000), 1_500_000);
-        assert_eq!(Repair::Since { last_ms: 1_000_000 }.since_ms(2_000_000), 940_000);
-        assert_eq!(Repair::Since { last_ms: 3_000_000 }.since_ms(2_000_000), 1_940_000);
-        assert_eq!(Repair::Recent.since_ms(2_000_000), 1_940_000);
     }
 }

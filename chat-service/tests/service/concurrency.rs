@@ -4,8 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use proto::chat::Code;
+use service_kit::bus::Bus;
 
 use crate::support::{draft, inbox, outcomes, request, send, send_reliably, shared};
+
+/// The seqs of three messages a round, each round after the one before is acked.
+async fn send_rounds(bus: &Bus, id: &str, user: &str, rounds: usize) -> Vec<i64> {
+    let mut seqs = Vec::new();
+    for round in 0..rounds {
+        let drafts = (0..3).map(|n| draft(&format!("{round}-{n}"), &format!("{user} {round} {n}"))).collect();
+        let results = outcomes(&send(bus, &request(id, user, drafts)).await);
+        seqs.extend(results.into_iter().map(|result| result.unwrap().seq));
+    }
+    assert!(seqs.is_sorted(), "a sender's messages keep their order");
+    seqs
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn seqs_have_no_gap_and_events_keep_their_order_under_concurrent_senders() {
@@ -18,23 +31,16 @@ async fn seqs_have_no_gap_and_events_keep_their_order_under_concurrent_senders()
     }
     let mut bob = inbox(&bus, "bob").await;
     let senders = (0..MATCHES).flat_map(|n| ["alice", "bob"].map(|user| (format!("m{n}"), user)));
-    let acked = join_all(senders.map(|(id, user)| {
-        let bus = bus.clone();
-        async move {
-            let mut seqs = Vec::new();
-            for round in 0..ROUNDS {
-                let drafts = (0..3).map(|n| draft(&format!("{round}-{n}"), &format!("{user} {round} {n}"))).collect();
-                let results = outcomes(&send(&bus, &request(&id, user, drafts)).await);
-                seqs.extend(results.into_iter().map(|result| result.unwrap().seq));
-            }
-            assert!(seqs.is_sorted(), "a sender's messages keep their order");
-            (id, seqs)
-        }
+    let acked = join_all(senders.map(async |(id, user)| {
+        let seqs = send_rounds(&bus, &id, user, ROUNDS).await;
+        (id, seqs)
     }))
     .await;
 
     let mut by_match: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
-    acked.into_iter().for_each(|(id, seqs)| by_match.entry(id).or_default().extend(seqs));
+    for (id, seqs) in acked {
+        by_match.entry(id).or_default().extend(seqs);
+    }
     let total = i64::try_from(2 * 3 * ROUNDS).unwrap();
     for seqs in by_match.values() {
         assert_eq!(seqs, &(1..=total).collect::<BTreeSet<_>>());
@@ -115,13 +121,14 @@ async fn a_row_that_cannot_be_stored_fails_alone() {
     sql.batch_execute("ALTER TABLE messages ADD CHECK (body <> '\"poison\"')").await.unwrap();
     let ids: Vec<String> = (0..40).map(|n| format!("m{n}")).collect();
     join_all(ids.iter().map(|id| replica.put(id))).await;
-    let text = |n: usize| if n % 10 == 0 { "poison" } else { "fine" };
+    let is_bad = |n: usize| n.is_multiple_of(10);
+    let text = |n: usize| if is_bad(n) { "poison" } else { "fine" };
     let requests: Vec<_> =
         ids.iter().enumerate().map(|(n, id)| request(id, "alice", vec![draft("a", text(n))])).collect();
     let results = join_all(requests.iter().map(|request| send_reliably(&bus, request))).await;
     for (n, result) in results.into_iter().enumerate() {
         let stored = result[0].clone().map(|stored| stored.seq);
-        assert_eq!(stored, if n % 10 == 0 { Err(Code::Internal) } else { Ok(1) });
+        assert_eq!(stored, if is_bad(n) { Err(Code::Internal) } else { Ok(1) });
     }
 }
 

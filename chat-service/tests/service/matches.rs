@@ -12,6 +12,10 @@ use tonic::Code;
 
 use crate::support::{draft, inbox, request, send, shared};
 
+fn heads_of(ids: &[&str]) -> HeadsRequest {
+    HeadsRequest { match_ids: ids.iter().map(|id| (*id).to_owned()).collect(), ..HeadsRequest::default() }
+}
+
 fn code<T>(result: Result<T, tonic::Status>) -> Code {
     result.err().map_or(Code::Ok, |status| status.code())
 }
@@ -88,7 +92,7 @@ async fn heads_are_those_of_known_matches_for_many_callers_at_once() {
     let calls = join_all((0..100).map(|n| {
         let mut rpc = rpc.clone();
         let ids = if n % 2 == 0 { vec!["a", "none", "b"] } else { vec!["b"] };
-        async move { rpc.heads(HeadsRequest { match_ids: ids.into_iter().map(str::to_owned).collect() }).await }
+        async move { rpc.heads(heads_of(&ids)).await }
     }))
     .await;
     for (n, call) in calls.into_iter().enumerate() {
@@ -97,8 +101,12 @@ async fn heads_are_those_of_known_matches_for_many_callers_at_once() {
         let expected = [("a", 2, false), ("b", 0, true)];
         assert_eq!(heads, expected[n % 2..]);
     }
-    let too_many = HeadsRequest { match_ids: vec!["a".into(); 1_001] };
+    let too_many = heads_of(&["a"; 1_001]);
     assert_eq!(code(replica.rpc().heads(too_many).await), Code::InvalidArgument);
+    let with_members = HeadsRequest { with_members: true, ..heads_of(&["a"]) };
+    let mut members = replica.rpc().heads(with_members).await.unwrap().into_inner().heads.remove(0).members;
+    members.sort();
+    assert_eq!(members, ["alice", "bob"]);
 }
 
 #[tokio::test]

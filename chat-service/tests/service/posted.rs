@@ -7,7 +7,7 @@ use prost::Message as _;
 use proto::{MatchId, chat::MessagesCommitted, partition, streams};
 use service_kit::bus::Bus;
 
-use crate::support::{Stack, draft, eventually, request, send, shared};
+use crate::support::{Stack, draft, eventually, outcomes, request, send, shared};
 
 /// The highest head of each match that the stream holds now.
 async fn heads(bus: &Bus) -> BTreeMap<String, i64> {
@@ -74,5 +74,20 @@ async fn what_a_crash_left_unpublished_is_published_by_the_next_start() {
                   INSERT INTO messages VALUES ('demo', 2, 'bob', 'orphan', NULL, false, '\"x\"', now())";
     sql.execute(orphan, &[]).await.unwrap();
     let _next = stack.replica().await;
+    committed(&stack, &bus, 2).await;
+}
+
+#[tokio::test]
+async fn a_repeat_of_what_a_crash_left_unpublished_is_published() {
+    let stack = shared().await.stack().await;
+    let (replica, bus) = (stack.replica().await, stack.bus().await);
+    replica.put("demo").await;
+    send(&bus, &request("demo", "alice", vec![draft("a", "x")])).await;
+    committed(&stack, &bus, 1).await;
+    let orphan = "WITH head AS (UPDATE matches SET last_seq = 2 WHERE match_id = 'demo')
+                  INSERT INTO messages VALUES ('demo', 2, 'bob', 'orphan', NULL, false, '\"x\"', now())";
+    stack.sql().await.execute(orphan, &[]).await.unwrap();
+    let repeat = send(&bus, &request("demo", "bob", vec![draft("orphan", "x")])).await;
+    assert!(outcomes(&repeat)[0].as_ref().unwrap().duplicate);
     committed(&stack, &bus, 2).await;
 }
