@@ -29,8 +29,8 @@ use crate::{
 /// Libraries whose spans would drown ours in a trace.
 const LIBRARIES: [&str; 5] = ["h2", "hyper", "tonic", "tower", "async_nats"];
 
-/// Libraries whose debug lines tell what people write: this one logs the parameters of its statements.
-const TELLTALES: [&str; 1] = ["tokio_postgres"];
+/// Libraries whose finer lines tell what people write: one logs each message, the other the parameters of statements.
+const TELLTALES: [&str; 2] = ["async_nats", "tokio_postgres"];
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
 
