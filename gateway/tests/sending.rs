@@ -78,19 +78,19 @@ fn request() -> SendRequest {
     SendRequest { match_id: "demo".into(), sender_id: "alice".into(), drafts: vec![draft], ..SendRequest::default() }
 }
 
-fn reply(result: send_result::Result) -> Option<SendReply> {
-    Some(SendReply { results: vec![SendResult { result: Some(result) }] })
+fn reply(result: send_result::Result) -> SendReply {
+    SendReply { results: vec![SendResult { result: Some(result) }] }
 }
 
 fn stored() -> Stored {
     Stored { seq: 1, created_at_ms: 1, duplicate: false, client_id: "c".into() }
 }
 
-fn stored_reply() -> Option<SendReply> {
+fn stored_reply() -> SendReply {
     reply(send_result::Result::Stored(stored()))
 }
 
-fn failed(code: ChatCode, retry_after_ms: Option<i64>) -> Option<SendReply> {
+fn failed(code: ChatCode, retry_after_ms: Option<i64>) -> SendReply {
     reply(send_result::Result::Failure(Failure { code: code.into(), retry_after_ms }))
 }
 
@@ -107,7 +107,7 @@ async fn a_send_is_taken_by_a_replica_that_comes_late() {
     let owned = world.services.bus.subjects().all_sends();
     let late = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        world.serve(&owned, |_| stored_reply()).await
+        world.serve(&owned, |_| Some(stored_reply())).await
     };
     let ((outcome, took), _) = tokio::join!(world.send(), late);
     assert_eq!(outcome, Ok(stored()));
@@ -119,7 +119,7 @@ async fn a_silent_owner_is_passed_by_after_a_second_with_the_same_ids() {
     let world = World::new().await;
     let subjects = world.services.bus.subjects();
     let owner = world.serve(&subjects.send(&demo()), |_| None).await;
-    let any = world.serve(&subjects.send_any(&demo()), |_| stored_reply()).await;
+    let any = world.serve(&subjects.send_any(&demo()), |_| Some(stored_reply())).await;
     let (outcome, took) = world.send().await;
     assert_eq!(outcome, Ok(stored()));
     assert!((1000..1500).contains(&took.as_millis()), "{took:?}");
@@ -132,7 +132,7 @@ async fn a_silent_owner_is_passed_by_after_a_second_with_the_same_ids() {
 #[tokio::test]
 async fn an_unavailable_draft_is_tried_again_after_the_pause_that_the_service_asks_for() {
     let world = World::new().await;
-    let answer = |n| if n < 2 { failed(ChatCode::Unavailable, Some(200)) } else { stored_reply() };
+    let answer = |n| Some(if n < 2 { failed(ChatCode::Unavailable, Some(200)) } else { stored_reply() });
     let seen = world.serve(&world.services.bus.subjects().all_sends(), answer).await;
     let (outcome, took) = world.send().await;
     assert_eq!(outcome, Ok(stored()));
@@ -143,7 +143,8 @@ async fn an_unavailable_draft_is_tried_again_after_the_pause_that_the_service_as
 #[tokio::test]
 async fn a_refusal_is_final() {
     let world = World::new().await;
-    let seen = world.serve(&world.services.bus.subjects().all_sends(), |_| failed(ChatCode::MatchClosed, None)).await;
+    let seen =
+        world.serve(&world.services.bus.subjects().all_sends(), |_| Some(failed(ChatCode::MatchClosed, None))).await;
     assert_eq!(world.send().await.0, Err(Code::MatchClosed));
     assert_eq!(seen.lock().unwrap().len(), 1);
 }
