@@ -4,8 +4,24 @@ import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { useStack } from './support/stack.mjs';
 import {
-  ask, connect, connected, done, eventually, joinedPair, newMatch, next, now, refused, rest, seen,
-  serviceToken, sign, socketOf, upTo, userToken, within,
+  ask,
+  connect,
+  connected,
+  done,
+  eventually,
+  joinedPair,
+  newMatch,
+  next,
+  now,
+  refused,
+  rest,
+  seen,
+  serviceToken,
+  sign,
+  socketOf,
+  upTo,
+  userToken,
+  within,
 } from './support/people.mjs';
 import { askRaw, sendRaw } from './support/raw.mjs';
 
@@ -49,7 +65,12 @@ describe('a connection', () => {
       'not signed': { token: unsigned('none') },
       'not signed, in capitals': { token: unsigned('NONE') },
       'of an algorithm that is not configured': { token: sign(claims, stack.secret, { alg: 'HS512', typ: 'JWT' }) },
-      'changed after signing': { token: sign(claims, stack.secret).replace(/\.[^.]+\./, `.${Buffer.from(JSON.stringify({ ...claims, sub: 'bob' })).toString('base64url')}.`) },
+      'changed after signing': {
+        token: sign(claims, stack.secret).replace(
+          /\.[^.]+\./,
+          `.${Buffer.from(JSON.stringify({ ...claims, sub: 'bob' })).toString('base64url')}.`,
+        ),
+      },
       'the app server’s': { token: serviceToken(stack) },
       'issued in the future': { token: sign({ ...claims, iat: now() + 3600, exp: now() + 7200 }, stack.secret) },
       'without sub': { token: sign({ ...claims, sub: undefined }, stack.secret) },
@@ -81,9 +102,14 @@ describe('an event', () => {
         const error = await refused(alice, event, { matchId, message: 'x', isTyping: true });
         assert.deepEqual([error.code, error.retryable], ['INVALID_PAYLOAD', false], `${event} ${what}`);
       }
-      if (typeof matchId !== 'object') assert.equal((await refused(alice, 'join_chat', matchId)).code, 'INVALID_PAYLOAD', what);
+      if (typeof matchId !== 'object')
+        assert.equal((await refused(alice, 'join_chat', matchId)).code, 'INVALID_PAYLOAD', what);
       assert.equal((await refused(alice, 'video_call_signal', { callId: matchId })).code, 'INVALID_PAYLOAD', what);
-      assert.equal((await refused(alice, 'video_call_accepted', { matchId: match.id, callId: matchId || '.' })).code, 'INVALID_PAYLOAD', what);
+      assert.equal(
+        (await refused(alice, 'video_call_accepted', { matchId: match.id, callId: matchId || '.' })).code,
+        'INVALID_PAYLOAD',
+        what,
+      );
     }
     await assertUnharmed(match, alice, sid);
   });
@@ -92,16 +118,35 @@ describe('an event', () => {
     const { match, alice, sid } = await joined();
     const matchId = match.id;
     const bad = [
-      ['send_message'], ['send_message', null], ['send_message', matchId], ['send_message', { matchId }], ['send_message', { message: 'x' }],
+      ['send_message'],
+      ['send_message', null],
+      ['send_message', matchId],
+      ['send_message', { matchId }],
+      ['send_message', { message: 'x' }],
       ...[null, 7, true, []].map((message) => ['send_message', { matchId, message }]),
-      ...['', 'x'.repeat(65), 'a\0b', 7, [], {}].map((clientId) => ['send_message', { matchId, message: 'x', clientId }]),
-      ['join_chat'], ['join_chat', 7], ['join_chat', {}], ['join_chat', [matchId]],
+      ...['', 'x'.repeat(65), 'a\0b', 7, [], {}].map((clientId) => [
+        'send_message',
+        { matchId, message: 'x', clientId },
+      ]),
+      ['join_chat'],
+      ['join_chat', 7],
+      ['join_chat', {}],
+      ['join_chat', [matchId]],
       ...[-1, 1.5, '1', true, []].map((sinceSeq) => ['join_chat', { matchId, sinceSeq }]),
       ...['yes', 1].map((keepOthers) => ['join_chat', { matchId, keepOthers }]),
-      ['leave_chat'], ['leave_chat', {}],
-      ['typing'], ['typing', { matchId }], ['typing', { isTyping: true }], ['typing', { matchId, isTyping: 'yes' }],
-      ['video_call_request'], ['video_call_signal', {}], ['video_call_signal'], ['video_call_ended', { matchId, reason: 7 }],
-      ['refresh_token'], ['refresh_token', {}], ['refresh_token', { token: 7 }],
+      ['leave_chat'],
+      ['leave_chat', {}],
+      ['typing'],
+      ['typing', { matchId }],
+      ['typing', { isTyping: true }],
+      ['typing', { matchId, isTyping: 'yes' }],
+      ['video_call_request'],
+      ['video_call_signal', {}],
+      ['video_call_signal'],
+      ['video_call_ended', { matchId, reason: 7 }],
+      ['refresh_token'],
+      ['refresh_token', {}],
+      ['refresh_token', { token: 7 }],
     ];
     for (const [event, ...args] of bad) {
       const ack = await ask(alice, event, ...args);
@@ -113,7 +158,11 @@ describe('an event', () => {
   test('with a token that is not good does not renew the connection', async () => {
     const { match, alice, sid } = await joined();
     const expired = sign({ sub: match.alice, iat: now() - 100, exp: now() - 50 }, stack.secret);
-    for (const [token, code] of [['nonsense', 'UNAUTHENTICATED'], [expired, 'TOKEN_EXPIRED'], [userToken(stack, match.bob), 'UNAUTHENTICATED']]) {
+    for (const [token, code] of [
+      ['nonsense', 'UNAUTHENTICATED'],
+      [expired, 'TOKEN_EXPIRED'],
+      [userToken(stack, match.bob), 'UNAUTHENTICATED'],
+    ]) {
       assert.equal((await refused(alice, 'refresh_token', { token })).code, code);
     }
     await assertUnharmed(match, alice, sid);
@@ -121,7 +170,12 @@ describe('an event', () => {
 
   test('that is too large is refused', async () => {
     const { match, alice, bob, sid } = await joined();
-    const tooLarge = ['x'.repeat(4_001), '🎈'.repeat(4_001), { text: 'x'.repeat(17 * 1024) }, { list: Array(6_000).fill(1000) }];
+    const tooLarge = [
+      'x'.repeat(4_001),
+      '🎈'.repeat(4_001),
+      { text: 'x'.repeat(17 * 1024) },
+      { list: Array(6_000).fill(1000) },
+    ];
     for (const message of tooLarge) {
       const error = await refused(alice, 'send_message', { matchId: match.id, message });
       assert.deepEqual([error.code, error.retryable], ['PAYLOAD_TOO_LARGE', false]);
@@ -156,7 +210,10 @@ describe('an event', () => {
       for (const message of [text, { text }, { [text]: 1 }]) {
         assert.equal((await refused(alice, 'send_message', { matchId: match.id, message })).code, 'INVALID_PAYLOAD');
       }
-      assert.equal((await refused(alice, 'send_message', { matchId: match.id, message: 'x', clientId: text })).code, 'INVALID_PAYLOAD');
+      assert.equal(
+        (await refused(alice, 'send_message', { matchId: match.id, message: 'x', clientId: text })).code,
+        'INVALID_PAYLOAD',
+      );
       assert.equal((await refused(alice, 'join_chat', text)).code, 'INVALID_PAYLOAD');
     }
     await assertUnharmed(match, alice, sid);
@@ -165,7 +222,11 @@ describe('an event', () => {
   test('with attachments is invalid', async () => {
     const { match, alice, sid } = await joined();
     const bytes = Buffer.from('bytes');
-    for (const args of [[{ matchId: match.id, message: bytes }], [{ matchId: match.id, message: { file: bytes } }], [bytes]]) {
+    for (const args of [
+      [{ matchId: match.id, message: bytes }],
+      [{ matchId: match.id, message: { file: bytes } }],
+      [bytes],
+    ]) {
       for (const event of ['send_message', 'join_chat', 'what']) {
         assert.equal((await refused(alice, event, ...args)).code, 'INVALID_PAYLOAD');
       }
@@ -182,7 +243,10 @@ describe('an event', () => {
     alice.emit('typing', {});
     alice.emit('leave_chat', 7);
     await assertUnharmed(match, alice, sid);
-    assert.deepEqual(alice.received.map(([event]) => event), ['chat_joined']);
+    assert.deepEqual(
+      alice.received.map(([event]) => event),
+      ['chat_joined'],
+    );
   });
 
   test('that fails without a callback is told by an event', async () => {
@@ -209,7 +273,13 @@ describe('an event', () => {
     assert.equal((await refused(alice, 'leave_chat', match.id)).code, 'NOT_JOINED');
     const foreign = await newMatch(stack);
     const absent = `m-${randomUUID()}`;
-    const events = [['join_chat', {}], ['send_message', { message: 'x' }], ['video_call_request', {}], ['video_call_accepted', {}], ['video_call_ended', {}]];
+    const events = [
+      ['join_chat', {}],
+      ['send_message', { message: 'x' }],
+      ['video_call_request', {}],
+      ['video_call_accepted', {}],
+      ['video_call_ended', {}],
+    ];
     for (const [event, args] of events) {
       const [one, other] = [foreign.id, absent].map((matchId) => refused(alice, event, { matchId, ...args }));
       assert.equal((await one).code, 'MATCH_NOT_FOUND', event);
@@ -222,9 +292,14 @@ describe('an event', () => {
 
   test('that comes too often is refused for a while', async () => {
     const { match, alice, bob } = await joined();
-    const acks = await Promise.all(upTo(60).map((i) => ask(alice, 'send_message', { matchId: match.id, message: `m${i}` })));
+    const acks = await Promise.all(
+      upTo(60).map((i) => ask(alice, 'send_message', { matchId: match.id, message: `m${i}` })),
+    );
     const refusedAcks = acks.filter(({ ok }) => !ok);
-    assert.ok(acks.slice(0, 40).every(({ ok }) => ok), '40 may come at once');
+    assert.ok(
+      acks.slice(0, 40).every(({ ok }) => ok),
+      '40 may come at once',
+    );
     assert.ok(refusedAcks.length > 0);
     for (const { error } of refusedAcks) {
       assert.deepEqual([error.code, error.retryable], ['RATE_LIMITED', true]);
@@ -236,7 +311,11 @@ describe('an event', () => {
     assert.ok(joins.some(({ error }) => error?.code === 'RATE_LIMITED'));
     const typing = await Promise.all(upTo(10).map(() => ask(alice, 'typing', { matchId: match.id, isTyping: true })));
     assert.ok(typing.some(({ error }) => error?.code === 'RATE_LIMITED'));
-    assert.equal((await done(alice, 'typing', { matchId: match.id, isTyping: false })).ok, true, 'to stop typing is always possible');
+    assert.equal(
+      (await done(alice, 'typing', { matchId: match.id, isTyping: false })).ok,
+      true,
+      'to stop typing is always possible',
+    );
   });
 
   test('beyond 16 kept chats is refused', async () => {
@@ -244,7 +323,10 @@ describe('an event', () => {
     const alice = await connect(stack, user);
     const matches = await Promise.all(upTo(17).map((i) => newMatch(stack, [user, `o-${i}-${user}`])));
     for (const { id } of matches.slice(0, 16)) await done(alice, 'join_chat', { matchId: id, keepOthers: true });
-    assert.equal((await refused(alice, 'join_chat', { matchId: matches[16].id, keepOthers: true })).code, 'RATE_LIMITED');
+    assert.equal(
+      (await refused(alice, 'join_chat', { matchId: matches[16].id, keepOthers: true })).code,
+      'RATE_LIMITED',
+    );
     await done(alice, 'join_chat', matches[16].id);
   });
 });
@@ -266,9 +348,17 @@ describe('a packet', () => {
 
   test('that breaks the protocol closes the transport', async () => {
     const packets = [
-      ['2["unclosed"'], ['2{"not":"an array"}'], ['2[]'], ['2[null]'], ['2["disconnect"]'], ['9'], ['0{"token":"again"}'],
+      ['2["unclosed"'],
+      ['2{"not":"an array"}'],
+      ['2[]'],
+      ['2[null]'],
+      ['2["disconnect"]'],
+      ['9'],
+      ['0{"token":"again"}'],
       // More attachments than may be, a text where the announced one is due, and one that nobody announced.
-      ['511-["x"]'], ['51-["x",{"_placeholder":true,"num":0}]', '2["x"]'], [Buffer.from('x')],
+      ['511-["x"]'],
+      ['51-["x",{"_placeholder":true,"num":0}]', '2["x"]'],
+      [Buffer.from('x')],
     ];
     for (const frames of packets) {
       await assertClosedBy(frames.join(' '), (socket) => frames.forEach((frame) => sendRaw(socket, frame)));
@@ -276,6 +366,8 @@ describe('a packet', () => {
   });
 
   test('that is larger than 64 KB closes the transport', async () => {
-    await assertClosedBy('64 KB', (socket, match) => socket.emit('send_message', { matchId: match.id, message: 'x'.repeat(70_000) }));
+    await assertClosedBy('64 KB', (socket, match) =>
+      socket.emit('send_message', { matchId: match.id, message: 'x'.repeat(70_000) }),
+    );
   });
 });

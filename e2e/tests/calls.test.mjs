@@ -4,7 +4,18 @@ import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { useStack } from './support/stack.mjs';
 import {
-  ask, connect, done, eventually, newMatch, next, pause, refused, rest, seen, serviceToken, upTo,
+  ask,
+  connect,
+  done,
+  eventually,
+  newMatch,
+  next,
+  pause,
+  refused,
+  rest,
+  seen,
+  serviceToken,
+  upTo,
 } from './support/people.mjs';
 import { callersOf, steps } from './support/callers.mjs';
 import { redis } from './support/raw.mjs';
@@ -40,7 +51,12 @@ describe('a call', { concurrency: 6 }, () => {
     const left = Date.parse(call.expiresAt) - Date.now();
     assert.ok(left > 0 && left <= RING_S * 1_000, `${left} ms`);
     for (const event of incoming) {
-      assert.deepEqual(event, { ...of, caller: match.alice, media: { video: true, audio: true }, expiresAt: call.expiresAt });
+      assert.deepEqual(event, {
+        ...of,
+        caller: match.alice,
+        media: { video: true, audio: true },
+        expiresAt: call.expiresAt,
+      });
     }
   });
 
@@ -126,14 +142,14 @@ describe('a call', { concurrency: 6 }, () => {
 
   test('of accept and cancel at the same instant exactly one wins, and both sides agree', async () => {
     const { alice, bob, of } = await ringing();
-    const [accept] = await Promise.all([
-      ask(bob, 'video_call_accepted', of),
-      done(alice, 'video_call_ended', of),
-    ]);
+    const [accept] = await Promise.all([ask(bob, 'video_call_accepted', of), done(alice, 'video_call_ended', of)]);
     // If the accept came first, the end was that of an accepted call.
     const reason = accept.ok ? 'completed' : 'cancelled';
     if (!accept.ok) assert.equal(accept.error.code, 'CALL_NOT_FOUND');
-    await eventually(() => [alice, bob].every((socket) => steps(socket, of.callId).at(-1)?.startsWith('ended')), 'the end');
+    await eventually(
+      () => [alice, bob].every((socket) => steps(socket, of.callId).at(-1)?.startsWith('ended')),
+      'the end',
+    );
     assert.equal(steps(bob, of.callId).at(-1), `ended ${reason}`);
     assert.equal(steps(alice, of.callId).at(-1), `ended ${reason}`);
   });
@@ -166,7 +182,12 @@ describe('a call', { concurrency: 6 }, () => {
     const { match, alice, bob, of } = await talking();
     const carol = await callers([`c-${randomUUID()}`, match.bob]);
     const dave = await callers([match.alice, `d-${randomUUID()}`]);
-    for (const [socket, other] of [[carol.alice, carol], [bob, carol], [alice, dave], [dave.bob, dave]]) {
+    for (const [socket, other] of [
+      [carol.alice, carol],
+      [bob, carol],
+      [alice, dave],
+      [dave.bob, dave],
+    ]) {
       const error = await refused(socket, 'video_call_request', { matchId: other.match.id });
       assert.deepEqual([error.code, error.callId], ['CALL_BUSY', undefined]);
     }
@@ -177,10 +198,15 @@ describe('a call', { concurrency: 6 }, () => {
   test('relays signals both ways, in order, to the two devices that speak', async () => {
     const { match, alice, bob, tablet, of } = await talking();
     const phone2 = await connect(stack, match.alice, { gateway: 1 });
-    const signals = (from) => upTo(15).map((n) => ({ callId: of.callId, from, n, candidate: { sdpMid: '0', line: n } }));
-    const emit = (socket, from) => Promise.all(signals(from).map((signal) => done(socket, 'video_call_signal', signal)));
+    const signals = (from) =>
+      upTo(15).map((n) => ({ callId: of.callId, from, n, candidate: { sdpMid: '0', line: n } }));
+    const emit = (socket, from) =>
+      Promise.all(signals(from).map((signal) => done(socket, 'video_call_signal', signal)));
     await Promise.all([emit(alice, 'alice'), emit(bob, 'bob')]);
-    await eventually(() => [alice, bob].every((socket) => seen(socket, 'video_call_signal').length === 15), 'all signals');
+    await eventually(
+      () => [alice, bob].every((socket) => seen(socket, 'video_call_signal').length === 15),
+      'all signals',
+    );
     assert.deepEqual(seen(bob, 'video_call_signal'), signals('alice'));
     assert.deepEqual(seen(alice, 'video_call_signal'), signals('bob'));
     for (const socket of [tablet, phone2]) {
@@ -192,7 +218,10 @@ describe('a call', { concurrency: 6 }, () => {
   test('relays no signal before it is accepted or after its end', async () => {
     const { alice, bob, of } = await ringing();
     for (const socket of [alice, bob]) {
-      assert.equal((await refused(socket, 'video_call_signal', { callId: of.callId, n: 1 })).code, 'CALL_STATE_CONFLICT');
+      assert.equal(
+        (await refused(socket, 'video_call_signal', { callId: of.callId, n: 1 })).code,
+        'CALL_STATE_CONFLICT',
+      );
     }
     await done(alice, 'video_call_ended', of);
     assert.equal((await refused(alice, 'video_call_signal', { callId: of.callId })).code, 'CALL_NOT_FOUND');
@@ -203,9 +232,21 @@ describe('a call', { concurrency: 6 }, () => {
     const { match: own, alice: mallory } = await callers();
     assert.equal((await refused(mallory, 'video_call_signal', { callId: of.callId })).code, 'CALL_NOT_FOUND');
     for (const event of ['video_call_accepted', 'video_call_rejected', 'video_call_ended']) {
-      assert.equal((await refused(mallory, event, { matchId: own.id, callId: of.callId })).code, 'CALL_NOT_FOUND', event);
-      assert.equal((await refused(mallory, event, { matchId: match.id, callId: of.callId })).code, 'MATCH_NOT_FOUND', event);
-      assert.equal((await refused(mallory, event, { matchId: own.id, callId: randomUUID() })).code, 'CALL_NOT_FOUND', event);
+      assert.equal(
+        (await refused(mallory, event, { matchId: own.id, callId: of.callId })).code,
+        'CALL_NOT_FOUND',
+        event,
+      );
+      assert.equal(
+        (await refused(mallory, event, { matchId: match.id, callId: of.callId })).code,
+        'MATCH_NOT_FOUND',
+        event,
+      );
+      assert.equal(
+        (await refused(mallory, event, { matchId: own.id, callId: randomUUID() })).code,
+        'CALL_NOT_FOUND',
+        event,
+      );
     }
     assert.equal((await refused(mallory, 'video_call_request', { matchId: match.id })).code, 'MATCH_NOT_FOUND');
   });

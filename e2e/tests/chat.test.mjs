@@ -4,7 +4,19 @@ import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { useStack } from './support/stack.mjs';
 import {
-  ask, connect, done, eventually, joinedPair, newMatch, next, pair, refused, rest, seen, serviceToken, userToken,
+  ask,
+  connect,
+  done,
+  eventually,
+  joinedPair,
+  newMatch,
+  next,
+  pair,
+  refused,
+  rest,
+  seen,
+  serviceToken,
+  userToken,
 } from './support/people.mjs';
 
 describe('chat', () => {
@@ -48,7 +60,10 @@ describe('chat', () => {
     const reply = next(alice, 'receive_message');
     await done(bob, 'send_message', { matchId: match.id, message: 'two' });
     assert.equal((await reply).message, 'two');
-    assert.deepEqual(seen(alice, 'receive_message').map(({ seq }) => seq), [2]);
+    assert.deepEqual(
+      seen(alice, 'receive_message').map(({ seq }) => seq),
+      [2],
+    );
     assert.deepEqual(seen(alice, 'inbox_updated'), []);
   });
 
@@ -76,7 +91,14 @@ describe('chat', () => {
     for (let i = 1; i <= 5; i += 1) await done(alice, 'send_message', { matchId: match.id, message: `m${i}` });
     const bob = await connect(stack, match.bob, { gateway: 1 });
     const ack = await done(bob, 'join_chat', { matchId: match.id, sinceSeq: 2 });
-    assert.deepEqual(ack.messages.map(({ seq, message }) => [seq, message]), [[3, 'm3'], [4, 'm4'], [5, 'm5']]);
+    assert.deepEqual(
+      ack.messages.map(({ seq, message }) => [seq, message]),
+      [
+        [3, 'm3'],
+        [4, 'm4'],
+        [5, 'm5'],
+      ],
+    );
     assert.equal(ack.lastSeq, 5);
     assert.equal(ack.hasMore, false);
     assert.equal(ack.call, null);
@@ -87,13 +109,16 @@ describe('chat', () => {
   test('a page of a join has 200 messages at most', async () => {
     const match = await newMatch(stack);
     const alice = await connect(stack, match.alice);
-    for (let sent = 0; sent < 210; ) {
+    for (let sent = 0; sent < 210;) {
       const ack = await ask(alice, 'send_message', { matchId: match.id, message: 'x', clientId: `c${sent}` });
       if (ack.ok) sent += 1;
       else await new Promise((resolve) => setTimeout(resolve, ack.error.retryAfterMs));
     }
     const first = await done(alice, 'join_chat', { matchId: match.id, sinceSeq: 0 });
-    assert.deepEqual(first.messages.map(({ seq }) => seq), Array.from({ length: 200 }, (_, i) => i + 1));
+    assert.deepEqual(
+      first.messages.map(({ seq }) => seq),
+      Array.from({ length: 200 }, (_, i) => i + 1),
+    );
     assert.equal(first.hasMore, true);
     const second = await done(alice, 'join_chat', { matchId: match.id, sinceSeq: 200 });
     assert.equal(second.messages.length, 10);
@@ -123,7 +148,10 @@ describe('chat', () => {
     await eventually(() => seen(bob, 'receive_message').at(-1)?.seq === total, 'the last message');
     const live = seen(bob, 'receive_message').map(({ seq }) => seq);
     assert.deepEqual([...new Set(live)], live, 'nothing is repeated');
-    assert.deepEqual([...new Set([...page, ...live])].sort((a, b) => a - b), Array.from({ length: total }, (_, i) => i + 1));
+    assert.deepEqual(
+      [...new Set([...page, ...live])].sort((a, b) => a - b),
+      Array.from({ length: total }, (_, i) => i + 1),
+    );
   });
 
   test('joining another chat leaves the first, keepOthers keeps it', async () => {

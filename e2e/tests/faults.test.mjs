@@ -3,8 +3,23 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { useStack } from './support/stack.mjs';
 import {
-  ask, connect, connected, done, eventually, history, joinedPair, newMatch, next, refused, rest, seen, sendReliably,
-  socketOf, upTo, userToken, within,
+  ask,
+  connect,
+  connected,
+  done,
+  eventually,
+  history,
+  joinedPair,
+  newMatch,
+  next,
+  refused,
+  rest,
+  seen,
+  sendReliably,
+  socketOf,
+  upTo,
+  userToken,
+  within,
 } from './support/people.mjs';
 import { sql } from './support/raw.mjs';
 
@@ -23,7 +38,11 @@ describe('the system', () => {
 
   const pids = () => stack.services.map((name) => stack.member(name).pid);
   const everybodyIsReady = () =>
-    eventually(async () => (await Promise.all(stack.services.map((name) => stack.isReady(name)))).every(Boolean), 'everybody is ready', HEAL_LIMIT_MS);
+    eventually(
+      async () => (await Promise.all(stack.services.map((name) => stack.isReady(name)))).every(Boolean),
+      'everybody is ready',
+      HEAL_LIMIT_MS,
+    );
 
   /** Kills members, does something, and starts them again: all heals without a restart of the others. */
   async function without(names, action) {
@@ -41,7 +60,10 @@ describe('the system', () => {
   }
 
   const notReady = (...names) =>
-    eventually(async () => (await Promise.all(names.map((name) => stack.isReady(name)))).every((ready) => !ready), `${names} are not ready`);
+    eventually(
+      async () => (await Promise.all(names.map((name) => stack.isReady(name)))).every((ready) => !ready),
+      `${names} are not ready`,
+    );
 
   async function assertUnavailable(socket, event, payload) {
     const began = Date.now();
@@ -55,7 +77,8 @@ describe('the system', () => {
     assert.deepEqual([answer.status, answer.json.code, answer.json.retryable], [503, 'UNAVAILABLE', true], path);
   }
 
-  const send = (socket, match, message) => done(socket, 'send_message', { matchId: match.id, message, clientId: message });
+  const send = (socket, match, message) =>
+    done(socket, 'send_message', { matchId: match.id, message, clientId: message });
 
   /** Sends them one after the other, each until it is stored. */
   async function sendAll(socket, match, bodies) {
@@ -64,9 +87,19 @@ describe('the system', () => {
 
   /** The other side has received exactly these, in order, and they are what is stored. */
   async function assertReceived(socket, match, bodies) {
-    await eventually(() => seen(socket, 'receive_message').length >= bodies.length, `all ${bodies.length} messages`, HEAL_LIMIT_MS);
-    assert.deepEqual(seen(socket, 'receive_message').map(({ seq, message }) => [seq, message]), bodies.map((body, i) => [i + 1, body]));
-    assert.deepEqual((await history(stack, match)).map(({ message }) => message), bodies);
+    await eventually(
+      () => seen(socket, 'receive_message').length >= bodies.length,
+      `all ${bodies.length} messages`,
+      HEAL_LIMIT_MS,
+    );
+    assert.deepEqual(
+      seen(socket, 'receive_message').map(({ seq, message }) => [seq, message]),
+      bodies.map((body, i) => [i + 1, body]),
+    );
+    assert.deepEqual(
+      (await history(stack, match)).map(({ message }) => message),
+      bodies,
+    );
   }
 
   test('without NATS refuses sends for now, still reads, and heals', async () => {
@@ -93,7 +126,9 @@ describe('the system', () => {
     const [alice, bob] = await Promise.all([connect(stack, match.alice), connect(stack, match.bob, { gateway: 1 })]);
     const announced = [alice, bob].map((socket) => next(socket, 'milestone_reached', undefined, HEAL_LIMIT_MS));
     await without(['redis'], async () => {
-      await Promise.all([...replicas('milestone-service'), ...replicas('signaling-service')].map((name) => notReady(name)));
+      await Promise.all(
+        [...replicas('milestone-service'), ...replicas('signaling-service')].map((name) => notReady(name)),
+      );
       await send(alice, match, 'still stored');
       await eventually(() => seen(bob, 'inbox_updated').length === 1, 'the message');
       await assertUnavailable(alice, 'video_call_request', { matchId: match.id });
@@ -177,15 +212,34 @@ describe('the system', () => {
     const numbered = (name) => upTo(40).map((i) => `${name}${i}`);
     let killing = Promise.resolve();
     alice.on('receive_message', ({ message }) => {
-      const [verb, name] = { b5: ['kill', 'chat-service-0'], b15: ['start', 'chat-service-0'], b25: ['kill', 'chat-service-1'], b35: ['start', 'chat-service-1'] }[message] ?? [];
+      const [verb, name] =
+        {
+          b5: ['kill', 'chat-service-0'],
+          b15: ['start', 'chat-service-0'],
+          b25: ['kill', 'chat-service-1'],
+          b35: ['start', 'chat-service-1'],
+        }[message] ?? [];
       if (verb) killing = killing.then(() => stack.control(verb, name));
     });
     await Promise.all([sendAll(alice, match, numbered('a')), sendAll(bob, match, numbered('b'))]);
-    await eventually(() => seen(alice, 'receive_message').length === 40 && seen(bob, 'receive_message').length === 40, 'all 40 on both sides', HEAL_LIMIT_MS);
+    await eventually(
+      () => seen(alice, 'receive_message').length === 40 && seen(bob, 'receive_message').length === 40,
+      'all 40 on both sides',
+      HEAL_LIMIT_MS,
+    );
     await killing;
-    assert.deepEqual(seen(alice, 'receive_message').map(({ message }) => message), numbered('b'));
-    assert.deepEqual(seen(bob, 'receive_message').map(({ message }) => message), numbered('a'));
-    assert.deepEqual((await history(stack, match)).map(({ seq }) => seq), upTo(80));
+    assert.deepEqual(
+      seen(alice, 'receive_message').map(({ message }) => message),
+      numbered('b'),
+    );
+    assert.deepEqual(
+      seen(bob, 'receive_message').map(({ message }) => message),
+      numbered('a'),
+    );
+    assert.deepEqual(
+      (await history(stack, match)).map(({ seq }) => seq),
+      upTo(80),
+    );
     await everybodyIsReady();
   });
 
@@ -229,10 +283,13 @@ describe('the system', () => {
     const { match, alice, bob } = await joinedPair(stack);
     await sendAll(alice, match, ['m1']);
     // A commit whose announcement was lost.
-    await sql(stack, `
+    await sql(
+      stack,
+      `
       WITH moved AS (UPDATE matches SET last_seq = 2 WHERE match_id = '${match.id}')
       INSERT INTO messages (match_id, seq, sender_id, client_id, origin, by_rest, body, created_at)
-      VALUES ('${match.id}', 2, '${match.alice}', 'm2', NULL, false, '"m2"', now())`);
+      VALUES ('${match.id}', 2, '${match.alice}', 'm2', NULL, false, '"m2"', now())`,
+    );
     await assertReceived(bob, match, ['m1', 'm2']);
   });
 
@@ -256,7 +313,12 @@ describe('the system', () => {
     // Started means that /healthz answers.
     for (const name of services) await stack.control('start', name);
     await notReady(...services);
-    const needs = { gateway: /nats/i, 'chat-service': /postgres|nats/i, 'milestone-service': /nats|redis/i, 'signaling-service': /nats|redis/i };
+    const needs = {
+      gateway: /nats/i,
+      'chat-service': /postgres|nats/i,
+      'milestone-service': /nats|redis/i,
+      'signaling-service': /nats|redis/i,
+    };
     for (const name of services) {
       const said = () => stack.log(name).slice(before.get(name));
       await eventually(() => needs[name.replace(/-\d+$/, '')].test(said()), `${name} says what it waits for`);

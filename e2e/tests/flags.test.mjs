@@ -11,7 +11,11 @@ describe('a service that is started', () => {
   const bin = dirname(LOCAL_STACK);
 
   function assertOneLine(program, args, pattern) {
-    const { status, stderr, stdout } = spawnSync(join(bin, program), args, { encoding: 'utf8', timeout: 20_000, env: { PATH: process.env.PATH } });
+    const { status, stderr, stdout } = spawnSync(join(bin, program), args, {
+      encoding: 'utf8',
+      timeout: 20_000,
+      env: { PATH: process.env.PATH },
+    });
     assert.ok(status > 0, `${program} ${args}: ${status}`);
     assert.match(stderr, pattern, program);
     return { stderr, stdout };
@@ -31,7 +35,11 @@ describe('a service that is started', () => {
     t.after(() => rmSync(dir, { recursive: true, force: true }));
     const file = join(dir, 'typo.yaml');
     writeFileSync(file, 'milestones:\n  - id: hundred\n    mesages: 100\n');
-    const { stderr } = assertOneLine('milestone-service', ['--milestones-file', file, '--health-listen', '127.0.0.1:0', '--grpc-listen', '127.0.0.1:0'], /mesages/);
+    const { stderr } = assertOneLine(
+      'milestone-service',
+      ['--milestones-file', file, '--health-listen', '127.0.0.1:0', '--grpc-listen', '127.0.0.1:0'],
+      /mesages/,
+    );
     assert.equal(stderr.trim().split('\n').length, 1, stderr);
     assert.match(stderr, /line 3/);
     assertOneLine('milestone-service', ['--milestones-file', join(dir, 'absent.yaml')], /absent\.yaml/);

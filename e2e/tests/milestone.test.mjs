@@ -5,7 +5,19 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { useStack } from './support/stack.mjs';
 import {
-  LIMIT_MS, connect, done, eventually, joinedPair, newMatch, next, pair, refused, rest, seen, sendReliably, upTo,
+  LIMIT_MS,
+  connect,
+  done,
+  eventually,
+  joinedPair,
+  newMatch,
+  next,
+  pair,
+  refused,
+  rest,
+  seen,
+  sendReliably,
+  upTo,
   userToken,
 } from './support/people.mjs';
 import { redis, sql } from './support/raw.mjs';
@@ -20,16 +32,24 @@ describe('the built-in milestone', () => {
 
   test('message 100 is announced to every device of both, joined or not, and unlocks calls', async () => {
     const match = await newMatch(stack);
-    const devices = await Promise.all([match.alice, match.alice, match.bob, match.bob].map((user, i) => connect(stack, user, { gateway: i % 2 })));
+    const devices = await Promise.all(
+      [match.alice, match.alice, match.bob, match.bob].map((user, i) => connect(stack, user, { gateway: i % 2 })),
+    );
     const [alice, , bob] = devices;
     await Promise.all([alice, bob].map((socket) => done(socket, 'join_chat', match.id)));
     for (const half of [1, 2]) {
-      await Promise.all(upTo(49).map((i) => done([alice, bob][half - 1], 'send_message', { matchId: match.id, message: `m${i}` })));
+      await Promise.all(
+        upTo(49).map((i) => done([alice, bob][half - 1], 'send_message', { matchId: match.id, message: `m${i}` })),
+      );
     }
     assert.equal((await refused(alice, 'video_call_request', { matchId: match.id })).remaining, 2);
     const announced = devices.map((socket) => next(socket, 'milestone_reached'));
     // Messages 99 to 102, from both sides at once.
-    await Promise.all([alice, bob, alice, bob].map((socket) => done(socket, 'send_message', { matchId: match.id, message: 'close to it' })));
+    await Promise.all(
+      [alice, bob, alice, bob].map((socket) =>
+        done(socket, 'send_message', { matchId: match.id, message: 'close to it' }),
+      ),
+    );
     const [first, ...others] = await Promise.all(announced);
     assert.match(first.reachedAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     assert.deepEqual(first, {
@@ -46,7 +66,9 @@ describe('the built-in milestone', () => {
     const { matchId, milestoneReached, ...entry } = first;
     const joined = await done(devices[1], 'join_chat', match.id);
     assert.deepEqual([joined.milestones, joined.unlocked], [[entry], ['video_call']]);
-    const { json } = await rest(stack, 'GET', `/matches/${match.id}/milestones`, { token: userToken(stack, match.bob) });
+    const { json } = await rest(stack, 'GET', `/matches/${match.id}/milestones`, {
+      token: userToken(stack, match.bob),
+    });
     assert.deepEqual(json, { messageCount: 102, milestones: [entry], unlocked: ['video_call'] });
     const ringing = devices.slice(2).map((socket) => next(socket, 'video_call_incoming'));
     await done(alice, 'video_call_request', { matchId: match.id });
@@ -67,15 +89,18 @@ describe('milestones of a file', () => {
 
   /** Sends up to message 5, and checks that both milestones were announced once to each. */
   async function reachTheLast(match, sockets) {
-    const announced = sockets.map((socket) => next(socket, 'milestone_reached', ({ milestoneId }) => milestoneId === 'calls'));
-    for (let seq = 0; seq < 5; ) ({ seq } = await sendReliably(sockets[0], match.id, 'x'));
+    const announced = sockets.map((socket) =>
+      next(socket, 'milestone_reached', ({ milestoneId }) => milestoneId === 'calls'),
+    );
+    for (let seq = 0; seq < 5;) ({ seq } = await sendReliably(sockets[0], match.id, 'x'));
     await Promise.all(announced);
     for (const socket of sockets) assert.deepEqual(thresholds(socket, match), [3, 5]);
   }
 
   test('are announced one after the other', async () => {
     const { match, alice, bob } = await joinedPair(stack);
-    const progress = async () => (await rest(stack, 'GET', `/matches/${match.id}/milestones`, { token: userToken(stack, match.alice) })).json;
+    const progress = async () =>
+      (await rest(stack, 'GET', `/matches/${match.id}/milestones`, { token: userToken(stack, match.alice) })).json;
     assert.deepEqual((await progress()).next, { milestoneId: 'photos', milestone: 3, remaining: 3 });
     const first = next(bob, 'milestone_reached');
     for (let i = 0; i < 3; i += 1) await send(alice, match);
@@ -83,13 +108,18 @@ describe('milestones of a file', () => {
     assert.deepEqual((await progress()).next, { milestoneId: 'calls', milestone: 5, remaining: 2 });
     await reachTheLast(match, [alice, bob]);
     const last = await progress();
-    assert.deepEqual(last.milestones.map(({ milestoneId }) => milestoneId), ['photos', 'calls']);
+    assert.deepEqual(
+      last.milestones.map(({ milestoneId }) => milestoneId),
+      ['photos', 'calls'],
+    );
     assert.deepEqual([last.unlocked, last.next], [['photos', 'video_call'], undefined]);
   });
 
   test('are announced once each when all messages are sent at the same time by both', async () => {
     const { match, alice, bob } = await joinedPair(stack);
-    const announced = [alice, bob].map((socket) => eventually(() => reached(socket, match).length === 2, 'both milestones'));
+    const announced = [alice, bob].map((socket) =>
+      eventually(() => reached(socket, match).length === 2, 'both milestones'),
+    );
     await Promise.all([alice, bob, alice, bob, alice, bob].map((socket) => send(socket, match)));
     await Promise.all(announced);
     for (const socket of [alice, bob]) assert.deepEqual(thresholds(socket, match), [3, 5]);

@@ -4,8 +4,20 @@ import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { useStack } from './support/stack.mjs';
 import {
-  connect, connected, done, joinedPair, newMatch, next, now, rest, seen, serviceToken, sign,
-  socketOf, upTo, userToken,
+  connect,
+  connected,
+  done,
+  joinedPair,
+  newMatch,
+  next,
+  now,
+  rest,
+  seen,
+  serviceToken,
+  sign,
+  socketOf,
+  upTo,
+  userToken,
 } from './support/people.mjs';
 
 describe('REST', () => {
@@ -30,7 +42,11 @@ describe('REST', () => {
     assert.equal(created.status, 201);
     assert.equal(created.json.matchId, id);
     assert.deepEqual([...created.json.members].sort(), [...body.members].sort());
-    const again = await rest(stack, 'PUT', `/matches/${id}`, { ...service(), body: { members: [...body.members].reverse() }, gateway: 1 });
+    const again = await rest(stack, 'PUT', `/matches/${id}`, {
+      ...service(),
+      body: { members: [...body.members].reverse() },
+      gateway: 1,
+    });
     assert.equal(again.status, 200, 'the order of the members does not matter');
     assert.deepEqual(again.json, created.json);
     for (const member of body.members) {
@@ -57,7 +73,10 @@ describe('REST', () => {
     }
     const seenClosed = await get(`/matches/${match.id}`, as(match.bob));
     assert.equal(seenClosed.json.closed, true);
-    const post = await rest(stack, 'POST', `/matches/${match.id}/messages`, { ...as(match.bob), body: { message: 'x' } });
+    const post = await rest(stack, 'POST', `/matches/${match.id}/messages`, {
+      ...as(match.bob),
+      body: { message: 'x' },
+    });
     assertProblem(post, 410, 'MATCH_CLOSED');
     assertProblem(await rest(stack, 'DELETE', `/matches/m-${randomUUID()}`, service()), 404, 'MATCH_NOT_FOUND');
   });
@@ -68,10 +87,16 @@ describe('REST', () => {
     for (let i = 0; i < 5; i += 1) ids.push((await newMatch(stack, [user, `other-${i}`])).id);
     ids.sort();
     const first = await get('/matches?limit=3', as(user));
-    assert.deepEqual(first.json.matches.map(({ matchId }) => matchId), ids.slice(0, 3));
+    assert.deepEqual(
+      first.json.matches.map(({ matchId }) => matchId),
+      ids.slice(0, 3),
+    );
     assert.equal(first.json.hasMore, true);
     const second = await get(`/matches?limit=3&after=${ids[2]}`, as(user));
-    assert.deepEqual(second.json.matches.map(({ matchId }) => matchId), ids.slice(3));
+    assert.deepEqual(
+      second.json.matches.map(({ matchId }) => matchId),
+      ids.slice(3),
+    );
     assert.equal(second.json.hasMore, false);
     assert.deepEqual((await get('/matches', as('nobody-yet'))).json, { matches: [], hasMore: false });
   });
@@ -90,7 +115,11 @@ describe('REST', () => {
     assert.deepEqual(again.json, saved.json);
     const bySocket = await done(alice, 'send_message', { matchId: match.id, ...body });
     assert.deepEqual([bySocket.seq, bySocket.duplicate], [1, true]);
-    assertProblem(await rest(stack, 'POST', path, { ...as(match.alice), body: { ...body, message: 'other' } }), 409, 'IDEMPOTENCY_CONFLICT');
+    assertProblem(
+      await rest(stack, 'POST', path, { ...as(match.alice), body: { ...body, message: 'other' } }),
+      409,
+      'IDEMPOTENCY_CONFLICT',
+    );
   });
 
   test('history is paged both ways, always ascending', async () => {
@@ -113,7 +142,15 @@ describe('REST', () => {
     assert.deepEqual(await page('?after=0&limit=10'), { seqs: range(1, 10), hasMore: true });
     assert.deepEqual(await page('?after=50&limit=10'), { seqs: range(51, 60), hasMore: false });
     assert.deepEqual(await page('?after=60'), { seqs: [], hasMore: false });
-    for (const query of ['?limit=0', '?limit=201', '?limit=x', '?before=1&after=1', '?after=-1', '?before=1.5', '?limit=1&limit=2']) {
+    for (const query of [
+      '?limit=0',
+      '?limit=201',
+      '?limit=x',
+      '?before=1&after=1',
+      '?after=-1',
+      '?before=1.5',
+      '?limit=1&limit=2',
+    ]) {
       assertProblem(await get(`/matches/${match.id}/messages${query}`, as(match.bob)), 400, 'INVALID_PAYLOAD');
     }
   });
@@ -154,11 +191,21 @@ describe('REST', () => {
   test('users and the app server may each do their own', async () => {
     const match = await newMatch(stack);
     const path = `/matches/${match.id}`;
-    const forUsers = [['GET', '/matches'], ['GET', path], ['GET', `${path}/messages`], ['GET', `${path}/milestones`], ['POST', `${path}/messages`, { message: 'x' }]];
+    const forUsers = [
+      ['GET', '/matches'],
+      ['GET', path],
+      ['GET', `${path}/messages`],
+      ['GET', `${path}/milestones`],
+      ['POST', `${path}/messages`, { message: 'x' }],
+    ];
     for (const [method, url, body] of forUsers) {
       assertProblem(await rest(stack, method, url, { ...service(), body }), 403, 'FORBIDDEN');
     }
-    const forTheServer = [['PUT', path, { members: match.members }], ['DELETE', path], ['POST', `/users/${match.alice}/revoke`]];
+    const forTheServer = [
+      ['PUT', path, { members: match.members }],
+      ['DELETE', path],
+      ['POST', `/users/${match.alice}/revoke`],
+    ];
     for (const [method, url, body] of forTheServer) {
       assertProblem(await rest(stack, method, url, { ...as(match.alice), body }), 403, 'FORBIDDEN');
     }
@@ -171,7 +218,11 @@ describe('REST', () => {
     for (const token of [undefined, 'nonsense', 'a.b.c', sign(claims, 'a foreign secret'), unsigned]) {
       assertProblem(await get('/matches', { token }), 401, 'UNAUTHENTICATED');
     }
-    assertProblem(await get('/matches', { token: sign({ ...claims, exp: now() - 60 }, stack.secret) }), 401, 'TOKEN_EXPIRED');
+    assertProblem(
+      await get('/matches', { token: sign({ ...claims, exp: now() - 60 }, stack.secret) }),
+      401,
+      'TOKEN_EXPIRED',
+    );
     const scheme = await get('/matches', { headers: { authorization: `Basic ${userToken(stack, 'alice')}` } });
     assertProblem(scheme, 401, 'UNAUTHENTICATED');
     assert.ok(scheme.headers.get('www-authenticate'));
@@ -181,7 +232,17 @@ describe('REST', () => {
     const match = await newMatch(stack);
     const path = `/matches/${match.id}/messages`;
     const post = (body, options) => rest(stack, 'POST', path, { ...as(match.alice), body, ...options });
-    for (const body of [{}, [], 'x', null, { message: 1 }, { message: null }, { message: [] }, { message: 'x', clientId: '' }, { message: 'x', clientId: 7 }]) {
+    for (const body of [
+      {},
+      [],
+      'x',
+      null,
+      { message: 1 },
+      { message: null },
+      { message: [] },
+      { message: 'x', clientId: '' },
+      { message: 'x', clientId: 7 },
+    ]) {
       assertProblem(await post(body), 400, 'INVALID_PAYLOAD');
     }
     assertProblem(await post({ message: 'ä'.repeat(4_001) }), 413, 'PAYLOAD_TOO_LARGE');
@@ -192,7 +253,11 @@ describe('REST', () => {
       assertProblem(await get(`/matches/${id}`, as(match.alice)), 400, 'INVALID_PAYLOAD');
     }
     for (const members of [[], ['a'], ['a', 'a'], ['a', 'b', 'c'], ['a.b', 'c'], 'ab']) {
-      assertProblem(await rest(stack, 'PUT', `/matches/m-${randomUUID()}`, { ...service(), body: { members } }), 400, 'INVALID_PAYLOAD');
+      assertProblem(
+        await rest(stack, 'PUT', `/matches/m-${randomUUID()}`, { ...service(), body: { members } }),
+        400,
+        'INVALID_PAYLOAD',
+      );
     }
     assert.equal((await get(`/matches/${match.id}`, as(match.alice))).json.lastSeq, 0);
     assert.equal((await get('/nothing-here', as(match.alice))).status, 404);
@@ -226,10 +291,19 @@ describe('REST', () => {
     const document = await (await fetch(`${stack.url(0)}/openapi.json`)).json();
     assert.match(document.openapi, /^3\./);
     const routes = Object.entries(document.paths).flatMap(([path, item]) =>
-      Object.keys(item).filter((key) => ['get', 'put', 'post', 'delete'].includes(key)).map((method) => `${method} ${path}`));
+      Object.keys(item)
+        .filter((key) => ['get', 'put', 'post', 'delete'].includes(key))
+        .map((method) => `${method} ${path}`),
+    );
     const expected = [
-      'get /matches', 'get /matches/{id}', 'put /matches/{id}', 'delete /matches/{id}', 'get /matches/{id}/messages',
-      'post /matches/{id}/messages', 'get /matches/{id}/milestones', 'post /users/{id}/revoke',
+      'get /matches',
+      'get /matches/{id}',
+      'put /matches/{id}',
+      'delete /matches/{id}',
+      'get /matches/{id}/messages',
+      'post /matches/{id}/messages',
+      'get /matches/{id}/milestones',
+      'post /users/{id}/revoke',
     ];
     const base = (path) => path.replace('/api/v1', '').replaceAll(/\{\w+\}/g, '{id}');
     assert.deepEqual(routes.map(base).sort(), expected.sort());
@@ -261,7 +335,8 @@ describe('REST', () => {
       assert.equal(yes.headers.get('access-control-allow-origin'), allowed, path);
       assert.match(yes.headers.get('access-control-allow-methods') ?? '', /POST/, path);
       const allowedHeaders = (yes.headers.get('access-control-allow-headers') ?? '').toLowerCase();
-      for (const header of ['authorization', 'content-type', 'x-socket-id']) assert.ok(allowedHeaders.includes(header), `${path} ${header}`);
+      for (const header of ['authorization', 'content-type', 'x-socket-id'])
+        assert.ok(allowedHeaders.includes(header), `${path} ${header}`);
       const no = await preflight(path, 'http://evil.example', 'authorization');
       assert.equal(no.headers.get('access-control-allow-origin'), null, path);
     }
@@ -283,7 +358,10 @@ describe('REST', () => {
     const ended = new Promise((resolve) => lapsing.once('disconnect', resolve));
     const ack = await done(renewed, 'refresh_token', { token: userToken(stack, match.alice) });
     assert.ok(Date.parse(ack.expiresAt) > Date.now() + 60_000);
-    assert.equal((await renewed.emitWithAck('refresh_token', { token: userToken(stack, match.bob) })).error.code, 'UNAUTHENTICATED');
+    assert.equal(
+      (await renewed.emitWithAck('refresh_token', { token: userToken(stack, match.bob) })).error.code,
+      'UNAUTHENTICATED',
+    );
     await ended;
     assert.equal(renewed.connected, true);
     assert.equal(seen(lapsing, 'token_expiring').length, 1, 'it was told before');

@@ -4,8 +4,23 @@ import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { useStack } from './support/stack.mjs';
 import {
-  ascending, ask, connect, connected, done, eventually, history, joinedPair, next, pair, refused, rest,
-  seen, sendReliably, socketOf, upTo, userToken,
+  ascending,
+  ask,
+  connect,
+  connected,
+  done,
+  eventually,
+  history,
+  joinedPair,
+  next,
+  pair,
+  refused,
+  rest,
+  seen,
+  sendReliably,
+  socketOf,
+  upTo,
+  userToken,
 } from './support/people.mjs';
 
 const REPLICAS = ['chat-service-0', 'chat-service-1'];
@@ -30,13 +45,31 @@ describe('sending', () => {
       burst(bob, match.id, numbered('b', 40)),
     ]);
     for (const acks of [hers, his]) assert.ok(ascending(acks.map(({ seq }) => seq)), 'acks are in the order of emits');
-    assert.deepEqual([...hers, ...his].map(({ seq }) => seq).sort((a, b) => a - b), upTo(80));
-    await eventually(() => seen(bob, 'receive_message').length === 40 && seen(alice, 'receive_message').length === 40, 'all 40');
-    assert.deepEqual(seen(bob, 'receive_message').map(({ message }) => message), numbered('a', 40));
-    assert.deepEqual(seen(alice, 'receive_message').map(({ message }) => message), numbered('b', 40));
+    assert.deepEqual(
+      [...hers, ...his].map(({ seq }) => seq).sort((a, b) => a - b),
+      upTo(80),
+    );
+    await eventually(
+      () => seen(bob, 'receive_message').length === 40 && seen(alice, 'receive_message').length === 40,
+      'all 40',
+    );
+    assert.deepEqual(
+      seen(bob, 'receive_message').map(({ message }) => message),
+      numbered('a', 40),
+    );
+    assert.deepEqual(
+      seen(alice, 'receive_message').map(({ message }) => message),
+      numbered('b', 40),
+    );
     const stored = await history(stack, match);
-    assert.deepEqual(stored.map(({ seq }) => seq), upTo(80));
-    assert.deepEqual(stored.filter(({ senderId }) => senderId === match.alice).map(({ message }) => message), numbered('a', 40));
+    assert.deepEqual(
+      stored.map(({ seq }) => seq),
+      upTo(80),
+    );
+    assert.deepEqual(
+      stored.filter(({ senderId }) => senderId === match.alice).map(({ message }) => message),
+      numbered('a', 40),
+    );
   });
 
   test('a retry through the other gateway and after a reconnect gets the same seq', async () => {
@@ -55,7 +88,10 @@ describe('sending', () => {
     assert.deepEqual(await done(alice, 'send_message', { ...message, message: { n: 1, text: 'once' } }), again);
     await done(alice, 'send_message', { matchId: match.id, message: 'next' });
     await eventually(() => seen(bob, 'receive_message').length > 1, 'the next message');
-    assert.deepEqual(seen(bob, 'receive_message').map(({ seq }) => seq), [1, 2]);
+    assert.deepEqual(
+      seen(bob, 'receive_message').map(({ seq }) => seq),
+      [1, 2],
+    );
   });
 
   test('another body under a used clientId is refused and not stored', async () => {
@@ -67,7 +103,10 @@ describe('sending', () => {
     assert.equal((await post(match, match.alice, { message: 'three', clientId })).status, 409);
     const own = await done(bob, 'send_message', { matchId: match.id, message: 'mine', clientId });
     assert.equal(own.duplicate, false, "the other side's ids are its own");
-    assert.deepEqual((await history(stack, match)).map(({ message }) => message), ['one', 'mine']);
+    assert.deepEqual(
+      (await history(stack, match)).map(({ message }) => message),
+      ['one', 'mine'],
+    );
   });
 
   test('what one socket emits at once is stored in that order, up to 64 that wait', async () => {
@@ -78,15 +117,25 @@ describe('sending', () => {
     for (const name of REPLICAS) await stack.control('thaw', name);
     const acks = await sending;
     const stored = acks.filter(({ ok }) => ok);
-    assert.deepEqual(stored.map(({ seq }) => seq), upTo(65), 'one in flight and 64 behind it');
+    assert.deepEqual(
+      stored.map(({ seq }) => seq),
+      upTo(65),
+      'one in flight and 64 behind it',
+    );
     assert.deepEqual(acks.slice(0, 65), stored);
     for (const { error } of acks.slice(65)) {
       assert.deepEqual([error.code, error.retryable], ['RATE_LIMITED', true]);
       assert.ok(error.retryAfterMs > 0);
     }
-    assert.deepEqual((await history(stack, match)).map(({ message }) => message), numbered('m', 65));
+    assert.deepEqual(
+      (await history(stack, match)).map(({ message }) => message),
+      numbered('m', 65),
+    );
     await eventually(() => seen(bob, 'receive_message').length === 65, 'all of them');
-    assert.deepEqual(seen(bob, 'receive_message').map(({ seq }) => seq), upTo(65));
+    assert.deepEqual(
+      seen(bob, 'receive_message').map(({ seq }) => seq),
+      upTo(65),
+    );
   });
 
   test('requests that had to be repeated keep the order and are stored once', async () => {
@@ -98,26 +147,46 @@ describe('sending', () => {
     await repeated;
     for (const name of REPLICAS) await stack.control('thaw', name);
     const acks = await sending;
-    assert.deepEqual(acks.map(({ ok, seq, duplicate }) => [ok, seq, duplicate]), upTo(20).map((seq) => [true, seq, false]));
-    assert.deepEqual((await history(stack, match)).map(({ message }) => message), numbered('m', 20));
+    assert.deepEqual(
+      acks.map(({ ok, seq, duplicate }) => [ok, seq, duplicate]),
+      upTo(20).map((seq) => [true, seq, false]),
+    );
+    assert.deepEqual(
+      (await history(stack, match)).map(({ message }) => message),
+      numbered('m', 20),
+    );
     await eventually(() => seen(bob, 'receive_message').length === 20, 'all of them');
-    assert.deepEqual(seen(bob, 'receive_message').map(({ message }) => message), numbered('m', 20));
+    assert.deepEqual(
+      seen(bob, 'receive_message').map(({ message }) => message),
+      numbered('m', 20),
+    );
   });
 
   test('an object that was saved by REST just before is acked as its duplicate and not broadcast again', async () => {
     const { match, alice, bob } = await joinedPair(stack);
-    const saved = await post(match, match.alice, { message: { text: 'saved first' } }, { headers: { 'x-socket-id': alice.id } });
+    const saved = await post(
+      match,
+      match.alice,
+      { message: { text: 'saved first' } },
+      { headers: { 'x-socket-id': alice.id } },
+    );
     assert.equal(saved.status, 201);
     // What the seed's clients do: they emit the answer of the REST call.
     const ack = await done(alice, 'send_message', { matchId: match.id, message: saved.json });
     assert.deepEqual([ack.seq, ack.duplicate, ack.id], [1, true, saved.json.id]);
     const named = await post(match, match.alice, { message: { _id: 'app-1', text: 'named by the app' } });
     assert.equal(named.json.clientId, 'app-1');
-    const repeat = await done(alice, 'send_message', { matchId: match.id, message: { _id: 'app-1', text: 'named', read: false } });
+    const repeat = await done(alice, 'send_message', {
+      matchId: match.id,
+      message: { _id: 'app-1', text: 'named', read: false },
+    });
     assert.deepEqual([repeat.seq, repeat.duplicate], [2, true]);
     await done(alice, 'send_message', { matchId: match.id, message: 'last' });
     await eventually(() => seen(bob, 'receive_message').at(-1)?.message === 'last', 'the last message');
-    assert.deepEqual(seen(bob, 'receive_message').map(({ seq }) => seq), [1, 2, 3]);
+    assert.deepEqual(
+      seen(bob, 'receive_message').map(({ seq }) => seq),
+      [1, 2, 3],
+    );
     assert.equal((await history(stack, match)).length, 3);
   });
 
@@ -139,14 +208,22 @@ describe('sending', () => {
     const tablet = await connect(stack, match.alice, { gateway: 1 });
     await done(tablet, 'join_chat', match.id);
     const received = [bob, tablet].map((socket) => next(socket, 'receive_message'));
-    const saved = await post(match, match.alice, { message: 'by REST' }, { headers: { 'x-socket-id': alice.id }, gateway: 1 });
+    const saved = await post(
+      match,
+      match.alice,
+      { message: 'by REST' },
+      { headers: { 'x-socket-id': alice.id }, gateway: 1 },
+    );
     for (const message of await Promise.all(received)) {
       assert.deepEqual(message, saved.json);
     }
     const reply = next(alice, 'receive_message');
     await done(bob, 'send_message', { matchId: match.id, message: 'reply' });
     assert.equal((await reply).seq, 2);
-    assert.deepEqual(seen(alice, 'receive_message').map(({ seq }) => seq), [2]);
+    assert.deepEqual(
+      seen(alice, 'receive_message').map(({ seq }) => seq),
+      [2],
+    );
     assert.deepEqual(seen(alice, 'inbox_updated'), []);
   });
 
@@ -160,7 +237,10 @@ describe('sending', () => {
     const reply = next(alice, 'receive_message');
     await done(bob, 'send_message', { matchId: match.id, message: 'reply' });
     assert.equal((await reply).seq, 2);
-    assert.deepEqual(seen(alice, 'receive_message').map(({ seq }) => seq), [2]);
+    assert.deepEqual(
+      seen(alice, 'receive_message').map(({ seq }) => seq),
+      [2],
+    );
   });
 
   test('a socket that disconnects right after emitting loses nothing that was acked', async () => {
@@ -182,16 +262,26 @@ describe('sending', () => {
     const hers = stored.filter(({ senderId }) => senderId === match.alice).map(({ message }) => message);
     assert.ok(hers.length >= acked.length && last.seq >= acked.length);
     assert.deepEqual(hers, bodies.slice(0, hers.length), 'a gapless beginning of what was emitted');
-    assert.deepEqual(stored.map(({ seq }) => seq), upTo(stored.length));
+    assert.deepEqual(
+      stored.map(({ seq }) => seq),
+      upTo(stored.length),
+    );
   });
 
   test("the official client's retries outlive the death of a gateway and store each message once", async () => {
     const { match, bob } = await pair(stack);
     await done(bob, 'join_chat', match.id);
-    const alice = socketOf(stack, match.alice, { retries: 20, ackTimeout: 1_000, reconnectionDelay: 100, reconnectionDelayMax: 300 });
+    const alice = socketOf(stack, match.alice, {
+      retries: 20,
+      ackTimeout: 1_000,
+      reconnectionDelay: 100,
+      reconnectionDelayMax: 300,
+    });
     await connected(alice);
     const bodies = numbered('m', 12);
-    const sent = bodies.map((message) => alice.emitWithAck('send_message', { matchId: match.id, message, clientId: message }));
+    const sent = bodies.map((message) =>
+      alice.emitWithAck('send_message', { matchId: match.id, message, clientId: message }),
+    );
     await sent[2];
     await stack.control('kill', 'gateway-0');
     await stack.control('start', 'gateway-0');
@@ -202,6 +292,9 @@ describe('sending', () => {
     }
     assert.deepEqual((await history(stack, match, 1)).map(({ message }) => message).sort(), [...bodies].sort());
     await eventually(() => seen(bob, 'receive_message').length === bodies.length, 'all of them');
-    assert.deepEqual(seen(bob, 'receive_message').map(({ seq }) => seq), upTo(bodies.length));
+    assert.deepEqual(
+      seen(bob, 'receive_message').map(({ seq }) => seq),
+      upTo(bodies.length),
+    );
   });
 });

@@ -17,7 +17,7 @@ describe('telemetry', () => {
     milestones: [{ id: 'first', messages: 1, unlocks: ['video_call'] }],
     args,
     // Batches of spans are exported at once instead of every 5 s.
-    env: { LOG_FORMAT: 'json', RUST_LOG: 'debug', OTEL_BSP_SCHEDULE_DELAY: '200' },
+    env: { LOG_FORMAT: 'json', RUST_LOG: 'trace', OTEL_BSP_SCHEDULE_DELAY: '200' },
   });
   after(() => traces.close());
 
@@ -43,7 +43,9 @@ describe('telemetry', () => {
         of('gateway').some(({ process }) => process !== root.process),
       'the spans of all services',
     ).catch((error) => {
-      throw new Error(`${error.message}: ${JSON.stringify(trace().map(({ service, process, name }) => [service, process, name]))}`);
+      throw new Error(
+        `${error.message}: ${JSON.stringify(trace().map(({ service, process, name }) => [service, process, name]))}`,
+      );
     });
     const known = new Set(trace().map(({ spanId }) => spanId));
     for (const { name, service, parentId } of trace()) {
@@ -53,7 +55,12 @@ describe('telemetry', () => {
 
   test('logs are JSON, carry ids, and hold no message and no token; nor do traces', async () => {
     const { match, alice, bob } = await joinedPair(stack);
-    const secrets = { body: `secret-${randomUUID()}`, object: `secret-${randomUUID()}`, rest: `secret-${randomUUID()}`, bad: `secret-${randomUUID()}` };
+    const secrets = {
+      body: `secret-${randomUUID()}`,
+      object: `secret-${randomUUID()}`,
+      rest: `secret-${randomUUID()}`,
+      bad: `secret-${randomUUID()}`,
+    };
     const token = userToken(stack, match.alice);
     const received = next(bob, 'receive_message', ({ message }) => message === secrets.rest);
     await done(alice, 'send_message', { matchId: match.id, message: secrets.body });
@@ -71,10 +78,20 @@ describe('telemetry', () => {
 
     const signature = (jwt) => jwt.split('.')[2];
     // Tokens of one second are alike: the sockets' own too.
-    const forbidden = [...Object.values(secrets), signature(token), signature(alice.auth.token), signature(serviceToken(stack)), stack.secret];
+    const forbidden = [
+      ...Object.values(secrets),
+      signature(token),
+      signature(alice.auth.token),
+      signature(serviceToken(stack)),
+      stack.secret,
+    ];
     const all = stack.services.map((name) => [name, stack.log(name)]);
     for (const [name, log] of [...all, ['traces', JSON.stringify(traces.spans)]]) {
-      for (const secret of forbidden) assert.ok(!log.includes(secret), `${name} tells a secret: ${log.split("\n").find((line) => line.includes(secret)) ?? log}`);
+      for (const secret of forbidden)
+        assert.ok(
+          !log.includes(secret),
+          `${name} tells a secret: ${log.split('\n').find((line) => line.includes(secret)) ?? log}`,
+        );
     }
     for (const [name, log] of all) {
       const lines = log.trim().split('\n');
@@ -82,10 +99,14 @@ describe('telemetry', () => {
       for (const line of lines) {
         const entry = JSON.parse(line);
         assert.doesNotMatch(line, /"(\w+)":"[^"]*","\1":/, `${name} says it twice`);
-        for (const field of ['timestamp', 'level', 'target']) assert.equal(typeof entry[field], 'string', `${name}: ${line}`);
+        for (const field of ['timestamp', 'level', 'target'])
+          assert.equal(typeof entry[field], 'string', `${name}: ${line}`);
       }
     }
-    assert.ok(all.some(([, log]) => log.includes(match.id)), 'logs carry ids');
+    assert.ok(
+      all.some(([, log]) => log.includes(match.id)),
+      'logs carry ids',
+    );
   });
 
   test('metrics count connections, sends, deliveries and batches', async () => {
@@ -95,13 +116,18 @@ describe('telemetry', () => {
     await received;
     const metrics = async (name) => (await fetch(`${stack.member(name).health}/metrics`)).text();
     const total = (text, name) =>
-      text.split('\n').filter((line) => line.startsWith(name)).reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+      text
+        .split('\n')
+        .filter((line) => line.startsWith(name))
+        .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
     const [first, second] = await Promise.all(['gateway-0', 'gateway-1'].map(metrics));
     assert.ok(total(first, 'gateway_connections') >= 1);
     assert.ok(total(first, 'gateway_send_duration_seconds_count') >= 1);
     assert.ok(total(second, 'gateway_deliveries') >= 1);
     assert.ok(total(second, 'gateway_delivery_delay_seconds_count') >= 1);
-    const stored = (await Promise.all(['chat-service-0', 'chat-service-1'].map(metrics))).map((text) => total(text, 'chat_commit_rows_sum'));
+    const stored = (await Promise.all(['chat-service-0', 'chat-service-1'].map(metrics))).map((text) =>
+      total(text, 'chat_commit_rows_sum'),
+    );
     assert.ok(stored[0] + stored[1] >= 1);
   });
 });

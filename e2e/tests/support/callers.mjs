@@ -9,7 +9,10 @@ export function callersOf(stack) {
   /** A match whose two may call each other, with Alice's phone and Bob's phone and tablet. */
   async function callers(members) {
     const match = await newMatch(stack, members);
-    const saved = await rest(stack, 'POST', `/matches/${match.id}/messages`, { token: userToken(stack, match.alice), body: { message: 'hi' } });
+    const saved = await rest(stack, 'POST', `/matches/${match.id}/messages`, {
+      token: userToken(stack, match.alice),
+      body: { message: 'hi' },
+    });
     assert.equal(saved.status, 201, saved.text);
     const [alice, bob, tablet] = await Promise.all([
       connect(stack, match.alice, { gateway: 0 }),

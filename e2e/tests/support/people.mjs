@@ -110,7 +110,13 @@ export async function rest(stack, method, path, { token, body, headers = {}, gat
     signal: AbortSignal.timeout(LIMIT_MS),
   });
   const text = await response.text();
-  return { status: response.status, ok: response.ok, headers: response.headers, text, json: text ? JSON.parse(text) : undefined };
+  return {
+    status: response.status,
+    ok: response.ok,
+    headers: response.headers,
+    text,
+    json: text ? JSON.parse(text) : undefined,
+  };
 }
 
 /** The promise, or an error that says what did not happen in time. */
@@ -159,7 +165,10 @@ export async function joinedPair(stack) {
 export async function sendReliably(socket, matchId, message, clientId = randomUUID(), limitMs = 4 * LIMIT_MS) {
   const end = Date.now() + limitMs;
   for (;;) {
-    const ack = await socket.timeout(8_000).emitWithAck('send_message', { matchId, message, clientId }).catch(() => null);
+    const ack = await socket
+      .timeout(8_000)
+      .emitWithAck('send_message', { matchId, message, clientId })
+      .catch(() => null);
     if (ack?.ok) return ack;
     if (ack && !ack.error.retryable) throw new Error(JSON.stringify(ack));
     if (Date.now() > end) throw new Error(`a send never succeeded: ${JSON.stringify(ack)}`);

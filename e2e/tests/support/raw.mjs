@@ -45,7 +45,15 @@ export async function redis(stack, command) {
 
 /** Runs a statement in chat-service's database. */
 export async function sql(stack, statement) {
-  const args = ['--no-psqlrc', '--quiet', '--tuples-only', '--no-align', '--set=ON_ERROR_STOP=1', '--command', statement];
+  const args = [
+    '--no-psqlrc',
+    '--quiet',
+    '--tuples-only',
+    '--no-align',
+    '--set=ON_ERROR_STOP=1',
+    '--command',
+    statement,
+  ];
   const { stdout } = await promisify(execFile)('psql', [...args, stack.manifest.databaseUrl]);
   return stdout.trim();
 }

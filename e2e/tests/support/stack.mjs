@@ -69,7 +69,9 @@ class Stack {
 
   /** Whether a member says that it is fit to serve. */
   async isReady(name) {
-    const answer = await fetch(`${this.member(name).health}/readyz`, { signal: AbortSignal.timeout(5_000) }).catch(() => null);
+    const answer = await fetch(`${this.member(name).health}/readyz`, { signal: AbortSignal.timeout(5_000) }).catch(
+      () => null,
+    );
     return answer?.status === 200;
   }
 
