@@ -7,6 +7,8 @@
 
 mod config;
 mod context;
+mod dispatch;
+mod due;
 mod endpoint;
 mod error;
 mod handle;

@@ -5,10 +5,10 @@ use super::error::HttpError;
 use super::link::Link;
 use super::server::Shared;
 use super::task::SessionTask;
-use super::{Handler, Handshake, session::Session};
+use super::{CloseReason, Handler, Handshake, session::Session};
 use crate::ws;
 use axum::body::Body;
-use http::{HeaderValue, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ impl<H: Handler> Shared<H> {
         let handshake = Handshake::new(parts, self.context.config.keep_request);
         let session = Session::new(&self.context, handshake, true).map_err(|_| HttpError::Unavailable)?;
         let get = session.begin_get()?;
-        self.tasks.spawn(SessionTask::new(Arc::clone(&self.handler), session, None));
+        self.run(&session, None);
         get.await.map(|body| answer("text/plain; charset=UTF-8", body))
     }
 
@@ -36,17 +36,28 @@ impl<H: Handler> Shared<H> {
                 && let Ok(session) = Session::new(&shared.context, handshake, false)
             {
                 // A task of its own, as this one is as large as what it waited for.
-                let handler = Arc::clone(&shared.handler);
-                shared.tasks.spawn(SessionTask::new(handler, session, Some(link)));
+                shared.run(&session, Some(link));
             }
         };
         self.tasks.spawn(opening);
         Ok(response)
     }
+
+    /// Starts the task of a new session, which is registered already.
+    fn run(&self, session: &Arc<Session>, link: Option<Link>) {
+        self.tasks.spawn(SessionTask::new(Arc::clone(&self.handler), Arc::clone(session), link));
+        // It may have come too late to be closed with the others.
+        if self.tasks.is_closed() {
+            session.close(CloseReason::ServerClosed);
+        }
+    }
 }
 
 /// Checks a WebSocket's opening handshake and answers it; the connection can be had afterwards.
 pub(super) fn switch_protocols(parts: &mut Parts) -> Result<(Response<Body>, OnUpgrade), HttpError> {
+    if parts.method != Method::GET {
+        return Err(HttpError::BadHandshakeMethod);
+    }
     let key = ws::upgrade_key(&parts.headers).map_err(|_| HttpError::BadRequest)?;
     let accept = HeaderValue::from_str(&ws::accept_key(key)).map_err(|_| HttpError::BadRequest)?;
     let on_upgrade = parts.extensions.remove::<OnUpgrade>().ok_or(HttpError::BadRequest)?;
@@ -56,7 +67,16 @@ pub(super) fn switch_protocols(parts: &mut Parts) -> Result<(Response<Body>, OnU
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    // Browsers fail a connection whose offered subprotocols are left unanswered; the reference takes the first.
+    if let Some(protocol) = first_protocol(&parts.headers) {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
     Ok((response, on_upgrade))
+}
+
+fn first_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    HeaderValue::from_str(offered.split(',').next()?.trim()).ok()
 }
 
 /// The bare socket out of hyper's hands, once the answer is written.

@@ -1,7 +1,7 @@
 //! What a session's task, its HTTP requests and its senders share: state, outgoing queue and wakers.
 
 use super::context::{Context, millis};
-use super::heartbeat::{Beat, Heartbeat};
+use super::heartbeat::Heartbeat;
 use super::packet::Outgoing;
 use super::polling::Polling;
 use super::sweeper::Deadline;
@@ -48,15 +48,15 @@ pub(super) struct State {
     pub(super) closed: Option<CloseReason>,
     /// The rest is not waited for any longer.
     pub(super) abandoned: bool,
-    heartbeat: Heartbeat,
+    pub(super) heartbeat: Heartbeat,
     /// When the handler's own deadline is due, if it is armed.
     pub(super) connect_by: Option<u64>,
     /// Whether that deadline is on its way already.
     pub(super) connect_watched: bool,
     /// Since when a write makes no progress.
-    blocked_since: Option<u64>,
+    pub(super) blocked_since: Option<u64>,
     /// Whether a write deadline is on its way already.
-    write_watched: bool,
+    pub(super) write_watched: bool,
     /// The part of a session that is not (yet) a WebSocket.
     pub(super) polling: Option<Box<Polling>>,
 }
@@ -241,67 +241,5 @@ impl Session {
     pub(super) fn is_dead(&self) -> bool {
         let now = self.context.now();
         self.lock().heartbeat.is_dead(now)
-    }
-
-    /// Does what is due and gives the time to look again, if at all.
-    pub(super) fn due(self: &Arc<Self>, deadline: Deadline, now: u64) -> Option<u64> {
-        match deadline {
-            Deadline::Heartbeat => self.beat(now),
-            Deadline::Connect => self.connect_due(now),
-            Deadline::Write => self.write_due(now),
-            Deadline::Close => {
-                self.context.registry.remove(&self.sid);
-                let mut state = self.lock();
-                state.abandoned = true;
-                state.wake_all();
-                None
-            }
-        }
-    }
-
-    fn beat(self: &Arc<Self>, now: u64) -> Option<u64> {
-        let mut state = self.lock();
-        if state.closed.is_some() {
-            return None;
-        }
-        let beat = state.heartbeat.beat(self.context.rhythm, now);
-        drop(state);
-        match beat {
-            Beat::Wait(at) => Some(at),
-            Beat::Ping(at) => self.send([Outgoing::Ping]).is_ok().then_some(at),
-            Beat::Dead => {
-                self.close(CloseReason::PingTimeout);
-                None
-            }
-        }
-    }
-
-    fn connect_due(self: &Arc<Self>, now: u64) -> Option<u64> {
-        let mut state = self.lock();
-        let Some(connect_by) = state.connect_by else {
-            state.connect_watched = false;
-            return None;
-        };
-        drop(state);
-        if connect_by > now + self.context.rhythm.tolerance {
-            return Some(connect_by);
-        }
-        self.close(CloseReason::ConnectTimeout);
-        None
-    }
-
-    fn write_due(self: &Arc<Self>, now: u64) -> Option<u64> {
-        let mut state = self.lock();
-        let Some(since) = state.blocked_since else {
-            state.write_watched = false;
-            return None;
-        };
-        let by = since + millis(self.context.config.write_timeout);
-        drop(state);
-        if by > now + self.context.rhythm.tolerance {
-            return Some(by);
-        }
-        self.close(CloseReason::WriteTimeout);
-        None
     }
 }

@@ -1,10 +1,9 @@
 //! The task of a session: it owns the handler's state and the WebSocket, and lives as long as they do.
 
+use super::dispatch::Dispatch;
 use super::link::{Link, ReadError};
-use super::packet::Incoming;
-use super::polling::Inbound;
-use super::{CloseReason, Control, Handle, Handler, Message, session::Session};
-use crate::ws::{self, Item, Violation};
+use super::{CloseReason, Handler, session::Session};
+use crate::ws;
 use std::{
     future::Future,
     pin::Pin,
@@ -17,7 +16,7 @@ const READS_PER_TURN: usize = 4;
 
 /// The task of a session.
 pub(super) struct SessionTask<H: Handler> {
-    core: Core<H>,
+    dispatch: Dispatch<H>,
     /// `None` while the session is polling.
     link: Option<Link>,
     stage: Stage,
@@ -34,36 +33,24 @@ enum Stage {
     Lingering,
 }
 
-/// The part that handles what is read.
-struct Core<H: Handler> {
-    handler: Arc<H>,
-    session: Arc<Session>,
-    /// Until the session is over.
-    state: Option<H::Session>,
-    waiting: Option<Pin<Box<dyn Future<Output = H::Outcome> + Send>>>,
-    /// Code of the close frame.
-    close_code: Option<u16>,
-}
-
 impl<H: Handler> SessionTask<H> {
     /// Opens the session for the handler.
     pub(super) fn new(handler: Arc<H>, session: Arc<Session>, link: Option<Link>) -> Self {
-        let state = Some(handler.open(&Handle(Arc::clone(&session))));
-        let core = Core { handler, session, state, waiting: None, close_code: None };
-        Self { core, link, stage: Stage::Open }
+        let dispatch = Dispatch::new(handler, session);
+        Self { dispatch, link, stage: Stage::Open }
     }
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         for _ in 0..READS_PER_TURN {
-            if let Some(reason) = self.core.session.lock().closed {
+            if let Some(reason) = self.dispatch.session.lock().closed {
                 return Poll::Ready(reason);
             }
-            let input = match self.core.poll_wait(cx) {
+            let input = match self.dispatch.poll_wait(cx) {
                 Poll::Ready(()) => self.poll_input(cx),
                 Poll::Pending => Poll::Pending,
             };
             let output = self.poll_flush(cx);
-            if let Some(reason) = self.core.session.lock().closed {
+            if let Some(reason) = self.dispatch.session.lock().closed {
                 return Poll::Ready(reason);
             }
             // A client that does not take what we write is not read from either.
@@ -78,23 +65,23 @@ impl<H: Handler> SessionTask<H> {
         let Some(link) = &mut self.link else {
             return self.poll_inbox();
         };
-        let core = &mut self.core;
-        let limit = core.session.context.config.max_payload;
-        match ready!(link.poll_read(cx, limit, |item| core.item(item))) {
+        let dispatch = &mut self.dispatch;
+        let limit = dispatch.session.context.config.max_payload;
+        match ready!(link.poll_read(cx, limit, |item| dispatch.item(item))) {
             Ok(()) => {}
-            Err(ReadError::Io(_)) => core.session.close(CloseReason::ConnectionLost),
-            Err(ReadError::Violation(violation)) => core.violation(violation),
+            Err(ReadError::Io(_)) => dispatch.session.close(CloseReason::ConnectionLost),
+            Err(ReadError::Violation(violation)) => dispatch.violation(violation),
         }
         Poll::Ready(())
     }
 
     /// Takes packets that were posted, or the WebSocket that replaces polling.
     fn poll_inbox(&mut self) -> Poll<()> {
-        let mut state = self.core.session.lock();
+        let mut state = self.dispatch.session.lock();
         let Some(polling) = &mut state.polling else { return Poll::Pending };
         if let Some(inbound) = polling.inbox.pop_front() {
             drop(state);
-            self.core.inbound(inbound);
+            self.dispatch.inbound(inbound);
             return Poll::Ready(());
         }
         polling.handled();
@@ -109,19 +96,16 @@ impl<H: Handler> SessionTask<H> {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(link) = &mut self.link else { return Poll::Ready(()) };
-        if ready!(link.poll_flush(cx, &self.core.session)).is_err() {
-            self.core.session.close(CloseReason::ConnectionLost);
+        if ready!(link.poll_flush(cx, &self.dispatch.session)).is_err() {
+            self.dispatch.session.close(CloseReason::ConnectionLost);
         }
         Poll::Ready(())
     }
 
     /// Tells the handler; gives the next stage, `None` if there is nothing left to be done.
     fn finish(&mut self, reason: CloseReason) -> Option<Stage> {
-        self.core.waiting = None;
-        if let Some(state) = self.core.state.take() {
-            self.core.handler.closed(state, reason);
-        }
-        let session = &self.core.session;
+        self.dispatch.finish(reason);
+        let session = &self.dispatch.session;
         // What is left of a polling session that we closed is fetched by the next GET.
         if self.link.is_some() || reason != CloseReason::ServerClosed {
             session.context.registry.remove(&session.sid);
@@ -136,7 +120,7 @@ impl<H: Handler> SessionTask<H> {
 
     fn begin_closing(&mut self, reason: CloseReason) -> Stage {
         let mut frame = Vec::new();
-        ws::encode_close(self.core.close_code, &mut frame);
+        ws::encode_close(self.dispatch.close_code, &mut frame);
         if let Some(link) = &mut self.link {
             link.append(&frame);
         }
@@ -154,7 +138,7 @@ impl<H: Handler> SessionTask<H> {
             return Poll::Ready(None);
         }
         let shut_down = ready!(link.poll_shutdown(cx));
-        self.core.session.linger();
+        self.dispatch.session.linger();
         Poll::Ready(shut_down.is_ok().then_some(Stage::Lingering))
     }
 }
@@ -165,7 +149,7 @@ impl<H: Handler> Future for SessionTask<H> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         {
-            let mut state = this.core.session.lock();
+            let mut state = this.dispatch.session.lock();
             if state.abandoned {
                 return Poll::Ready(());
             }
@@ -197,103 +181,35 @@ impl<H: Handler> Future for SessionTask<H> {
     }
 }
 
-impl<H: Handler> Drop for Core<H> {
-    /// Whatever ended the task before its time (a panic of the handler, the end of the runtime): nothing is left of
-    /// the session.
-    fn drop(&mut self) {
-        if let Some(state) = self.state.take() {
-            self.session.close(CloseReason::ConnectionLost);
-            self.session.context.registry.remove(&self.session.sid);
-            self.handler.closed(state, CloseReason::ConnectionLost);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engineio::{Control, Handle, Message};
+    use std::convert::Infallible;
+
+    struct Deaf;
+
+    impl Handler for Deaf {
+        type Session = ();
+        type Outcome = Infallible;
+
+        fn open(&self, _: &Handle) {}
+
+        fn message(&self, (): &mut (), _: Message<'_>) -> Control<Infallible> {
+            Control::Continue
         }
-    }
-}
 
-impl<H: Handler> Core<H> {
-    /// Ready when the handler takes the next message.
-    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let (Some(waiting), Some(state)) = (&mut self.waiting, &mut self.state) {
-            let outcome = ready!(waiting.as_mut().poll(cx));
-            self.waiting = None;
-            let control = self.handler.resume(state, outcome);
-            self.control(control);
+        fn resume(&self, (): &mut (), outcome: Infallible) -> Control<Infallible> {
+            match outcome {}
         }
-        Poll::Ready(())
+
+        fn closed(&self, (): (), _: CloseReason) {}
     }
 
-    /// Goes on as the handler says; false if the next message has to wait.
-    fn control(&mut self, control: Control<H::Outcome>) -> bool {
-        match control {
-            Control::Continue => return true,
-            Control::Close(reason) => self.session.close(reason),
-            Control::Wait(future) => self.waiting = Some(future),
-        }
-        false
-    }
-
-    /// Handles an item of the WebSocket; false if the next one has to wait.
-    fn item(&mut self, item: Item<'_>) -> bool {
-        match item {
-            Item::Text(text) => self.packet(&text),
-            Item::Binary(data) => self.message(Message::Binary(data.into_bytes())),
-            Item::Ping(payload) => {
-                self.session.control_pong(payload.into_bytes());
-                true
-            }
-            Item::Pong => true,
-            Item::Close(code) => {
-                self.close_code = code;
-                self.session.close(CloseReason::ClientClosed);
-                false
-            }
-        }
-    }
-
-    fn packet(&mut self, packet: &str) -> bool {
-        match Incoming::parse(packet, false) {
-            Ok(Incoming::Text(text)) => self.message(Message::Text(text)),
-            Ok(Incoming::Binary(bytes)) => self.message(Message::Binary(bytes)),
-            Ok(Incoming::Pong) => {
-                self.session.pong();
-                true
-            }
-            Ok(Incoming::Upgrade | Incoming::Ignored) => true,
-            Ok(Incoming::Close) => {
-                self.session.close(CloseReason::ClientClosed);
-                false
-            }
-            Ok(Incoming::Probe) | Err(_) => {
-                self.session.close(CloseReason::ProtocolError);
-                false
-            }
-        }
-    }
-
-    fn inbound(&mut self, inbound: Inbound) {
-        match inbound {
-            Inbound::Text(text) => {
-                self.message(Message::Text(&text));
-            }
-            Inbound::Binary(bytes) => {
-                self.message(Message::Binary(bytes));
-            }
-            Inbound::Pong => self.session.pong(),
-            Inbound::Close => self.session.close(CloseReason::ClientClosed),
-            Inbound::Violation => self.session.close(CloseReason::ProtocolError),
-        }
-    }
-
-    fn message(&mut self, message: Message<'_>) -> bool {
-        let Some(state) = &mut self.state else { return false };
-        let control = self.handler.message(state, message);
-        self.control(control)
-    }
-
-    fn violation(&mut self, violation: Violation) {
-        self.close_code = Some(violation.close_code() as u16);
-        self.session.close(match violation {
-            Violation::TooLarge => CloseReason::PayloadTooLarge,
-            _ => CloseReason::ProtocolError,
-        });
+    /// What an idle connection costs beside its socket: the handler's state comes on top.
+    #[test]
+    fn a_session_is_small() {
+        assert!(size_of::<SessionTask<Deaf>>() <= 216, "{}", size_of::<SessionTask<Deaf>>());
+        assert!(size_of::<Session>() <= 280, "{}", size_of::<Session>());
     }
 }

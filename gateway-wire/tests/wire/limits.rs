@@ -12,12 +12,12 @@ async fn a_reader_that_stalls_is_closed_when_its_queue_is_full() {
     let client = server.connected().await;
     let emitter = server.emitter();
     let text = format!("\"{}\"", "x".repeat(10_000));
-    let mut emitted = 0;
+    let mut count = 0;
     while emitter.emit("news", &text).is_ok() {
-        emitted += 1;
+        count += 1;
         assert!(emitter.queued_bytes() <= 256 * 1024);
         tokio::task::yield_now().await;
-        assert!(emitted < 10_000, "the queue has no bound");
+        assert!(count < 10_000, "the queue has no bound");
     }
     assert_eq!(server.seen().await, Seen::Disconnected("/".into(), CloseReason::QueueFull));
     assert_eq!(server.server.sessions(), 0);

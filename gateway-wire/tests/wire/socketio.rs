@@ -102,7 +102,7 @@ async fn invalid_packets_close_the_connection() {
         "44{}",
         "4511-[\"echo\"]",
         r#"451-["echo",{"_placeholder":true,"num":1}]"#,
-        r#"bAAAA"#,
+        "bAAAA",
     ];
     for packet in packets {
         let mut client = server.connected().await;

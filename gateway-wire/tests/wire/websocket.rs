@@ -68,7 +68,7 @@ async fn violations_close_with_their_code() {
         ("continuation without a start", frame(0x80, b"x"), 1002),
         ("reserved close code", frame(0x88, b"\x03\xed"), 1002),
         ("not UTF-8", frame(0x81, b"4\xff"), 1007),
-        ("too large", frame(0x81, &[b'4'; 64 * 1024 + 1]), 1009),
+        ("too large", frame(0x81, &vec![b'4'; 64 * 1024 + 1]), 1009),
     ];
     for (name, bytes, code) in cases {
         let mut client = server.connected().await;
@@ -132,5 +132,18 @@ async fn what_is_emitted_in_one_turn_is_written_at_once() {
     assert_eq!(bytes[..7], *b"\x81\x05433[]");
     assert!(String::from_utf8_lossy(&bytes[..read]).ends_with("42[\"shared\",1]"));
     assert_eq!(read, 2 + 5 + 2 * (2 + 14));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_first_subprotocol_offered_is_taken() {
+    let server = TestServer::start(|_| {}).await;
+    let request = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\n\
+        Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Protocol: one, two\r\n\r\n";
+    let request = [request.as_bytes(), &frame(0x88, b"")].concat();
+    let response = server.raw(&request).await;
+    assert_eq!(response.status, 101);
+    assert!(response.head.contains("sec-websocket-protocol: one"), "{}", response.head);
     server.stop().await;
 }

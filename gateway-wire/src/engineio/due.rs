@@ -1,0 +1,72 @@
+//! What of a session is due: its heartbeat, a connect, a write, its end.
+
+use super::context::millis;
+use super::heartbeat::Beat;
+use super::packet::Outgoing;
+use super::sweeper::Deadline;
+use super::{CloseReason, session::Session};
+use std::sync::Arc;
+
+impl Session {
+    /// Does what is due and gives the time to look again, if at all.
+    pub(super) fn due(self: &Arc<Self>, deadline: Deadline, now: u64) -> Option<u64> {
+        match deadline {
+            Deadline::Heartbeat => self.beat(now),
+            Deadline::Connect => self.connect_due(now),
+            Deadline::Write => self.write_due(now),
+            Deadline::Close => {
+                self.context.registry.remove(&self.sid);
+                let mut state = self.lock();
+                state.abandoned = true;
+                state.wake_all();
+                None
+            }
+        }
+    }
+
+    fn beat(self: &Arc<Self>, now: u64) -> Option<u64> {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return None;
+        }
+        let beat = state.heartbeat.beat(self.context.rhythm, now);
+        drop(state);
+        match beat {
+            Beat::Wait(at) => Some(at),
+            Beat::Ping(at) => self.send([Outgoing::Ping]).is_ok().then_some(at),
+            Beat::Dead => {
+                self.close(CloseReason::PingTimeout);
+                None
+            }
+        }
+    }
+
+    fn connect_due(self: &Arc<Self>, now: u64) -> Option<u64> {
+        let mut state = self.lock();
+        let Some(connect_by) = state.connect_by else {
+            state.connect_watched = false;
+            return None;
+        };
+        drop(state);
+        if connect_by > now + self.context.rhythm.tolerance {
+            return Some(connect_by);
+        }
+        self.close(CloseReason::ConnectTimeout);
+        None
+    }
+
+    fn write_due(self: &Arc<Self>, now: u64) -> Option<u64> {
+        let mut state = self.lock();
+        let Some(since) = state.blocked_since else {
+            state.write_watched = false;
+            return None;
+        };
+        let by = since + millis(self.context.config.write_timeout);
+        drop(state);
+        if by > now + self.context.rhythm.tolerance {
+            return Some(by);
+        }
+        self.close(CloseReason::WriteTimeout);
+        None
+    }
+}
