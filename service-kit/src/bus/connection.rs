@@ -1,6 +1,9 @@
 //! How the connection to NATS is opened and watched.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use async_nats::{Client, ConnectOptions, Event};
 use tokio::sync::watch;
@@ -18,14 +21,14 @@ pub(super) async fn open(
     connected: Condition,
 ) -> anyhow::Result<(Client, watch::Receiver<u64>)> {
     let (disturbed, disturbances) = watch::channel(0);
-    let disturbed = std::sync::Arc::new(disturbed);
+    let watcher = Watcher { connected, disturbed, failing: AtomicBool::new(false) };
     let client = ConnectOptions::new()
         .name(name)
         .ping_interval(PING_INTERVAL)
         .retry_on_initial_connect()
         .reconnect_delay_callback(reconnect_delay)
         .event_callback(move |event| {
-            observe(&event, &connected, &disturbed);
+            watcher.observe(&event);
             std::future::ready(())
         })
         .connect(&config.nats_url[..])
@@ -38,18 +41,37 @@ fn reconnect_delay(attempt: usize) -> Duration {
     Duration::from_millis(4).saturating_mul(2_u32.saturating_pow(exponent)).min(MAX_RECONNECT_DELAY)
 }
 
-fn observe(event: &Event, connected: &Condition, disturbed: &watch::Sender<u64>) {
-    match event {
-        Event::Connected => {
-            connected.set(true);
-            disturbed.send_modify(|count| *count += 1);
+struct Watcher {
+    connected: Condition,
+    disturbed: watch::Sender<u64>,
+    /// Whether an error was told since the connection stood last.
+    failing: AtomicBool,
+}
+
+impl Watcher {
+    fn observe(&self, event: &Event) {
+        match event {
+            Event::Connected => {
+                self.connected.set(true);
+                self.disturbed.send_modify(|count| *count += 1);
+            }
+            Event::Disconnected | Event::Closed => self.connected.set(false),
+            Event::SlowConsumer(_) => self.disturbed.send_modify(|count| *count += 1),
+            _ => {}
         }
-        Event::Disconnected | Event::Closed => connected.set(false),
-        Event::SlowConsumer(_) => disturbed.send_modify(|count| *count += 1),
-        _ => {}
+        self.tell(event);
     }
-    match event {
-        Event::Connected | Event::Disconnected => tracing::info!(%event, "NATS"),
-        _ => tracing::warn!(%event, "NATS"),
+
+    fn tell(&self, event: &Event) {
+        match event {
+            Event::Connected => {
+                self.failing.store(false, Ordering::Relaxed);
+                tracing::info!(%event, "NATS");
+            }
+            Event::Disconnected => tracing::info!(%event, "NATS"),
+            // Each attempt to connect fails with one, twice a second: the first says it.
+            Event::ClientError(_) if self.failing.swap(true, Ordering::Relaxed) => tracing::debug!(%event, "NATS"),
+            _ => tracing::warn!(%event, "NATS"),
+        }
     }
 }
