@@ -68,7 +68,7 @@ impl Packet {
 ///
 /// Nothing here blocks or waits: packets are queued and written by the connection's own task. When the queue
 /// passes its bound (`engineio::Config::max_queued_bytes`, `max_queued_packets`) the transport is closed, so that the
-/// client reconnects. Every method that queues gives [`Closed`] once the connection or the namespace is closed.
+/// client reconnects; what is sent at once while nothing waits may be larger. Every method that queues gives [`Closed`] once the connection or the namespace is closed.
 #[derive(Debug, Clone)]
 pub struct Emitter(Arc<Inner>);
 
