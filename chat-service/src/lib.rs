@@ -1,5 +1,7 @@
-//! Matches and their messages. The way of a message: [`sends`] → [`members`] → [`lane`] ([`batch`] and [`room`] decide,
-//! [`store::Session`] commits) → ack, [`inbox`], [`posted`].
+//! Matches and their messages.
+//!
+//! The way of a message: `sends` → `members` → `lane` (where `batch` and `room` decide and `store::Session` commits) → its
+//! ack, `inbox`, `posted`.
 
 pub mod app;
 pub mod config;

@@ -121,3 +121,53 @@ fn weight_kib(request: &Request) -> u32 {
     let bytes: usize = request.drafts.iter().map(|draft| draft.body.len()).sum();
     u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use proto::{ClientId, UserId};
+
+    use super::*;
+    use crate::room::{Author, Draft};
+
+    fn push(handle: &Handle, drafts: usize, bytes: usize) -> Result<(), Refused> {
+        let draft = Draft { client_id: ClientId::new("a").unwrap(), body: "x".repeat(bytes), saved_as: None };
+        let author = Author { id: UserId::new("alice").unwrap(), origin: None, by_rest: false };
+        let request = Request { match_id: MatchId::new("demo").unwrap(), author, drafts: vec![draft; drafts] };
+        let (answer, _) = oneshot::channel();
+        handle.push(request, [].into(), Instant::now(), answer)
+    }
+
+    #[tokio::test]
+    async fn a_batch_takes_what_waits_up_to_its_size() {
+        let (handle, mut queue) = bounded(Metrics::new());
+        for _ in 0..5 {
+            push(&handle, 80, 1).unwrap();
+        }
+        assert_eq!(queue.next_batch().await.unwrap().len(), 3);
+        assert_eq!(queue.next_batch().await.unwrap().len(), 2);
+        drop(handle);
+        assert!(queue.next_batch().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn too_many_requests_are_refused_until_some_are_taken() {
+        let (handle, mut queue) = bounded(Metrics::new());
+        for _ in 0..MAX_WAITING {
+            push(&handle, 1, 1).unwrap();
+        }
+        assert_eq!(push(&handle, 1, 1), Err(Refused::Full));
+        queue.next_batch().await.unwrap();
+        assert_eq!(push(&handle, 1, 1), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn too_many_bytes_are_refused_until_some_are_answered() {
+        let (handle, mut queue) = bounded(Metrics::new());
+        push(&handle, 1, (MAX_WAITING_KIB - 1) * 1024).unwrap();
+        assert_eq!(push(&handle, 1, 1024), Err(Refused::Full));
+        let batch = queue.next_batch().await.unwrap();
+        assert_eq!(push(&handle, 1, 1024), Err(Refused::Full));
+        drop(batch);
+        assert_eq!(push(&handle, 1, 1024), Ok(()));
+    }
+}
