@@ -18,11 +18,12 @@ use crate::{
     chat::{Context, Users},
     config::Config,
     egress::Services,
+    forwarding::{SealKeys, Sealer},
     limits::UserLimits,
     listener,
     rest::{self, Api},
     revocations::Revocations,
-    sockets,
+    sockets::{self, Endpoint},
 };
 
 /// A running gateway.
@@ -55,10 +56,14 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
         users,
         lifecycle: lifecycle.clone(),
     };
-    let drain_window = Duration::from_secs(config.drain_window_s);
-    let (server, drained) = sockets::start(&Arc::new(context), config.cors_origins.clone(), drain_window);
+    let endpoint = Endpoint {
+        cors_origins: config.cors_origins.clone(),
+        sealer: Sealer::new(config.advertise.unwrap_or(address), seal_keys(config.sid_keys)?),
+        drain_window: Duration::from_secs(config.drain_window_s),
+    };
+    let (socket_routes, drained) = sockets::start(&Arc::new(context), endpoint);
     let router = Router::new()
-        .merge(server.router())
+        .merge(socket_routes)
         .merge(rest::routes(api, config.cors_origins.clone()))
         .merge(health::routes(readiness))
         .fallback(rest::not_found);
@@ -71,6 +76,10 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     lifecycle.spawn_essential("listener", listener::serve(tcp, router, listening, drained));
     tracing::info!(%address, "started");
     Ok(App { address })
+}
+
+fn seal_keys(configured: Option<SealKeys>) -> anyhow::Result<SealKeys> {
+    configured.map_or_else(|| SealKeys::random().context("cannot make a key for session ids"), Ok)
 }
 
 /// Revoked users are cut off at once.

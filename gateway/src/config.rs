@@ -9,6 +9,7 @@ use crate::{
     auth::AuthConfig,
     cors::Origins,
     egress::Targets,
+    forwarding::SealKeys,
     limits::{SocketRates, UserRates},
     listener::Networks,
 };
@@ -20,6 +21,16 @@ pub struct Config {
     /// The address of Socket.IO, REST, `/healthz`, `/readyz`, `/metrics` and `/openapi.json`.
     #[arg(long, env = "LISTEN", default_value = "0.0.0.0:5000")]
     pub listen: SocketAddr,
+
+    /// Where the other gateways reach this one, as they pass on what belongs to its long-polling sessions: `IP:PORT`. Absent:
+    /// the address it listens on.
+    #[arg(long, env = "ADVERTISE")]
+    pub advertise: Option<SocketAddr>,
+
+    /// The secrets that all gateways share to seal session ids, separated by commas; the first one seals, all are believed.
+    /// Absent: a random one, and then only this gateway can take its sessions' requests.
+    #[arg(long, env = "SID_KEYS", hide_env_values = true)]
+    pub sid_keys: Option<SealKeys>,
 
     /// The keys of tokens.
     #[command(flatten)]

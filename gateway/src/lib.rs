@@ -4,18 +4,22 @@ pub mod app;
 pub mod auth;
 pub mod chat;
 pub mod config;
+pub mod cors;
 pub mod egress;
+pub mod engineio;
 pub mod failure;
+pub mod forwarding;
 pub mod limits;
+pub mod listener;
 pub mod metrics;
 pub mod origin;
 pub mod payload;
 pub mod rest;
 pub mod revocations;
+pub mod socketio;
 pub mod sockets;
 pub mod views;
-
-pub use gateway_wire::{cors, engineio, listener, socketio};
+pub mod ws;
 
 /// What the process is called in logs, traces and metrics.
 pub const NAME: &str = "gateway";

@@ -17,6 +17,7 @@ struct Instruments {
     deliveries: Counter<u64>,
     delivery_delay: Histogram<f64>,
     healed: Counter<u64>,
+    forwarded: Counter<u64>,
     requests: Histogram<f64>,
 }
 
@@ -57,6 +58,10 @@ impl Instruments {
                 .u64_counter("gateway.gaps.healed")
                 .with_description("Messages that were missed and fetched from chat-service.")
                 .build(),
+            forwarded: meter
+                .u64_counter("gateway.forwarded")
+                .with_description("Requests of other gateways' sessions, by outcome.")
+                .build(),
             requests: seconds("gateway.http.duration", "REST requests, by route and status."),
         }
     }
@@ -93,6 +98,11 @@ pub fn delivered(created_at_ms: i64) {
 /// Missed messages were fetched.
 pub fn gap_healed(messages: usize) {
     INSTRUMENTS.healed.add(u64::try_from(messages).unwrap_or(u64::MAX), &[]);
+}
+
+/// A request of another gateway's session was passed on.
+pub fn forwarded(outcome: &'static str) {
+    INSTRUMENTS.forwarded.add(1, &[KeyValue::new("outcome", outcome)]);
 }
 
 /// A REST request was answered.

@@ -2,31 +2,43 @@
 
 use std::{sync::Arc, time::Duration};
 
+use axum::{Router, middleware::from_fn_with_state};
 use proto::client::event;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     chat::{self, Chat, Context},
     cors::Origins,
-    engineio, socketio,
-    socketio::{Packet, Server},
+    engineio,
+    forwarding::{self, Forwarder, Sealer},
+    socketio::{self, Packet, Server},
 };
 
-/// Starts the endpoint. When the process stops, its sessions are closed over `drain_window`; then the token is cancelled.
-pub fn start(
-    context: &Arc<Context>,
-    cors_origins: Origins,
-    drain_window: Duration,
-) -> (Server<Chat>, CancellationToken) {
-    let engine = engineio::Config { cors_origins, ..engineio::Config::default() };
+/// How the endpoint behaves.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The web pages that may use long polling.
+    pub cors_origins: Origins,
+    /// Makes the ids of long-polling sessions, and finds their owners.
+    pub sealer: Sealer,
+    /// Over how long a stop spreads the closing of transports.
+    pub drain_window: Duration,
+}
+
+/// Starts the endpoint and returns its routes. When the process stops, its sessions are closed over the drain window; then
+/// the token is cancelled.
+pub fn start(context: &Arc<Context>, endpoint: Endpoint) -> (Router, CancellationToken) {
+    let Endpoint { cors_origins, sealer, drain_window } = endpoint;
+    let (sealer, lifecycle) = (Arc::new(sealer), context.lifecycle.clone());
+    let forwarder = Forwarder::new(Arc::clone(&sealer), drain_window, lifecycle.clone());
+    let engine = engineio::Config { cors_origins, sids: sealer, ..engineio::Config::default() };
     let config = socketio::Config { engine, ..socketio::Config::default() };
     let server = Server::new(config, Arc::new(Chat(Arc::clone(context))));
+    let routes = server.router().layer(from_fn_with_state(forwarder, forwarding::forward));
     let drained = CancellationToken::new();
-    context.lifecycle.spawn_essential("sweeper", chat::sweep(Arc::clone(context)));
-    context
-        .lifecycle
-        .spawn_essential("drain", drain(Arc::clone(context), server.clone(), drain_window, drained.clone()));
-    (server, drained)
+    lifecycle.spawn_essential("sweeper", chat::sweep(Arc::clone(context)));
+    lifecycle.spawn_essential("drain", drain(Arc::clone(context), server, drain_window, drained.clone()));
+    (routes, drained)
 }
 
 async fn drain(context: Arc<Context>, server: Server<Chat>, window: Duration, drained: CancellationToken) {

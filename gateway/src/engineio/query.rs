@@ -25,6 +25,11 @@ impl<'a> Query<'a> {
     }
 }
 
+/// The session id that a query string names.
+pub fn sid_of(query: &str) -> Option<&str> {
+    Query::parse(query).sid
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! RFC 6455 on the wire: control frames, fragments and violations.
 
 use crate::support::{Frame, Seen, TestServer, frame};
-use gateway_wire::socketio::CloseReason;
+use gateway::socketio::CloseReason;
 use tokio::io::AsyncReadExt;
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn a_session_that_does_not_exist_cannot_be_upgraded() {
 async fn what_is_emitted_in_one_turn_is_written_at_once() {
     let server = TestServer::start(|_| {}).await;
     let mut client = server.connected().await;
-    let event = gateway_wire::socketio::Packet::event("shared", "1");
+    let event = gateway::socketio::Packet::event("shared", "1");
     let ack = server.emitter().ack_packet(3, "");
     server.emitter().send_all(&[ack, event.clone(), event]).unwrap();
     let mut bytes = [0; 64];

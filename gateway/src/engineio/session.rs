@@ -99,9 +99,9 @@ impl State {
 impl Session {
     /// A session whose open packet is queued; its heartbeat runs from now.
     pub(super) fn new(context: &Arc<Context>, handshake: Handshake, polling: bool) -> std::io::Result<Arc<Self>> {
-        let sid = Sid::random()?;
-        let now = context.now();
         let config = &context.config;
+        let sid = if polling { Sid::of(&*config.sids)? } else { Sid::random()? };
+        let now = context.now();
         let open = format!(
             r#"{{"sid":"{}","upgrades":[{}],"pingInterval":{},"pingTimeout":{},"maxPayload":{}}}"#,
             sid.as_str(),

@@ -43,3 +43,8 @@ impl HttpError {
         response
     }
 }
+
+/// The answer to a request of a session that nobody has.
+pub fn session_unknown() -> Response<Body> {
+    HttpError::SessionUnknown.response()
+}

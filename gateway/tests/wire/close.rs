@@ -1,7 +1,7 @@
 //! The ends of a session: heartbeat, shutdown, and what is still delivered.
 
 use crate::support::{Seen, TestServer, fast, frame};
-use gateway_wire::socketio::CloseReason;
+use gateway::socketio::CloseReason;
 use std::time::{Duration, Instant};
 
 #[tokio::test]

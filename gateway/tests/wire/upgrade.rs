@@ -1,7 +1,7 @@
 //! The upgrade from polling to a WebSocket.
 
 use crate::support::{Client, Polling, Seen, TestServer};
-use gateway_wire::socketio::CloseReason;
+use gateway::socketio::CloseReason;
 use std::time::Duration;
 
 /// A polling session that is connected to `/`.

@@ -1,7 +1,8 @@
 //! How the transport behaves.
 
+use super::sid::{RandomSids, SidSource};
 use crate::cors::Origins;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// How the transport behaves. All limits are enforced.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct Config {
     pub max_queued_packets: usize,
     /// Origins whose pages may use the HTTP side.
     pub cors_origins: Origins,
+    /// Where the ids of polling sessions come from.
+    pub sids: Arc<dyn SidSource>,
     /// Keep URL and headers of the opening request for the whole session (costs memory; the product does not need it).
     pub keep_request: bool,
 }
@@ -42,6 +45,7 @@ impl Default for Config {
             max_queued_bytes: 256 * 1024,
             max_queued_packets: 1_000,
             cors_origins: Origins::default(),
+            sids: Arc::new(RandomSids),
             keep_request: false,
         }
     }

@@ -1,7 +1,7 @@
 //! The plain suite: a token is needed, `echo` acks its arguments, `hi` comes back.
 
 use axum::Router;
-use gateway_wire::{
+use gateway::{
     cors::Origins,
     engineio::{self, Sid},
     socketio::{Accept, Application, CloseReason, Config, Connect, Emitter, Event, Refuse, Server},

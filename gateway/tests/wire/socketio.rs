@@ -1,7 +1,7 @@
 //! Socket.IO on the wire: namespaces, acks, attachments and bad packets.
 
 use crate::support::{Frame, Seen, TestServer};
-use gateway_wire::socketio::CloseReason;
+use gateway::socketio::CloseReason;
 use std::time::Duration;
 
 #[tokio::test]

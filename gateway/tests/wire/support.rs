@@ -1,6 +1,6 @@
 //! A server on a free port, a raw WebSocket client and raw HTTP requests.
 
-use gateway_wire::{
+use gateway::{
     engineio, listener,
     socketio::{Accept, Application, CloseReason, Config, Connect, Emitter, Event, Refuse, Server},
 };

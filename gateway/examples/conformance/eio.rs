@@ -1,7 +1,7 @@
 //! The suite of the Engine.IO protocol: every message is echoed.
 
 use axum::Router;
-use gateway_wire::engineio::{CloseReason, Config, Control, Handle, Handler, Message, Payload, Server};
+use gateway::engineio::{CloseReason, Config, Control, Handle, Handler, Message, Payload, Server};
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 /// Times of the suites for the protocols.

@@ -7,7 +7,7 @@ mod sio;
 
 use axum::Router;
 use clap::{Parser, ValueEnum};
-use gateway_wire::{cors::Origins, listener};
+use gateway::{cors::Origins, listener};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 

@@ -1,7 +1,7 @@
 //! Limits: who does not read, who sends too much, who connects too often.
 
 use crate::support::{Seen, TestServer, frame, soon};
-use gateway_wire::{listener, socketio::CloseReason};
+use gateway::{listener, socketio::CloseReason};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -30,9 +30,11 @@ mod task;
 mod upgrade;
 
 pub use config::Config;
+pub use error::session_unknown;
 pub use handle::{Closed, Handle};
 pub use handler::{CloseReason, Control, Handler, Message};
 pub use handshake::{ClientAddress, Handshake, KeptRequest};
 pub use packet::Payload;
+pub use query::sid_of;
 pub use server::Server;
-pub use sid::Sid;
+pub use sid::{RandomSids, Sid, SidSource};

@@ -7,30 +7,48 @@ use std::{borrow::Borrow, fmt, io};
 /// Random bytes of an id: 120 bits, not to be guessed.
 const RANDOM_BYTES: usize = 15;
 
-/// Characters of an id.
-const LENGTH: usize = RANDOM_BYTES / 3 * 4;
+/// A session id of `[A-Za-z0-9_-]`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Sid(Box<str>);
 
-/// A session id: 20 characters of `[A-Za-z0-9_-]`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Sid([u8; LENGTH]);
+/// Where the ids of polling sessions come from. (A WebSocket's session is never asked for by its id.)
+pub trait SidSource: fmt::Debug + Send + Sync {
+    /// A new id, not to be guessed, of `[A-Za-z0-9_-]`.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    fn sid(&self) -> io::Result<Box<str>>;
+}
+
+/// Random ids that mean nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RandomSids;
+
+impl SidSource for RandomSids {
+    fn sid(&self) -> io::Result<Box<str>> {
+        Sid::random().map(|sid| sid.0)
+    }
+}
 
 impl Sid {
-    /// A new id.
+    /// A new random id.
     ///
     /// # Errors
     /// When the system gives no randomness.
     pub fn random() -> io::Result<Self> {
         let mut random = [0; RANDOM_BYTES];
         rand::fill(&mut random).map_err(|_| io::Error::other("no randomness"))?;
-        let mut text = [0; LENGTH];
-        URL_SAFE_NO_PAD.encode_slice(random, &mut text).map_err(io::Error::other)?;
-        Ok(Self(text))
+        Ok(Self(URL_SAFE_NO_PAD.encode(random).into()))
+    }
+
+    /// A new id of a source.
+    pub(super) fn of(source: &dyn SidSource) -> io::Result<Self> {
+        source.sid().map(Self)
     }
 
     /// The id's characters.
     pub fn as_str(&self) -> &str {
-        // Base64 is ASCII.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 }
 
@@ -42,7 +60,7 @@ impl fmt::Debug for Sid {
 
 impl Borrow<[u8]> for Sid {
     fn borrow(&self) -> &[u8] {
-        &self.0
+        self.0.as_bytes()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::eio;
 use axum::Router;
-use gateway_wire::socketio::{Accept, Application, CloseReason, Config, Connect, Emitter, Event, Refuse, Server};
+use gateway::socketio::{Accept, Application, CloseReason, Config, Connect, Emitter, Event, Refuse, Server};
 use std::{sync::Arc, time::Duration};
 
 struct Suite;

@@ -1,7 +1,7 @@
 //! Long-polling and the errors of the HTTP side.
 
 use crate::support::{Seen, TestServer, fast, soon};
-use gateway_wire::socketio::CloseReason;
+use gateway::socketio::CloseReason;
 use std::{fmt::Write, time::Duration};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 

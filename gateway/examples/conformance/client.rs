@@ -2,7 +2,7 @@
 
 use axum::{Router, extract::Request, middleware::Next, response::Response};
 use bytes::Bytes;
-use gateway_wire::{
+use gateway::{
     engineio::{self, KeptRequest, Sid},
     socketio::{Accept, Application, CloseReason, Config, Connect, Emitter, Event, Refuse, Server},
 };
