@@ -1,16 +1,20 @@
 //! Builds the gateway from its configuration.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use axum::Router;
 use proto::UserId;
 use service_kit::{
-    Lifecycle,
+    Lifecycle, NatsConfig,
     bus::Bus,
     health::{self, Readiness},
 };
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 
 use crate::{
     NAME,
@@ -56,9 +60,13 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
         users,
         lifecycle: lifecycle.clone(),
     };
+    let advertised = match config.advertise {
+        Some(advertised) => advertised,
+        None => advertised(address, &config.nats).await,
+    };
     let endpoint = Endpoint {
         cors_origins: config.cors_origins.clone(),
-        sealer: Sealer::new(config.advertise.unwrap_or(address), seal_keys(config.sid_keys)?),
+        sealer: Sealer::new(advertised, seal_keys(config.sid_keys)?),
         drain_window: Duration::from_secs(config.drain_window_s),
     };
     let (socket_routes, drained) = sockets::start(&Arc::new(context), endpoint);
@@ -76,6 +84,28 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     lifecycle.spawn_essential("listener", listener::serve(tcp, router, listening, drained));
     tracing::info!(%address, "started");
     Ok(App { address })
+}
+
+/// Where the other gateways reach one that listens on `address`.
+async fn advertised(address: SocketAddr, nats: &NatsConfig) -> SocketAddr {
+    if !address.ip().is_unspecified() {
+        return address;
+    }
+    match own_ip(address, nats).await {
+        Ok(ip) => SocketAddr::new(ip, address.port()),
+        Err(error) => {
+            tracing::warn!(%error, "other gateways cannot reach this one: give --advertise");
+            address
+        }
+    }
+}
+
+/// The address of the interface towards NATS. Nothing is sent.
+async fn own_ip(address: SocketAddr, nats: &NatsConfig) -> anyhow::Result<IpAddr> {
+    let server = nats.nats_url.first().context("no NATS server is named")?;
+    let socket = UdpSocket::bind(SocketAddr::new(address.ip(), 0)).await?;
+    socket.connect((server.host(), server.port())).await?;
+    Ok(socket.local_addr()?.ip())
 }
 
 fn seal_keys(configured: Option<SealKeys>) -> anyhow::Result<SealKeys> {

@@ -14,6 +14,7 @@ mod delivery;
 mod feed;
 mod healing;
 mod inbox;
+mod joined;
 mod joins;
 mod pid;
 mod recovery;

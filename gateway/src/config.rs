@@ -23,7 +23,7 @@ pub struct Config {
     pub listen: SocketAddr,
 
     /// Where the other gateways reach this one, as they pass on what belongs to its long-polling sessions: `IP:PORT`. Absent:
-    /// the address it listens on.
+    /// the address it listens on, or if that is any, the one from which it reaches NATS.
     #[arg(long, env = "ADVERTISE")]
     pub advertise: Option<SocketAddr>,
 

@@ -33,8 +33,8 @@ export function serviceToken(stack) {
 }
 
 /** A socket of the official client that records what it receives. */
-export function socketOf(stack, user, { gateway = 0, ...options } = {}) {
-  const socket = io(stack.url(gateway), { auth: { token: userToken(stack, user) }, forceNew: true, ...options });
+export function socketOf(stack, user, { gateway = 0, url = stack.url(gateway), ...options } = {}) {
+  const socket = io(url, { auth: { token: userToken(stack, user) }, forceNew: true, ...options });
   socket.received = [];
   socket.onAny((event, ...args) => socket.received.push([event, ...args]));
   open.add(socket);

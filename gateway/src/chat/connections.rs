@@ -70,19 +70,21 @@ pub(super) async fn connect(context: &Arc<Context>, request: Connect<'_>) -> Res
             warn!(%error, "an inbox cannot be subscribed");
             return Err(Refuse::Close);
         }
-        // Heads are read after the inbox is subscribed, so that nothing falls between them.
+        // Heads are read after the inbox is subscribed, and what it hears from here on is counted, so that nothing falls
+        // between them: the socket itself hears nothing before it is connected.
+        let heard = user.heard();
         let recovery = recovery::recover(context, &user.id, auth.brought()).await.map_err(|_| Refuse::Close)?;
-        Ok(open(request.emitter, presence, token, recovery))
+        Ok(open(request.emitter, presence, token, (recovery, heard)))
     });
     decision.await.unwrap_or(Err(Refuse::Close))
 }
 
-fn open(emitter: Emitter, presence: Presence, token: Validity, recovery: Recovery) -> Accept<Socket> {
+fn open(emitter: Emitter, presence: Presence, token: Validity, (recovery, heard): (Recovery, u64)) -> Accept<Socket> {
     let Recovery { pid, is_resumed, chats, closed, untold } = recovery;
     emitter.restore_sid(&pid.sid());
     let socket = Socket::new(emitter, pid, presence, token);
     if is_resumed {
-        socket.session().restore(chats, Resumed { closed, untold });
+        socket.session().restore(chats, Resumed { closed, untold, heard });
     }
     let pid = socket.pid.as_str().to_owned();
     Accept { socket, pid: Some(pid) }
@@ -119,14 +121,7 @@ pub(super) fn connected(context: &Arc<Context>, socket: &Arc<Socket>) {
     metrics::connected();
     debug!(user_id = %socket.user_id(), sid = socket.emitter.sid(), "connected");
     socket.presence.user().add(socket);
-    let token = socket.token();
-    // A revocation may have come between the check and this moment.
-    if context.revocations.check(socket.user_id(), token.issued_at_s) == Verdict::Revoked {
-        return socket.emitter.disconnect_transport();
-    }
-    if token.expires_at_s - clock::unix_ms() / 1_000 <= EXPIRY_NOTICE_S {
-        sweeper::give_notice(socket);
-    }
+    watch_token(context, socket);
     recovery::replay(context, socket);
     let (of, socket) = (Arc::clone(context), Arc::clone(socket));
     context.lifecycle.spawn(async move {
@@ -136,6 +131,18 @@ pub(super) fn connected(context: &Arc<Context>, socket: &Arc<Socket>) {
             ring(&socket, call);
         }
     });
+}
+
+/// Does for a new token what a moment earlier would have been done for all sockets.
+fn watch_token(context: &Context, socket: &Socket) {
+    let token = socket.token();
+    // A revocation may have come between the check and this moment.
+    if context.revocations.check(socket.user_id(), token.issued_at_s) == Verdict::Revoked {
+        return socket.emitter.disconnect_transport();
+    }
+    if token.expires_at_s - clock::unix_ms() / 1_000 <= EXPIRY_NOTICE_S {
+        sweeper::give_notice(socket);
+    }
 }
 
 fn ring(socket: &Socket, call: Call) {
@@ -158,9 +165,11 @@ fn ring(socket: &Socket, call: Call) {
 
 /// The socket is gone.
 pub(super) fn disconnected(context: &Context, socket: &Arc<Socket>, reason: CloseReason) {
-    metrics::disconnected(reason.as_str());
+    // One whose connection broke just as it was accepted was never counted.
+    if socket.presence.user().remove(socket) {
+        metrics::disconnected(reason.as_str());
+    }
     debug!(user_id = %socket.user_id(), sid = socket.emitter.sid(), reason = reason.as_str(), "disconnected");
-    socket.presence.user().remove(socket);
     for chat in socket.session().leave_all() {
         joins::stop_typing(context, socket.user_id(), &chat);
     }
@@ -187,5 +196,6 @@ async fn renew(context: &Context, socket: &Socket, token: &str) -> Result<String
         return Err(Code::Unauthenticated.into());
     }
     socket.renew(token);
+    watch_token(context, socket);
     Ok(clock::rfc3339(token.expires_at_s * 1_000))
 }

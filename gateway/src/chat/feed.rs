@@ -30,8 +30,12 @@ impl Posted {
 
     /// The `receive_message` event of a socket whose cursor it moves.
     pub(crate) fn packet(&self, cursor: &str) -> Packet {
-        let json = self.json.get_or_init(|| views::message(&self.message, true));
-        recoverable(event::RECEIVE_MESSAGE, json, cursor)
+        recoverable(event::RECEIVE_MESSAGE, self.json(), cursor)
+    }
+
+    /// The message as clients see it.
+    pub(crate) fn json(&self) -> &str {
+        self.json.get_or_init(|| views::message(&self.message, true))
     }
 
     /// The `inbox_updated` event.

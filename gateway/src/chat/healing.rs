@@ -1,6 +1,6 @@
 //! Fetching what a socket missed: NATS delivers at most once, PostgreSQL has everything.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use proto::{
     MatchId,
@@ -19,7 +19,8 @@ use crate::{metrics, socketio::Emitter};
 const HOLD: Duration = Duration::from_millis(200);
 /// Messages fetched at once.
 const PAGE: i32 = 100;
-/// The next page is fetched when this much or less waits to be sent to the client: half of what a page may fill.
+/// More is given when this much or less waits to be sent to the client, and then no more than this much again: whatever a
+/// client missed, and in however many chats, fetching it does not fill the queue whose bound would close the transport.
 const DRAINED_BYTES: usize = 64 * 1024;
 const DRAINED_PACKETS: usize = 50;
 /// How often a queue is looked at. A client that does not read at all is cut off by the write deadline.
@@ -44,16 +45,19 @@ async fn heal(context: Arc<Context>, socket: Arc<Socket>, chat: MatchId) {
     while let Some(cursor) = cursor_if_behind(&socket, &chat) {
         drained(&socket).await;
         match context.services.list_messages(&chat, Some(Position::After(cursor)), PAGE).await {
-            Ok(page) if !page.messages.is_empty() => backfill(&context, &socket, &chat, page.messages),
+            Ok(page) if !page.messages.is_empty() => backfill(&context, &socket, &chat, page.messages).await,
             Err(_) if failures < MAX_TRIES => {
                 failures += 1;
                 tokio::time::sleep(HOLD * 2_u32.pow(failures)).await;
             }
             // PostgreSQL has no more, or cannot be asked now.
-            _ => break,
+            _ => return stop(&socket, &chat),
         }
     }
-    if let Some(chat) = socket.session().chat(&chat) {
+}
+
+fn stop(socket: &Socket, chat: &MatchId) {
+    if let Some(chat) = socket.session().chat(chat) {
         chat.healing = false;
     }
 }
@@ -64,27 +68,54 @@ fn is_pulling(socket: &Socket, chat: &MatchId) -> bool {
 
 /// Waits until the client has read most of what it was sent, or is gone.
 async fn drained(socket: &Socket) {
-    let waits =
-        |emitter: &Emitter| emitter.queued_bytes() > DRAINED_BYTES || emitter.queued_packets() > DRAINED_PACKETS;
-    while !socket.emitter.is_closed() && waits(&socket.emitter) {
+    while !socket.emitter.is_closed() && !is_drained(&socket.emitter) {
         tokio::time::sleep(DRAIN_CHECK).await;
     }
 }
 
-fn cursor_if_behind(socket: &Socket, chat: &MatchId) -> Option<i64> {
-    if socket.emitter.is_closed() {
-        return None;
-    }
-    socket.session().chat(chat).filter(|chat| chat.room.is_behind()).map(|chat| chat.room.cursor())
+fn is_drained(emitter: &Emitter) -> bool {
+    emitter.queued_bytes() <= DRAINED_BYTES && emitter.queued_packets() <= DRAINED_PACKETS
 }
 
-fn backfill(context: &Arc<Context>, socket: &Arc<Socket>, id: &MatchId, messages: Vec<Message>) {
+/// Where to go on. Without anything to fetch the healing is over, of which a message that leaves a new gap must know.
+fn cursor_if_behind(socket: &Socket, chat: &MatchId) -> Option<i64> {
     let mut session = socket.session();
-    let Some(chat) = session.chat(id) else { return };
+    let chat = session.chat(chat)?;
+    chat.healing = chat.room.is_behind() && !socket.emitter.is_closed();
+    chat.healing.then(|| chat.room.cursor())
+}
+
+async fn backfill(context: &Arc<Context>, socket: &Arc<Socket>, chat: &MatchId, messages: Vec<Message>) {
     metrics::gap_healed(messages.len());
-    let posts = messages.into_iter().filter_map(Posted::new);
-    let messages = posts.flat_map(|posted| chat.room.fill(posted)).collect();
+    let mut posts: VecDeque<_> = messages.into_iter().filter_map(Posted::new).collect();
+    while !posts.is_empty() && !socket.emitter.is_closed() {
+        drained(socket).await;
+        fill(context, socket, chat, &mut posts);
+    }
+}
+
+fn fill(context: &Arc<Context>, socket: &Arc<Socket>, id: &MatchId, posts: &mut VecDeque<Arc<Posted>>) {
+    let mut session = socket.session();
+    // Another chat that is healed as well may have used the room in the queue.
+    if !is_drained(&socket.emitter) {
+        return;
+    }
+    let cursor_bytes = session.cursor(socket.pid.tag(), None).len();
+    let Some(chat) = session.chat(id) else { return posts.clear() };
+    let piece = take_piece(posts, |posted| posted.json().len() + cursor_bytes);
+    let messages = piece.flat_map(|posted| chat.room.fill(posted)).collect();
     delivery::give(context, socket, &mut session, id, &Due { messages, milestones: Vec::new() });
+}
+
+/// What may be queued at once: at least one, so that it goes on whatever its size.
+fn take_piece<T>(waiting: &mut VecDeque<T>, bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = T> {
+    let mut total = 0;
+    let fitting = waiting.iter().take_while(|next| {
+        total += bytes(next);
+        total <= DRAINED_BYTES
+    });
+    let count = fitting.count().max(1).min(waiting.len());
+    waiting.drain(..count)
 }
 
 /// Compares a chat's true head with what the socket has, and fetches the difference.
@@ -104,10 +135,46 @@ pub(super) async fn compare(context: &Arc<Context>, socket: &Arc<Socket>, head: 
     }
 }
 
+/// Compares the heads of all chats that the socket has open.
+pub(super) async fn compare_all(context: &Arc<Context>, socket: &Arc<Socket>) {
+    let open: Vec<String> = socket.session().open_chats().map(|chat| chat.id.to_string()).collect();
+    if open.is_empty() {
+        return;
+    }
+    // What cannot be read now is compared in the next round.
+    let Ok(heads) = context.services.heads(open).await else { return };
+    for head in heads {
+        let Ok(chat) = MatchId::new(head.match_id.as_str()) else { continue };
+        compare(context, socket, &head, &chat).await;
+    }
+}
+
 /// Tells a socket of the milestones of a chat that it was not told of.
 pub(super) async fn tell_milestones(context: &Context, socket: &Socket, chat: &MatchId) {
     let Ok(found) = context.services.get_match(chat, socket.user_id(), None, 0).await else { return };
     for milestone in found.of.milestones {
         delivery::announce(socket, &Arc::new(Announced { chat: chat.clone(), milestone }), false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(sizes: &[usize]) -> usize {
+        take_piece(&mut sizes.iter().copied().collect(), |size| *size).count()
+    }
+
+    #[test]
+    fn a_piece_leaves_room_in_the_queue() {
+        assert_eq!(piece(&[1_000; 100]), 65);
+        assert_eq!(piece(&[1_000; 10]), 10);
+        assert_eq!(piece(&[40_000, 40_000]), 1);
+    }
+
+    #[test]
+    fn a_message_larger_than_a_piece_goes_alone() {
+        assert_eq!(piece(&[DRAINED_BYTES * 2, 1]), 1);
+        assert_eq!(piece(&[]), 0);
     }
 }

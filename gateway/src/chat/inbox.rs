@@ -59,6 +59,7 @@ impl Inbox {
     }
 
     fn receive(&mut self, event: InboxEvent) {
+        self.user.hears();
         match event.event {
             Some(Event::MessagesPosted(posted)) => self.messages_posted(posted),
             Some(Event::TypingChanged(changed)) => self.typing_changed(&changed),

@@ -1,6 +1,9 @@
 //! `join_chat`, `leave_chat` and `typing`: they depend on one another, so that one socket's are done in their order.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::FutureExt;
 use proto::{
@@ -10,27 +13,25 @@ use proto::{
     inbox::{InboxEvent, TypingChanged, inbox_event},
     signaling::{Call, get_call_request::Of},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{
     Context, Socket, commands,
     cursor::Position,
     delivery,
     feed::recoverable,
+    joined::Joined,
     reply::Reply,
     room::Sequenced,
     session::JoinedChat,
     turns::{Turn, Weighted},
 };
-use crate::{
-    egress::Snapshot,
-    failure::Failure,
-    socketio::Args,
-    views::{self, CallView, MessageView, MilestoneView},
-};
+use crate::{egress::Snapshot, failure::Failure, socketio::Args, views};
 
 /// Most messages in the ack of a join.
 const PAGE: i32 = 200;
+/// What waits, or is open, may be less by then.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A command that depends on which chats are open.
 #[derive(Debug)]
@@ -75,36 +76,6 @@ enum TypingArgument {
         match_id: String,
         is_typing: bool,
     },
-}
-
-/// An open chat as its client sees it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Chat<'a> {
-    match_id: &'a str,
-    last_seq: i64,
-    milestones: Vec<MilestoneView<'a>>,
-    unlocked: Vec<&'a str>,
-}
-
-/// The ack of `join_chat`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Joined<'a> {
-    ok: bool,
-    #[serde(flatten)]
-    chat: &'a Chat<'a>,
-    messages: Vec<MessageView<'a>>,
-    has_more: bool,
-    call: Option<CallView<'a>>,
-}
-
-/// The event `chat_joined`.
-#[derive(Serialize)]
-struct ChatJoined<'a> {
-    success: bool,
-    #[serde(flatten)]
-    chat: &'a Chat<'a>,
 }
 
 /// Handles a `join_chat`.
@@ -168,7 +139,7 @@ fn take(context: &Arc<Context>, socket: &Arc<Socket>, command: ChatCommand) {
         }
         Turn::Waits => {}
         Turn::Full(ChatCommand::Join(_, reply) | ChatCommand::Leave(_, reply) | ChatCommand::Typing { reply, .. }) => {
-            reply.fail(&Failure::rate_limited(std::time::Duration::from_secs(1)));
+            reply.fail(&Failure::rate_limited(RETRY_AFTER));
         }
     }
 }
@@ -196,7 +167,7 @@ fn run_at_once(context: &Context, socket: &Socket, command: ChatCommand) {
 
 async fn run_join(context: &Arc<Context>, socket: &Arc<Socket>, join: Join, reply: Reply) {
     if !socket.session().begin_join(&join.chat, join.keep_others) {
-        return reply.fail(&Code::RateLimited.into());
+        return reply.fail(&Failure::rate_limited(RETRY_AFTER));
     }
     let snapshot = snapshot(context, socket.user_id(), &join).await;
     let mut session = socket.session();
@@ -207,10 +178,7 @@ async fn run_join(context: &Arc<Context>, socket: &Arc<Socket>, join: Join, repl
             return reply.fail(&failure);
         }
     };
-    let left = if join.keep_others { Vec::new() } else { session.leave_others(&join.chat) };
-    for chat in &left {
-        stop_typing(context, socket.user_id(), chat);
-    }
+    // The match may have been closed since: then nothing else is left for it.
     let Some(chat) = session.chat(&join.chat) else {
         return reply.fail(&Code::MatchClosed.into());
     };
@@ -223,9 +191,13 @@ async fn run_join(context: &Arc<Context>, socket: &Arc<Socket>, join: Join, repl
         seq: due.messages.first().map_or(chat.room.cursor(), |first| first.seq() - 1),
         milestones: due.milestones.first().map_or(chat.room.milestones(), |first| first.seq() - 1),
     };
-    let (ack, event) = joined(&snapshot, call.as_ref());
-    let event = recoverable(event::CHAT_JOINED, &event, &session.cursor(socket.pid.tag(), Some(&at)));
-    reply.ok_and(&ack, &[event]);
+    let left = if join.keep_others { Vec::new() } else { session.leave_others(&join.chat) };
+    for chat in &left {
+        stop_typing(context, socket.user_id(), chat);
+    }
+    let joined = Joined { snapshot: &snapshot, call: call.as_ref() };
+    let event = recoverable(event::CHAT_JOINED, &joined.event(), &session.cursor(socket.pid.tag(), Some(&at)));
+    reply.ok_and(&joined.ack(), &[event]);
     delivery::give(context, socket, &mut session, &join.chat, &due);
 }
 
@@ -245,26 +217,6 @@ async fn snapshot(context: &Context, user: &UserId, join: &Join) -> Result<(Snap
 fn other_member(of: &Match, user: &UserId) -> Option<UserId> {
     let other = of.members.iter().find(|member| *member != user.as_str())?;
     UserId::new(other.as_str()).ok()
-}
-
-/// The ack, and the event that follows it.
-fn joined(snapshot: &Snapshot, call: Option<&Call>) -> (String, String) {
-    let of = &snapshot.of;
-    let chat = Chat {
-        match_id: &of.match_id,
-        last_seq: of.last_seq,
-        milestones: MilestoneView::list(&of.milestones),
-        unlocked: views::unlocked(&of.milestones),
-    };
-    let ack = views::to_json(&Joined {
-        ok: true,
-        chat: &chat,
-        messages: snapshot.messages.iter().map(|message| MessageView::new(message, true)).collect(),
-        has_more: snapshot.has_more,
-        call: call.map(CallView::new),
-    });
-    let event = views::to_json(&ChatJoined { success: true, chat: &chat });
-    (ack, event)
 }
 
 fn run_leave(context: &Context, socket: &Socket, chat: &MatchId, reply: Reply) {

@@ -102,9 +102,13 @@ pub(super) fn replay(context: &Arc<Context>, socket: &Arc<Socket>) {
     for chat in socket.session().open_chats_mut() {
         healing::heal_if_behind(context, socket, chat);
     }
+    let has_missed_events = socket.presence.user().heard() != resumed.heard;
     let (context, socket) = (Arc::clone(context), Arc::clone(socket));
     context.lifecycle.clone().spawn(async move {
         replace_earlier(&context, &socket).await;
+        if has_missed_events {
+            healing::compare_all(&context, &socket).await;
+        }
         for chat in &resumed.untold {
             healing::tell_milestones(&context, &socket, chat).await;
         }

@@ -111,13 +111,14 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
         if self.joining { Vec::new() } else { self.release() }
     }
 
-    /// A milestone was announced. Returns it if this socket has not been told.
+    /// A milestone was announced. Returns it if this socket is to be told now: one that follows a gap is told when the heads
+    /// are compared, after those that were missed.
     pub(crate) fn announce(&mut self, milestone: N) -> Option<N> {
         if self.joining {
             self.held_milestones.insert(milestone.seq(), milestone);
             return None;
         }
-        (milestone.seq() > self.milestones).then(|| {
+        (milestone.seq() == self.milestones + 1).then(|| {
             self.milestones = milestone.seq();
             milestone
         })
@@ -228,6 +229,14 @@ mod tests {
         assert_eq!(room.opened(100, 1).milestones, NOTHING);
         assert_eq!(room.announce(1), None);
         assert_eq!(room.announce(2), Some(2));
+    }
+
+    #[test]
+    fn a_milestone_that_overtook_another_waits_for_it() {
+        let mut room = open_at(0);
+        assert_eq!(room.announce(2), None);
+        assert_eq!(room.milestones(), 0);
+        assert_eq!([room.announce(1), room.announce(2)], [Some(1), Some(2)]);
     }
 
     #[test]

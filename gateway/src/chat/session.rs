@@ -49,6 +49,8 @@ pub(crate) struct Resumed {
     pub(crate) closed: Vec<MatchId>,
     /// Chats with milestones to be told.
     pub(crate) untold: Vec<MatchId>,
+    /// How many events the user's inbox had had before the heads were read.
+    pub(crate) heard: u64,
 }
 
 /// The state of one socket.

@@ -9,7 +9,7 @@ use std::{
 
 use proto::{MatchId, client::event, partition::fnv1a};
 use service_kit::clock;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::{Context, Socket, healing, users::User};
 use crate::{socketio::Packet, views};
@@ -25,28 +25,48 @@ const DISTURBANCE_PAUSE_MS: RangeInclusive<u64> = 100..=400;
 
 /// Compares heads and watches tokens until the process stops.
 pub async fn sweep(context: Arc<Context>) {
-    let stopping = context.lifecycle.stopping().clone();
+    // Each on its own: a token expires in time also while chat-service takes its time.
+    tokio::join!(sweep_heads(&context), sweep_tokens(&context));
+}
+
+async fn sweep_heads(context: &Arc<Context>) {
     let mut disturbances = context.services.bus.disturbances();
-    let mut ticks = interval(Duration::from_secs(1));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = every_second();
     let mut tick = 0;
-    let mut watched_until_s = clock::unix_ms() / 1_000;
     loop {
         tokio::select! {
-            () = stopping.cancelled() => return,
+            () = context.lifecycle.stopping().cancelled() => return,
             _ = ticks.tick() => {
                 tick += 1;
-                let now_s = clock::unix_ms() / 1_000;
-                watch_tokens(&context, &(watched_until_s..now_s));
-                watched_until_s = now_s;
-                compare_heads(&context, |user| fnv1a(user.id.as_str().as_bytes()) % SLICES == tick % SLICES).await;
+                compare_heads(context, |user| fnv1a(user.id.as_str().as_bytes()) % SLICES == tick % SLICES).await;
             }
             Ok(()) = disturbances.changed() => {
                 tokio::time::sleep(Duration::from_millis(fastrand::u64(DISTURBANCE_PAUSE_MS))).await;
-                compare_heads(&context, |_| true).await;
+                compare_heads(context, |_| true).await;
             }
         }
     }
+}
+
+async fn sweep_tokens(context: &Context) {
+    let mut ticks = every_second();
+    let mut watched_until_s = clock::unix_ms() / 1_000;
+    loop {
+        tokio::select! {
+            () = context.lifecycle.stopping().cancelled() => return,
+            _ = ticks.tick() => {
+                let now_s = clock::unix_ms() / 1_000;
+                watch_tokens(context, &(watched_until_s..now_s));
+                watched_until_s = now_s;
+            }
+        }
+    }
+}
+
+fn every_second() -> Interval {
+    let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 async fn compare_heads(context: &Arc<Context>, is_due: impl Fn(&User) -> bool) {

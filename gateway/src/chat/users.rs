@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use proto::UserId;
@@ -27,6 +30,7 @@ pub(crate) struct User {
     pub(crate) id: UserId,
     /// Set once the inbox is subscribed.
     pub(crate) inbox: OnceCell<()>,
+    heard: AtomicU64,
     sockets: Mutex<Vec<Arc<Socket>>>,
     gone: Notify,
 }
@@ -80,7 +84,23 @@ impl Users {
 
 impl User {
     fn new(id: &UserId) -> Self {
-        Self { id: id.clone(), inbox: OnceCell::new(), sockets: Mutex::default(), gone: Notify::new() }
+        Self {
+            id: id.clone(),
+            inbox: OnceCell::new(),
+            heard: AtomicU64::new(0),
+            sockets: Mutex::default(),
+            gone: Notify::new(),
+        }
+    }
+
+    /// How many events the inbox has had. A socket that is [added](Self::add) hears all that are not counted yet.
+    pub(crate) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::SeqCst)
+    }
+
+    /// An event has come; to be said before it is given to the sockets.
+    pub(crate) fn hears(&self) {
+        self.heard.fetch_add(1, Ordering::SeqCst);
     }
 
     fn lock_sockets(&self) -> MutexGuard<'_, Vec<Arc<Socket>>> {
@@ -97,11 +117,13 @@ impl User {
         self.lock_sockets().push(Arc::clone(socket));
     }
 
-    /// The socket is gone.
-    pub(crate) fn remove(&self, socket: &Arc<Socket>) {
+    /// The socket is gone. False if it had not been added.
+    pub(crate) fn remove(&self, socket: &Arc<Socket>) -> bool {
         let mut sockets = self.lock_sockets();
+        let before = sockets.len();
         sockets.retain(|other| !Arc::ptr_eq(other, socket));
         sockets.shrink_to_fit();
+        sockets.len() < before
     }
 
     /// Waits until nobody needs the inbox any more.

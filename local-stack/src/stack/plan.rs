@@ -180,7 +180,10 @@ impl Wirer<'_> {
         env.extend_from_slice(&self.config.env);
         match binary {
             "chat-service" => env.push(("DATABASE_URL".to_owned(), (&self.wiring.database_url).into())),
-            "gateway" => env.push(("JWT_SECRET".to_owned(), (&self.wiring.jwt_secret).into())),
+            "gateway" => env.extend([
+                ("JWT_SECRET".to_owned(), (&self.wiring.jwt_secret).into()),
+                ("SID_KEYS".to_owned(), format!("sid-{}", self.wiring.jwt_secret).into()),
+            ]),
             _ => (),
         }
         env
