@@ -122,6 +122,9 @@ pub(super) fn connected(context: &Arc<Context>, socket: &Arc<Socket>) {
     debug!(user_id = %socket.user_id(), sid = socket.emitter.sid(), "connected");
     socket.presence.user().add(socket);
     watch_token(context, socket);
+    if socket.emitter.is_closed() {
+        return;
+    }
     recovery::replay(context, socket);
     let (of, socket) = (Arc::clone(context), Arc::clone(socket));
     context.lifecycle.spawn(async move {
