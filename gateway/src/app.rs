@@ -67,6 +67,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let endpoint = Endpoint {
         cors_origins: config.cors_origins.clone(),
         sealer: Sealer::new(advertised, seal_keys(config.sid_keys)?),
+        connect_timeout: Duration::from_secs(config.connect_timeout_s),
         drain_window: Duration::from_secs(config.drain_window_s),
     };
     let (socket_routes, drained) = sockets::start(&Arc::new(context), endpoint);

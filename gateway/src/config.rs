@@ -64,6 +64,10 @@ pub struct Config {
     #[command(flatten)]
     pub socket_rates: SocketRates,
 
+    /// Seconds that a client has from opening its transport to a CONNECT that is accepted.
+    #[arg(long, env = "CONNECT_TIMEOUT_S", default_value_t = 5)]
+    pub connect_timeout_s: u64,
+
     /// Over how many seconds a stop spreads the closing of the clients' transports, so that they do not all come back at once.
     #[arg(long, env = "DRAIN_WINDOW_S", default_value_t = 5)]
     pub drain_window_s: u64,

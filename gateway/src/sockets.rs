@@ -21,6 +21,8 @@ pub struct Endpoint {
     pub cors_origins: Origins,
     /// Makes the ids of long-polling sessions, and finds their owners.
     pub sealer: Sealer,
+    /// How long a client may take to connect.
+    pub connect_timeout: Duration,
     /// Over how long a stop spreads the closing of transports.
     pub drain_window: Duration,
 }
@@ -28,11 +30,11 @@ pub struct Endpoint {
 /// Starts the endpoint and returns its routes. When the process stops, its sessions are closed over the drain window; then
 /// the token is cancelled.
 pub fn start(context: &Arc<Context>, endpoint: Endpoint) -> (Router, CancellationToken) {
-    let Endpoint { cors_origins, sealer, drain_window } = endpoint;
+    let Endpoint { cors_origins, sealer, connect_timeout, drain_window } = endpoint;
     let (sealer, lifecycle) = (Arc::new(sealer), context.lifecycle.clone());
     let forwarder = Forwarder::new(Arc::clone(&sealer), drain_window, lifecycle.clone());
     let engine = engineio::Config { cors_origins, sids: sealer, ..engineio::Config::default() };
-    let config = socketio::Config { engine, ..socketio::Config::default() };
+    let config = socketio::Config { engine, connect_timeout };
     let server = Server::new(config, Arc::new(Chat(Arc::clone(context))));
     let routes = server.router().layer(from_fn_with_state(forwarder, forwarding::forward));
     let drained = CancellationToken::new();
