@@ -102,8 +102,8 @@ mod tests {
         ] {
             assert_eq!(read(text, "T"), [], "{text:?}");
         }
-        let too_many: String = (0..=MAX_JOINED).map(|number| format!("~m{number}:1:0")).collect();
-        assert_eq!(read(&format!("1~T{too_many}"), "T"), []);
+        let too_many: Vec<_> = (0..=MAX_JOINED).map(|number| position(&format!("m{number}"), 1, 0)).collect();
+        assert_eq!(read(&written(&too_many), "ABCDEFGH"), []);
     }
 
     proptest! {
