@@ -18,6 +18,7 @@ describe('a service that is started', () => {
     });
     assert.ok(status > 0, `${program} ${args}: ${status}`);
     assert.match(stderr, pattern, program);
+    assert.equal(stderr.trim().split('\n').length, 1, stderr);
     return { stderr, stdout };
   }
 

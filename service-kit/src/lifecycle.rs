@@ -105,7 +105,10 @@ where
     F: FnOnce(C, Lifecycle) -> Fut,
     Fut: Future<Output = anyhow::Result<T>>,
 {
-    let config = C::parse();
+    let config = match C::try_parse() {
+        Ok(config) => config,
+        Err(error) => return refuse(name, &error),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(name, &error.into()),
@@ -163,9 +166,32 @@ fn fail(name: &str, error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// What was asked for by `--help` or `--version`, or what is wrong with the flags, in one line.
+#[allow(clippy::print_stderr)]
+fn refuse(name: &str, error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        error.exit();
+    }
+    eprintln!("{name}: {}", one_line(&error.to_string()));
+    ExitCode::from(2)
+}
+
+/// The first paragraph of clap's message; the rest is about usage.
+fn one_line(message: &str) -> String {
+    let paragraph = message.split("\n\n").next().unwrap_or_default();
+    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bad_flag_is_told_in_one_line() {
+        let message =
+            "error: required arguments were not provided:\n  --database-url <URL>\n\nUsage: x\n\nFor more information";
+        assert_eq!(one_line(message), "error: required arguments were not provided: --database-url <URL>");
+    }
 
     #[tokio::test]
     async fn a_stop_waits_for_what_has_begun() {
