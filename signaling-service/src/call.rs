@@ -12,8 +12,6 @@ use serde::{Deserialize, Serialize};
 
 /// An announcement is repeated this long after its change, in case it was lost on the way.
 const REPEATED_AFTER_MS: [i64; 2] = [1_000, 3_000];
-/// What remains of a lease when the device's transport is gone, so that it can come back.
-const ABANDONED_LEASE_MS: i64 = 5_000;
 
 /// How long things of a call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -101,7 +101,6 @@ fn wish(wanted: Wanted) -> Wish {
         Wanted::Reject(reject) => Command::Reject { signal: reject.signal, reason: reject.reason },
         Wanted::End(end) => Command::End { signal: end.signal, reason: end.reason },
         Wanted::Renew(_) => Command::Renew,
-        Wanted::Abandon(_) => Command::Abandon,
     })
 }
 
@@ -112,7 +111,7 @@ fn longest_json(wish: &Wish) -> usize {
         Wish::Command(Command::Accept { signal } | Command::Reject { signal, .. } | Command::End { signal, .. }) => {
             signal.as_ref().map_or(0, String::len)
         }
-        Wish::Command(Command::Signal | Command::Renew | Command::Abandon) => 0,
+        Wish::Command(Command::Signal | Command::Renew) => 0,
     }
 }
 
@@ -124,7 +123,6 @@ fn name(command: Option<&Wanted>) -> &'static str {
         Some(Wanted::End(_)) => "end",
         Some(Wanted::Signal(_)) => "signal",
         Some(Wanted::Renew(_)) => "renew",
-        Some(Wanted::Abandon(_)) => "abandon",
         None => "none",
     }
 }

@@ -190,17 +190,15 @@ pub(super) fn keep_lease(context: &Arc<Context>, socket: &Arc<Socket>, call: &Ca
 }
 
 async fn renew_lease(context: Arc<Context>, socket: Arc<Socket>, chat: MatchId, call_id: String) {
-    loop {
-        tokio::select! {
-            () = context.lifecycle.stopping().cancelled() => return,
-            () = tokio::time::sleep(RENEW_INTERVAL) => {}
-        }
-        if socket.emitter.is_closed() || !socket.session().calls.is_leased(&call_id) {
-            return;
-        }
+    // The first one at once: a device that has come back may have little left of its lease.
+    while !socket.emitter.is_closed() && socket.session().calls.is_leased(&call_id) {
         let renewed = ask(&context, &socket, &chat, (Some(call_id.clone()), Command::Renew(request::Renew {}))).await;
         if matches!(renewed, Err(Failure { code: Code::CallNotFound | Code::CallStateConflict, .. })) {
             return socket.session().calls.release(&call_id);
+        }
+        tokio::select! {
+            () = context.lifecycle.stopping().cancelled() => return,
+            () = tokio::time::sleep(RENEW_INTERVAL) => {}
         }
     }
 }

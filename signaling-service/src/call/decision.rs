@@ -2,7 +2,7 @@
 
 use proto::{MatchId, UserId, ids::CallId};
 
-use super::{ABANDONED_LEASE_MS, Call, Device, End, Reason, State, Timing};
+use super::{Call, Device, End, Reason, State, Timing};
 
 /// Who commands: a user on one device.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +39,6 @@ pub enum Command {
     Signal,
     /// The device is there.
     Renew,
-    /// The device's transport is gone.
-    Abandon,
 }
 
 /// Why a command is refused.
@@ -122,10 +120,6 @@ impl Call {
             Command::End { signal, reason } => Ok(self.hang_up(actor, signal.as_deref(), reason.as_deref(), now_ms)),
             Command::Signal => self.check_relay(actor).map(|()| None),
             Command::Renew => self.with_lease(actor, now_ms + timing.lease_ms).map(Some),
-            Command::Abandon => {
-                let lost_at_ms = now_ms + ABANDONED_LEASE_MS.min(timing.lease_ms);
-                self.with_lease(actor, lost_at_ms).map(Some)
-            }
         }
     }
 

@@ -78,7 +78,7 @@ fn an_ended_call_takes_a_repeated_end_and_nothing_else() {
     let over = step(&active(), ("bob", "b-phone"), &end(None), START_MS + 20).unwrap().unwrap();
     for who in [("alice", "a-phone"), ("bob", "b-phone")] {
         assert_eq!(step(&over, who, &end(None), START_MS + 30), Ok(None));
-        for command in [accept(), Command::Signal, Command::Renew, Command::Abandon] {
+        for command in [accept(), Command::Signal, Command::Renew] {
             assert_eq!(step(&over, who, &command, START_MS + 30), Err(Refusal::NotFound), "{command:?}");
         }
     }
@@ -86,7 +86,7 @@ fn an_ended_call_takes_a_repeated_end_and_nothing_else() {
 
 #[test]
 fn a_stranger_finds_nothing() {
-    for command in [accept(), reject(None), end(None), Command::Signal, Command::Renew, Command::Abandon] {
+    for command in [accept(), reject(None), end(None), Command::Signal, Command::Renew] {
         for call in [ringing(), active()] {
             assert_eq!(step(&call, ("mallory", "m"), &command, START_MS + 20), Err(Refusal::NotFound));
         }
@@ -134,18 +134,9 @@ fn a_lease_that_is_not_renewed_ends_the_call() {
 }
 
 #[test]
-fn an_abandoned_device_has_a_moment_to_come_back() {
-    let abandoned = step(&active(), ("bob", "b-phone"), &Command::Abandon, START_MS + 100).unwrap().unwrap();
-    assert_eq!(abandoned.lapsed(START_MS + 5_099), None);
-    assert_eq!(reason(&abandoned.lapsed(START_MS + 5_100).unwrap()), Some(Reason::ConnectionLost));
-    let back = step(&abandoned, ("bob", "b-phone"), &Command::Renew, START_MS + 3_000).unwrap().unwrap();
-    assert_eq!(back.lapsed(START_MS + 5_100), None);
-}
-
-#[test]
 fn other_devices_hold_no_lease() {
     let elsewhere = ("bob", "b-tablet");
-    assert_eq!(step(&ringing(), elsewhere, &Command::Abandon, START_MS + 10), Err(Refusal::StateConflict));
+    assert_eq!(step(&ringing(), elsewhere, &Command::Renew, START_MS + 10), Err(Refusal::StateConflict));
     assert_eq!(step(&active(), elsewhere, &Command::Renew, START_MS + 20), Err(Refusal::StateConflict));
 }
 
@@ -194,15 +185,8 @@ struct Attempt {
 
 fn attempts() -> impl Strategy<Value = Vec<Attempt>> {
     let who = select(vec![("alice", "a-phone"), ("alice", "a-laptop"), ("bob", "b-phone"), ("bob", "b-tablet")]);
-    let commands = vec![
-        None,
-        Some(accept()),
-        Some(reject(None)),
-        Some(end(None)),
-        Some(Command::Renew),
-        Some(Command::Abandon),
-        Some(Command::Signal),
-    ];
+    let commands =
+        vec![None, Some(accept()), Some(reject(None)), Some(end(None)), Some(Command::Renew), Some(Command::Signal)];
     let attempt = (0..3_usize, who, select(commands), 0..30_000_i64);
     let attempt = attempt.prop_map(|(stale_by, who, command, after_ms)| Attempt { stale_by, who, command, after_ms });
     vec(attempt, 1..60)

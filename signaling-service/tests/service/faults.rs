@@ -48,19 +48,6 @@ async fn renewed_leases_keep_a_call_alive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_abandoned_device_ends_the_call_soon() {
-    let stack = Stack::new().await;
-    let _replica = stack.replica(&[]).await;
-    stack.put_unlocked("demo", ["alice", "bob"]).await;
-    let (mut alice, bob) = (stack.party("demo", "alice", "a").await, stack.party("demo", "bob", "b").await);
-    alice.ring().await.unwrap();
-    bob.accept().await.unwrap();
-    alice.hears().await;
-    bob.abandon().await.unwrap();
-    assert_eq!(alice.hears_end().await, "connection_lost");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_call_has_a_longest_life() {
     let stack = Stack::new().await;
     let _replica = stack.replica(&["--max-call-s", "1"]).await;
