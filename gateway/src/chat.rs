@@ -1,7 +1,7 @@
 //! The chat application on the sockets: who is here, which chats they have open, what they say and what they hear.
 //!
-//! Commands go up per match: [`commands`] → [`sends`], [`joins`], [`call_commands`] → `egress`. Events come down per user:
-//! [`inbox`] → [`delivery`] → the user's sockets. [`healing`] fetches what was missed.
+//! Commands go up per match: `commands` → `sends`, `joins`, `call_commands` → `egress`. Events come down per user:
+//! `inbox` → `delivery` → the user's sockets. `healing` fetches what was missed.
 
 mod call_commands;
 mod call_events;
