@@ -5,6 +5,7 @@
 pub mod daemon;
 mod http;
 mod note;
+pub mod peer;
 pub mod ports;
 pub mod process;
 mod programs;

@@ -6,5 +6,4 @@
 
 mod counting;
 mod faults;
-mod peer;
 mod support;

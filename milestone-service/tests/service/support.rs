@@ -26,7 +26,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::peer::Peer;
+use local_stack::peer::Peer;
 
 /// Nothing in a test takes this long unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -80,7 +80,7 @@ impl Stack {
         let (nats, redis) = tokio::try_join!(Nats::start(dir.path()), Redis::start(dir.path())).unwrap();
         std::fs::write(dir.path().join("milestones.yaml"), MILESTONES).unwrap();
         let args = ["--nats-url", nats.url(), "--database-url", &database().await];
-        let chat = Peer::start("chat-service", &args, dir.path()).await;
+        let chat = Peer::start("chat-service", &args, dir.path()).await.unwrap();
         let lifecycle = Lifecycle::new();
         let config = NatsConfig { nats_url: vec![nats.url().parse().unwrap()], prefix: String::new() };
         let connected = Readiness::new(&lifecycle).condition("nats");
@@ -112,7 +112,7 @@ impl Stack {
         let file = self.dir.path().join("milestones.yaml");
         let mut args = vec!["--nats-url", self.nats.url(), "--redis-url", self.redis.url()];
         args.extend(["--chat-service", &self.chat.grpc, "--milestones-file", file.to_str().unwrap()]);
-        Peer::start("milestone-service", &args, self.dir.path()).await
+        Peer::start("milestone-service", &args, self.dir.path()).await.unwrap()
     }
 
     pub(crate) fn chat(&self) -> ChatServiceClient<grpc::Client> {

@@ -8,6 +8,5 @@ mod access;
 mod calling;
 mod faults;
 mod party;
-mod peer;
 mod races;
 mod support;

@@ -25,7 +25,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::peer::Peer;
+use local_stack::peer::Peer;
 
 /// Nothing in a test takes this long unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -80,12 +80,12 @@ impl Backend {
             tokio::try_join!(Nats::start(path), Redis::start(path), Postgres::start(path)).unwrap();
         let database = postgres.create_database("chat").await.unwrap();
         let chat = ["--nats-url", nats.url(), "--database-url", &database];
-        let chat = Peer::start("chat-service", &chat, path).await;
+        let chat = Peer::start("chat-service", &chat, path).await.unwrap();
         let file = path.join("milestones.yaml");
         std::fs::write(&file, MILESTONES).unwrap();
         let mut args = vec!["--nats-url", nats.url(), "--redis-url", redis.url(), "--chat-service", &chat.grpc];
         args.extend(["--milestones-file", file.to_str().unwrap()]);
-        let milestones = Peer::start("milestone-service", &args, path).await;
+        let milestones = Peer::start("milestone-service", &args, path).await.unwrap();
         Self { nats, redis, chat, milestones, _postgres: postgres, _dir: dir }
     }
 }
@@ -122,7 +122,7 @@ impl Stack {
     pub(crate) async fn process(&self, more: &[&str], dir: &Path) -> Peer {
         let flags: Vec<_> = self.flags().chain(more.iter().map(ToString::to_string)).collect();
         let flags: Vec<_> = flags.iter().map(String::as_str).collect();
-        Peer::start("signaling-service", &flags, dir).await
+        Peer::start("signaling-service", &flags, dir).await.unwrap()
     }
 
     fn flags(&self) -> impl Iterator<Item = String> {

@@ -1,0 +1,63 @@
+//! One service as a process of its own, beside what a test of another one starts.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
+
+use crate::{
+    daemon::{Daemon, Probe, Recipe},
+    ports::Reservation,
+    process::Launch,
+};
+
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// A running service.
+pub struct Peer {
+    /// Its process.
+    pub daemon: Daemon,
+    /// Its gRPC interface, `host:port`.
+    pub grpc: String,
+}
+
+impl Peer {
+    /// Starts the program `name`, which was built beside the running test, with `args`, and waits until it is fit to serve.
+    /// Its log goes to `dir`.
+    ///
+    /// # Errors
+    /// When the program is missing, or not fit within 30 s.
+    pub async fn start(name: &str, args: &[&str], dir: &Path) -> Result<Self> {
+        let own = std::env::current_exe().context("cannot find the own program")?;
+        // Tests lie in a folder below that of the programs.
+        let program = own.ancestors().nth(2).context("the own program lies nowhere")?.join(name);
+        ensure!(program.is_file(), "{} is missing: cargo build --release -p {name}", program.display());
+        let (grpc, health) = (Reservation::any()?, Reservation::any()?);
+        let (address, probe) = (format!("127.0.0.1:{}", grpc.port()), Probe::http(health.port(), "/readyz"));
+        let listen = ["--grpc-listen", &address, "--health-listen", &format!("127.0.0.1:{}", health.port())];
+        let launch = Launch {
+            name: name.to_owned(),
+            program,
+            args: args.iter().chain(&listen).map(Into::into).collect(),
+            env: Vec::new(),
+            log: dir.join(format!("log/{name}-{}.log", grpc.port())),
+            orphan_signal: "KILL",
+            user: None,
+        };
+        drop((grpc, health));
+        Ok(Self { daemon: Daemon::start(recipe(launch, probe)).await?, grpc: address })
+    }
+}
+
+fn recipe(launch: Launch, probe: Probe) -> Recipe {
+    Recipe {
+        launch,
+        probe,
+        stop_signal: Signal::TERM,
+        abort_signal: None,
+        not_yet: &[],
+        ready_within: READY_WITHIN,
+        stop_within: STOP_WITHIN,
+    }
+}
