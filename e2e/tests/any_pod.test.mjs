@@ -1,11 +1,9 @@
 // Four gateways behind a load balancer that knows nothing of sessions: each request may reach any of them.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
+import { useBalancer } from './support/balancer.mjs';
 import { useStack } from './support/stack.mjs';
 import { connected, done, eventually, newMatch, seen, socketOf } from './support/people.mjs';
 
@@ -13,12 +11,7 @@ const TRANSPORTS = [['polling'], ['websocket'], ['polling', 'websocket']];
 
 describe('any pod', () => {
   const stack = useStack({ gateways: 4, replicas: 1 });
-  let balancer;
-
-  before(async () => {
-    balancer = await startBalancer(stack);
-  });
-  after(() => balancer?.stop());
+  const balancer = useBalancer(stack);
 
   const behind = (user, options) => socketOf(stack, user, { url: balancer.url, ...options });
 
@@ -88,37 +81,4 @@ describe('any pod', () => {
 /** The id of a session names its owner: four bytes of address, two of port. */
 function ownerPort(sid) {
   return Buffer.from(sid, 'base64url').readUInt16BE(4);
-}
-
-async function startBalancer(stack) {
-  const port = await freePort();
-  const servers = stack.manifest.gateways.map(({ name, port }) => `  server ${name} 127.0.0.1:${port} check inter 200ms fall 1`);
-  const config = join(stack.dir, 'haproxy.cfg');
-  writeFileSync(config, [
-    'defaults',
-    '  mode http',
-    '  timeout connect 1s',
-    '  timeout client 60s',
-    '  timeout server 60s',
-    '  timeout tunnel 60s',
-    '  option redispatch',
-    'listen gateways',
-    `  bind 127.0.0.1:${port}`,
-    '  balance roundrobin',
-    ...servers,
-    '',
-  ].join('\n'));
-  const child = spawn('haproxy', ['-db', '-f', config], { stdio: ['ignore', 'ignore', 'inherit'] });
-  const url = `http://127.0.0.1:${port}`;
-  await eventually(() => fetch(`${url}/readyz`).then(({ ok }) => ok, () => false), 'the balancer');
-  return { url, stop: () => (child.kill(), once(child, 'exit')) };
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }
