@@ -2,9 +2,10 @@
 //!
 //! Three parts that know little of each other: `transport` speaks Socket.IO over WebSocket, the scenario (`scenario`,
 //! `user` and the pure `arrivals`, `outbox`, `inbox`) decides who sends what and when, and `stats` and `report` tell
-//! what happened. `ledger` judges it, and is pure too.
+//! what happened. `ledger` judges it, and is pure too. `bench` measures what the gateway costs beside socket.io from npm.
 
 pub mod arrivals;
+pub mod bench;
 pub mod config;
 pub mod conversation;
 pub mod identity;

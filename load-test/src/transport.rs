@@ -85,17 +85,18 @@ impl Connection {
     /// See [`ConnectFailure`].
     pub async fn open(endpoint: &Endpoint, source: Option<IpAddr>, token: &str) -> Result<Self, ConnectFailure> {
         let handshake = async {
-            let mut connection = Self::upgrade(endpoint, source).await?;
-            let frame = format!(r#"40{{"token":"{token}"}}"#);
-            connection.send(frame).await.map_err(|closed| unreachable(&closed))?;
-            connection.accepted().await?;
+            let mut connection = Self::open_transport(endpoint, source).await?;
+            connection.authenticate(token).await?;
             Ok(connection)
         };
         timeout(HANDSHAKE_LIMIT, handshake).await.unwrap_or_else(|elapsed| Err(unreachable(&elapsed)))
     }
 
-    /// TCP, WebSocket and the Engine.IO open packet.
-    async fn upgrade(endpoint: &Endpoint, source: Option<IpAddr>) -> Result<Self, ConnectFailure> {
+    /// TCP, WebSocket and the Engine.IO open packet: the first half of [`open`](Self::open).
+    ///
+    /// # Errors
+    /// See [`ConnectFailure`].
+    pub async fn open_transport(endpoint: &Endpoint, source: Option<IpAddr>) -> Result<Self, ConnectFailure> {
         let stream = dial(endpoint.address, source).await.map_err(|error| unreachable(&error))?;
         let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", endpoint.authority);
         let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER).write_buffer_size(0);
@@ -108,6 +109,16 @@ impl Connection {
             Ok(Packet::Open(heartbeat)) => Ok(Self { heartbeat, ..connection }),
             _ => Err(unreachable(&Malformed)),
         }
+    }
+
+    /// CONNECT and its answer: the second half of [`open`](Self::open).
+    ///
+    /// # Errors
+    /// See [`ConnectFailure`].
+    pub async fn authenticate(&mut self, token: &str) -> Result<(), ConnectFailure> {
+        let frame = format!(r#"40{{"token":"{token}"}}"#);
+        self.send(frame).await.map_err(|closed| unreachable(&closed))?;
+        self.accepted().await
     }
 
     /// Waits for the answer to CONNECT.

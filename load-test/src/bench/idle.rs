@@ -1,0 +1,141 @@
+//! `bench idle`: user-space memory of connections that do nothing, step by step.
+
+use std::path::PathBuf;
+
+use anyhow::ensure;
+use clap::Args;
+use serde::Serialize;
+
+use super::{
+    ByTarget,
+    crowd::{Crowd, Step},
+    number,
+    process::settled_pss,
+    subscriptions,
+    table::{kilobytes, row},
+    target::Target,
+    write_json,
+};
+
+/// Connections that come and go before, so that what is needed only once is there. Few: what they leave free is taken again.
+const WARM_UP: usize = 64;
+/// A process may open 20,000 files here, and needs some for itself.
+const MOST: usize = 19_500;
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub struct Idle {
+    /// Connections, each of a user of its own
+    #[arg(long, default_value_t = 18_000)]
+    pub connections: usize,
+    /// Gateways that share them
+    #[arg(long, default_value_t = 1)]
+    pub gateways: u16,
+    /// Leave socket.io from npm out
+    #[arg(long)]
+    pub no_reference: bool,
+    /// Write the result here
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// Bytes of memory.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Memory {
+    /// The whole process without connections, after some came and went.
+    without: u64,
+    /// Per connection: Engine.IO open, no CONNECT.
+    opened: f64,
+    /// Per connection that has authenticated.
+    authenticated: f64,
+    /// Per connection that has also joined a match.
+    joined: f64,
+}
+
+/// All that was measured.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Outcome {
+    connections: usize,
+    gateways: u16,
+    memory: ByTarget<Memory>,
+    /// Bytes of a subscription of async-nats, of which an authenticated connection has one.
+    subscription: f64,
+}
+
+/// Measures and returns the report.
+///
+/// # Errors
+/// If something does not start, or a connection fails.
+pub async fn run(idle: &Idle) -> anyhow::Result<String> {
+    ensure!((2..=MOST).contains(&idle.connections), "--connections must be 2 to {MOST}: each is a file");
+    let mut memory = ByTarget::new();
+    let mut gateways = Target::gateways(idle.gateways).await?;
+    let nats_url = gateways.stack.as_ref().map(|stack| stack.nats_url.clone()).unwrap_or_default();
+    memory.insert(gateways.name.clone(), measure(&mut gateways, idle.connections).await?);
+    eprintln!("bench: subscriptions alone");
+    let subscription = subscriptions::measure_in_child(&nats_url, idle.connections).await?;
+    drop(gateways);
+    if !idle.no_reference {
+        let mut reference = Target::reference().await?;
+        memory.insert(reference.name.clone(), measure(&mut reference, idle.connections).await?);
+    }
+    let outcome = Outcome { connections: idle.connections, gateways: idle.gateways, memory, subscription };
+    if let Some(file) = &idle.json {
+        write_json(file, &outcome)?;
+    }
+    Ok(report(&outcome))
+}
+
+async fn measure(target: &mut Target, connections: usize) -> anyhow::Result<Memory> {
+    eprintln!("bench: {}, {WARM_UP} connections to warm up", target.name);
+    let mut crowd = Crowd::open(target, WARM_UP.min(connections)).await?;
+    for step in [Step::Authenticated, Step::Joined] {
+        crowd.take(step).await?;
+    }
+    crowd.leave().await;
+    let without = settled(target).await?;
+    let each = |pss: u64| number(pss.saturating_sub(without)) / number(connections as u64);
+    eprintln!("bench: {}, {connections} connections", target.name);
+    let mut crowd = Crowd::open(target, connections).await?;
+    let opened = each(settled(target).await?);
+    eprintln!("bench: {}, they authenticate", target.name);
+    crowd.take(Step::Authenticated).await?;
+    let authenticated = each(settled(target).await?);
+    eprintln!("bench: {}, they join", target.name);
+    crowd.take(Step::Joined).await?;
+    let joined = each(settled(target).await?);
+    crowd.leave().await;
+    Ok(Memory { without, opened, authenticated, joined })
+}
+
+async fn settled(target: &mut Target) -> anyhow::Result<u64> {
+    settled_pss(&target.processes).await?;
+    target.collect_garbage().await?;
+    settled_pss(&target.processes).await
+}
+
+fn report(outcome: &Outcome) -> String {
+    let mut text = format!(
+        "{} idle WebSocket connections, {} gateway(s); user-space PSS per connection\n",
+        outcome.connections, outcome.gateways
+    );
+    let figures = |figure: &dyn Fn(&Memory) -> String| -> Vec<String> { outcome.memory.values().map(figure).collect() };
+    row(&mut text, "", &outcome.memory.keys().cloned().collect::<Vec<_>>());
+    row(&mut text, "open, no CONNECT", &figures(&|memory| kilobytes(memory.opened)));
+    row(&mut text, "authenticated", &figures(&|memory| kilobytes(memory.authenticated)));
+    row(&mut text, "joined to a match", &figures(&|memory| kilobytes(memory.joined)));
+    if let Some(gateway) = outcome.memory.get("gateway") {
+        let subscription = outcome.subscription;
+        row(&mut text, "a NATS subscription alone (async-nats)", &[kilobytes(subscription)]);
+        row(&mut text, "authenticated, without the subscription", &[kilobytes(gateway.authenticated - subscription)]);
+        row(&mut text, "joined, without the subscription", &[kilobytes(gateway.joined - subscription)]);
+    }
+    row(
+        &mut text,
+        "the processes before, in all",
+        &figures(&|memory| format!("{:.1} MB", number(memory.without) / 1_048_576.0)),
+    );
+    text
+}
