@@ -1,16 +1,16 @@
 //! The upgrade of a polling session to a WebSocket.
 
 use super::error::HttpError;
-use super::link::{Link, ReadError};
+use super::link::Link;
 use super::opening::{switch_protocols, take_link};
-use super::packet::{Incoming, text_frame};
+use super::packet::{Incoming, Outgoing, text_frame};
 use super::server::Shared;
 use super::{Handler, session::Session};
 use crate::ws::{self, Item};
 use axum::body::Body;
 use http::{Response, request::Parts};
 use hyper::upgrade::OnUpgrade;
-use std::{future::poll_fn, sync::Arc, time::Duration};
+use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
 /// How long a waiting GET is left alone after the probe: a client that does not wait for it upgrades at once.
@@ -30,11 +30,7 @@ impl<H: Handler> Shared<H> {
         let (response, on_upgrade) = switch_protocols(parts)?;
         let limit = self.context.config.upgrade_timeout;
         if session.begin_upgrade() {
-            self.tasks.spawn(async move {
-                // Whatever went wrong: polling goes on.
-                let _ = timeout(limit, Box::pin(probe(on_upgrade, &session))).await;
-                session.end_upgrade();
-            });
+            self.tasks.spawn(attempt(on_upgrade, session));
         } else {
             self.tasks.spawn(async move {
                 if let Some(link) = take_link(on_upgrade).await {
@@ -78,31 +74,38 @@ impl Session {
     }
 }
 
-/// Answers the client's probe and waits for its upgrade packet.
-async fn probe(on_upgrade: OnUpgrade, session: &Arc<Session>) {
-    let Some(mut link) = take_link(on_upgrade).await else { return };
-    if next_packet(&mut link, session).await != Some(Packet::Probe) {
-        return close(link).await;
+/// Makes the second transport the session's, or closes it: whatever went wrong, polling goes on.
+async fn attempt(on_upgrade: OnUpgrade, session: Arc<Session>) {
+    let limit = session.context.config.upgrade_timeout;
+    let Ok(Some(mut link)) = timeout(limit, take_link(on_upgrade)).await else { return session.end_upgrade() };
+    match timeout(limit, Box::pin(probe(&mut link, &session))).await {
+        Ok(Some(Packet::Upgrade)) if !session.is_closed() => session.complete_upgrade(link),
+        _ => {
+            session.end_upgrade();
+            let _ = timeout(limit, Box::pin(close(link))).await;
+        }
+    }
+}
+
+/// Answers the client's probe and gives what it sends after it; `None` if that is no probe, or nothing comes.
+async fn probe(link: &mut Link, session: &Arc<Session>) -> Option<Packet> {
+    if next_packet(link, session).await != Some(Packet::Probe) {
+        return None;
     }
     let mut pong = Vec::new();
     text_frame(b'3', b"probe", &mut pong);
-    if link.write_all(&pong).await.is_err() {
-        return;
-    }
+    link.write_all(&pong).await.ok()?;
+    let mut next = pin!(next_packet(link, session));
     let mut patience = FIRST_NOOP_AFTER;
-    let packet = loop {
+    loop {
         tokio::select! {
-            packet = next_packet(&mut link, session) => break packet,
+            packet = &mut next => return packet,
             () = sleep(patience) => session.end_get(),
         }
         patience = NOOP_AFTER;
         if session.is_closed() {
-            break None;
+            return None;
         }
-    };
-    match packet {
-        Some(Packet::Upgrade) if !session.is_closed() => session.complete_upgrade(link),
-        _ => close(link).await,
     }
 }
 
@@ -113,12 +116,13 @@ enum Packet {
     Other,
 }
 
-/// The next packet of the second transport; `None` when it is lost. Cancel-safe: what was read stays in the link.
+/// The next packet of the second transport; `None` when it is lost. Pings on the way are answered, of those that were
+/// read together the last one.
 async fn next_packet(link: &mut Link, session: &Session) -> Option<Packet> {
     let limit = session.context.config.max_payload;
-    let mut packet = None;
-    while packet.is_none() {
-        let read: Result<(), ReadError> = poll_fn(|cx| {
+    loop {
+        let (mut packet, mut pong) = (None, Vec::new());
+        let read = poll_fn(|cx| {
             link.poll_read(cx, limit, |item| {
                 packet = match item {
                     Item::Text(text) => Some(match Incoming::parse(&text, false) {
@@ -127,17 +131,24 @@ async fn next_packet(link: &mut Link, session: &Session) -> Option<Packet> {
                         _ => Packet::Other,
                     }),
                     Item::Binary(_) | Item::Close(_) => Some(Packet::Other),
-                    Item::Ping(_) | Item::Pong => None,
+                    Item::Ping(payload) => {
+                        pong.clear();
+                        Outgoing::ControlPong(payload.into_bytes()).write_frame(&mut pong);
+                        None
+                    }
+                    Item::Pong => None,
                 };
                 packet.is_none()
             })
         })
         .await;
-        if read.is_err() && packet.is_none() {
-            return None;
+        if !pong.is_empty() {
+            link.write_all(&pong).await.ok()?;
+        }
+        if packet.is_some() || read.is_err() {
+            return packet;
         }
     }
-    packet
 }
 
 /// Closes a WebSocket that becomes no transport.

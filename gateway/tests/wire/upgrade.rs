@@ -1,6 +1,6 @@
 //! The upgrade from polling to a WebSocket.
 
-use crate::support::{Client, Polling, Seen, TestServer};
+use crate::support::{Client, Frame, Polling, Seen, TestServer, frame};
 use gateway::socketio::CloseReason;
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ async fn packets_that_follow_the_upgrade_at_once_are_kept() {
     let mut client = second_transport(&polling).await;
     let bytes: Vec<u8> = ["2probe", "5", "421[\"echo\"]", "422[\"echo\"]"]
         .iter()
-        .flat_map(|packet| crate::support::frame(0x81, packet.as_bytes()))
+        .flat_map(|packet| frame(0x81, packet.as_bytes()))
         .collect();
     client.raw(&bytes).await;
     for expected in ["3probe", "431[]", "432[]"] {
@@ -87,6 +87,36 @@ async fn a_failed_probe_leaves_polling_alive() {
     client.send("2probe").await;
     client.send("5").await;
     assert_eq!(client.text().await, "3probe");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn pings_of_rfc_6455_are_answered_during_an_upgrade() {
+    let server = TestServer::start(|_| {}).await;
+    let polling = connected(&server).await;
+    let mut client = second_transport(&polling).await;
+    client.raw(&frame(0x89, b"first")).await;
+    assert_eq!(client.frame().await, Some(Frame { opcode: 10, payload: b"first".to_vec() }));
+    client.send("2probe").await;
+    assert_eq!(client.text().await, "3probe");
+    client.raw(&[frame(0x89, b"second"), frame(0x81, b"5")].concat()).await;
+    assert_eq!(client.frame().await, Some(Frame { opcode: 10, payload: b"second".to_vec() }));
+    client.send("421[\"echo\"]").await;
+    assert_eq!(client.text().await, "431[]");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_upgrade_that_never_ends_is_closed_in_order() {
+    let server = TestServer::start(|config| config.engine.upgrade_timeout = Duration::from_millis(100)).await;
+    let polling = connected(&server).await;
+    let mut client = second_transport(&polling).await;
+    client.send("2probe").await;
+    assert_eq!(client.text().await, "3probe");
+    assert_eq!(client.close_code().await, None);
+    let mut again = second_transport(&polling).await;
+    again.send("2probe").await;
+    assert_eq!(again.text().await, "3probe");
     server.stop().await;
 }
 
