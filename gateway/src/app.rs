@@ -58,6 +58,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
         limits: Arc::clone(&api.limits),
         rates: config.socket_rates,
         users,
+        drop_inbox_events: config.drop_inbox_events,
         lifecycle: lifecycle.clone(),
     };
     let advertised = match config.advertise {

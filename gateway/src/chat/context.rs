@@ -31,6 +31,8 @@ pub struct Context {
     pub rates: SocketRates,
     /// Who is connected.
     pub users: Arc<Users>,
+    /// Every n-th event of each inbox is lost on purpose; 0: none.
+    pub drop_inbox_events: u64,
     /// Owns the tasks.
     pub lifecycle: Lifecycle,
 }

@@ -30,6 +30,7 @@ pub(super) async fn open(context: &Arc<Context>, user: &Arc<User>) -> Result<(),
         user: Arc::clone(user),
         typists: Typists::default(),
         told: Told::default(),
+        loss: Loss { every: context.drop_inbox_events, events: 0 },
     };
     context.lifecycle.spawn(inbox.listen(subscription));
     Ok(())
@@ -41,6 +42,21 @@ struct Inbox {
     user: Arc<User>,
     typists: Typists,
     told: Told,
+    loss: Loss,
+}
+
+/// The loss of events that a test asks for; see `Config::drop_inbox_events`.
+#[derive(Debug)]
+struct Loss {
+    every: u64,
+    events: u64,
+}
+
+impl Loss {
+    fn takes_next(&mut self) -> bool {
+        self.events += 1;
+        self.every > 0 && self.events.is_multiple_of(self.every)
+    }
 }
 
 impl Inbox {
@@ -59,6 +75,9 @@ impl Inbox {
     }
 
     fn receive(&mut self, event: InboxEvent) {
+        if self.loss.takes_next() {
+            return;
+        }
         self.user.hears();
         match event.event {
             Some(Event::MessagesPosted(posted)) => self.messages_posted(posted),
@@ -150,5 +169,20 @@ async fn at(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_third_event_is_lost_if_that_is_asked_for_and_none_else() {
+        let lost = |every| {
+            let mut loss = Loss { every, events: 0 };
+            (1..=7).filter(|_| loss.takes_next()).collect::<Vec<u64>>()
+        };
+        assert_eq!(lost(3), [3, 6]);
+        assert_eq!(lost(0), [0; 0]);
     }
 }

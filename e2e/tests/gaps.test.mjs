@@ -1,0 +1,115 @@
+// NATS delivers at most once: what a socket was not told of is found by the next message, or by comparing heads.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { describe, test } from 'node:test';
+import {
+  connect,
+  done,
+  eventually,
+  joinedPair,
+  pause,
+  seen,
+  sendReliably,
+  upTo,
+} from './support/people.mjs';
+import { LOCAL_STACK, useStack } from './support/stack.mjs';
+
+/** Every third event of each user is lost. */
+const LOST = 3;
+/** The last one arrives. */
+const SENDS = 20 * LOST + 1;
+const BETWEEN_SENDS_MS = 40;
+const HEALED_BY_TRAFFIC_MS = 1_000;
+const HEALED_WITHOUT_TRAFFIC_MS = 30_000;
+
+// At once, as they wait for one another's half minutes else.
+describe('a gateway that loses events', { concurrency: true }, () => {
+  const stack = useStack({ env: { DROP_INBOX_EVENTS: LOST, LIMIT_SENDS: '1000/1000' } });
+
+  const seqs = (socket) => seen(socket, 'receive_message').map(({ seq }) => seq);
+
+  async function healed() {
+    const pages = await Promise.all(
+      stack.manifest.gateways.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()),
+    );
+    const lines = pages.flatMap((page) => page.split('\n')).filter((line) => line.startsWith('gateway_gaps_healed'));
+    return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+  }
+
+  /** When each message arrived, by seq. */
+  function arrivals(socket) {
+    const times = new Map();
+    socket.on('receive_message', ({ seq }) => times.set(seq, Date.now()));
+    return times;
+  }
+
+  /** A chat that each of the two has open on a phone and, through the other gateway, on a tablet; Alice's phone talks. */
+  async function audience() {
+    const { match, alice, bob } = await joinedPair(stack);
+    const tablets = await Promise.all(match.members.map((user, i) => connect(stack, user, { gateway: 1 - i })));
+    await Promise.all(tablets.map((socket) => done(socket, 'join_chat', match.id)));
+    const listeners = [bob, ...tablets];
+    const say = (n) => done(alice, 'send_message', { matchId: match.id, message: `m${n}` });
+    const haveHeard = (count, limitMs) =>
+      eventually(() => listeners.every((socket) => seqs(socket).length >= count), `message ${count}`, limitMs);
+    return { alice, listeners, say, haveHeard };
+  }
+
+  test('gives every device all of it within a second while traffic flows', async () => {
+    const { alice, listeners, say, haveHeard } = await audience();
+    const arrived = listeners.map(arrivals);
+    const before = await healed();
+    const acked = [];
+    for (const n of upTo(SENDS)) {
+      await say(n);
+      acked.push(Date.now());
+      await pause(BETWEEN_SENDS_MS);
+    }
+    await haveHeard(SENDS);
+    for (const socket of listeners) assert.deepEqual(seqs(socket), upTo(SENDS));
+    for (const times of arrived) {
+      const late = upTo(SENDS).filter((seq) => times.get(seq) - acked[seq - 1] > HEALED_BY_TRAFFIC_MS);
+      assert.deepEqual(late, [], 'these took longer than a second');
+    }
+    assert.deepEqual(seqs(alice), [], 'nothing of her own');
+    assert.ok((await healed()) > before, 'gaps were healed');
+  });
+
+  test('gives every device within half a minute what nothing follows that would show it', async () => {
+    const { listeners, say, haveHeard } = await audience();
+    for (const n of upTo(LOST)) {
+      await say(n);
+      if (n < LOST) await haveHeard(n);
+    }
+    const before = await healed();
+    await haveHeard(LOST, HEALED_WITHOUT_TRAFFIC_MS);
+    for (const socket of listeners) assert.deepEqual(seqs(socket), upTo(LOST));
+    assert.ok((await healed()) > before, 'by fetching it');
+  });
+
+  test('gives both sides of many chats all of it while both talk', async () => {
+    const chats = await Promise.all(upTo(6).map(() => joinedPair(stack)));
+    const say = async (socket, match, name) => {
+      for (const n of upTo(20)) {
+        await sendReliably(socket, match.id, `${name}${n}`);
+        await pause(BETWEEN_SENDS_MS);
+      }
+    };
+    await Promise.all(chats.flatMap(({ match, alice, bob }) => [say(alice, match, 'a'), say(bob, match, 'b')]));
+    const names = (prefix) => upTo(20).map((n) => `${prefix}${n}`);
+    const heard = (socket) => seen(socket, 'receive_message').map(({ message }) => message);
+    const all = () => chats.every(({ alice, bob }) => [alice, bob].every((socket) => heard(socket).length >= 20));
+    await eventually(all, 'all of it', HEALED_WITHOUT_TRAFFIC_MS);
+    for (const { alice, bob } of chats) {
+      assert.deepEqual(heard(alice), names('b'));
+      assert.deepEqual(heard(bob), names('a'));
+    }
+  });
+
+  test('is made to by a flag that its help does not name', () => {
+    const { stdout } = spawnSync(join(dirname(LOCAL_STACK), 'gateway'), ['--help'], { encoding: 'utf8' });
+    assert.match(stdout, /--drain-window-s/);
+    assert.doesNotMatch(stdout, /drop-inbox-events/i);
+  });
+});
