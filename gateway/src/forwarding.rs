@@ -16,13 +16,14 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{HeaderValue, StatusCode, Uri, header, uri::Scheme};
-use hyper::upgrade::OnUpgrade;
+use http::{HeaderValue, Method, StatusCode, Uri, header, uri::Scheme};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
 use service_kit::Lifecycle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{engineio, metrics};
@@ -39,13 +40,22 @@ const FORWARDED: &str = "x-forwarded-by-gateway";
 pub struct Forwarder {
     sealer: Arc<Sealer>,
     client: Client<HttpConnector, Body>,
-    drain_window: Duration,
+    drain: Drain,
     lifecycle: Lifecycle,
 }
 
+/// How the connections that are passed on end when the process stops.
+#[derive(Debug, Clone)]
+pub struct Drain {
+    /// They end spread over so long.
+    pub window: Duration,
+    /// The gateway's own sessions have ended, and with them what is still passed on.
+    pub over: CancellationToken,
+}
+
 impl Forwarder {
-    /// Passes on what `sealer` finds to be another gateway's. When the process stops, tunnels are closed over `drain_window`.
-    pub fn new(sealer: Arc<Sealer>, drain_window: Duration, lifecycle: Lifecycle) -> Self {
+    /// Passes on what `sealer` finds to be another gateway's. When the process stops, tunnels and long polls end over a window.
+    pub fn new(sealer: Arc<Sealer>, drain: Drain, lifecycle: Lifecycle) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.set_nodelay(true);
@@ -53,7 +63,7 @@ impl Forwarder {
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(KEPT_CONNECTIONS)
             .build(connector);
-        Self { sealer, client, drain_window, lifecycle }
+        Self { sealer, client, drain, lifecycle }
     }
 
     /// The other gateway that owns the request's session, if one does.
@@ -68,7 +78,7 @@ impl Forwarder {
     async fn pass_on(&self, mut request: Request, owner: SocketAddr) -> Response {
         let from_client = request.extensions_mut().remove::<OnUpgrade>();
         let answered = match passed_on(request, owner) {
-            Some(request) => self.client.request(request).await.ok(),
+            Some(request) => self.answer(request).await,
             None => None,
         };
         let Some(mut response) = answered else {
@@ -79,10 +89,21 @@ impl Forwarder {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS
             && let (Some(from_client), Some(to_owner)) = (from_client, response.extensions_mut().remove::<OnUpgrade>())
         {
-            let stop = drained(self.lifecycle.stopping().clone(), self.drain_window);
+            let stop = turn(self.lifecycle.stopping().clone(), self.drain.clone());
             self.lifecycle.spawn(tunnel::run(from_client, to_owner, stop));
         }
         response.map(Body::new)
+    }
+
+    /// The owner's answer, if there is one. A poll may wait for longer than a stop takes: it is given up in its turn, by which
+    /// its owner closes the session, so that the client comes back through another gateway.
+    async fn answer(&self, request: Request) -> Option<hyper::Response<Incoming>> {
+        let is_poll = request.method() == Method::GET && !request.headers().contains_key(header::UPGRADE);
+        let answered = self.client.request(request);
+        tokio::select! {
+            answered = answered => answered.ok(),
+            () = turn(self.lifecycle.stopping().clone(), self.drain.clone()), if is_poll => None,
+        }
     }
 }
 
@@ -95,9 +116,9 @@ pub async fn forward(State(forwarder): State<Forwarder>, request: Request, next:
 }
 
 /// Waits until the process stops, and then for this connection's turn.
-async fn drained(stopping: CancellationToken, window: Duration) {
+async fn turn(stopping: CancellationToken, drain: Drain) {
     stopping.cancelled().await;
-    tokio::time::sleep(window.mul_f64(fastrand::f64())).await;
+    let _ = timeout(drain.window.mul_f64(fastrand::f64()), drain.over.cancelled()).await;
 }
 
 /// The request as it goes to `owner`.

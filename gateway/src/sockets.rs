@@ -10,7 +10,7 @@ use crate::{
     chat::{self, Chat, Context},
     cors::Origins,
     engineio,
-    forwarding::{self, Forwarder, Sealer},
+    forwarding::{self, Drain, Forwarder, Sealer},
     socketio::{self, Packet, Server},
 };
 
@@ -32,12 +32,13 @@ pub struct Endpoint {
 pub fn start(context: &Arc<Context>, endpoint: Endpoint) -> (Router, CancellationToken) {
     let Endpoint { cors_origins, sealer, connect_timeout, drain_window } = endpoint;
     let (sealer, lifecycle) = (Arc::new(sealer), context.lifecycle.clone());
-    let forwarder = Forwarder::new(Arc::clone(&sealer), drain_window, lifecycle.clone());
+    let drained = CancellationToken::new();
+    let forwarding = Drain { window: drain_window, over: drained.clone() };
+    let forwarder = Forwarder::new(Arc::clone(&sealer), forwarding, lifecycle.clone());
     let engine = engineio::Config { cors_origins, sids: sealer, ..engineio::Config::default() };
     let config = socketio::Config { engine, connect_timeout };
     let server = Server::new(config, Arc::new(Chat(Arc::clone(context))));
     let routes = server.router().layer(from_fn_with_state(forwarder, forwarding::forward));
-    let drained = CancellationToken::new();
     lifecycle.spawn_essential("sweeper", chat::sweep(Arc::clone(context)));
     lifecycle.spawn_essential("drain", drain(Arc::clone(context), server, drain_window, drained.clone()));
     (routes, drained)
