@@ -1,6 +1,6 @@
 // A gateway that is asked to stop sends its clients elsewhere, a few at a time, and ends in good order.
 import assert from 'node:assert/strict';
-import { before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { useBalancer } from './support/balancer.mjs';
 import { CROWD_LIMITS, gather } from './support/crowd.mjs';
 import { connected, done, eventually, newMatch, pause, seen, sendReliably, socketOf, upTo, within } from './support/people.mjs';
@@ -21,7 +21,8 @@ const TRANSPORTS = [['polling'], ['polling', 'websocket']];
 const OF_EACH_KIND = 4;
 
 describe('a gateway that is asked to stop', () => {
-  const stack = useStack({ gateways: 2, replicas: 1, env: { DRAIN_WINDOW_S: WINDOW_S, LIMIT_SENDS: '1000/1000' } });
+  const stack = useStack({ gateways: 4, replicas: 2, env: { DRAIN_WINDOW_S: WINDOW_S, ...CROWD_LIMITS } });
+  const balancer = useBalancer(stack);
 
   /** A client with a session of `owner` whose other requests come through another gateway; later ones go to gateway 1. */
   async function client(user, { owner, through }, transports) {
@@ -95,17 +96,9 @@ describe('a gateway that is asked to stop', () => {
     for (const socket of sockets) assert.equal(seen(socket, 'receive_message').length, 1);
     await stack.control('start', STOPPING);
   });
-});
 
-describe('a rolling restart behind a load balancer', () => {
-  const stack = useStack({ gateways: 4, replicas: 2, env: { DRAIN_WINDOW_S: WINDOW_S, ...CROWD_LIMITS } });
-  const balancer = useBalancer(stack);
-  let crowd;
-  before(async () => {
-    crowd = await gather(stack, { url: balancer.url });
-  });
-
-  test('loses no message, fails no send, and everybody recovers', async () => {
+  test('as one after the other behind a load balancer loses no message and fails no send, and everybody recovers', async () => {
+    const crowd = await gather(stack, { url: balancer.url });
     crowd.talk();
     try {
       await crowd.goesOn();
