@@ -105,6 +105,8 @@ describe('the system', () => {
   test('without NATS refuses sends for now, still reads, and heals', async () => {
     const { match, alice, bob } = await joinedPair(stack);
     await send(alice, match, 'before');
+    // Otherwise the join below would leave it to paging.
+    await eventually(() => seen(bob, 'receive_message').length === 1, 'the message before');
     await without(['nats'], async () => {
       const path = `/matches/${match.id}/messages`;
       await notReady('gateway-0', 'gateway-1', 'chat-service-0', 'milestone-service-1', 'signaling-service-0');
