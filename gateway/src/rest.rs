@@ -8,6 +8,7 @@ mod milestones;
 mod observe;
 mod openapi;
 mod params;
+mod request;
 mod users;
 
 use std::{

@@ -2,8 +2,7 @@
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use proto::{MatchId, UserId};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     Api,
@@ -11,18 +10,13 @@ use super::{
     caller::{AppServer, User},
     json,
     params::{Params, TheMatch, page_limit},
+    request::{ListQuery, NewMatch},
     within,
 };
 use crate::{
     failure::Failure,
     views::{MatchView, to_json},
 };
-
-#[derive(Debug, Deserialize)]
-pub(super) struct ListQuery {
-    after: Option<String>,
-    limit: Option<i32>,
-}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,8 +32,8 @@ pub(super) async fn list(
     Params(query): Params<ListQuery>,
 ) -> Result<Response, Failure> {
     within(|now| api.limits.reads.take(user.as_str(), now))?;
-    let after = query.after.map(MatchId::new).transpose().map_err(|_| Failure::invalid())?;
-    let page = api.services.list_matches(&user, after.as_ref(), page_limit(query.limit)?).await?;
+    let (after, limit) = (query.after()?, page_limit(query.limit)?);
+    let page = api.services.list_matches(&user, after.as_ref(), limit).await?;
     let matches = page.matches.iter().map(MatchView::new).collect();
     Ok(json(StatusCode::OK, to_json(&MatchList { matches, has_more: page.has_more })))
 }
@@ -51,11 +45,6 @@ pub(super) async fn get(User(user): User, State(api): State<Api>, TheMatch(id): 
     Ok(json(StatusCode::OK, to_json(&MatchView::new(&snapshot.of))))
 }
 
-#[derive(Deserialize)]
-struct NewMatch {
-    members: [String; 2],
-}
-
 /// `PUT /matches/{id}`: 201 if it is new, 200 if it was there.
 pub(super) async fn put(
     _: AppServer,
@@ -63,12 +52,7 @@ pub(super) async fn put(
     TheMatch(id): TheMatch,
     body: JsonBody,
 ) -> Result<Response, Failure> {
-    let NewMatch { members: [first, second] } = body.read()?;
-    let user = |id: String| UserId::new(id).map_err(|_| Failure::invalid());
-    let members = [user(first)?, user(second)?];
-    if members[0] == members[1] {
-        return Err(Failure::invalid());
-    }
+    let members = body.read::<NewMatch>()?.members()?;
     let (of, created) = api.services.put_match(&id, &members).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json(status, to_json(&MatchView::new(&of))))

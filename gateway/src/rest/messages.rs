@@ -1,15 +1,14 @@
 //! `/matches/{id}/messages`: the history, and saving a message through the same pipeline as a socket's.
 
-use std::{borrow::Cow, time::Instant};
+use std::time::Instant;
 
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use proto::{
     Code, MatchId, UserId,
-    chat::{Draft, Message, SendRequest, Stored, list_messages_request::Position},
+    chat::{Draft, Message, SendRequest, Stored},
 };
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Serialize;
 
 use super::{
     Api,
@@ -17,6 +16,7 @@ use super::{
     caller::User,
     json,
     params::{Params, TheMatch, page_limit},
+    request::{NewMessage, PageQuery},
     within,
 };
 use crate::{
@@ -24,30 +24,11 @@ use crate::{
     failure::Failure,
     metrics,
     origin::origin_of,
-    payload::Content,
     views::{self, MessageView, to_json},
 };
 
 /// Names the caller's socket, which then does not receive the message again.
 const SOCKET_ID: &str = "x-socket-id";
-
-#[derive(Debug, Deserialize)]
-pub(super) struct PageQuery {
-    before: Option<i64>,
-    after: Option<i64>,
-    limit: Option<i32>,
-}
-
-impl PageQuery {
-    fn position(&self) -> Result<Option<Position>, Failure> {
-        match (self.before, self.after) {
-            (None, None) => Ok(None),
-            (Some(before), None) if before >= 0 => Ok(Some(Position::Before(before))),
-            (None, Some(after)) if after >= 0 => Ok(Some(Position::After(after))),
-            _ => Err(Failure::invalid()),
-        }
-    }
-}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -72,15 +53,6 @@ pub(super) async fn page(
     Ok(json(StatusCode::OK, to_json(&Page { messages, has_more: page.has_more })))
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct NewMessage<'a> {
-    #[serde(borrow)]
-    message: &'a RawValue,
-    #[serde(borrow)]
-    client_id: Option<Cow<'a, str>>,
-}
-
 /// `POST /matches/{id}/messages`: 201, or 200 if it is a repeat. Everybody else's sockets hear of it.
 pub(super) async fn post(
     User(user): User,
@@ -90,8 +62,7 @@ pub(super) async fn post(
     body: JsonBody,
 ) -> Result<Response, Failure> {
     let new: NewMessage<'_> = body.read()?;
-    let content = Content::parse(new.message.get())?;
-    let client_id = content.client_id(new.client_id.as_deref())?;
+    let (content, client_id) = new.read()?;
     let origin = headers.get(SOCKET_ID).and_then(|socket_id| socket_id.to_str().ok()).map(origin_of);
     within(|now| api.limits.sends.take(user.as_str(), now))?;
 

@@ -1,0 +1,77 @@
+//! What callers ask for, in the body or the query: read and checked.
+
+use std::borrow::Cow;
+
+use proto::{ClientId, MatchId, UserId, chat::list_messages_request::Position};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::{failure::Failure, payload::Content};
+
+/// Which page of the caller's matches.
+#[derive(Debug, Deserialize)]
+pub(super) struct ListQuery {
+    after: Option<String>,
+    pub(super) limit: Option<i32>,
+}
+
+impl ListQuery {
+    /// The match after which the page starts.
+    pub(super) fn after(&self) -> Result<Option<MatchId>, Failure> {
+        self.after.as_deref().map(MatchId::new).transpose().map_err(|_| Failure::invalid())
+    }
+}
+
+/// Which page of a match's messages.
+#[derive(Debug, Deserialize)]
+pub(super) struct PageQuery {
+    before: Option<i64>,
+    after: Option<i64>,
+    pub(super) limit: Option<i32>,
+}
+
+impl PageQuery {
+    /// Where the page lies; `None` for the latest.
+    pub(super) fn position(&self) -> Result<Option<Position>, Failure> {
+        match (self.before, self.after) {
+            (None, None) => Ok(None),
+            (Some(before), None) if before >= 0 => Ok(Some(Position::Before(before))),
+            (None, Some(after)) if after >= 0 => Ok(Some(Position::After(after))),
+            _ => Err(Failure::invalid()),
+        }
+    }
+}
+
+/// A message to be saved.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewMessage<'a> {
+    #[serde(borrow)]
+    message: &'a RawValue,
+    #[serde(borrow)]
+    client_id: Option<Cow<'a, str>>,
+}
+
+impl NewMessage<'_> {
+    /// The content, and the id under which it is stored once.
+    pub(super) fn read(&self) -> Result<(Content, ClientId), Failure> {
+        let content = Content::parse(self.message.get())?;
+        let client_id = content.client_id(self.client_id.as_deref())?;
+        Ok((content, client_id))
+    }
+}
+
+/// A match to be made.
+#[derive(Debug, Deserialize)]
+pub(super) struct NewMatch {
+    members: [String; 2],
+}
+
+impl NewMatch {
+    /// The two users; nobody matches with himself.
+    pub(super) fn members(self) -> Result<[UserId; 2], Failure> {
+        let [first, second] = self.members.map(|id| UserId::new(id).map_err(|_| Failure::invalid()));
+        let members = [first?, second?];
+        if members[0] == members[1] { Err(Failure::invalid()) } else { Ok(members) }
+    }
+}
