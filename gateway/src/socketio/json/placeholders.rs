@@ -1,5 +1,7 @@
 //! Finds the placeholders of attachments, `{"_placeholder":true,"num":i}`, while JSON is scanned.
 
+use std::borrow::Cow;
+
 use super::Visitor;
 use crate::socketio::{MAX_ATTACHMENTS, MAX_JSON_DEPTH};
 
@@ -45,7 +47,7 @@ impl Visitor for Placeholders {
 
     fn member(&mut self, depth: usize, key: &str, value: Option<&str>) {
         let Some(candidate) = self.around.get_mut(depth) else { return };
-        match key {
+        match &*unescaped(key) {
             r#""_placeholder""# => candidate.is_placeholder = value == Some("true"),
             r#""num""# => candidate.num = value.and_then(|num| num.parse().ok()),
             _ => {}
@@ -60,4 +62,13 @@ impl Visitor for Placeholders {
         let seen = candidate.num.filter(|num| *num < self.attachments).and_then(|num| self.seen.get_mut(num));
         self.valid &= seen.is_some_and(|seen| !std::mem::replace(seen, true));
     }
+}
+
+/// The key, in its quotes, as clients decode it: `"\u006eum"` is `"num"`.
+fn unescaped(key: &str) -> Cow<'_, str> {
+    if !key.contains('\\') {
+        return Cow::Borrowed(key);
+    }
+    // One that is no Unicode text is neither of the two.
+    serde_json::from_str::<String>(key).map_or(Cow::Borrowed(key), |text| Cow::Owned(format!("\"{text}\"")))
 }

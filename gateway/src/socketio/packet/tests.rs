@@ -119,6 +119,13 @@ fn an_object_that_only_looks_like_a_placeholder_is_none() {
 }
 
 #[test]
+fn a_placeholder_may_be_written_with_escapes() {
+    let packet = |num: u8| format!(r#"51-["a",{{"\u005fplaceholder":true,"\u006e\u0075m":{num}}}]"#);
+    assert!(Incoming::parse(&packet(0)).is_ok());
+    assert_eq!(Incoming::parse(&packet(1)), Err(InvalidPacket));
+}
+
+#[test]
 fn too_deep_and_undecodable_events_are_delivered_with_a_mark() {
     let nested = |levels: usize| format!("2[\"a\",{}{}]", "[".repeat(levels), "]".repeat(levels));
     let deepest = nested(MAX_JSON_DEPTH - 1);
