@@ -62,8 +62,12 @@ pub(super) fn handle(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event
     }
 }
 
-/// The first argument as a `T`; anything else is `INVALID_PAYLOAD`.
+/// The first argument, text or an object, as a `T`; anything else is `INVALID_PAYLOAD`.
 pub(super) fn argument<T: DeserializeOwned>(args: crate::socketio::Args<'_>) -> Result<T, Failure> {
+    // Of an array serde would take the elements for the fields, in their order.
+    if args.get(0).is_some_and(|json| json.starts_with('[')) {
+        return Err(Failure::invalid());
+    }
     args.decode(0).map_err(|_| Failure::invalid())
 }
 
@@ -77,4 +81,20 @@ pub(super) fn match_argument(args: crate::socketio::Args<'_>) -> Result<MatchId,
 /// A match id; a malformed one is `INVALID_PAYLOAD`.
 pub(super) fn match_id(text: String) -> Result<MatchId, Failure> {
     MatchId::new(text).map_err(|_| Failure::invalid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socketio::Args;
+
+    #[test]
+    fn a_match_is_named_alone_or_in_an_object_but_not_in_an_array() {
+        let named = |json| match_argument(Args::from_raw(json));
+        assert_eq!(named(r#""demo""#), MatchId::new("demo").map_err(|_| Failure::invalid()));
+        assert_eq!(named(r#"{"matchId":"demo"}"#), named(r#""demo""#));
+        for json in [r#"["demo"]"#, r#" [ "demo" ]"#, "{}", "7", ""] {
+            assert_eq!(named(json), Err(Failure::invalid()), "{json}");
+        }
+    }
 }

@@ -41,10 +41,11 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
 }
 
 impl JsonBody {
-    /// The body as a `T`; `INVALID_PAYLOAD` if it is none.
+    /// The body, an object, as a `T`; `INVALID_PAYLOAD` if it is none.
     pub(super) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
         let text = std::str::from_utf8(&self.0).map_err(|_| Failure::invalid())?;
-        if is_too_deep(text) {
+        // Of an array serde would take the elements for the fields, in their order.
+        if is_too_deep(text) || !text.trim_ascii_start().starts_with('{') {
             return Err(Failure::invalid());
         }
         serde_json::from_str(text).map_err(|_| Failure::invalid())

@@ -37,6 +37,7 @@ async fn members_are_two_different_users() {
         json!({ "members": ["a", 7] }),
         json!({ "members": "ab" }),
         json!(["a", "b"]),
+        json!([["a", "b"]]),
     ];
     for body in refused {
         let answer = Caller::app_server().put("/matches/refused", &body).await;

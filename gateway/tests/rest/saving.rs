@@ -62,6 +62,7 @@ async fn what_cannot_be_saved_is_refused_and_not_stored() {
     let pair = Pair::create().await;
     let refused = [
         (json!({}), "INVALID_PAYLOAD"),
+        (json!(["x", "c-1"]), "INVALID_PAYLOAD"),
         (json!({ "message": null }), "INVALID_PAYLOAD"),
         (json!({ "message": 7 }), "INVALID_PAYLOAD"),
         (json!({ "message": ["a"] }), "INVALID_PAYLOAD"),
