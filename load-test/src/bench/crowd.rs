@@ -52,19 +52,21 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Opens `size` connections, each for a user of its own, two to a match.
+    /// Opens `size` connections, so many `devices` for each user, two users to a match.
     ///
     /// # Errors
     /// If one cannot be opened.
-    pub async fn open(target: &Target, size: usize) -> anyhow::Result<Self> {
+    pub async fn open(target: &Target, size: usize, devices: usize) -> anyhow::Result<Self> {
         let run = super::run_name();
-        let pairs: Vec<Arc<Pair>> = (0..size.div_ceil(2)).map(|number| Arc::new(Pair::new(&run, number))).collect();
+        let pairs: Vec<Arc<Pair>> =
+            (0..size.div_ceil(2 * devices)).map(|number| Arc::new(Pair::new(&run, number))).collect();
         create_matches(target, &pairs).await?;
         let (step, asked) = watch::channel(Step::Opened);
         let (taken, turns) = (Arc::default(), Arc::new(Semaphore::new(STEPS_AT_A_TIME)));
         let mut crowd = Self { step, taken, clients: JoinSet::new(), size };
         for number in 0..size {
-            let (pair, member) = (&pairs[number / 2], Side::BOTH[number % 2]);
+            let user = number / devices;
+            let (pair, member) = (&pairs[user / 2], Side::BOTH[user % 2]);
             crowd.clients.spawn(live(Client {
                 endpoint: Arc::clone(&target.endpoints[number % target.endpoints.len()]),
                 source: source(number),

@@ -11,7 +11,7 @@ use super::{
     crowd::{Crowd, Step},
     number,
     process::settled_pss,
-    subscriptions,
+    subscriptions::{self, Subscription},
     table::{kilobytes, row},
     target::Target,
     write_json,
@@ -34,15 +34,21 @@ pub struct Idle {
     /// Leave socket.io from npm out
     #[arg(long)]
     pub no_reference: bool,
+    /// A variable for the gateways and services, e.g. `MALLOC_ARENA_MAX=1`; may be given more than once
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub env: Vec<String>,
     /// Write the result here
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 }
 
+/// Devices of a user where the cost of a socket is told from that of a user.
+const DEVICES: usize = 4;
+
 /// Bytes of memory.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Memory {
+struct Memory {
     /// The whole process without connections, after some came and went.
     without: u64,
     /// Per connection: Engine.IO open, no CONNECT.
@@ -53,6 +59,18 @@ pub struct Memory {
     joined: f64,
 }
 
+/// The parts of an authenticated connection, in bytes.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Parts {
+    /// What each further device of a user costs: the connection itself.
+    socket: f64,
+    /// What the first one costs besides: the user's inbox, with its subscription.
+    user: f64,
+    /// A subscription of async-nats alone.
+    subscription: Subscription,
+}
+
 /// All that was measured.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -60,8 +78,7 @@ struct Outcome {
     connections: usize,
     gateways: u16,
     memory: ByTarget<Memory>,
-    /// Bytes of a subscription of async-nats, of which an authenticated connection has one.
-    subscription: f64,
+    parts: Parts,
 }
 
 /// Measures and returns the report.
@@ -71,34 +88,46 @@ struct Outcome {
 pub async fn run(idle: &Idle) -> anyhow::Result<String> {
     ensure!((2..=MOST).contains(&idle.connections), "--connections must be 2 to {MOST}: each is a file");
     let mut memory = ByTarget::new();
-    let mut gateways = Target::gateways(idle.gateways).await?;
-    let nats_url = gateways.stack.as_ref().map(|stack| stack.nats_url.clone()).unwrap_or_default();
-    memory.insert(gateways.name.clone(), measure(&mut gateways, idle.connections).await?);
-    eprintln!("bench: subscriptions alone");
-    let subscription = subscriptions::measure_in_child(&nats_url, idle.connections).await?;
+    let mut gateways = Target::gateways(idle.gateways, &idle.env).await?;
+    let alone = measure(&mut gateways, idle.connections, 1).await?;
     drop(gateways);
+    memory.insert("gateway".to_owned(), alone);
     if !idle.no_reference {
         let mut reference = Target::reference().await?;
-        memory.insert(reference.name.clone(), measure(&mut reference, idle.connections).await?);
+        memory.insert(reference.name.clone(), measure(&mut reference, idle.connections, 1).await?);
     }
-    let outcome = Outcome { connections: idle.connections, gateways: idle.gateways, memory, subscription };
+    let parts = parts(idle, &alone).await?;
+    let outcome = Outcome { connections: idle.connections, gateways: idle.gateways, memory, parts };
     if let Some(file) = &idle.json {
         write_json(file, &outcome)?;
     }
     Ok(report(&outcome))
 }
 
-async fn measure(target: &mut Target, connections: usize) -> anyhow::Result<Memory> {
+/// Tells the parts of an authenticated connection from each other, given what one costs that is its user's only one.
+async fn parts(idle: &Idle, alone: &Memory) -> anyhow::Result<Parts> {
+    let mut gateways = Target::gateways(idle.gateways, &idle.env).await?;
+    let shared = measure(&mut gateways, idle.connections, DEVICES).await?;
+    let nats_url = gateways.stack.as_ref().map(|stack| stack.nats_url.clone()).unwrap_or_default();
+    eprintln!("bench: subscriptions alone");
+    let subscription = subscriptions::measure_in_child(&nats_url, idle.connections).await?;
+    // alone = socket + user, shared = socket + user / devices
+    let devices = number(DEVICES as u64);
+    let user = (alone.authenticated - shared.authenticated) * devices / (devices - 1.0);
+    Ok(Parts { socket: alone.authenticated - user, user, subscription })
+}
+
+async fn measure(target: &mut Target, connections: usize, devices: usize) -> anyhow::Result<Memory> {
     eprintln!("bench: {}, {WARM_UP} connections to warm up", target.name);
-    let mut crowd = Crowd::open(target, WARM_UP.min(connections)).await?;
+    let mut crowd = Crowd::open(target, WARM_UP.min(connections), devices).await?;
     for step in [Step::Authenticated, Step::Joined] {
         crowd.take(step).await?;
     }
     crowd.leave().await;
     let without = settled(target).await?;
     let each = |pss: u64| number(pss.saturating_sub(without)) / number(connections as u64);
-    eprintln!("bench: {}, {connections} connections", target.name);
-    let mut crowd = Crowd::open(target, connections).await?;
+    eprintln!("bench: {}, {connections} connections, {devices} for each user", target.name);
+    let mut crowd = Crowd::open(target, connections, devices).await?;
     let opened = each(settled(target).await?);
     eprintln!("bench: {}, they authenticate", target.name);
     crowd.take(Step::Authenticated).await?;
@@ -126,16 +155,14 @@ fn report(outcome: &Outcome) -> String {
     row(&mut text, "open, no CONNECT", &figures(&|memory| kilobytes(memory.opened)));
     row(&mut text, "authenticated", &figures(&|memory| kilobytes(memory.authenticated)));
     row(&mut text, "joined to a match", &figures(&|memory| kilobytes(memory.joined)));
-    if let Some(gateway) = outcome.memory.get("gateway") {
-        let subscription = outcome.subscription;
-        row(&mut text, "a NATS subscription alone (async-nats)", &[kilobytes(subscription)]);
-        row(&mut text, "authenticated, without the subscription", &[kilobytes(gateway.authenticated - subscription)]);
-        row(&mut text, "joined, without the subscription", &[kilobytes(gateway.joined - subscription)]);
-    }
-    row(
-        &mut text,
-        "the processes before, in all",
-        &figures(&|memory| format!("{:.1} MB", number(memory.without) / 1_048_576.0)),
-    );
+    let megabytes = |memory: &Memory| format!("{:.1} MB", number(memory.without) / 1_048_576.0);
+    row(&mut text, "the processes before, in all", &figures(&megabytes));
+    let Parts { socket, user, subscription } = outcome.parts;
+    text += "of an authenticated connection to the gateway\n";
+    row(&mut text, "the connection itself", &[kilobytes(socket)]);
+    row(&mut text, "its user: inbox and NATS subscription", &[kilobytes(user)]);
+    text += "a NATS subscription of async-nats alone\n";
+    row(&mut text, "new", &[kilobytes(subscription.new)]);
+    row(&mut text, "after 40 messages", &[kilobytes(subscription.used)]);
     text
 }

@@ -38,6 +38,9 @@ pub struct Relay {
     /// Gateways between the members of a pair
     #[arg(long, default_value_t = 2)]
     pub gateways: u16,
+    /// A variable for the gateways and services, e.g. `MALLOC_ARENA_MAX=1`; may be given more than once
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub env: Vec<String>,
     /// Write the result here
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -85,7 +88,7 @@ pub async fn run(relay: &Relay) -> anyhow::Result<String> {
     ensure!(relay.duration_s > 0.0 && relay.duration_s <= 600.0, "--duration-s must be above 0 and at most 600");
     let most = number(relay.pairs as u64) * 2.0 * MOST_PER_USER;
     ensure!(relay.rate > 0.0 && relay.rate <= most, "--rate must be above 0 and at most {most} for so many pairs");
-    let targets = [Target::gateways(relay.gateways).await?, Target::reference().await?];
+    let targets = [Target::gateways(relay.gateways, &relay.env).await?, Target::reference().await?];
     let mut talkers = Vec::new();
     for target in &targets {
         eprintln!("bench: {}, {} pairs join", target.name, relay.pairs);

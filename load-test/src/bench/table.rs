@@ -19,9 +19,9 @@ pub fn kilobytes(bytes: f64) -> String {
     format!("{:.2} KB", bytes / 1024.0)
 }
 
-/// Seconds for one of many, as microseconds.
-pub fn microseconds(seconds: f64) -> String {
-    format!("{:.1} µs", seconds * 1e6)
+/// Microseconds.
+pub fn microseconds(us: f64) -> String {
+    format!("{us:.1} µs")
 }
 
 #[cfg(test)]

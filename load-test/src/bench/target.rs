@@ -50,17 +50,19 @@ pub struct Target {
 }
 
 impl Target {
-    /// Starts a stack with so many gateways. They allow an hour for a CONNECT, so that bare connections can be measured.
+    /// Starts a stack with so many gateways. They allow an hour for a CONNECT, so that bare connections can be measured;
+    /// `variables` (`KEY=VALUE`) are set besides.
     ///
     /// # Errors
     /// If it does not start.
-    pub async fn gateways(count: u16) -> anyhow::Result<Self> {
+    pub async fn gateways(count: u16, variables: &[String]) -> anyhow::Result<Self> {
         std::fs::create_dir_all(DATA).context("cannot create the data folder")?;
         let dir = tempfile::Builder::new().prefix("bench.").tempdir_in(DATA)?;
         let own = std::env::current_exe()?;
         let mut command = Command::new(own.with_file_name("local-stack"));
         command.args(["run", "--control", "--port", "0", "--env", "CONNECT_TIMEOUT_S=3600", "--env", "RUST_LOG=warn"]);
         command.args(["--gateways", &count.to_string()]).arg("--dir").arg(dir.path());
+        command.args(variables.iter().flat_map(|variable| ["--env", variable]));
         let (program, first) = Program::start(command).await?;
         ensure!(first.starts_with("ready "), "the stack did not start: {first}");
         let stack = Manifest::read(dir.path())?;

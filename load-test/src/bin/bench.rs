@@ -30,7 +30,7 @@ enum Command {
     Idle(Idle),
     /// Processor time of each relayed message
     Relay(Relay),
-    /// For `idle`: the memory of one NATS subscription, in bytes
+    /// For `idle`: the memory of one NATS subscription, as JSON
     #[command(name = subscriptions::COMMAND, hide = true)]
     Subscriptions {
         #[arg(long)]
@@ -70,7 +70,7 @@ async fn measure(command: &Command) -> anyhow::Result<String> {
         Command::Idle(idle) => idle::run(idle).await,
         Command::Relay(relay) => relay::run(relay).await,
         Command::Subscriptions { nats_url, count } => {
-            Ok(format!("{}\n", subscriptions::measure(nats_url, *count).await?))
+            Ok(serde_json::to_string(&subscriptions::measure(nats_url, *count).await?)?)
         }
     }
 }
