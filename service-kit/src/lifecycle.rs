@@ -7,7 +7,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     time::timeout,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{future::FutureExt as _, sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, error, info, warn};
 
 use crate::{config::ProcessConfig, telemetry};
@@ -41,10 +41,8 @@ impl Lifecycle {
     /// Runs a short-lived task, which a stop waits for.
     #[allow(clippy::disallowed_methods)]
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let hard = self.hard.clone();
-        self.tasks.spawn(async move {
-            hard.run_until_cancelled_owned(task).await;
-        });
+        // An async block around it would hold the task twice.
+        self.tasks.spawn(task.with_cancellation_token_owned(self.hard.clone()));
     }
 
     /// Runs a task that ends only on [`stopping`](Self::stopping); if it ends or panics before, the process stops with an error.
@@ -65,10 +63,7 @@ impl Lifecycle {
     /// Runs a task that a stop does not wait for; it is dropped when all others have finished.
     #[allow(clippy::disallowed_methods)]
     pub fn spawn_background(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let hard = self.hard.clone();
-        tokio::spawn(async move {
-            hard.run_until_cancelled_owned(task).await;
-        });
+        tokio::spawn(task.with_cancellation_token_owned(self.hard.clone()));
     }
 
     /// Asks every task to finish, waits for them at most `deadline`, and drops the rest. False if there was a rest.

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use futures_util::future::OptionFuture;
 use proto::{
     MatchId, UserId,
     client::event,
@@ -10,6 +11,7 @@ use proto::{
     },
 };
 use service_kit::bus::{BusError, Subscription};
+use tokio::time::sleep_until;
 
 use super::{
     Context, call_events, delivery,
@@ -23,16 +25,17 @@ use crate::{socketio::Packet, views};
 /// Subscribes a user's inbox; when it returns, nothing published from then on is missed.
 pub(super) async fn open(context: &Arc<Context>, user: &Arc<User>) -> Result<(), BusError> {
     let bus = &context.services.bus;
-    let subscription = bus.subscribe(&bus.subjects().inbox(&user.id)).await?;
+    let mut subscription = bus.subscribe(&bus.subjects().inbox(&user.id)).await?;
     bus.flush().await?;
-    let inbox = Inbox {
+    let mut inbox = Inbox {
         context: Arc::clone(context),
         user: Arc::clone(user),
         typists: Typists::default(),
         told: Told::default(),
         loss: Loss { every: context.drop_inbox_events, events: 0 },
     };
-    context.lifecycle.spawn(inbox.listen(subscription));
+    // Each user has this task: it holds its parts once, as `listen` only borrows them.
+    context.lifecycle.spawn(async move { inbox.listen(&mut subscription).await });
     Ok(())
 }
 
@@ -60,16 +63,17 @@ impl Loss {
 }
 
 impl Inbox {
-    async fn listen(mut self, mut subscription: Subscription<InboxEvent>) {
+    async fn listen(&mut self, subscription: &mut Subscription<InboxEvent>) {
         loop {
-            let expiry = self.typists.next_expiry();
+            // Boxed, as all the inboxes with nobody typing would hold room for it.
+            let expiry = self.typists.next_expiry().map(|at| Box::pin(sleep_until(at.into())));
             tokio::select! {
                 () = self.user.gone() => return,
                 received = subscription.next() => match received {
                     Some((event, span)) => span.in_scope(|| self.receive(event)),
                     None => return,
                 },
-                () = at(expiry) => self.expire_typists(Instant::now()),
+                Some(()) = OptionFuture::from(expiry) => self.expire_typists(Instant::now()),
             }
         }
     }
@@ -162,13 +166,6 @@ impl Inbox {
         for socket in self.user.sockets() {
             call_events::give(&socket, changed);
         }
-    }
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time.into()).await,
-        None => std::future::pending().await,
     }
 }
 

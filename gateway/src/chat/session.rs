@@ -1,6 +1,6 @@
 //! The state of one socket: its open chats, what waits its turn, the calls it knows. Pure: no IO, no clock.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use proto::{MatchId, UserId};
 
@@ -58,7 +58,7 @@ pub(crate) struct Resumed {
 pub(crate) struct Session {
     joined: Vec<JoinedChat>,
     /// Matches that were closed while the socket was here, the latest last.
-    closed: VecDeque<MatchId>,
+    closed: Vec<MatchId>,
     sends: Vec<(MatchId, Turns<Draft>)>,
     pub(crate) chat_commands: Turns<ChatCommand>,
     pub(crate) call_commands: Turns<CallCommand>,
@@ -87,6 +87,7 @@ impl Session {
     /// Opens the chats that an earlier socket had open.
     pub(crate) fn restore(&mut self, chats: Vec<RecoveredChat>, resumed: Resumed) {
         self.resumed = Some(Box::new(resumed));
+        self.joined.reserve_exact(chats.len());
         self.joined.extend(chats.into_iter().map(|RecoveredChat { position, head, other }| JoinedChat {
             id: position.chat,
             room: Room::recovered(position.seq, head, position.milestones),
@@ -119,6 +120,8 @@ impl Session {
             return false;
         }
         let room = Room::joining();
+        // Most sockets have one chat open, and an idle one should not pay for four.
+        self.joined.reserve_exact(1);
         self.joined.push(JoinedChat { id: id.clone(), room, other: None, typing: false, healing: false });
         true
     }
@@ -131,8 +134,8 @@ impl Session {
 
     /// Leaves all chats but one; returns them.
     pub(crate) fn leave_others(&mut self, id: &MatchId) -> Vec<JoinedChat> {
-        let (kept, left) = std::mem::take(&mut self.joined).into_iter().partition(|chat| chat.id == *id);
-        self.joined = kept;
+        let left = self.joined.extract_if(.., |chat| chat.id != *id).collect();
+        self.joined.shrink_to_fit();
         left
     }
 
@@ -148,9 +151,9 @@ impl Session {
             return false;
         }
         if self.closed.len() >= MAX_JOINED {
-            self.closed.pop_front();
+            self.closed.remove(0);
         }
-        self.closed.push_back(id.clone());
+        self.closed.push(id.clone());
         true
     }
 

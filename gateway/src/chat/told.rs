@@ -7,20 +7,22 @@ use proto::MatchId;
 /// Announcements are repeated within seconds: the latest are enough.
 const MAX_REMEMBERED: usize = 32;
 
-/// The milestones that were announced to one user here lately.
+/// The milestones that were announced to one user here lately. Most users have none: they keep one word for it.
 #[derive(Debug, Default)]
-pub(crate) struct Told(VecDeque<(MatchId, i32)>);
+#[expect(clippy::box_collection, reason = "a deque itself is four words")]
+pub(crate) struct Told(Option<Box<VecDeque<(MatchId, i32)>>>);
 
 impl Told {
     /// Whether the announcement is news; it then counts as told.
     pub(crate) fn is_news(&mut self, chat: &MatchId, ord: i32) -> bool {
-        if self.0.iter().any(|(known, told)| known == chat && *told == ord) {
+        let told = self.0.get_or_insert_default();
+        if told.iter().any(|(known, known_ord)| known == chat && *known_ord == ord) {
             return false;
         }
-        if self.0.len() >= MAX_REMEMBERED {
-            self.0.pop_front();
+        if told.len() >= MAX_REMEMBERED {
+            told.pop_front();
         }
-        self.0.push_back((chat.clone(), ord));
+        told.push_back((chat.clone(), ord));
         true
     }
 }

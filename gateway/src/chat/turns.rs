@@ -14,12 +14,11 @@ pub(crate) trait Weighted {
     fn bytes(&self) -> usize;
 }
 
-/// The work of one kind: a socket's joins, its call commands, or its sends to one match.
+/// The work of one kind: a socket's joins, its call commands, or its sends to one match. While a piece is in flight it
+/// holds those that wait; idle it is one word.
 #[derive(Debug)]
-pub(crate) struct Turns<T> {
-    waiting: VecDeque<T>,
-    in_flight: bool,
-}
+#[expect(clippy::box_collection, reason = "a deque itself is four words")]
+pub(crate) struct Turns<T>(Option<Box<VecDeque<T>>>);
 
 /// What became of a piece of work.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,21 +33,21 @@ pub(crate) enum Turn<T> {
 
 impl<T> Default for Turns<T> {
     fn default() -> Self {
-        Self { waiting: VecDeque::new(), in_flight: false }
+        Self(None)
     }
 }
 
 impl<T: Weighted> Turns<T> {
     /// Takes a piece of work.
     pub(crate) fn take(&mut self, work: T) -> Turn<T> {
-        if !self.in_flight {
-            self.in_flight = true;
+        let Some(waiting) = &mut self.0 else {
+            self.0 = Some(Box::default());
             return Turn::Now(work);
-        }
-        if self.waiting.len() >= MAX_WAITING {
+        };
+        if waiting.len() >= MAX_WAITING {
             return Turn::Full(work);
         }
-        self.waiting.push_back(work);
+        waiting.push_back(work);
         Turn::Waits
     }
 
@@ -56,14 +55,17 @@ impl<T: Weighted> Turns<T> {
     pub(crate) fn next(&mut self) -> Vec<T> {
         let mut bytes = 0;
         let mut batch = Vec::new();
-        while let Some(work) = self.waiting.front() {
+        let Some(waiting) = &mut self.0 else { return batch };
+        while let Some(work) = waiting.front() {
             bytes += work.bytes();
             if bytes > MAX_BATCH_BYTES && !batch.is_empty() {
                 break;
             }
-            batch.extend(self.waiting.pop_front());
+            batch.extend(waiting.pop_front());
         }
-        self.in_flight = !batch.is_empty();
+        if batch.is_empty() {
+            self.0 = None;
+        }
         batch
     }
 }

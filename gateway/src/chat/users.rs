@@ -1,28 +1,51 @@
 //! Who is connected here: one entry and one inbox subscription per user, however many sockets.
 
 use std::{
-    collections::HashMap,
+    borrow::Borrow,
+    collections::HashSet,
+    future::poll_fn,
+    hash::{Hash, Hasher},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    task::Poll,
 };
 
+use futures_util::task::AtomicWaker;
 use proto::UserId;
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::OnceCell;
 
 use super::Socket;
 use crate::socketio::Packet;
 
 /// The users with a socket on this gateway.
 #[derive(Debug, Default)]
-pub struct Users(Mutex<HashMap<UserId, Entry>>);
+pub struct Users(Mutex<HashSet<ById>>);
 
+/// A user that is found by its id: one pointer, as the table is as long as there are users.
 #[derive(Debug)]
-struct Entry {
-    user: Arc<User>,
-    presences: usize,
+struct ById(Arc<User>);
+
+impl Borrow<UserId> for ById {
+    fn borrow(&self) -> &UserId {
+        &self.0.id
+    }
 }
+
+impl Hash for ById {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+impl PartialEq for ById {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for ById {}
 
 /// A user with at least one socket here.
 #[derive(Debug)]
@@ -31,8 +54,11 @@ pub(crate) struct User {
     /// Set once the inbox is subscribed.
     pub(crate) inbox: OnceCell<()>,
     heard: AtomicU64,
+    /// Changes only while [`Users`] is locked; never from none to some again.
+    presences: AtomicUsize,
     sockets: Mutex<Vec<Arc<Socket>>>,
-    gone: Notify,
+    /// The task of the inbox, which waits for the end of the last one.
+    waits_for_end: AtomicWaker,
 }
 
 /// Keeps a user's entry alive; when the last one is dropped, the inbox subscription ends.
@@ -43,21 +69,23 @@ pub(crate) struct Presence {
 }
 
 impl Users {
-    fn lock(&self) -> MutexGuard<'_, HashMap<UserId, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, HashSet<ById>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Enters a user.
     pub(crate) fn enter(self: &Arc<Self>, id: UserId) -> Presence {
         let mut users = self.lock();
-        let entry = users.entry(id).or_insert_with_key(|id| Entry { user: Arc::new(User::new(id)), presences: 0 });
-        entry.presences += 1;
-        Presence { users: Arc::clone(self), user: Arc::clone(&entry.user) }
+        let user = users.get(&id).map_or_else(|| Arc::new(User::new(id)), |ById(user)| Arc::clone(user));
+        if user.presences.fetch_add(1, Ordering::SeqCst) == 0 {
+            users.insert(ById(Arc::clone(&user)));
+        }
+        Presence { users: Arc::clone(self), user }
     }
 
     /// The user with this id, if connected here.
     fn get(&self, id: &UserId) -> Option<Arc<User>> {
-        self.lock().get(id).map(|entry| Arc::clone(&entry.user))
+        self.lock().get(id).map(|ById(user)| Arc::clone(user))
     }
 
     /// Closes the transports of a user's sockets whose tokens were issued at or before a Unix time in seconds.
@@ -78,18 +106,19 @@ impl Users {
 
     /// All users connected here.
     pub(crate) fn all(&self) -> Vec<Arc<User>> {
-        self.lock().values().map(|entry| Arc::clone(&entry.user)).collect()
+        self.lock().iter().map(|ById(user)| Arc::clone(user)).collect()
     }
 }
 
 impl User {
-    fn new(id: &UserId) -> Self {
+    fn new(id: UserId) -> Self {
         Self {
-            id: id.clone(),
+            id,
             inbox: OnceCell::new(),
             heard: AtomicU64::new(0),
+            presences: AtomicUsize::new(0),
             sockets: Mutex::default(),
-            gone: Notify::new(),
+            waits_for_end: AtomicWaker::new(),
         }
     }
 
@@ -114,7 +143,10 @@ impl User {
 
     /// From now on the socket hears what the user hears.
     pub(crate) fn add(&self, socket: &Arc<Socket>) {
-        self.lock_sockets().push(Arc::clone(socket));
+        let mut sockets = self.lock_sockets();
+        // Mostly the only one.
+        sockets.reserve_exact(1);
+        sockets.push(Arc::clone(socket));
     }
 
     /// The socket is gone. False if it had not been added.
@@ -126,9 +158,14 @@ impl User {
         sockets.len() < before
     }
 
-    /// Waits until nobody needs the inbox any more.
-    pub(crate) async fn gone(&self) {
-        self.gone.notified().await;
+    /// Waits until nobody needs the inbox any more; only one task at a time may.
+    ///
+    /// Every inbox waits here for as long as its user is connected: a waker alone is smaller than a `Notify`'s future.
+    pub(crate) fn gone(&self) -> impl Future<Output = ()> {
+        poll_fn(|cx| {
+            self.waits_for_end.register(cx.waker());
+            if self.presences.load(Ordering::SeqCst) == 0 { Poll::Ready(()) } else { Poll::Pending }
+        })
     }
 }
 
@@ -145,11 +182,9 @@ impl Presence {
 impl Drop for Presence {
     fn drop(&mut self) {
         let mut users = self.users.lock();
-        let Some(entry) = users.get_mut(&self.user.id) else { return };
-        entry.presences -= 1;
-        if entry.presences == 0 {
+        if self.user.presences.fetch_sub(1, Ordering::SeqCst) == 1 {
             users.remove(&self.user.id);
-            self.user.gone.notify_one();
+            self.user.waits_for_end.wake();
         }
     }
 }

@@ -75,7 +75,8 @@ pub struct Emitter(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     handle: Handle,
-    namespace: Box<str>,
+    /// `None` for `/`.
+    namespace: Option<Box<str>>,
     sid: Sid,
     /// The id of a recovered socket, which counts instead.
     restored: OnceLock<Box<str>>,
@@ -86,7 +87,7 @@ struct Inner {
 impl Emitter {
     pub(super) fn new(handle: Handle, namespace: &str, sid: Sid) -> Self {
         let left = AtomicBool::new(false);
-        let namespace = namespace.into();
+        let namespace = (namespace != "/").then(|| namespace.into());
         Self(Arc::new(Inner { handle, namespace, sid, restored: OnceLock::new(), left }))
     }
 
@@ -103,7 +104,7 @@ impl Emitter {
 
     /// The namespace of the socket.
     pub fn namespace(&self) -> &str {
-        &self.0.namespace
+        self.0.namespace.as_deref().unwrap_or("/")
     }
 
     /// Emits an event. For `args` see [`Packet::event`].
