@@ -173,6 +173,7 @@ impl Future for GetRequest {
             return Poll::Ready(Err(HttpError::BadRequest));
         };
         let noop = std::mem::take(&mut polling.noop);
+        let upgrading = polling.upgrading;
         if closed.is_none() && state.queue.is_empty() && !noop {
             polling.get = Get::Waiting(Some(cx.waker().clone()));
             return Poll::Pending;
@@ -183,10 +184,12 @@ impl Future for GetRequest {
         drop(guard);
         let last = match closed {
             Some(CloseReason::ClientClosed) => Some(NOOP),
-            Some(_) => Some(CLOSE),
+            // A close goes alone, to the next GET: the official client handles what comes with it only when it is connected
+            // again, and has asked for it anew by then. One that upgrades may not send another GET.
+            Some(_) => (queue.is_empty() || upgrading).then_some(CLOSE),
             None => queue.is_empty().then_some(NOOP),
         };
-        if closed.is_some() {
+        if closed.is_some() && last.is_some() {
             this.session.context.registry.remove(&this.session.sid);
         }
         Poll::Ready(Ok(payload::encode(queue.iter(), last)))

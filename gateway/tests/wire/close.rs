@@ -61,7 +61,9 @@ async fn a_polling_client_fetches_what_was_left_and_the_close() {
     assert_eq!(polling.post("40").await.body, "ok");
     assert!(polling.get().await.body.starts_with("40{"));
     assert_eq!(polling.post("42[\"close\"]").await.status, 200);
-    assert_eq!(polling.get().await.body, "42[\"last\"]\u{1e}1");
+    // Apart: the official client would hand on what comes with a close only after its reconnect.
+    assert_eq!(polling.get().await.body, r#"42["last"]"#);
+    assert_eq!(polling.get().await.body, "1");
     assert_eq!(polling.get().await.status, 400);
     server.stop().await;
 }
