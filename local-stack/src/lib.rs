@@ -9,6 +9,7 @@ pub mod peer;
 pub mod ports;
 pub mod process;
 mod programs;
+pub mod proxy;
 pub mod run;
 mod secret;
 pub mod servers;

@@ -20,7 +20,7 @@ static HANDED_OUT: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default)
 #[derive(Debug)]
 pub struct Reservation {
     port: u16,
-    _listener: TcpListener,
+    listener: TcpListener,
 }
 
 impl Reservation {
@@ -35,7 +35,7 @@ impl Reservation {
             if let Ok(listener) = listen(port)
                 && handed_out.insert(port)
             {
-                return Ok(Self { port, _listener: listener });
+                return Ok(Self { port, listener });
             }
         }
         bail!("no free TCP port found between {} and {}", RANGE.start, RANGE.end)
@@ -50,7 +50,7 @@ impl Reservation {
         // Other errors mean that this machine has no IPv6.
         let taken = on_ipv6.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
         match listen(port) {
-            Ok(listener) if !taken => Ok(Self { port, _listener: listener }),
+            Ok(listener) if !taken => Ok(Self { port, listener }),
             Err(error) if error.kind() != io::ErrorKind::AddrInUse => bail!("cannot listen on port {port}: {error}"),
             _ => bail!("port {port} is in use: stop what listens there, or choose another --port"),
         }
@@ -64,6 +64,11 @@ impl Reservation {
     /// Lets the port go just before its server takes it.
     pub fn release(self) -> u16 {
         self.port
+    }
+
+    /// The port with what listens there, for a server within this process.
+    pub(crate) fn into_listener(self) -> (u16, TcpListener) {
+        (self.port, self.listener)
     }
 }
 
