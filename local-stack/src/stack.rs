@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, FromArgMatches};
 use tokio::{
     time::{Instant, sleep},
     try_join,
@@ -21,11 +21,13 @@ use crate::{
     token,
 };
 
+mod links;
 mod lock;
 mod manifest;
 mod plan;
 mod seed;
 
+pub use links::Links;
 pub use manifest::{Gateway, Manifest, MemberEntry};
 use plan::Wiring;
 
@@ -64,6 +66,21 @@ pub struct StackConfig {
     /// A variable for the services, e.g. `RUST_LOG=debug`; may be given more than once
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub env: Vec<(String, OsString)>,
+    /// For fault injection: every link between two processes goes through a proxy, see [`Stack::links`]
+    #[arg(skip)]
+    pub proxied: bool,
+    /// Where the services' programs lie, if not beside this one
+    #[arg(skip)]
+    pub programs: Option<PathBuf>,
+}
+
+impl Default for StackConfig {
+    /// As with no flag given.
+    fn default() -> Self {
+        let matches = Self::augment_args(clap::Command::new("stack")).get_matches_from([""; 0]);
+        // Every flag has a default, so this cannot fail.
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
 }
 
 fn key_value(text: &str) -> Result<(String, OsString), String> {
@@ -100,6 +117,7 @@ pub struct Member {
 pub struct Stack {
     members: Vec<Member>,
     manifest: Manifest,
+    links: Links,
     dir: PathBuf,
     // Let go last, so that no other stack finds our processes still there.
     _lock: lock::DirLock,
@@ -116,12 +134,13 @@ impl Stack {
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
         let lock = lock::DirLock::take(&dir)?;
         let gateway_ports = gateway_ports(config)?;
-        let programs = plan::programs()?;
+        let programs = plan::programs(config)?;
         let jwt_secret = token::jwt_secret(&dir)?;
 
         let (servers, wiring) = start_servers(&dir, programs, jwt_secret).await?;
-        let (services, manifest) = plan::services(config, &wiring, gateway_ports)?;
-        let mut stack = Self { members: servers, manifest, dir, _lock: lock };
+        let (mut services, mut manifest) = plan::services(config, &wiring, gateway_ports)?;
+        let links = if config.proxied { Links::between(&mut services, &mut manifest)? } else { Links::default() };
+        let mut stack = Self { members: servers, manifest, links, dir, _lock: lock };
         stack.start_services(services).await?;
         stack.write_manifest()?;
         seed::demo_match(&stack.manifest).await?;
@@ -157,6 +176,11 @@ impl Stack {
     /// Addresses, process ids and the token secret, as in `stack.json`.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The links between the processes; none unless they are proxied.
+    pub fn links(&self) -> &Links {
+        &self.links
     }
 
     /// Writes `stack.json` anew, after a process has got another id.
@@ -229,4 +253,15 @@ async fn start_servers(dir: &Path, programs: PathBuf, jwt_secret: String) -> Res
     };
     let daemons = [nats.into_daemon(), redis.into_daemon(), postgres.into_daemon()];
     Ok((daemons.map(Member::server).into(), wiring))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_without_flags_is_the_smallest() {
+        let config = StackConfig::default();
+        assert_eq!((config.gateways, config.replicas, config.proxied), (1, 1, false));
+    }
 }

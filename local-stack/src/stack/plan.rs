@@ -41,6 +41,18 @@ pub(super) struct Planned {
 }
 
 impl Planned {
+    pub(super) fn name(&self) -> &str {
+        &self.recipe.launch.name
+    }
+
+    pub(super) fn grpc_port(&self) -> Option<u16> {
+        self.grpc.as_ref().map(Reservation::port)
+    }
+
+    pub(super) fn launch_mut(&mut self) -> &mut Launch {
+        &mut self.recipe.launch
+    }
+
     pub(super) fn release_and_launch(self) -> Result<Member> {
         let (health_port, grpc_port) = (Some(self.health.release()), self.grpc.map(Reservation::release));
         let mut daemon = Daemon::new(self.recipe);
@@ -49,10 +61,10 @@ impl Planned {
     }
 }
 
-/// The folder of this program, in which the services' programs were built too.
-pub(super) fn programs() -> Result<PathBuf> {
+/// The folder of the services' programs: that of this one, in which they were built too, unless another is given.
+pub(super) fn programs(config: &StackConfig) -> Result<PathBuf> {
     let own = std::env::current_exe().context("cannot find the own program")?;
-    let folder = own.parent().context("cannot find the own program's folder")?;
+    let folder = config.programs.as_deref().or(own.parent()).context("cannot find the own program's folder")?;
     match BINARIES.iter().find(|name| !folder.join(name).is_file()) {
         None => Ok(folder.to_owned()),
         Some(missing) => bail!("{} is missing: run cargo build --release", folder.join(missing).display()),
