@@ -36,6 +36,14 @@ pub(crate) fn setpriv() -> Result<PathBuf> {
     on_path("setpriv").context("setpriv not found: install the package util-linux")
 }
 
+/// libfaketime, with which the clock of a program can be set that knows nothing of it.
+pub(crate) fn faketime_library() -> Result<PathBuf> {
+    // Debian has one folder for each architecture.
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut libraries = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
+    libraries.find(|path| path.is_file()).context("libfaketime not found: install the package faketime")
+}
+
 /// The folder with `postgres`, `initdb` and `psql`: of exactly this major version if given (a data folder can only be
 /// served by its own), else the newest.
 pub(crate) fn postgres_bin(major: Option<u32>) -> Result<PathBuf> {

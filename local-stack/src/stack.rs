@@ -21,12 +21,14 @@ use crate::{
     token,
 };
 
+mod clocks;
 mod links;
 mod lock;
 mod manifest;
 mod plan;
 mod seed;
 
+pub use clocks::Clocks;
 pub use links::Links;
 pub use manifest::{Gateway, Manifest, MemberEntry};
 use plan::Wiring;
@@ -69,6 +71,9 @@ pub struct StackConfig {
     /// For fault injection: every link between two processes goes through a proxy, see [`Stack::links`]
     #[arg(skip)]
     pub proxied: bool,
+    /// For fault injection: the wall clock of every service can be set, see [`Stack::clocks`]
+    #[arg(skip)]
+    pub has_clocks: bool,
     /// Where the services' programs lie, if not beside this one
     #[arg(skip)]
     pub programs: Option<PathBuf>,
@@ -118,6 +123,7 @@ pub struct Stack {
     members: Vec<Member>,
     manifest: Manifest,
     links: Links,
+    clocks: Option<Clocks>,
     dir: PathBuf,
     // Let go last, so that no other stack finds our processes still there.
     _lock: lock::DirLock,
@@ -138,9 +144,13 @@ impl Stack {
         let jwt_secret = token::jwt_secret(&dir)?;
 
         let (servers, wiring) = start_servers(&dir, programs, jwt_secret).await?;
+        let clocks = if config.has_clocks { Some(Clocks::create(&dir)?) } else { None };
         let (mut services, mut manifest) = plan::services(config, &wiring, gateway_ports)?;
         let links = if config.proxied { Links::between(&mut services, &mut manifest)? } else { Links::default() };
-        let mut stack = Self { members: servers, manifest, links, dir, _lock: lock };
+        if let Some(clocks) = &clocks {
+            clocks.hand_out(&mut services)?;
+        }
+        let mut stack = Self { members: servers, manifest, links, clocks, dir, _lock: lock };
         stack.start_services(services).await?;
         stack.write_manifest()?;
         seed::demo_match(&stack.manifest).await?;
@@ -181,6 +191,11 @@ impl Stack {
     /// The links between the processes; none unless they are proxied.
     pub fn links(&self) -> &Links {
         &self.links
+    }
+
+    /// The services' wall clocks, if they can be set.
+    pub fn clocks(&self) -> Option<&Clocks> {
+        self.clocks.as_ref()
     }
 
     /// Writes `stack.json` anew, after a process has got another id.
