@@ -1,0 +1,51 @@
+//! Whether the two sides of a call agree: who accepted it, and how it ended.
+
+use std::collections::VecDeque;
+
+use crate::history::Reason;
+
+/// Calls that are remembered: a match has one at a time, and late events of the ones before.
+const REMEMBERED: usize = 8;
+/// What the devices hear that did not accept a call that another one did: no end of the call.
+pub(crate) const ELSEWHERE: Reason = "answered_elsewhere";
+
+#[derive(Debug)]
+struct Call {
+    id: u64,
+    accepted_by: Option<u8>,
+    end: Option<Reason>,
+}
+
+/// The latest calls of a match.
+#[derive(Debug, Default)]
+pub(super) struct Calls(VecDeque<Call>);
+
+impl Calls {
+    /// A client's acceptance was acked; who else's was before.
+    pub(super) fn accepted(&mut self, id: u64, slot: u8) -> Option<u8> {
+        let call = self.call(id);
+        let before = *call.accepted_by.get_or_insert(slot);
+        (before != slot).then_some(before)
+    }
+
+    /// A client was told of the end; what other end was told before.
+    pub(super) fn ended(&mut self, id: u64, slot: u8, reason: Reason) -> Option<Reason> {
+        let call = self.call(id);
+        if reason == ELSEWHERE && call.accepted_by != Some(slot) {
+            return None;
+        }
+        let before = *call.end.get_or_insert(reason);
+        (before != reason).then_some(before)
+    }
+
+    fn call(&mut self, id: u64) -> &mut Call {
+        let at = self.0.iter().position(|call| call.id == id).unwrap_or_else(|| {
+            if self.0.len() >= REMEMBERED {
+                self.0.pop_front();
+            }
+            self.0.push_back(Call { id, accepted_by: None, end: None });
+            self.0.len() - 1
+        });
+        &mut self.0[at]
+    }
+}

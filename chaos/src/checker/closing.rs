@@ -1,0 +1,87 @@
+//! The end of a match's check: what the clients saw is held against what the database holds.
+
+use std::collections::HashSet;
+
+use super::{
+    chat::{Chat, MILESTONE},
+    tally::{Promise, Tally},
+};
+use crate::facts::{MatchFacts, Row};
+
+impl Chat {
+    /// Compares with the database: nothing may come after this. Returns what was checked and found over the whole run.
+    pub fn close(mut self, facts: &MatchFacts) -> Tally {
+        self.check_rows(facts);
+        for slot in 0..u8::try_from(self.sides.len()).unwrap_or_default() {
+            self.forget(slot, true);
+        }
+        self.check_milestone(facts);
+        for slot in 0..u8::try_from(self.sides.len()).unwrap_or_default() {
+            self.check_view(slot, facts);
+        }
+        self.tally
+    }
+
+    fn check_rows(&mut self, facts: &MatchFacts) {
+        let mut names = HashSet::new();
+        for (expected, row) in (1..).zip(&facts.rows) {
+            self.tally.checked(Promise::Ordered, 1);
+            if row.seq != expected {
+                self.broken(Promise::Ordered, 0, format!("the database has {} where {expected} is due", row.seq));
+                return;
+            }
+            self.check_row(*row);
+            if row.tag.is_some_and(|tag| !names.insert((tag.slot, tag.index))) {
+                self.broken(Promise::Once, 0, format!("the database has {:?} twice, also at {}", row.tag, row.seq));
+            }
+        }
+        let held = u32::try_from(facts.rows.len()).unwrap_or(u32::MAX);
+        if facts.last_seq != held {
+            self.broken(Promise::Ordered, 0, format!("the match counts {} messages and has {held}", facts.last_seq));
+        }
+        if self.highest() > held {
+            let what = format!("{} was acked or seen, the database ends at {held}", self.highest());
+            self.broken(Promise::Durable, 0, what);
+        }
+    }
+
+    fn check_row(&mut self, row: Row) {
+        self.tally.checked(Promise::Durable, 1);
+        let seen = self.stored.get(row.seq as usize - 1).and_then(|stored| stored.tag());
+        match (seen, row.tag) {
+            (Some(seen), Some(held)) if seen == held => {}
+            (None, Some(held)) if usize::from(held.slot) < self.sides.len() && held.variant < 4 => {
+                self.learn(row.seq, held)
+            }
+            (seen, held) => {
+                self.broken(Promise::Durable, 0, format!("{} is {held:?} in the database, seen was {seen:?}", row.seq));
+            }
+        }
+    }
+
+    fn check_milestone(&mut self, facts: &MatchFacts) {
+        self.tally.checked(Promise::Milestones, 1);
+        let held: Vec<_> = facts.milestones.iter().map(|row| (row.seq, row.announced)).collect();
+        let due = if facts.last_seq >= MILESTONE { vec![(MILESTONE, true)] } else { Vec::new() };
+        if held != due {
+            let what = format!("the database has the milestones {held:?} (seq, announced) instead of {due:?}");
+            self.broken(Promise::Milestones, 0, what);
+        }
+    }
+
+    fn check_view(&mut self, slot: u8, facts: &MatchFacts) {
+        let view = &mut self.views[usize::from(slot)];
+        let (joined, told, connected_to) = (view.joined, view.told, view.cursor);
+        if joined {
+            view.advance(facts.last_seq.saturating_add(1));
+            self.tally.checked(Promise::Delivered, 1);
+        }
+        self.explain(slot);
+        if self.views[usize::from(slot)].unexplained() > 0 {
+            self.broken(Promise::Delivered, slot, format!("what followed {connected_to} was left out"));
+        }
+        if joined && !told && facts.last_seq >= MILESTONE {
+            self.broken(Promise::Milestones, slot, "the milestone was never told".to_owned());
+        }
+    }
+}

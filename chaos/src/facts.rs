@@ -1,0 +1,94 @@
+//! What the database holds at the end, as the checker needs it.
+
+use anyhow::Context as _;
+use serde_json::Value;
+use tokio_postgres::{Client, NoTls};
+
+use crate::tag::Tag;
+
+/// One match as PostgreSQL has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MatchFacts {
+    /// The match's own count.
+    pub last_seq: u32,
+    /// Every message, ascending.
+    pub rows: Vec<Row>,
+    /// Every milestone.
+    pub milestones: Vec<MilestoneRow>,
+}
+
+/// A message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// Its place.
+    pub seq: u32,
+    /// What it is; none if body, clientId and sender do not belong together.
+    pub tag: Option<Tag>,
+}
+
+/// A milestone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MilestoneRow {
+    /// The message that reached it.
+    pub seq: u32,
+    /// Whether it was announced.
+    pub announced: bool,
+}
+
+/// The database of a stack.
+pub struct Database {
+    client: Client,
+    connection: tokio::task::JoinSet<()>,
+}
+
+impl Database {
+    /// Connects to it.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub async fn connect(url: &str) -> anyhow::Result<Self> {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("cannot connect to PostgreSQL")?;
+        let mut driver = tokio::task::JoinSet::new();
+        // What ends the connection fails the next query.
+        driver.spawn(async move { drop(connection.await) });
+        Ok(Self { client, connection: driver })
+    }
+
+    /// Reads one match. `user_of` names the user of each client.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn read(&self, match_id: &str, user_of: &[String]) -> anyhow::Result<MatchFacts> {
+        let found = self.client.query_opt("SELECT last_seq FROM matches WHERE match_id = $1", &[&match_id]).await?;
+        let last_seq = found.map_or(Ok(0), |row| row.try_get::<_, i64>(0))?;
+        let messages = "SELECT seq, sender_id, client_id, body FROM messages WHERE match_id = $1 ORDER BY seq";
+        let rows = self.client.query(messages, &[&match_id]).await?;
+        let rows = rows.iter().map(|row| read_row(row, user_of)).collect::<anyhow::Result<_>>()?;
+        let milestones = "SELECT seq, announced_at IS NOT NULL FROM milestones WHERE match_id = $1 ORDER BY ord";
+        let found = self.client.query(milestones, &[&match_id]).await?;
+        let milestones = found.iter().map(|row| {
+            anyhow::Ok(MilestoneRow { seq: u32::try_from(row.try_get::<_, i64>(0)?)?, announced: row.try_get(1)? })
+        });
+        Ok(MatchFacts {
+            last_seq: u32::try_from(last_seq)?,
+            rows,
+            milestones: milestones.collect::<anyhow::Result<_>>()?,
+        })
+    }
+
+    /// Hangs up.
+    pub async fn close(mut self) {
+        drop(self.client);
+        self.connection.join_next().await;
+    }
+}
+
+fn read_row(row: &tokio_postgres::Row, user_of: &[String]) -> anyhow::Result<Row> {
+    let seq = u32::try_from(row.try_get::<_, i64>(0)?)?;
+    let (sender, client_id, body): (&str, &str, &str) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+    let tag = serde_json::from_str::<Value>(body).ok().and_then(|body| Tag::of_body(&body));
+    let fits = |tag: &Tag| {
+        user_of.get(usize::from(tag.slot)).is_some_and(|user| user == sender) && tag.client_id() == client_id
+    };
+    Ok(Row { seq, tag: tag.filter(fits) })
+}

@@ -1,0 +1,153 @@
+//! How long the crowd had to wait, and when: what a fault is charged with.
+
+use std::time::Duration;
+
+/// Times of waits are kept this exactly.
+const SLOT: Duration = Duration::from_millis(20);
+
+/// The waits of a run. All times are since the crowd's origin.
+#[derive(Debug, Clone)]
+pub struct Stalls {
+    crowd: Beats,
+    gateways: Vec<Beats>,
+    acks: Peaks,
+    returns: Peaks,
+    milestones: Peaks,
+}
+
+impl Stalls {
+    /// Nothing has happened yet on so many gateways.
+    pub fn new(gateways: usize) -> Self {
+        Self {
+            crowd: Beats::default(),
+            gateways: vec![Beats::default(); gateways],
+            acks: Peaks::default(),
+            returns: Peaks::default(),
+            milestones: Peaks::default(),
+        }
+    }
+
+    /// A message was acked by a gateway at `now`, that was sent first at `since`.
+    pub fn acked(&mut self, gateway: usize, since: Duration, now: Duration) {
+        self.crowd.beat(now);
+        if let Some(beats) = self.gateways.get_mut(gateway) {
+            beats.beat(now);
+        }
+        self.acks.add(since, now);
+    }
+
+    /// A client whose connection had ended at `since` is connected again.
+    pub fn returned(&mut self, since: Duration, now: Duration) {
+        self.returns.add(since, now);
+    }
+
+    /// A joined client was told of a milestone that was reached at `since`, as far as the crowd knows.
+    pub fn milestone_told(&mut self, since: Duration, now: Duration) {
+        self.milestones.add(since, now);
+    }
+
+    /// The longest time between two instants in which nobody had an ack.
+    pub fn silence(&self, from: Duration, to: Duration) -> Duration {
+        self.crowd.longest_pause(from, to)
+    }
+
+    /// The longest time between two instants in which nobody had an ack from a gateway.
+    pub fn gateway_silence(&self, gateway: usize, from: Duration, to: Duration) -> Duration {
+        self.gateways.get(gateway).map_or(Duration::ZERO, |beats| beats.longest_pause(from, to))
+    }
+
+    /// The longest time from the first emit of a message to its ack, of those acked between two instants.
+    pub fn slowest_ack(&self, from: Duration, to: Duration) -> Duration {
+        self.acks.highest(from, to)
+    }
+
+    /// The longest time from the end of a connection to the next one, of those that came back between two instants.
+    pub fn slowest_return(&self, from: Duration, to: Duration) -> Duration {
+        self.returns.highest(from, to)
+    }
+
+    /// The longest time from the ack of the message that reached a milestone to its announcement to a joined client.
+    pub fn slowest_milestone(&self, from: Duration, to: Duration) -> Duration {
+        self.milestones.highest(from, to)
+    }
+}
+
+/// In which slots of time something happened: one bit each, 22 KB an hour.
+#[derive(Debug, Clone, Default)]
+struct Beats(Vec<u64>);
+
+impl Beats {
+    fn beat(&mut self, at: Duration) {
+        let slot = slot(at);
+        if self.0.len() <= slot / 64 {
+            self.0.resize(slot / 64 + 1, 0);
+        }
+        self.0[slot / 64] |= 1 << (slot % 64);
+    }
+
+    fn longest_pause(&self, from: Duration, to: Duration) -> Duration {
+        let (mut longest, mut pause) = (0_u32, 0);
+        for slot in slot(from)..slot(to) {
+            let beats = self.0.get(slot / 64).is_some_and(|bits| bits >> (slot % 64) & 1 == 1);
+            pause = if beats { 0 } else { pause + 1 };
+            longest = longest.max(pause);
+        }
+        SLOT * longest
+    }
+}
+
+/// The longest wait that ended in each slot of time, in milliseconds.
+#[derive(Debug, Clone, Default)]
+struct Peaks(Vec<u32>);
+
+impl Peaks {
+    fn add(&mut self, since: Duration, now: Duration) {
+        let slot = slot(now);
+        if self.0.len() <= slot {
+            self.0.resize(slot + 1, 0);
+        }
+        let waited = u32::try_from(now.saturating_sub(since).as_millis()).unwrap_or(u32::MAX);
+        self.0[slot] = self.0[slot].max(waited);
+    }
+
+    fn highest(&self, from: Duration, to: Duration) -> Duration {
+        let end = slot(to).min(self.0.len());
+        let start = slot(from).min(end);
+        Duration::from_millis(u64::from(self.0[start..end].iter().copied().max().unwrap_or(0)))
+    }
+}
+
+fn slot(at: Duration) -> usize {
+    usize::try_from(at.as_millis() / SLOT.as_millis()).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_silence_is_the_longest_pause_between_two_acks() {
+        let mut stalls = Stalls::new(2);
+        for at in [0, 100, 900, 1_000] {
+            stalls.acked(1, ms(at), ms(at));
+        }
+        assert_eq!(stalls.silence(ms(0), ms(1_000)), ms(780));
+        assert_eq!(stalls.silence(ms(0), ms(400)), ms(280), "what lies outside is not charged");
+        assert_eq!(stalls.gateway_silence(0, ms(0), ms(1_000)), ms(1_000));
+        assert_eq!(stalls.silence(ms(1_020), ms(1_500)), ms(480), "a silence that has not ended counts too");
+    }
+
+    #[test]
+    fn the_slowest_ack_counts_from_the_first_emit() {
+        let mut stalls = Stalls::new(1);
+        stalls.acked(0, ms(100), ms(130));
+        stalls.acked(0, ms(100), ms(2_600));
+        assert_eq!(stalls.slowest_ack(ms(0), ms(2_000)), ms(30));
+        assert_eq!(stalls.slowest_ack(ms(2_000), ms(9_000)), ms(2_500));
+        assert_eq!(stalls.slowest_ack(ms(9_000), ms(9_500)), ms(0));
+    }
+}
