@@ -7,11 +7,16 @@ use std::time::Duration;
 
 use proto::MatchId;
 use redis::Script;
-use service_kit::redis::{Redis, RedisError};
+use service_kit::{
+    mutation::{self, Mutation},
+    redis::{Redis, RedisError},
+};
 
 /// A match that was silent for longer starts again from its committed head.
 const KEPT_FOR: Duration = Duration::from_hours(7 * 24);
 const SCANNED_AT_ONCE: usize = 500;
+/// Only for [`Mutation::CounterWithoutMax`].
+const COUNT_EVENTS: &str = "return {redis.call('HINCRBY', KEYS[1], 'count', 1), {}}";
 
 /// The registers of all matches.
 #[derive(Debug)]
@@ -46,7 +51,11 @@ impl Registers {
         Self {
             redis,
             key_prefix: format!("{prefix}milestone:"),
-            raise: Script::new(include_str!("store/raise.lua")),
+            raise: Script::new(if mutation::is_broken(Mutation::CounterWithoutMax) {
+                COUNT_EVENTS
+            } else {
+                include_str!("store/raise.lua")
+            }),
             mark: Script::new(include_str!("store/mark.lua")),
         }
     }

@@ -9,6 +9,7 @@ pub mod config;
 pub mod grpc;
 pub mod health;
 pub mod lifecycle;
+pub mod mutation;
 pub mod redis;
 pub mod telemetry;
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use proto::MatchId;
+use service_kit::mutation::{self, Mutation};
 use tokio::time::Instant;
 
 use crate::{
-    batch::{self, Decision, Request},
+    batch::{self, Decision, Keys, Request},
     room::{Room, Row},
     store::{Session, TripError},
 };
@@ -46,14 +47,18 @@ async fn commit_fast(
     let rooms = heads.into_iter().map(|(id, head)| (id.clone(), Room::new(id, head))).collect();
     let decision = batch::decide(requests, rooms);
     check_deadline(session, deadline).await?;
-    session.insert(&decision.rows, None).await?;
+    match session.insert(&decision.rows, None).await {
+        Err(TripError::Lost) if mutation::is_broken(Mutation::AckBeforeCommit) => {}
+        outcome => outcome?,
+    }
     Ok(Some(decision))
 }
 
 /// The duplicates' answers too come from a transaction that holds the matches' rows.
 async fn commit_locked(session: &Session, requests: &[&Request], deadline: Instant) -> Result<Decision, TripError> {
     let ids: Vec<&str> = batch::matches(requests.iter().copied()).into_iter().map(MatchId::as_str).collect();
-    let locked = session.lock(&ids, &batch::keys(requests)).await?;
+    let keys = if mutation::is_broken(Mutation::NoDedupe) { Keys::default() } else { batch::keys(requests) };
+    let locked = session.lock(&ids, &keys).await?;
     let mut rooms: BTreeMap<MatchId, Room> =
         locked.heads.into_iter().map(|(id, head)| (id.clone(), Room::new(id, head))).collect();
     for row in locked.rows {

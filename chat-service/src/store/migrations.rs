@@ -1,5 +1,6 @@
 //! The schema, version by version. A version that has shipped is never edited; the next one is added.
 
+use service_kit::mutation::{self, Mutation};
 use tokio_postgres::{Client, Error};
 use tracing::info;
 
@@ -27,6 +28,10 @@ pub(super) async fn migrate(client: &mut Client) -> Result<(), Error> {
             transaction.execute("INSERT INTO schema_versions (version) VALUES ($1)", &[&version]).await?;
             info!(version, "the schema was migrated");
         }
+    }
+    if mutation::is_broken(Mutation::NoDedupe) {
+        let sql = "ALTER TABLE messages DROP CONSTRAINT IF EXISTS messages_match_id_sender_id_client_id_key";
+        transaction.batch_execute(sql).await?;
     }
     transaction.commit().await
 }
