@@ -23,8 +23,8 @@ use request::Parsed;
 const ANSWER_MARGIN_MS: i64 = 50;
 /// No deadline may be further away: nothing should wait for longer than the gateway repeats.
 const MAX_PATIENCE: Duration = Duration::from_secs(5);
-/// When to try again after a refusal: a few commits later, or when a lost connection may be back.
-const RETRY_BUSY_MS: i64 = 100;
+/// When to try again after a refusal: when a backlog may be worked off, or a lost connection may be back.
+const RETRY_BUSY_MS: i64 = 1_000;
 const RETRY_AWAY_MS: i64 = 250;
 
 /// Takes requests to the lanes.

@@ -1,13 +1,17 @@
 //! What the gateway asks of the services: sends and calls over NATS, everything else by gRPC. Every wait is bounded.
 
+mod admission;
 mod calling;
 mod outcomes;
 mod reads;
 mod sending;
 mod writes;
 
+pub use admission::Admitted;
 pub use outcomes::outcome_of;
 pub use reads::Snapshot;
+
+use std::time::Instant;
 
 use proto::{
     chat::chat_service_client::ChatServiceClient, milestone::milestone_service_client::MilestoneServiceClient,
@@ -21,6 +25,7 @@ use service_kit::{
 use tonic::{Code, Response, Status};
 
 use crate::failure::Failure;
+use admission::Admission;
 
 /// Where the services are: for each a list of `host:port`, resolved by DNS and balanced over.
 #[derive(Debug, Clone)]
@@ -41,6 +46,7 @@ pub struct Services {
     chat: ChatServiceClient<Client>,
     milestones: MilestoneServiceClient<Client>,
     signaling: SignalingServiceClient<Client>,
+    admission: Admission,
 }
 
 impl Services {
@@ -51,7 +57,16 @@ impl Services {
             chat: ChatServiceClient::new(grpc::connect(&targets.chat, lifecycle)),
             milestones: MilestoneServiceClient::new(grpc::connect(&targets.milestones, lifecycle)),
             signaling: SignalingServiceClient::new(grpc::connect(&targets.signaling, lifecycle)),
+            admission: Admission::new(),
         }
+    }
+
+    /// Opens a send: to be asked before [`send`](Self::send), and kept until the answer is given.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED` while more are open than the services answer in time.
+    pub fn admit(&self, now: Instant) -> Result<Admitted, Failure> {
+        self.admission.admit(now)
     }
 }
 

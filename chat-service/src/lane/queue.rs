@@ -1,6 +1,12 @@
-//! What waits for a lane: bounded by number and by bytes, so that overload is refused at once.
+//! What waits for a lane: bounded by number, by bytes and by time, so that overload is refused at once.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use proto::{MatchId, chat::SendResult};
 use tokio::{
@@ -18,6 +24,9 @@ const MAX_WAITING: usize = 1024;
 const MAX_WAITING_KIB: usize = 32 * 1024;
 /// A batch takes waiting requests until it has this many drafts.
 const BATCH_DRAFTS: usize = 200;
+/// While the requests that a lane takes had to wait for longer than this, new ones are refused. Far below the second after
+/// which a gateway asks again: what is answered later is work for nobody, and its repeat comes on top.
+const MAX_WAIT: Duration = Duration::from_millis(250);
 
 /// A request with whoever waits for its answer.
 #[derive(Debug)]
@@ -25,6 +34,7 @@ pub(super) struct Job {
     pub(super) request: Request,
     pub(super) deadline: Instant,
     pub(super) span: Span,
+    queued_at: Instant,
     pair: Pair,
     answer: oneshot::Sender<Vec<SendResult>>,
     _weight: OwnedSemaphorePermit,
@@ -36,6 +46,7 @@ pub(super) struct Job {
 pub(super) struct Handle {
     jobs: mpsc::Sender<Job>,
     weight: Arc<Semaphore>,
+    backlog: Arc<Backlog>,
     metrics: Metrics,
 }
 
@@ -43,6 +54,34 @@ pub(super) struct Handle {
 #[derive(Debug)]
 pub(super) struct Queue {
     jobs: mpsc::Receiver<Job>,
+    backlog: Arc<Backlog>,
+}
+
+/// How far a lane is behind.
+#[derive(Debug, Default)]
+struct Backlog {
+    /// Drafts that wait.
+    drafts: AtomicUsize,
+    /// How long the oldest request of the batch that was taken last had waited, in milliseconds.
+    waited_ms: AtomicU64,
+}
+
+impl Backlog {
+    /// A single batch is no backlog, however long the lane was held up.
+    fn is_too_long(&self) -> bool {
+        self.drafts.load(Relaxed) > BATCH_DRAFTS && self.waited_ms.load(Relaxed) > ms(MAX_WAIT)
+    }
+
+    fn grew(&self, job: &Job) {
+        self.drafts.fetch_add(job.request.drafts.len(), Relaxed);
+    }
+
+    fn shrank(&self, batch: &[Job]) {
+        let drafts = batch.iter().map(|job| job.request.drafts.len()).sum();
+        self.drafts.fetch_sub(drafts, Relaxed);
+        let waited = batch.first().map_or(Duration::ZERO, |oldest| oldest.queued_at.elapsed());
+        self.waited_ms.store(ms(waited), Relaxed);
+    }
 }
 
 /// Counts a request in the queue depth as long as it lives.
@@ -51,7 +90,9 @@ struct Counted(Metrics);
 
 pub(super) fn bounded(metrics: Metrics) -> (Handle, Queue) {
     let (sender, jobs) = mpsc::channel(MAX_WAITING);
-    (Handle { jobs: sender, weight: Arc::new(Semaphore::new(MAX_WAITING_KIB)), metrics }, Queue { jobs })
+    let backlog = Arc::new(Backlog::default());
+    let weight = Arc::new(Semaphore::new(MAX_WAITING_KIB));
+    (Handle { jobs: sender, weight, backlog: Arc::clone(&backlog), metrics }, Queue { jobs, backlog })
 }
 
 impl Handle {
@@ -63,14 +104,20 @@ impl Handle {
         deadline: Instant,
         answer: oneshot::Sender<Vec<SendResult>>,
     ) -> Result<(), Refused> {
+        if self.backlog.is_too_long() {
+            return Err(Refused::Full);
+        }
         let weight = self.weight.clone().try_acquire_many_owned(weight_kib(&request)).map_err(|_| Refused::Full)?;
         let counted = Counted::new(&self.metrics);
-        let span = Span::current();
-        let job = Job { request, deadline, span, pair, answer, _weight: weight, _counted: counted };
-        self.jobs.try_send(job).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Refused::Full,
-            mpsc::error::TrySendError::Closed(_) => Refused::Away,
-        })
+        let (span, queued_at) = (Span::current(), Instant::now());
+        let job = Job { request, deadline, span, queued_at, pair, answer, _weight: weight, _counted: counted };
+        let place = self.jobs.try_reserve().map_err(|error| match error {
+            mpsc::error::TrySendError::Full(()) => Refused::Full,
+            mpsc::error::TrySendError::Closed(()) => Refused::Away,
+        })?;
+        self.backlog.grew(&job);
+        place.send(job);
+        Ok(())
     }
 }
 
@@ -86,6 +133,7 @@ impl Queue {
             drafts += job.request.drafts.len();
             batch.push(job);
         }
+        self.backlog.shrank(&batch);
         Some(batch)
     }
 }
@@ -115,6 +163,10 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.0.queued(-1);
     }
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn weight_kib(request: &Request) -> u32 {
@@ -147,6 +199,20 @@ mod tests {
         assert_eq!(queue.next_batch().await.unwrap().len(), 2);
         drop(handle);
         assert!(queue.next_batch().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lane_that_is_behind_refuses_until_it_has_caught_up() {
+        let (handle, mut queue) = bounded(Metrics::new());
+        for _ in 0..3 {
+            push(&handle, BATCH_DRAFTS, 1).unwrap();
+        }
+        tokio::time::advance(MAX_WAIT * 2).await;
+        queue.next_batch().await.unwrap();
+        assert_eq!(push(&handle, 1, 1), Err(Refused::Full));
+        // The last batch is no backlog.
+        queue.next_batch().await.unwrap();
+        assert_eq!(push(&handle, 1, 1), Ok(()));
     }
 
     #[tokio::test]

@@ -16,7 +16,14 @@ use super::{
     reply::Reply,
     turns::{Turn, Weighted},
 };
-use crate::{egress::outcome_of, failure::Failure, metrics, payload::Content, socketio::Args, views};
+use crate::{
+    egress::{Admitted, outcome_of},
+    failure::Failure,
+    metrics,
+    payload::Content,
+    socketio::Args,
+    views,
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -33,6 +40,7 @@ pub(crate) struct Draft {
     reply: Reply,
     span: tracing::Span,
     taken_at: Instant,
+    _admitted: Admitted,
 }
 
 impl Weighted for Draft {
@@ -62,8 +70,12 @@ pub(super) fn send(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>,
     if let Err(wait) = context.limits.sends.take(socket.user_id().as_str(), now) {
         return reply.fail(&Failure::rate_limited(wait));
     }
+    let admitted = match context.services.admit(now) {
+        Ok(admitted) => admitted,
+        Err(failure) => return reply.fail(&failure),
+    };
     let span = info_span!("send_message", match_id = %chat, user_id = %socket.user_id());
-    let draft = Draft { content: draft, reply, span, taken_at: now };
+    let draft = Draft { content: draft, reply, span, taken_at: now, _admitted: admitted };
     let turn = socket.session().take_send(&chat, draft);
     match turn {
         Turn::Now(draft) => {

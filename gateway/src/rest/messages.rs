@@ -68,6 +68,7 @@ pub(super) async fn post(
 
     let draft = Draft { client_id: client_id.to_string(), body: content.body, saved_as: None };
     let began = Instant::now();
+    let _admitted = api.services.admit(began)?;
     let outcome = save(&api, (&id, &user), origin, draft.clone()).await;
     metrics::send_answered(began.elapsed(), outcome.as_ref().map_or_else(|failure| failure.code.as_str(), |_| "OK"));
     let stored = outcome?;
