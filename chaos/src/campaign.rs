@@ -1,0 +1,154 @@
+//! A run: a stack of its own, a crowd, the faults of a schedule, the verdict. A campaign is many of them.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use local_stack::{Stack, StackConfig, stack::Role};
+use tempfile::TempDir;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use crate::{
+    blame::{Span, blame},
+    config::Config,
+    crowd::{Crowd, CrowdConfig},
+    injector::{Injector, Struck},
+    report::{Line, RunReport},
+    schedule::{Kind, Schedule},
+};
+
+/// Below the working directory, as all that the repository's commands leave.
+const FOLDER: &str = ".local";
+/// What the crowd may wait at the end until everything that was acked has arrived.
+const SETTLE: Duration = Duration::from_secs(30);
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// Does the run of a seed from the start of the stack to its end.
+///
+/// # Errors
+/// When the stack does not start, a fault cannot be injected, or somebody does not get fit again at the end.
+pub async fn run(config: &Config, seed: u64) -> Result<RunReport> {
+    let schedule = config.schedule(seed);
+    let dir = Folder::create(config.keep)?;
+    let stack = Stack::start(&stack_config(config, &schedule, dir.path())).await?;
+    let outcome = strike_and_judge(config, seed, stack, schedule).await;
+    let failed = outcome.as_ref().map_or(true, |report| !report.is_ok());
+    match outcome {
+        Ok(report) => Ok(RunReport { folder: dir.close(failed), ..report }),
+        Err(error) => match dir.close(true) {
+            Some(folder) => Err(error.context(format!("see {}", folder.join("log").display()))),
+            None => Err(error),
+        },
+    }
+}
+
+async fn strike_and_judge(config: &Config, seed: u64, stack: Stack, schedule: Schedule) -> Result<RunReport> {
+    let mut injector = Injector::new(stack, schedule.clone())?;
+    let crowd = Crowd::start(crowd_config(config, seed, injector.stack())).await?;
+    let start = Instant::now();
+    let until = start + config.duration;
+    {
+        let strike = injector.run(start, until);
+        let show = show_progress(&crowd, seed, start, &schedule);
+        tokio::select! {
+            struck = strike => struck?,
+            () = show => {}
+        }
+    }
+    injector.heal().await?;
+    let (origin, end) = (crowd.origin(), Instant::now());
+    let outcome = crowd.finish(SETTLE).await;
+    let report = RunReport {
+        seed,
+        command: config.command(seed, &schedule),
+        schedule: schedule.to_string(),
+        faults: injector.struck().len(),
+        lasted: end - start,
+        waits: blame(&spans(injector.struck(), origin, end), &outcome.stalls, end - origin),
+        crashes: crashes(&injector),
+        outcome,
+        folder: None,
+    };
+    injector.stop().await;
+    Ok(report)
+}
+
+/// Shows a line a second, for ever.
+async fn show_progress(crowd: &Crowd, seed: u64, start: Instant, schedule: &Schedule) {
+    let mut ticks = interval(PROGRESS_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut line = Line::new(seed);
+    sleep_until(start + PROGRESS_EVERY).await;
+    loop {
+        ticks.tick().await;
+        line.show(start.elapsed(), &crowd.progress(), schedule);
+    }
+}
+
+fn stack_config(config: &Config, schedule: &Schedule, dir: &Path) -> StackConfig {
+    StackConfig {
+        gateways: config.gateways,
+        replicas: config.replicas,
+        nats: config.nats,
+        pg_standby: config.pg_standby,
+        port: 0,
+        dir: dir.to_owned(),
+        env: config.env.iter().map(|(name, value)| (name.clone(), value.into())).collect(),
+        // What is not needed is left out: a proxy costs time on every message.
+        proxied: schedule.has(Kind::is_of_links),
+        has_clocks: schedule.has(|kind| matches!(kind, Kind::Clock(_))),
+        programs: config.programs.clone(),
+        ..StackConfig::default()
+    }
+}
+
+fn crowd_config(config: &Config, seed: u64, stack: &Stack) -> CrowdConfig {
+    CrowdConfig {
+        gateways: stack.manifest().gateways.iter().map(|gateway| gateway.url.clone()).collect(),
+        jwt_secret: stack.manifest().jwt_secret.clone(),
+        clients: usize::try_from(config.clients).unwrap_or(usize::MAX),
+        rate: config.rate,
+        match_length: config.match_length,
+        seed,
+    }
+}
+
+fn spans(struck: &[Struck], origin: Instant, end: Instant) -> Vec<Span> {
+    let span = |struck: &Struck| Span {
+        label: struck.fault.label(),
+        from: struck.began.saturating_duration_since(origin),
+        to: struck.ended.unwrap_or(end).saturating_duration_since(origin),
+    };
+    struck.iter().map(span).collect()
+}
+
+/// The services and gateways that ended by themselves: a server has its reasons when its disk is full.
+fn crashes(injector: &Injector) -> Vec<String> {
+    let ours = injector.unasked_ends().iter().filter(|end| end.role != Role::Server);
+    ours.map(|end| end.obituary.clone()).collect()
+}
+
+/// The data folder of a run: removed with it unless it is worth a look.
+struct Folder {
+    dir: TempDir,
+    keep: bool,
+}
+
+impl Folder {
+    fn create(keep: bool) -> Result<Self> {
+        std::fs::create_dir_all(FOLDER).with_context(|| format!("cannot create {FOLDER}"))?;
+        let dir = tempfile::Builder::new().prefix("chaos.").tempdir_in(FOLDER);
+        Ok(Self { dir: dir.with_context(|| format!("cannot create a folder in {FOLDER}"))?, keep })
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Where it is, if it was kept.
+    fn close(self, keep: bool) -> Option<PathBuf> {
+        (keep || self.keep).then(|| self.dir.keep())
+    }
+}

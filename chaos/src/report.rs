@@ -1,0 +1,247 @@
+//! What a campaign tells people and programs: a line per second, tables, a JSON result.
+
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, time::Duration};
+
+use serde::Serialize;
+
+use crate::{
+    blame::Waits,
+    checker::{Promise, Tally},
+    crowd::{Outcome, Progress},
+    schedule::Schedule,
+};
+
+/// A run and what became of it.
+#[derive(Debug)]
+pub struct RunReport {
+    /// Of the run.
+    pub seed: u64,
+    /// What repeats it.
+    pub command: String,
+    /// The faults as text.
+    pub schedule: String,
+    /// How many of them struck.
+    pub faults: usize,
+    /// From the first message to the end of the last fault.
+    pub lasted: Duration,
+    /// The longest waits by fault.
+    pub waits: BTreeMap<String, Waits>,
+    /// Services that ended by themselves, with their last words.
+    pub crashes: Vec<String>,
+    /// What the crowd saw.
+    pub outcome: Outcome,
+    /// The data folder, if it was kept.
+    pub folder: Option<PathBuf>,
+}
+
+impl RunReport {
+    /// Whether something was acked, nobody crashed, and every promise was kept.
+    pub fn is_ok(&self) -> bool {
+        self.outcome.tally.violations() == 0 && self.crashes.is_empty() && self.outcome.progress.acked > 0
+    }
+
+    /// What is wrong with it, and how to see it again; empty if nothing is.
+    pub fn failure(&self) -> String {
+        let mut text = String::new();
+        if self.is_ok() {
+            return text;
+        }
+        let _ = writeln!(text, "FAILED: seed {}, again with\n  {}", self.seed, self.command);
+        if let Some(folder) = &self.folder {
+            let _ = writeln!(text, "  logs and data: {}", folder.display());
+        }
+        for crash in &self.crashes {
+            let _ = writeln!(text, "  ended by itself: {crash}");
+        }
+        if self.outcome.progress.acked == 0 {
+            text += "  no message was acked\n";
+        }
+        for promise in Promise::ALL {
+            for violation in &self.outcome.tally.of(promise).kept {
+                let _ = writeln!(text, "  {violation}");
+            }
+        }
+        text
+    }
+}
+
+/// All runs of a campaign, added up.
+#[derive(Debug, Default)]
+pub struct Campaign {
+    runs: u64,
+    failed: u64,
+    faults: u64,
+    lasted: Duration,
+    acked: u64,
+    received: u64,
+    refused: u64,
+    tally: Tally,
+    waits: BTreeMap<String, Waits>,
+    failures: Vec<Failure>,
+}
+
+/// A run that failed, as the JSON result has it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    seed: u64,
+    schedule: String,
+    command: String,
+    what: String,
+}
+
+impl Campaign {
+    /// Adds a run.
+    pub fn add(&mut self, run: RunReport) {
+        self.runs += 1;
+        self.faults += run.faults as u64;
+        self.lasted += run.lasted;
+        self.acked += run.outcome.progress.acked;
+        self.received += run.outcome.progress.received;
+        self.refused += run.outcome.progress.refused;
+        for (label, waits) in &run.waits {
+            self.waits.entry(label.clone()).or_default().merge(waits);
+        }
+        if !run.is_ok() {
+            self.failed += 1;
+            let what = run.failure();
+            self.failures.push(Failure { seed: run.seed, schedule: run.schedule, command: run.command, what });
+        }
+        self.tally.merge(run.outcome.tally);
+    }
+
+    /// Whether there was a run and none failed.
+    pub fn is_ok(&self) -> bool {
+        self.runs > 0 && self.failed == 0
+    }
+
+    /// The tables.
+    pub fn summary(&self) -> String {
+        let Self { runs, faults, acked, received, refused, .. } = self;
+        let lasted_s = self.lasted.as_secs_f64();
+        format!(
+            "{runs} runs, {faults} faults, {lasted_s:.0} s: {acked} messages acked, {received} received, {refused} \
+             refusals told\n\n{}\n{}\n{}\n",
+            self.promises(),
+            self.longest_waits(),
+            self.verdict()
+        )
+    }
+
+    fn promises(&self) -> String {
+        let mut text = format!("{:<28} {:>12} {:>10}\n", "promise", "checked", "violations");
+        for promise in Promise::ALL {
+            let count = self.tally.of(promise);
+            let _ = writeln!(text, "{:<28} {:>12} {:>10}", promise.name(), count.checked, count.violations);
+        }
+        text
+    }
+
+    fn longest_waits(&self) -> String {
+        let mut text = format!(
+            "{:<36} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
+            "longest waits in seconds", "struck", "silence", "ack", "return", "milestone"
+        );
+        for (label, waits) in &self.waits {
+            let _ = write!(text, "{label:<36} {:>9}", waits.times);
+            for wait_ms in [waits.silence_ms, waits.ack_ms, waits.return_ms, waits.milestone_ms] {
+                let _ = write!(text, " {:>9}", seconds(wait_ms));
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    fn verdict(&self) -> String {
+        if self.is_ok() {
+            return "every promise was kept".to_owned();
+        }
+        let seeds: Vec<String> = self.failures.iter().map(|failure| failure.seed.to_string()).collect();
+        format!("FAILED: {} of {} runs, seeds {}", self.failed, self.runs, seeds.join(", "))
+    }
+
+    /// The JSON result.
+    ///
+    /// # Errors
+    /// Never: everything has a form in JSON.
+    pub fn json(&self) -> serde_json::Result<String> {
+        let promises = Promise::ALL.iter().map(|promise| {
+            let count = self.tally.of(*promise);
+            (promise.name(), PromiseResult { checked: count.checked, violations: count.violations })
+        });
+        serde_json::to_string_pretty(&CampaignResult {
+            ok: self.is_ok(),
+            runs: self.runs,
+            failed: self.failed,
+            faults: self.faults,
+            seconds: self.lasted.as_secs_f64(),
+            acked: self.acked,
+            received: self.received,
+            refused: self.refused,
+            promises: promises.collect(),
+            longest_waits: &self.waits,
+            failures: &self.failures,
+        })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CampaignResult<'a> {
+    ok: bool,
+    runs: u64,
+    failed: u64,
+    faults: u64,
+    seconds: f64,
+    acked: u64,
+    received: u64,
+    refused: u64,
+    promises: BTreeMap<&'static str, PromiseResult>,
+    longest_waits: &'a BTreeMap<String, Waits>,
+    failures: &'a [Failure],
+}
+
+#[derive(Serialize)]
+struct PromiseResult {
+    checked: u64,
+    violations: u64,
+}
+
+/// The line of each second, on standard error.
+#[derive(Debug)]
+pub struct Line {
+    seed: u64,
+    shown: Progress,
+    shown_at: Duration,
+}
+
+impl Line {
+    /// Nothing shown yet.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, shown: Progress::default(), shown_at: Duration::ZERO }
+    }
+
+    /// Shows what happened since the line before.
+    pub fn show(&mut self, now: Duration, progress: &Progress, schedule: &Schedule) {
+        let lasting = schedule.faults().iter().filter(|fault| fault.end() > self.shown_at && fault.at <= now);
+        let lasting: Vec<String> = lasting.map(|fault| format!("{} {}", fault.kind.name(), fault.target)).collect();
+        eprintln!(
+            "seed {} {:>4.0} s  acked {} (+{})  received {}  refused {}  connected {}  milestones {}  violations {}  {}",
+            self.seed,
+            now.as_secs_f64(),
+            progress.acked,
+            progress.acked.saturating_sub(self.shown.acked),
+            progress.received,
+            progress.refused,
+            progress.connected,
+            progress.milestones,
+            progress.violations,
+            lasting.join(", "),
+        );
+        (self.shown, self.shown_at) = (*progress, now);
+    }
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1_000, ms % 1_000)
+}
