@@ -22,6 +22,7 @@ use crate::{
     chat::{Context, Users},
     config::Config,
     egress::Services,
+    engineio,
     forwarding::{SealKeys, Sealer},
     limits::UserLimits,
     listener,
@@ -66,7 +67,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
         None => advertised(address, &config.nats).await,
     };
     let endpoint = Endpoint {
-        cors_origins: config.cors_origins.clone(),
+        engine: engineio::Config { cors_origins: config.cors_origins.clone(), ..config.transport.engine() },
         sealer: Sealer::new(advertised, seal_keys(config.sid_keys)?),
         connect_timeout: Duration::from_secs(config.connect_timeout_s),
         drain_window: Duration::from_secs(config.drain_window_s),
@@ -81,7 +82,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let listening = listener::Config {
         trusted_proxies: config.trusted_proxies,
         shutdown_timeout: Duration::from_secs(config.process.shutdown_timeout_s),
-        ..listener::Config::default()
+        ..config.transport.listener()
     };
     lifecycle.spawn_essential("listener", listener::serve(tcp, router, listening, drained));
     tracing::info!(%address, "started");

@@ -1,5 +1,9 @@
 //! The flags of the gateway. Each is an environment variable too.
 
+mod transport;
+
+pub use transport::TransportLimits;
+
 use std::net::SocketAddr;
 
 use clap::Parser;
@@ -63,6 +67,10 @@ pub struct Config {
     /// How often each socket may do something.
     #[command(flatten)]
     pub socket_rates: SocketRates,
+
+    /// What each connection may hold.
+    #[command(flatten)]
+    pub transport: TransportLimits,
 
     /// Seconds that a client has from opening its transport to a CONNECT that is accepted.
     #[arg(long, env = "CONNECT_TIMEOUT_S", default_value_t = 5)]

@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     chat::{self, Chat, Context},
-    cors::Origins,
     engineio,
     forwarding::{self, Drain, Forwarder, Sealer},
     socketio::{self, Packet, Server},
@@ -17,8 +16,8 @@ use crate::{
 /// How the endpoint behaves.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// The web pages that may use long polling.
-    pub cors_origins: Origins,
+    /// The limits of the transport, and the web pages that may use long polling.
+    pub engine: engineio::Config,
     /// Makes the ids of long-polling sessions, and finds their owners.
     pub sealer: Sealer,
     /// How long a client may take to connect.
@@ -30,12 +29,12 @@ pub struct Endpoint {
 /// Starts the endpoint and returns its routes. When the process stops, its sessions are closed over the drain window; then
 /// the token is cancelled.
 pub fn start(context: &Arc<Context>, endpoint: Endpoint) -> (Router, CancellationToken) {
-    let Endpoint { cors_origins, sealer, connect_timeout, drain_window } = endpoint;
+    let Endpoint { engine, sealer, connect_timeout, drain_window } = endpoint;
     let (sealer, lifecycle) = (Arc::new(sealer), context.lifecycle.clone());
     let drained = CancellationToken::new();
     let forwarding = Drain { window: drain_window, over: drained.clone() };
     let forwarder = Forwarder::new(Arc::clone(&sealer), forwarding, lifecycle.clone());
-    let engine = engineio::Config { cors_origins, sids: sealer, ..engineio::Config::default() };
+    let engine = engineio::Config { sids: sealer, ..engine };
     let config = socketio::Config { engine, connect_timeout };
     let server = Server::new(config, Arc::new(Chat(Arc::clone(context))));
     let routes = server.router().layer(from_fn_with_state(forwarder, forwarding::forward));
