@@ -292,6 +292,26 @@ describe('a call', { concurrency: 6 }, () => {
     assert.equal((await done(alice, 'join_chat', match.id)).call, null);
   });
 
+  test('is told to a caller who was away when it was accepted, with what came along', async () => {
+    const { alice, bob, of } = await ringing();
+    alice.io.reconnection(false);
+    const gone = new Promise((resolve) => alice.once('disconnect', resolve));
+    alice.io.engine.close();
+    await gone;
+    await done(bob, 'video_call_accepted', { ...of, signal: { sdp: 'answer' } });
+    // Past the repeats after 1 s and 3 s.
+    await pause(3_500);
+    alice.io.uri = stack.url(1);
+    const accepted = next(alice, 'video_call_accepted');
+    alice.connect();
+    assert.deepEqual(await accepted, { ...of, signal: { sdp: 'answer' } });
+    assert.equal(alice.recovered, true);
+    const ended = next(alice, 'video_call_ended');
+    await done(bob, 'video_call_ended', of);
+    await ended;
+    assert.deepEqual(steps(alice, of.callId), ['accepted', 'ended completed']);
+  });
+
   test('ends when a party vanishes, and outlives its lease while both are there', async () => {
     const lasting = await talking();
     const lost = await talking();

@@ -52,10 +52,10 @@ fn lookup(of: Of) -> Result<Lookup, IdError> {
 
 /// The call as the gateways see it.
 pub fn to_wire(call: &Call) -> WireCall {
-    let state = match call.state {
-        State::Ringing => CallState::Ringing,
-        State::Active(_) => CallState::Active,
-        State::Ended(_) => CallState::Ended,
+    let (state, accepted_with) = match &call.state {
+        State::Ringing => (CallState::Ringing, None),
+        State::Active(signal) => (CallState::Active, signal.clone()),
+        State::Ended(_) => (CallState::Ended, None),
     };
     WireCall {
         call_id: call.id.to_string(),
@@ -68,5 +68,6 @@ pub fn to_wire(call: &Call) -> WireCall {
         version: call.version,
         caller_device: call.caller_device.name.clone(),
         callee_device: call.callee_device.as_ref().map(|device| device.name.clone()),
+        accepted_with,
     }
 }

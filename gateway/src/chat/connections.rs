@@ -6,7 +6,7 @@ use proto::{
     Code, UserId,
     inbox::{
         CallChanged,
-        call_changed::{Change, Incoming},
+        call_changed::{Accepted, Change, Incoming},
     },
     signaling::{Call, CallState, get_call_request::Of},
 };
@@ -131,7 +131,7 @@ pub(super) fn connected(context: &Arc<Context>, socket: &Arc<Socket>) {
         // Signaling repeats what it says of a call, so that one look is enough.
         if let Ok(Some(call)) = of.services.get_call(Of::UserId(socket.user_id().to_string())).await {
             call_commands::keep_lease(&of, &socket, &call);
-            ring(&socket, call);
+            tell_of_call(&socket, call);
         }
     });
 }
@@ -148,21 +148,23 @@ fn watch_token(context: &Context, socket: &Socket) {
     }
 }
 
-fn ring(socket: &Socket, call: Call) {
-    if call.state() != CallState::Ringing || call.callee != socket.user_id().as_str() {
-        return;
-    }
-    let incoming = Incoming { caller: call.caller, media: call.media, expires_at_ms: call.expires_at_ms };
+/// Tells a socket of its user's live call what it may have missed: that it rings, or that it was accepted.
+fn tell_of_call(socket: &Socket, call: Call) {
+    let change = match call.state() {
+        CallState::Ringing if call.callee == socket.user_id().as_str() => {
+            Change::Incoming(Incoming { caller: call.caller, media: call.media, expires_at_ms: call.expires_at_ms })
+        }
+        // The caller's device may have been away when the other accepted.
+        CallState::Active if call.caller_device == socket.device() => {
+            Change::Accepted(Accepted { signal: call.accepted_with })
+        }
+        _ => return,
+    };
+    let Call { call_id, match_id, version, .. } = call;
+    let change = Some(change);
     call_events::give(
         socket,
-        &CallChanged {
-            call_id: call.call_id,
-            match_id: call.match_id,
-            version: call.version,
-            only_device: None,
-            except_device: None,
-            change: Some(Change::Incoming(incoming)),
-        },
+        &CallChanged { call_id, match_id, version, only_device: None, except_device: None, change },
     );
 }
 

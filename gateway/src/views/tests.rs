@@ -100,6 +100,7 @@ fn a_call_is_frozen_with_and_without_media() {
         version: 1,
         caller_device: "socket".into(),
         callee_device: None,
+        accepted_with: None,
     };
     let ringing = to_json(&CallView::new(&call));
     call.set_state(CallState::Active);
