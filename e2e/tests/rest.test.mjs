@@ -366,4 +366,14 @@ describe('REST', () => {
     assert.equal(renewed.connected, true);
     assert.equal(seen(lapsing, 'token_expiring').length, 1, 'it was told before');
   });
+
+  test('an expired token that is let in for the leeway keeps its connection until that is over, and is refused then', async () => {
+    const token = sign({ sub: `u-${randomUUID()}`, iat: now() - 100, exp: now() - 1 }, stack.secret);
+    const socket = socketOf(stack, 'unused', { auth: { token }, reconnectionDelay: 50, reconnectionDelayMax: 100 });
+    let connects = 0;
+    socket.on('connect', () => (connects += 1));
+    const refusal = await within(new Promise((resolve) => socket.once('connect_error', resolve)), 'refusal');
+    assert.equal(refusal.data.code, 'TOKEN_EXPIRED');
+    assert.equal(connects, 1);
+  });
 });

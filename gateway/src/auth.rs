@@ -27,7 +27,7 @@ pub enum Identity {
         id: UserId,
         /// The claim `iat`: Unix time in whole seconds.
         issued_at_s: i64,
-        /// The claim `exp`: Unix time in whole seconds.
+        /// When it ends, as Unix time in whole seconds: the claim `exp`, or the end of the leeway if that has passed.
         expires_at_s: i64,
     },
     /// The app server: the claim `scope` is `service`.

@@ -34,12 +34,14 @@ impl Claims {
         if issued_at_s.max(begins_s) > now_s + LEEWAY_S {
             return Err(AuthError::Unauthenticated);
         }
+        // Who comes within the leeway is not cut off before its end, only to come back and be cut off again.
+        let ends_at_s = if expires_at_s <= now_s { expires_at_s + LEEWAY_S } else { expires_at_s };
         let identity = if self.scope.as_ref().and_then(Value::as_str) == Some(SERVICE_SCOPE) {
             Identity::Service
         } else {
-            Identity::User { id: self.user()?, issued_at_s, expires_at_s }
+            Identity::User { id: self.user()?, issued_at_s, expires_at_s: ends_at_s }
         };
-        if expires_at_s + LEEWAY_S <= now_s { Err(AuthError::Expired) } else { Ok(identity) }
+        if ends_at_s <= now_s { Err(AuthError::Expired) } else { Ok(identity) }
     }
 
     fn user(&self) -> Result<UserId, AuthError> {

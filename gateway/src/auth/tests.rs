@@ -53,6 +53,16 @@ async fn a_good_token_says_who_and_until_when() {
 }
 
 #[tokio::test]
+async fn a_token_that_comes_within_the_leeway_ends_with_it() {
+    for (expires_at_s, ends_at_s) in [(1, 1), (0, 5), (-4, 1)] {
+        let judged = judged(&with(&json!({ "exp": NOW_S + expires_at_s }))).await;
+        let Ok(Identity::User { expires_at_s, .. }) = judged else { panic!("{judged:?}") };
+        assert_eq!(expires_at_s, NOW_S + ends_at_s);
+    }
+    assert_eq!(judged(&with(&json!({ "exp": NOW_S - 5 }))).await, Err(AuthError::Expired));
+}
+
+#[tokio::test]
 async fn a_service_token_needs_no_sub() {
     let claims = json!({ "scope": "service", "iat": NOW_S, "exp": NOW_S + 1 });
     assert_eq!(judged(&claims).await, Ok(Identity::Service));
