@@ -31,7 +31,6 @@ const WHY = {
   lastPing:
     'RFC 6455 section 5.5.3: of pings that came together only the last need be answered, so that a flood costs nothing',
   failsFast: 'RFC 6455 section 8.1 allows to fail as soon as the text cannot become valid any more',
-  fragments: 'a fragment costs nothing beyond its bytes, which are limited',
   noCode: 'a WebSocket that becomes no transport is closed without a code',
   probeFirst: 'an upgrade that was not probed is none: the client has not seen that the WebSocket works',
   oneProbe: 'what follows the probe is the upgrade packet',
@@ -288,11 +287,6 @@ export const DIFFERENCES = {
       reference: [],
       ours: ['close 1007', 'end'],
       why: WHY.failsFast,
-    },
-    'twenty thousand fragments': {
-      reference: ['close 1008', 'end'],
-      ours: ['text 4xxxxxxxxxxxxxxxxxxx… (20001)'],
-      why: WHY.fragments,
     },
   },
   upgrade: {

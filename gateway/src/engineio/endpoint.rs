@@ -87,7 +87,14 @@ async fn receive(session: &Arc<Session>, headers: &HeaderMap, body: Body) -> Res
         return Err(HttpError::TooLarge);
     }
     let reading = timeout(BODY_TIMEOUT, Limited::new(body, limit).collect());
-    let bytes = match reading.await.unwrap_or_else(|elapsed| Err(elapsed.into())) {
+    let read = tokio::select! {
+        read = reading => read.unwrap_or_else(|elapsed| Err(elapsed.into())),
+        error = post.refused() => {
+            post.cancel();
+            return Err(error);
+        }
+    };
+    let bytes = match read {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
             post.cancel();

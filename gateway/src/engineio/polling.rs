@@ -55,8 +55,10 @@ enum Get {
 enum Post {
     #[default]
     None,
-    /// Its body is read, or its packets are handled.
-    Busy(Option<Waker>),
+    /// Its body is read.
+    Reading(Option<Waker>),
+    /// Its packets are handled.
+    Delivering(Option<Waker>),
     Handled,
 }
 
@@ -68,14 +70,14 @@ impl Polling {
     }
 
     pub(super) fn wake_post(&self) {
-        if let Post::Busy(Some(waker)) = &self.post {
+        if let Post::Reading(Some(waker)) | Post::Delivering(Some(waker)) = &self.post {
             waker.wake_by_ref();
         }
     }
 
     /// The session's task has handled all of the inbox.
     pub(super) fn handled(&mut self) {
-        if let Post::Busy(Some(waker)) = &self.post {
+        if let Post::Delivering(Some(waker)) = &self.post {
             waker.wake_by_ref();
             self.post = Post::Handled;
         }
@@ -127,12 +129,12 @@ impl Session {
         self.check_open()?;
         let mut state = self.lock();
         let polling = state.polling.as_mut().ok_or(HttpError::BadRequest)?;
-        if matches!(polling.post, Post::Busy(_)) {
+        if matches!(polling.post, Post::Reading(_) | Post::Delivering(_)) {
             drop(state);
             self.close(CloseReason::ProtocolError);
             return Err(HttpError::BadRequest);
         }
-        polling.post = Post::Busy(None);
+        polling.post = Post::Reading(None);
         Ok(PostRequest { session: Arc::clone(self), ended: false })
     }
 
@@ -225,6 +227,24 @@ impl PostRequest {
         self.end();
     }
 
+    /// Waits until the session takes nothing more from its client; what is left of the body need not be read then.
+    pub(super) async fn refused(&self) -> HttpError {
+        std::future::poll_fn(|cx| {
+            let mut state = self.session.lock();
+            match (state.closed, &mut state.polling) {
+                (Some(CloseReason::ProtocolError), _) => return Poll::Ready(HttpError::BadRequest),
+                (None | Some(CloseReason::ServerClosed), Some(polling)) => {
+                    polling.post = Post::Reading(Some(cx.waker().clone()));
+                }
+                // Upgraded while it was read: it is delivered to nobody.
+                (None, None) => {}
+                (Some(_), _) => return Poll::Ready(HttpError::SessionUnknown),
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
     /// Gives the packets to the session's task and waits until all are handled.
     pub(super) async fn deliver(mut self, packets: VecDeque<Inbound>) -> Result<(), HttpError> {
         let mut packets = Some(packets);
@@ -236,7 +256,7 @@ impl PostRequest {
             match (closed, &polling.post) {
                 (Some(CloseReason::ProtocolError), _) => return Poll::Ready(Err(HttpError::BadRequest)),
                 (Some(_), _) | (None, Post::Handled) => return Poll::Ready(Ok(())),
-                (None, _) => polling.post = Post::Busy(Some(cx.waker().clone())),
+                (None, _) => polling.post = Post::Delivering(Some(cx.waker().clone())),
             }
             if let Some(packets) = packets.take() {
                 polling.inbox = packets;

@@ -10,6 +10,8 @@ pub enum CloseCode {
     ProtocolError = 1002,
     /// Text that is not UTF-8.
     InvalidPayload = 1007,
+    /// A message in more fragments than anybody needs.
+    PolicyViolation = 1008,
     /// A message larger than the limit.
     TooLarge = 1009,
 }
@@ -44,6 +46,9 @@ pub enum Violation {
     /// A message larger than the limit.
     #[error("message too large")]
     TooLarge,
+    /// A message in more fragments than anybody needs.
+    #[error("too many fragments")]
+    TooManyFragments,
 }
 
 impl Violation {
@@ -52,6 +57,7 @@ impl Violation {
         match self {
             Self::InvalidUtf8 => CloseCode::InvalidPayload,
             Self::TooLarge => CloseCode::TooLarge,
+            Self::TooManyFragments => CloseCode::PolicyViolation,
             _ => CloseCode::ProtocolError,
         }
     }

@@ -6,6 +6,9 @@ use super::frame::{Header, Opcode, unmask};
 use bytes::{Bytes, BytesMut};
 use std::{borrow::Cow, ops::Deref};
 
+/// Fragments of one message, empty ones included: as many as npm's `ws` takes. A message of empty ones would never end.
+const MAX_FRAGMENTS: usize = 16 * 1024;
+
 /// Something whole that the client sent.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Item<'a> {
@@ -72,6 +75,7 @@ pub struct Decoder {
 #[derive(Debug)]
 struct Fragments {
     is_text: bool,
+    count: usize,
     /// Start of the part not yet known to be UTF-8: at most three bytes before the end.
     checked: usize,
     message: BytesMut,
@@ -227,8 +231,12 @@ impl Decoder {
     fn fragment<'a>(&mut self, header: Header, payload: &[u8], limit: usize) -> Result<Option<Item<'a>>, Violation> {
         let fragments = self.fragments.get_or_insert_with(|| {
             let is_text = header.opcode == Opcode::Text;
-            Box::new(Fragments { is_text, checked: 0, message: BytesMut::new() })
+            Box::new(Fragments { is_text, count: 0, checked: 0, message: BytesMut::new() })
         });
+        fragments.count += 1;
+        if fragments.count > MAX_FRAGMENTS {
+            return Err(Violation::TooManyFragments);
+        }
         debug_assert!(fragments.message.len() + payload.len() <= limit);
         fragments.message.extend_from_slice(payload);
         if fragments.is_text {

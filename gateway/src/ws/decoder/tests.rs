@@ -163,6 +163,15 @@ fn what_is_stashed_comes_first() {
     assert_eq!(decoder.buffered(), 0);
 }
 
+#[test]
+fn a_message_of_empty_fragments_does_not_go_on_for_ever() {
+    let more = frame(0x00, &[]);
+    let fragments = |count: usize| [frame(0x01, &[]), more.repeat(count - 1)].concat();
+    assert_eq!(violation(&fragments(MAX_FRAGMENTS)), None);
+    assert_eq!(violation(&fragments(MAX_FRAGMENTS + 1)), Some(Violation::TooManyFragments));
+    assert_eq!(Violation::TooManyFragments.close_code() as u16, 1008);
+}
+
 /// A message in fragments, each with a ping before it or not.
 fn message() -> impl Strategy<Value = (Vec<Got>, Vec<u8>)> {
     let payload = prop_oneof!["\\PC{0,80}".prop_map(Ok), prop::collection::vec(any::<u8>(), 0..300).prop_map(Err)];
