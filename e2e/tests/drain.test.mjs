@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { useBalancer } from './support/balancer.mjs';
 import { CROWD_LIMITS, gather } from './support/crowd.mjs';
 import { connected, done, eventually, newMatch, pause, seen, sendReliably, socketOf, upTo, within } from './support/people.mjs';
+import { startGateway } from './support/own_gateway.mjs';
 import { useStack } from './support/stack.mjs';
 
 const WINDOW_S = 2;
@@ -95,6 +96,21 @@ describe('a gateway that is asked to stop', () => {
     await pause(200);
     for (const socket of sockets) assert.equal(seen(socket, 'receive_message').length, 1);
     await stack.control('start', STOPPING);
+  });
+
+  test('exits with success, with connections or without', async () => {
+    for (const count of [0, 6]) {
+      const gateway = await startGateway(stack, { DRAIN_WINDOW_S: 1 });
+      const match = await newMatch(stack);
+      const sockets = upTo(count).map((i) =>
+        socketOf(stack, match.alice, { url: gateway.url, transports: TRANSPORTS[i % TRANSPORTS.length] }),
+      );
+      await Promise.all(sockets.map(connected));
+      await Promise.all(sockets.map((socket) => done(socket, 'join_chat', match.id)));
+      gateway.stop();
+      assert.deepEqual(await within(gateway.exited, 'exit'), [0, null], gateway.log.join('\n'));
+      for (const socket of sockets) socket.disconnect();
+    }
   });
 
   test('as one after the other behind a load balancer loses no message and fails no send, and everybody recovers', async () => {

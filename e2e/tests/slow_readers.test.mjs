@@ -1,7 +1,9 @@
 // A client that stops reading is cut off, costs its neighbours nothing, and is given what it missed when it comes back.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { done, eventually, joinedPair, seen, upTo, userToken, within } from './support/people.mjs';
+import { startGateway } from './support/own_gateway.mjs';
+import { done, eventually, joinedPair, next, seen, upTo, userToken, within } from './support/people.mjs';
 import { rawSocket } from './support/raw_websocket.mjs';
 import { useStack } from './support/stack.mjs';
 
@@ -10,42 +12,54 @@ const LARGE = 'x'.repeat(15_000);
 const QUIET_SENDS = 40;
 /** More than all buffers between the gateway and a client hold. */
 const MAX_SENDS = 900;
+/** Times that so many slow clients come and are cut off; a queue that stays would show after each. */
+const WAVES = 4;
+const SLOW_AT_ONCE = 10;
+const QUEUE_BYTES = 256 * 1024;
+const WRITE_TIMEOUT_MS = 1_500;
 /** How much slower the neighbours may be on two busy cores. A gateway that waited for the slow one would be slower by seconds. */
 const SLOWER_AT_MOST = 5;
 const NOISE_MS = 50;
 
 describe('a client that stops reading', () => {
-  const stack = useStack({
-    gateways: 2,
-    replicas: 1,
-    env: { LIMIT_SENDS: '10000/10000', LIMIT_EVENTS: '10000/10000' },
-  });
+  const limits = { LIMIT_SENDS: '10000/10000', LIMIT_EVENTS: '10000/10000' };
+  const stack = useStack({ gateways: 2, replicas: 1, env: limits });
 
   /** How many sockets have gone for this reason. */
-  async function gone(reason) {
-    const page = await (await fetch(`${stack.url(1)}/metrics`)).text();
+  async function gone(reason, url = stack.url(1)) {
+    const page = await (await fetch(`${url}/metrics`)).text();
     const line = page.split('\n').find((line) => line.startsWith('gateway_disconnects') && line.includes(`"${reason}"`));
     return Number(line?.split(' ').at(-1) ?? 0);
   }
 
-  const cutOff = async () => (await gone('queue_full')) + (await gone('write_timeout'));
+  const cutOff = async (url) => (await gone('queue_full', url)) + (await gone('write_timeout', url));
 
-  /** Says a large thing and returns how long its ack took, in milliseconds. */
-  async function say(socket, match) {
+  /** Says a large thing and returns how long it took until it is acked and a neighbour, if there is one, has it, in milliseconds. */
+  async function say(socket, match, neighbour) {
     const began = performance.now();
+    const heard = neighbour && next(neighbour, 'receive_message');
     await done(socket, 'send_message', { matchId: match.id, message: { LARGE } });
+    await heard;
     return performance.now() - began;
   }
 
-  /** Talks until one socket is cut off; returns how long the acks took. */
-  async function talkUntilOneIsCutOff(socket, match) {
-    const before = await cutOff();
+  /** Talks until so many sockets are cut off; returns how long each message took. */
+  async function talkUntilCutOff(socket, match, { neighbour, url, count = 1 } = {}) {
+    const before = await cutOff(url);
     const took = [];
-    while ((await cutOff()) === before && took.length < MAX_SENDS) {
-      for (let i = 0; i < 10; i += 1) took.push(await say(socket, match));
+    while ((await cutOff(url)) < before + count && took.length < MAX_SENDS) {
+      for (let i = 0; i < 10; i += 1) took.push(await say(socket, match, neighbour));
     }
-    assert.equal(await cutOff(), before + 1, `cut off after ${took.length} messages`);
+    assert.equal(await cutOff(url), before + count, `cut off after ${took.length} messages`);
     return took;
+  }
+
+  /** A device that has the chat open. */
+  async function joinedRaw(url, auth, match) {
+    const socket = await rawSocket(url, auth);
+    socket.emit('join_chat', match.id);
+    await socket.next((packet) => packet.startsWith('42["chat_joined"'), 'chat_joined');
+    return socket;
   }
 
   const seqs = (raw) => raw.events('receive_message').map(([{ seq }]) => seq);
@@ -66,15 +80,13 @@ describe('a client that stops reading', () => {
   test('is cut off, its neighbours notice nothing, and it recovers', async () => {
     const { match, alice, bob } = await joinedPair(stack);
     const auth = { token: userToken(stack, match.bob) };
-    const slow = await rawSocket(stack.url(1), auth);
-    slow.emit('join_chat', match.id);
-    await slow.next((packet) => packet.startsWith('42["chat_joined"'), 'chat_joined');
+    const slow = await joinedRaw(stack.url(1), auth, match);
     const quiet = [];
-    while (quiet.length < QUIET_SENDS) quiet.push(await say(alice, match));
+    while (quiet.length < QUIET_SENDS) quiet.push(await say(alice, match, bob));
     await eventually(() => seqs(slow).length === QUIET_SENDS, 'all so far');
 
     slow.stopReading();
-    const busy = await talkUntilOneIsCutOff(alice, match);
+    const busy = await talkUntilCutOff(alice, match, { neighbour: bob });
     const [usual, during] = [quiet, busy].map(median);
     assert.ok(during <= SLOWER_AT_MOST * usual + NOISE_MS, `${usual} ms before, ${during} ms while it did not read`);
     const sent = quiet.length + busy.length;
@@ -99,14 +111,52 @@ describe('a client that stops reading', () => {
     await post(`42${JSON.stringify(['join_chat', match.id])}`);
     const [joined] = await packets(session);
 
-    await talkUntilOneIsCutOff(alice, match);
+    await talkUntilCutOff(alice, match);
     const unknown = await fetch(session);
     assert.deepEqual([unknown.status, (await unknown.json()).code], [400, 1]);
     const { pid } = JSON.parse(reply.slice(2));
     const offset = JSON.parse(joined.slice(2)).at(-1);
     await assertRecovers({ auth, pid, offset, read: [] }, alice, match);
   });
+
+  test('is cut off by the write deadline alone when its queue has room', async () => {
+    const roomy = { ...limits, WRITE_TIMEOUT_MS, MAX_QUEUED_BYTES: 1e9, MAX_QUEUED_PACKETS: 1e6 };
+    const { url } = await startGateway(stack, roomy);
+    const { match, alice } = await joinedPair(stack);
+    const auth = { token: userToken(stack, match.bob) };
+    const slow = await joinedRaw(url, auth, match);
+    slow.stopReading();
+    await talkUntilCutOff(alice, match, { url });
+    assert.deepEqual([await gone('write_timeout', url), await gone('queue_full', url)], [1, 0]);
+    slow.readAgain();
+    await within(slow.closed, 'end of its connection');
+    await assertRecovers({ auth, pid: slow.pid, offset: slow.offset, read: seqs(slow) }, alice, match);
+  });
+
+  test('leaves no memory behind', async () => {
+    const { url, pid } = await startGateway(stack, limits);
+    const { match, alice } = await joinedPair(stack);
+    const auth = { token: userToken(stack, match.bob) };
+    const after = [];
+    for (let wave = 0; wave < WAVES; wave += 1) {
+      const slow = await Promise.all(upTo(SLOW_AT_ONCE).map(() => joinedRaw(url, auth, match)));
+      for (const socket of slow) socket.stopReading();
+      await talkUntilCutOff(alice, match, { url, count: SLOW_AT_ONCE });
+      for (const socket of slow) socket.end();
+      after.push(pss(pid));
+    }
+    // The first wave warms up; of the others' queues less than a quarter may be left.
+    const grown = after.at(-1) - after[0];
+    const held = (WAVES - 1) * SLOW_AT_ONCE * QUEUE_BYTES;
+    assert.ok(grown < held / 4, `bytes after each wave: ${after}`);
+  });
 });
+
+/** The memory of a process that it shares with nobody, and its part of what it shares, in bytes. */
+function pss(pid) {
+  const [, kilobytes] = /^Pss: +(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
+  return Number(kilobytes) * 1024;
+}
 
 function median(numbers) {
   return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
