@@ -16,6 +16,8 @@ pub use probe::Probe;
 /// How many of its last lines a message about its end quotes.
 const QUOTED_LINES: usize = 5;
 const RETRY_AFTER: Duration = Duration::from_millis(100);
+/// How long what is on its way out may take: a NATS server in lame-duck mode 30 s.
+const ENDS_WITHIN: Duration = Duration::from_mins(1);
 /// A drop should not block a test for long.
 const ABORT_WITHIN: Duration = Duration::from_secs(2);
 
@@ -157,14 +159,35 @@ impl Daemon {
         self.ended().await
     }
 
+    /// Ends it at once and waits: without any shutdown of its own, but with nothing left behind.
+    ///
+    /// # Errors
+    /// When the kernel refuses the signal.
+    pub async fn crash(&mut self) -> Result<()> {
+        let Some(signal) = self.recipe.abort_signal else {
+            self.kill();
+            return Ok(());
+        };
+        self.thaw();
+        self.signal(signal)?;
+        self.ended().await
+    }
+
+    /// Sends it a signal; without effect once it has ended.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn signal(&mut self, signal: Signal) -> Result<()> {
+        self.process.as_mut().map_or(Ok(()), |process| process.signal(signal))
+    }
+
     /// Asks it to end in good order and does not wait.
     ///
     /// # Errors
     /// When the kernel refuses the signal.
     pub fn request_stop(&mut self) -> Result<()> {
         self.thaw();
-        let signal = self.recipe.stop_signal;
-        self.process.as_mut().map_or(Ok(()), |process| process.signal(signal))
+        self.signal(self.recipe.stop_signal)
     }
 
     /// Waits until it has ended; kills it when that takes longer than the recipe grants.
@@ -175,6 +198,21 @@ impl Daemon {
         let within = self.recipe.stop_within;
         if let Some(process) = &mut self.process {
             process.ended(within).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until it has ended without being made to.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ended_by_itself(&mut self) -> Result<()> {
+        let deadline = Instant::now() + ENDS_WITHIN;
+        while self.is_running() {
+            if Instant::now() > deadline {
+                bail!("{} still runs after {ENDS_WITHIN:?}", self.name());
+            }
+            sleep(POLL).await;
         }
         Ok(())
     }

@@ -29,8 +29,9 @@ mod nats;
 mod postgres;
 mod redis;
 
-pub use nats::Nats;
-pub use postgres::Postgres;
+pub use nats::{Nats, NatsCluster};
+pub(crate) use postgres::Roles;
+pub use postgres::{Postgres, PostgresPair};
 pub use redis::Redis;
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -53,15 +54,37 @@ fn recipe(launch: Launch, probe: Probe, stop_signal: Signal) -> Recipe {
 
 /// Starts a daemon on a free port, and on another one if somebody was faster.
 async fn start_on_free_port(recipe_for: impl Fn(u16) -> Recipe) -> Result<(Daemon, u16)> {
+    let one = |ports: &[u16]| Ok(ports.iter().map(|port| recipe_for(*port)).collect());
+    let (mut daemons, ports) = start_on_free_ports(1, one).await?;
+    Ok((daemons.remove(0), ports[0]))
+}
+
+/// Starts daemons that need each other on that many free ports, and on others if somebody was faster.
+async fn start_on_free_ports(
+    count: usize,
+    recipes_for: impl Fn(&[u16]) -> Result<Vec<Recipe>>,
+) -> Result<(Vec<Daemon>, Vec<u16>)> {
     let mut attempt = 1;
     loop {
-        let port = Reservation::any()?.release();
-        match Daemon::start(recipe_for(port)).await {
-            Ok(daemon) => return Ok((daemon, port)),
-            Err(_) if attempt < PORT_ATTEMPTS && !ports::is_free(port) => attempt += 1,
+        let reserved = (0..count).map(|_| Reservation::any()).collect::<Result<Vec<_>>>()?;
+        let ports: Vec<u16> = reserved.into_iter().map(Reservation::release).collect();
+        match start_together(recipes_for(&ports)?).await {
+            Ok(daemons) => return Ok((daemons, ports)),
+            Err(_) if attempt < PORT_ATTEMPTS && !ports.iter().all(|port| ports::is_free(*port)) => attempt += 1,
             Err(error) => return Err(error),
         }
     }
+}
+
+async fn start_together(recipes: Vec<Recipe>) -> Result<Vec<Daemon>> {
+    let mut daemons: Vec<Daemon> = recipes.into_iter().map(Daemon::new).collect();
+    for daemon in &mut daemons {
+        daemon.launch()?;
+    }
+    for daemon in &mut daemons {
+        daemon.ready().await?;
+    }
+    Ok(daemons)
 }
 
 fn create_folder(path: &Path) -> Result<()> {

@@ -1,23 +1,16 @@
 //! The whole system: the servers, the services and the gateways, started in order and stopped in order.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, FromArgMatches};
-use tokio::{
-    time::{Instant, sleep},
-    try_join,
-};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     daemon::{Daemon, Probe},
     note::note,
     ports::Reservation,
-    servers::{Nats, Postgres, Redis},
+    servers::Roles,
     token,
 };
 
@@ -25,8 +18,10 @@ mod clocks;
 mod links;
 mod lock;
 mod manifest;
+mod operations;
 mod plan;
 mod seed;
+mod servers;
 
 pub use clocks::Clocks;
 pub use links::Links;
@@ -35,8 +30,6 @@ use plan::Wiring;
 
 /// Where the data of a stack lies unless said otherwise, below the working directory.
 pub const DEFAULT_DIR: &str = ".local/run";
-/// Where chat-service keeps its tables.
-const DATABASE: &str = "chat";
 /// From all processes running to all of them fit to serve.
 const FIT_WITHIN: Duration = Duration::from_mins(1);
 const FIT_POLL: Duration = Duration::from_millis(20);
@@ -56,6 +49,12 @@ pub struct StackConfig {
     /// The data folder; it is kept, so that the next start finds the same matches and messages
     #[arg(long, default_value = DEFAULT_DIR)]
     pub dir: PathBuf,
+    /// How many NATS servers; more than one form a cluster
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=5))]
+    pub nats: u16,
+    /// PostgreSQL with a standby that each COMMIT waits for
+    #[arg(long)]
+    pub pg_standby: bool,
     /// How long a call rings
     #[arg(long)]
     pub ring_timeout_s: Option<u32>,
@@ -124,6 +123,8 @@ pub struct Stack {
     manifest: Manifest,
     links: Links,
     clocks: Option<Clocks>,
+    /// Who is the primary, where PostgreSQL has a standby.
+    roles: Option<Roles>,
     dir: PathBuf,
     // Let go last, so that no other stack finds our processes still there.
     _lock: lock::DirLock,
@@ -143,14 +144,16 @@ impl Stack {
         let programs = plan::programs(config)?;
         let jwt_secret = token::jwt_secret(&dir)?;
 
-        let (servers, wiring) = start_servers(&dir, programs, jwt_secret).await?;
+        let (servers, addresses) = servers::start(config, &dir).await?;
+        let servers::Started { members, roles } = servers;
+        let wiring = Wiring { programs, log_dir: dir.join("log"), addresses, jwt_secret };
         let clocks = if config.has_clocks { Some(Clocks::create(&dir)?) } else { None };
         let (mut services, mut manifest) = plan::services(config, &wiring, gateway_ports)?;
         let links = if config.proxied { Links::between(&mut services, &mut manifest)? } else { Links::default() };
         if let Some(clocks) = &clocks {
             clocks.hand_out(&mut services)?;
         }
-        let mut stack = Self { members: servers, manifest, links, clocks, dir, _lock: lock };
+        let mut stack = Self { members, manifest, links, clocks, roles, dir, _lock: lock };
         stack.start_services(services).await?;
         stack.write_manifest()?;
         seed::demo_match(&stack.manifest).await?;
@@ -178,8 +181,13 @@ impl Stack {
         &mut self.members
     }
 
-    /// The process of this name: `nats`, `redis`, `postgres`, `gateway-0`, `chat-service-1`, …
+    /// The process of this name: `nats` (of a cluster `nats-0`, …), `redis`, `postgres` (with a standby `postgres-0` and
+    /// `postgres-1`, and `postgres` is the primary), `gateway-0`, `chat-service-1`, …
     pub fn member_mut(&mut self, name: &str) -> Option<&mut Member> {
+        let name = match &self.roles {
+            Some(roles) if name == "postgres" => roles.primary_name(),
+            _ => name,
+        };
         self.members.iter_mut().find(|member| member.daemon.name() == name)
     }
 
@@ -207,6 +215,18 @@ impl Stack {
         self.manifest.write(&self.dir)
     }
 
+    /// Waits until all services and gateways are fit to serve.
+    ///
+    /// # Errors
+    /// When one ends meanwhile or is not fit within a minute.
+    pub async fn fit(&mut self) -> Result<()> {
+        let deadline = Instant::now() + FIT_WITHIN;
+        for member in &mut self.members {
+            member.fit(deadline).await?;
+        }
+        Ok(())
+    }
+
     async fn start_services(&mut self, services: Vec<plan::Planned>) -> Result<()> {
         let from = self.members.len();
         for planned in services {
@@ -216,19 +236,11 @@ impl Stack {
             member.daemon.ready().await?;
         }
         note("services and gateways run, waiting until they are fit to serve");
-        let deadline = Instant::now() + FIT_WITHIN;
-        for member in &mut self.members[from..] {
-            member.fit(deadline).await?;
-        }
-        Ok(())
+        self.fit().await
     }
 }
 
 impl Member {
-    fn server(daemon: Daemon) -> Self {
-        Self { role: Role::Server, daemon, health_port: None, grpc_port: None }
-    }
-
     async fn fit(&mut self, deadline: Instant) -> Result<()> {
         let Some(port) = self.health_port else { return Ok(()) };
         let probe = Probe::http(port, "/readyz");
@@ -253,21 +265,6 @@ fn gateway_ports(config: &StackConfig) -> Result<Vec<Reservation>> {
             _ => Reservation::of(port(i)?),
         })
         .collect()
-}
-
-async fn start_servers(dir: &Path, programs: PathBuf, jwt_secret: String) -> Result<(Vec<Member>, Wiring)> {
-    note("starting NATS, Redis and PostgreSQL");
-    let (nats, redis, postgres) = try_join!(Nats::start(dir), Redis::start(dir), Postgres::start(dir))?;
-    let wiring = Wiring {
-        programs,
-        log_dir: dir.join("log"),
-        nats_url: nats.url().to_owned(),
-        redis_url: redis.url().to_owned(),
-        database_url: postgres.create_database(DATABASE).await?,
-        jwt_secret,
-    };
-    let daemons = [nats.into_daemon(), redis.into_daemon(), postgres.into_daemon()];
-    Ok((daemons.map(Member::server).into(), wiring))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Commands of a test on standard input: `kill chat-service-1`, `freeze nats`, … Each is answered with one line.
+//! Commands of a test on standard input: `kill chat-service-1`, `promote postgres`, … Each is answered with one line.
 
 use std::{collections::HashSet, str::FromStr, time::Duration};
 
@@ -36,6 +36,18 @@ enum Verb {
     Freeze,
     /// SIGCONT.
     Thaw,
+    /// Crash it and start it again, see [`Stack::restart`].
+    Restart,
+    /// `nats` or one of its servers, see [`Stack::wipe`].
+    Wipe,
+    /// `redis`, see [`Stack::flush_redis`].
+    Flush,
+    /// `postgres`, see [`Stack::promote_postgres`].
+    Promote,
+    /// `postgres`, see [`Stack::rejoin_postgres`].
+    Rejoin,
+    /// A NATS server, which stays down, see [`Stack::lame_duck`].
+    LameDuck,
 }
 
 impl FromStr for Command {
@@ -49,7 +61,15 @@ impl FromStr for Command {
             "start" => Verb::Start,
             "freeze" => Verb::Freeze,
             "thaw" => Verb::Thaw,
-            _ => bail!("unknown verb {verb}: kill, stop, start, freeze or thaw"),
+            "restart" => Verb::Restart,
+            "wipe" => Verb::Wipe,
+            "flush" => Verb::Flush,
+            "promote" => Verb::Promote,
+            "rejoin" => Verb::Rejoin,
+            "lame-duck" => Verb::LameDuck,
+            _ => bail!(
+                "unknown verb {verb}: kill, stop, start, freeze, thaw, restart, wipe, flush, promote, rejoin or lame-duck"
+            ),
         };
         Ok(Self { verb, name: name.trim().to_owned() })
     }
@@ -72,6 +92,7 @@ pub(super) async fn obey(stack: &mut Stack) {
 }
 
 async fn answer(stack: &mut Stack, line: &str, down: &mut HashSet<String>) {
+    report_deaths(stack, down);
     match execute(stack, line, down).await {
         Ok(()) => say(format_args!("ok {line}")),
         // One line, whatever a process said last.
@@ -81,14 +102,25 @@ async fn answer(stack: &mut Stack, line: &str, down: &mut HashSet<String>) {
 
 async fn execute(stack: &mut Stack, line: &str, down: &mut HashSet<String>) -> Result<()> {
     let Command { verb, name } = line.parse()?;
-    let member = stack.member_mut(&name).with_context(|| format!("nobody is called {name}"))?;
-    match verb {
-        Verb::Kill | Verb::Stop => down.insert(name),
-        Verb::Start => down.remove(&name),
-        Verb::Freeze | Verb::Thaw => false,
+    let done = match (verb, name.as_str()) {
+        (Verb::Wipe, name) => stack.wipe(name).await,
+        (Verb::LameDuck, name) => stack.lame_duck(name).await,
+        (Verb::Restart, name) => stack.restart(name).await,
+        (Verb::Flush, "redis") => stack.flush_redis().await,
+        (Verb::Promote, "postgres") => stack.promote_postgres().await,
+        (Verb::Rejoin, "postgres") => stack.rejoin_postgres().await,
+        (Verb::Flush | Verb::Promote | Verb::Rejoin, _) => bail!("that is done to no {name}"),
+        (Verb::Kill | Verb::Stop | Verb::Start | Verb::Freeze | Verb::Thaw, name) => {
+            let member = stack.member_mut(name).with_context(|| format!("nobody is called {name}"))?;
+            apply(verb, &mut member.daemon).await
+        }
     };
-    apply(verb, &mut member.daemon).await?;
-    stack.write_manifest()
+    // Who is down now was told to.
+    down.clear();
+    let members = stack.members_mut().iter_mut();
+    down.extend(members.filter_map(|member| (!member.daemon.is_running()).then(|| member.daemon.name().to_owned())));
+    stack.write_manifest()?;
+    done
 }
 
 async fn apply(verb: Verb, daemon: &mut Daemon) -> Result<()> {
@@ -103,7 +135,7 @@ async fn apply(verb: Verb, daemon: &mut Daemon) -> Result<()> {
             daemon.freeze();
             Ok(())
         }
-        Verb::Thaw => {
+        _ => {
             daemon.thaw();
             Ok(())
         }

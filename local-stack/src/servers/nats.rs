@@ -11,10 +11,14 @@ use rustix::process::Signal;
 
 use super::{absolute, create_folder, recipe, start_on_free_port};
 use crate::{
-    daemon::{Daemon, Probe},
+    daemon::{Daemon, Probe, Recipe},
     process::Launch,
     programs,
 };
+
+mod cluster;
+
+pub use cluster::NatsCluster;
 
 /// A NATS server with JetStream, its store in `nats/` of the folder given.
 #[derive(Debug)]
@@ -33,20 +37,7 @@ impl Nats {
         let store = dir.join("nats");
         create_folder(&store)?;
         let program = programs::nats_server()?;
-        let recipe_for = |port: u16| {
-            let launch = Launch {
-                name: "nats".to_owned(),
-                program: program.clone(),
-                args: arguments(port, &store),
-                env: Vec::new(),
-                log: dir.join("log/nats.log"),
-                orphan_signal: "KILL",
-                user: None,
-            };
-            // The server greets each client with its INFO, and listens only after JetStream has recovered.
-            let probe = Probe::Dialogue { port, say: String::new(), hear: "INFO " };
-            recipe(launch, probe, Signal::TERM)
-        };
+        let recipe_for = |port: u16| recipe_of(&dir, "nats", (&program, arguments(port, &store)), port);
         let (daemon, port) = start_on_free_port(recipe_for).await?;
         Ok(Self { daemon, url: format!("nats://127.0.0.1:{port}") })
     }
@@ -60,6 +51,22 @@ impl Nats {
     pub fn into_daemon(self) -> Daemon {
         self.daemon
     }
+}
+
+/// The server `name` with its log in the folder.
+fn recipe_of(dir: &Path, name: &str, (program, args): (&Path, Vec<OsString>), port: u16) -> Recipe {
+    let launch = Launch {
+        name: name.to_owned(),
+        program: program.to_owned(),
+        args,
+        env: Vec::new(),
+        log: dir.join(format!("log/{name}.log")),
+        orphan_signal: "KILL",
+        user: None,
+    };
+    // The server greets each client with its INFO, and listens only after JetStream has recovered.
+    let probe = Probe::Dialogue { port, say: String::new(), hear: "INFO " };
+    recipe(launch, probe, Signal::TERM)
 }
 
 fn arguments(port: u16, store: &Path) -> Vec<OsString> {

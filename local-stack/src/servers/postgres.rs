@@ -1,14 +1,12 @@
-//! A PostgreSQL server.
+//! A PostgreSQL server, alone or with a standby.
 
 use std::{
-    ffi::OsString,
     ops::{Deref, DerefMut},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use rustix::process::Signal;
-use tokio::process::Command;
 
 use super::{absolute, recipe, start_on_free_port};
 use crate::{
@@ -17,6 +15,12 @@ use crate::{
 };
 
 mod cluster;
+mod pair;
+mod psql;
+
+pub use pair::PostgresPair;
+pub(crate) use pair::Roles;
+use psql::Psql;
 
 /// The role and the database that every new cluster has.
 const SUPERUSER: &str = "postgres";
@@ -32,7 +36,7 @@ pub struct Postgres {
     port: u16,
     password: String,
     url: String,
-    psql: PathBuf,
+    psql: Psql,
 }
 
 impl Postgres {
@@ -43,10 +47,13 @@ impl Postgres {
     pub async fn start(dir: &Path) -> Result<Self> {
         let dir = absolute(dir)?;
         let cluster = cluster::open_or_create(&dir).await?;
-        let recipe_for = |port: u16| recipe_of(&dir, &cluster, port);
+        // One that had a standby before would wait for it.
+        let alone = ["synchronous_standby_names=".to_owned()];
+        let recipe_for = |port: u16| recipe_of(&dir, "postgres", &cluster, port, &alone);
         let (daemon, port) = start_on_free_port(recipe_for).await?;
-        let url = url(&cluster.password, port, SUPERUSER);
-        Ok(Self { daemon, port, password: cluster.password, url, psql: cluster.bin.join("psql") })
+        let url = url(&cluster.password, &[port], SUPERUSER);
+        let psql = Psql::new(&cluster.bin, &cluster.password, port);
+        Ok(Self { daemon, port, password: cluster.password, url, psql })
     }
 
     /// For clients, with the password, of the database `postgres`.
@@ -62,43 +69,26 @@ impl Postgres {
     /// # Errors
     /// When the name is not 1–63 of `a-z 0-9 _`, or the server refuses.
     pub async fn create_database(&self, name: &str) -> Result<String> {
-        let legal = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_';
-        if name.is_empty() || name.len() > 63 || !name.bytes().all(legal) {
-            bail!("not a database name: {name:?}");
-        }
-        let exists = self.query(&format!("SELECT 1 FROM pg_database WHERE datname = '{name}'")).await?;
-        if exists.is_empty() {
-            self.query(&format!("CREATE DATABASE \"{name}\"")).await?;
-        }
-        Ok(url(&self.password, self.port, name))
+        self.psql.create_database(name).await?;
+        Ok(url(&self.password, &[self.port], name))
     }
 
     /// The process, when it is to be kept beside others.
     pub fn into_daemon(self) -> Daemon {
         self.daemon
     }
-
-    async fn query(&self, sql: &str) -> Result<String> {
-        let mut psql = Command::new(&self.psql);
-        psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "--command", sql]);
-        psql.args(["--host=127.0.0.1", "--username", SUPERUSER, "--dbname", SUPERUSER, "--port"])
-            .arg(self.port.to_string());
-        psql.env("PGPASSWORD", &self.password).kill_on_drop(true);
-        let output = psql.output().await.context("cannot start psql")?;
-        if !output.status.success() {
-            bail!("{sql}: {}", String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    }
 }
 
-fn url(password: &str, port: u16, database: &str) -> String {
-    format!("postgres://{SUPERUSER}:{password}@127.0.0.1:{port}/{database}")
+/// The URL that finds whichever of the servers takes writes.
+fn url(password: &str, ports: &[u16], database: &str) -> String {
+    let hosts: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    let attributes = if ports.len() > 1 { "?target_session_attrs=read-write" } else { "" };
+    format!("postgres://{SUPERUSER}:{password}@{}/{database}{attributes}", hosts.join(","))
 }
 
-fn recipe_of(dir: &Path, cluster: &cluster::Cluster, port: u16) -> Recipe {
-    let mut args: Vec<OsString> = vec!["-D".into(), cluster.data.clone().into()];
-    let settings = [
+/// The server `name` of a cluster, with more settings (`name=value`) than all have.
+fn recipe_of(dir: &Path, name: &str, cluster: &cluster::Cluster, port: u16, settings: &[String]) -> Recipe {
+    let basic = [
         format!("port={port}"),
         "listen_addresses=127.0.0.1".to_owned(),
         // No socket file: its path may be longer than the 107 bytes that the kernel allows.
@@ -106,13 +96,13 @@ fn recipe_of(dir: &Path, cluster: &cluster::Cluster, port: u16) -> Recipe {
         "synchronous_commit=on".to_owned(),
         "max_connections=200".to_owned(),
     ];
-    args.extend(settings.into_iter().flat_map(|setting| ["-c".into(), setting.into()]));
+    let settings = basic.iter().chain(settings).flat_map(|setting| ["-c".into(), setting.into()]);
     let launch = Launch {
-        name: "postgres".to_owned(),
+        name: name.to_owned(),
         program: cluster.bin.join("postgres"),
-        args,
+        args: ["-D".into(), cluster.data.clone().into()].into_iter().chain(settings).collect(),
         env: Vec::new(),
-        log: dir.join("log/postgres.log"),
+        log: dir.join(format!("log/{name}.log")),
         // A kill would leave its children for a moment and a piece of shared memory for ever.
         orphan_signal: "QUIT",
         user: cluster::user(),

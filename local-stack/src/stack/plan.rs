@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
-use super::{Gateway, Manifest, Member, Role, StackConfig};
+use super::{Gateway, Manifest, Member, Role, StackConfig, servers::Addresses};
 use crate::{
     daemon::{Daemon, Probe, Recipe},
     ports::Reservation,
@@ -25,9 +25,7 @@ const CORS_ORIGINS: &str = "http://localhost:*";
 pub(super) struct Wiring {
     pub(super) programs: PathBuf,
     pub(super) log_dir: PathBuf,
-    pub(super) nats_url: String,
-    pub(super) redis_url: String,
-    pub(super) database_url: String,
+    pub(super) addresses: Addresses,
     pub(super) jwt_secret: String,
 }
 
@@ -86,7 +84,7 @@ pub(super) fn services(
     let peers = [("--chat-service", &chat), ("--milestone-service", &milestone), ("--signaling-service", &signaling)]
         .map(|(flag, replicas)| Setting::new(flag, replicas.addresses()));
     let [chat_peer, milestone_peer, signaling_peer] = peers;
-    let redis = Setting::new("--redis-url", &wiring.redis_url);
+    let redis = Setting::new("--redis-url", &wiring.addresses.redis);
 
     let mut planned = wirer.replicas(chat, &[]);
     let mut settings = vec![redis.clone(), chat_peer.clone()];
@@ -161,7 +159,7 @@ impl Wirer<'_> {
     }
 
     fn recipe(&self, binary: &'static str, i: usize, health_port: u16, mut settings: Vec<Setting>) -> Recipe {
-        settings.push(Setting::new("--nats-url", &self.wiring.nats_url));
+        settings.push(Setting::new("--nats-url", &self.wiring.addresses.nats));
         settings.push(Setting::new("--shutdown-timeout-s", SHUTDOWN_TIMEOUT_S.to_string()));
         settings.extend(self.config.otlp_endpoint.as_ref().map(|url| Setting::new("--otlp-endpoint", url)));
         let name = format!("{binary}-{i}");
@@ -191,7 +189,7 @@ impl Wirer<'_> {
         let mut env = vec![("NO_COLOR".to_owned(), "1".into())];
         env.extend_from_slice(&self.config.env);
         match binary {
-            "chat-service" => env.push(("DATABASE_URL".to_owned(), (&self.wiring.database_url).into())),
+            "chat-service" => env.push(("DATABASE_URL".to_owned(), (&self.wiring.addresses.database).into())),
             "gateway" => env.extend([
                 ("JWT_SECRET".to_owned(), (&self.wiring.jwt_secret).into()),
                 ("SID_KEYS".to_owned(), format!("sid-{}", self.wiring.jwt_secret).into()),
@@ -209,9 +207,9 @@ impl Wirer<'_> {
         Manifest {
             pid: std::process::id(),
             jwt_secret: self.wiring.jwt_secret.clone(),
-            nats_url: self.wiring.nats_url.clone(),
-            redis_url: self.wiring.redis_url.clone(),
-            database_url: self.wiring.database_url.clone(),
+            nats_url: self.wiring.addresses.nats.clone(),
+            redis_url: self.wiring.addresses.redis.clone(),
+            database_url: self.wiring.addresses.database.clone(),
             gateways: gateways.iter().enumerate().map(gateway).collect(),
             members: Vec::new(),
         }

@@ -15,9 +15,11 @@ fn plan(line: &str) -> Vec<Planned> {
     let wiring = Wiring {
         programs: "/bin-folder".into(),
         log_dir: "/log".into(),
-        nats_url: "nats://n".to_owned(),
-        redis_url: "redis://r".to_owned(),
-        database_url: "postgres://p:secret@d".to_owned(),
+        addresses: Addresses {
+            nats: "nats://n".to_owned(),
+            redis: "redis://r".to_owned(),
+            database: "postgres://p:secret@d".to_owned(),
+        },
         jwt_secret: "hush".to_owned(),
     };
     let gateways = (0..config.gateways).map(|_| Reservation::any().unwrap()).collect();
