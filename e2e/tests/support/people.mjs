@@ -35,6 +35,7 @@ export function serviceToken(stack) {
 /** A socket of the official client that records what it receives. */
 export function socketOf(stack, user, { gateway = 0, url = stack.url(gateway), ...options } = {}) {
   const socket = io(url, { auth: { token: userToken(stack, user) }, forceNew: true, ...options });
+  socket.user = user;
   socket.received = [];
   socket.onAny((event, ...args) => socket.received.push([event, ...args]));
   open.add(socket);
