@@ -18,6 +18,7 @@ import {
   socketOf,
   upTo,
   userToken,
+  within,
 } from './support/people.mjs';
 
 describe('REST', () => {
