@@ -1,8 +1,7 @@
 // A client that stops reading is cut off, costs its neighbours nothing, and is given what it missed when it comes back.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { startGateway } from './support/own_gateway.mjs';
+import { pss, startGateway } from './support/own_gateway.mjs';
 import { done, eventually, joinedPair, next, seen, upTo, userToken, within } from './support/people.mjs';
 import { rawSocket } from './support/raw_websocket.mjs';
 import { useStack } from './support/stack.mjs';
@@ -151,12 +150,6 @@ describe('a client that stops reading', () => {
     assert.ok(grown < held / 4, `bytes after each wave: ${after}`);
   });
 });
-
-/** The memory of a process that it shares with nobody, and its part of what it shares, in bytes. */
-function pss(pid) {
-  const [, kilobytes] = /^Pss: +(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
-  return Number(kilobytes) * 1024;
-}
 
 function median(numbers) {
   return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];

@@ -1,6 +1,7 @@
 // A gateway that is the test's own child: how it ends is seen, and its memory.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after } from 'node:test';
@@ -40,4 +41,10 @@ export async function startGateway(stack, env = {}) {
     'start of a gateway',
   );
   return { url: `http://${address}`, pid: child.pid, log, exited, stop: () => child.kill('SIGTERM') };
+}
+
+/** The memory of a process that it shares with nobody, and its part of what it shares, in bytes. */
+export function pss(pid) {
+  const [, kilobytes] = /^Pss: +(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
+  return Number(kilobytes) * 1024;
 }

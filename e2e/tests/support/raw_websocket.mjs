@@ -58,6 +58,11 @@ class RawSocket {
     this.#tcp.write(Buffer.concat([Buffer.from([0x80 | TEXT, ...length, 0, 0, 0, 0]), payload]));
   }
 
+  /** Sends bytes as they are. */
+  write(bytes) {
+    this.#tcp.write(bytes);
+  }
+
   /** Emits a Socket.IO event. */
   emit(...event) {
     this.send(`42${JSON.stringify(event)}`);

@@ -102,10 +102,12 @@ async fn headers_are_bounded_in_size_and_time() {
     let server = TestServer::start_with(|_| {}, config).await;
     let request = format!("GET / HTTP/1.1\r\nHost: t\r\nX: {}\r\n\r\n", "x".repeat(20_000));
     assert_eq!(server.raw(request.as_bytes()).await.status, 431);
-    let mut slow = TcpStream::connect(server.address).await.unwrap();
-    slow.write_all(b"GET / HTTP/1.1\r\nHost: ").await.unwrap();
-    let mut rest = Vec::new();
-    soon(slow.read_to_end(&mut rest)).await.unwrap();
+    for begun in ["", "GET / HTTP/1.1\r\nHost: "] {
+        let mut slow = TcpStream::connect(server.address).await.unwrap();
+        slow.write_all(begun.as_bytes()).await.unwrap();
+        let mut rest = Vec::new();
+        soon(slow.read_to_end(&mut rest)).await.unwrap();
+    }
     server.stop().await;
 }
 
