@@ -1,6 +1,6 @@
 //! When a user means to send: a schedule that does not wait for any answer (open loop).
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use clap::ValueEnum;
 
@@ -18,21 +18,45 @@ pub enum Spacing {
 pub struct Arrivals {
     rng: fastrand::Rng,
     spacing: Spacing,
-    mean_gap_s: f64,
+    stages: VecDeque<Stage>,
     next_s: f64,
+}
+
+/// A time at one rate, up to its end.
+#[derive(Debug, Clone)]
+struct Stage {
+    mean_gap_s: f64,
     end_s: f64,
 }
 
 impl Arrivals {
     /// Times in `start..end` at `rate` per second on average; none if `rate` is 0.
     pub fn new(spacing: Spacing, rate: f64, (start, end): (Duration, Duration), seed: u64) -> Self {
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let mean_gap_s = if rate > 0.0 { 1.0 / rate } else { f64::INFINITY };
-        let first_gap_s = match spacing {
-            Spacing::Poisson => exponential(&mut rng, mean_gap_s),
-            Spacing::Constant => mean_gap_s * (1.0 - rng.f64()),
+        Self::staged(spacing, start, [(rate, end)], seed)
+    }
+
+    /// Times from `start` on, at each of the rates up to the end beside it. The ends ascend.
+    pub fn staged(
+        spacing: Spacing,
+        start: Duration,
+        stages: impl IntoIterator<Item = (f64, Duration)>,
+        seed: u64,
+    ) -> Self {
+        let mean_gap_s = |rate: f64| if rate > 0.0 { 1.0 / rate } else { f64::INFINITY };
+        let stages = stages.into_iter();
+        let stages = stages.map(|(rate, end)| Stage { mean_gap_s: mean_gap_s(rate), end_s: end.as_secs_f64() });
+        let mut arrivals = Self { rng: fastrand::Rng::with_seed(seed), spacing, stages: stages.collect(), next_s: 0.0 };
+        arrivals.begin_stage(start.as_secs_f64());
+        arrivals
+    }
+
+    fn begin_stage(&mut self, start_s: f64) {
+        let Some(Stage { mean_gap_s, .. }) = self.stages.front() else { return };
+        let first_gap_s = match self.spacing {
+            Spacing::Poisson => exponential(&mut self.rng, *mean_gap_s),
+            Spacing::Constant => mean_gap_s * (1.0 - self.rng.f64()),
         };
-        Self { rng, spacing, mean_gap_s, next_s: start.as_secs_f64() + first_gap_s, end_s: end.as_secs_f64() }
+        self.next_s = start_s + first_gap_s;
     }
 }
 
@@ -41,13 +65,15 @@ impl Iterator for Arrivals {
 
     fn next(&mut self) -> Option<Duration> {
         // A rate of 0 makes every gap infinite.
-        if self.next_s >= self.end_s {
-            return None;
+        while self.next_s >= self.stages.front()?.end_s {
+            let over = self.stages.pop_front()?;
+            self.begin_stage(over.end_s);
         }
+        let mean_gap_s = self.stages.front()?.mean_gap_s;
         let intended = Duration::from_secs_f64(self.next_s);
         self.next_s += match self.spacing {
-            Spacing::Poisson => exponential(&mut self.rng, self.mean_gap_s),
-            Spacing::Constant => self.mean_gap_s,
+            Spacing::Poisson => exponential(&mut self.rng, mean_gap_s),
+            Spacing::Constant => mean_gap_s,
         };
         Some(intended)
     }
@@ -84,6 +110,20 @@ mod tests {
             // 2,000 expected with a deviation of 45: six of them.
             let count = Arrivals::new(Spacing::Poisson, 20.0, SPAN, seed).count();
             prop_assert!((1730..=2270).contains(&count), "{}", count);
+        }
+    }
+
+    #[test]
+    fn each_stage_has_its_own_rate() {
+        let seconds = Duration::from_secs;
+        for spacing in [Spacing::Constant, Spacing::Poisson] {
+            let stages = [(100.0, seconds(10)), (300.0, seconds(20)), (0.0, seconds(30)), (100.0, seconds(40))];
+            let times: Vec<_> = Arrivals::staged(spacing, seconds(0), stages, 5).collect();
+            let count = |from, to| times.iter().filter(|at| (seconds(from)..seconds(to)).contains(*at)).count();
+            assert!(times.is_sorted());
+            // The deviation of 1,000 is 32, of 3,000 it is 55: six of them.
+            assert!(count(0, 10).abs_diff(1_000) < 190 && count(10, 20).abs_diff(3_000) < 330);
+            assert!(count(20, 30) == 0 && count(30, 40).abs_diff(1_000) < 190);
         }
     }
 

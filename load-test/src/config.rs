@@ -10,7 +10,7 @@ use anyhow::{Context as _, ensure};
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 
-use crate::{arrivals::Spacing, outbox::SendRules};
+use crate::{arrivals::Spacing, outbox::SendRules, stage::Stage};
 
 /// Files that a process needs beside its connections.
 const SPARE_FILES: usize = 100;
@@ -42,6 +42,13 @@ pub struct Config {
     /// How a user's messages are spaced
     #[arg(long, value_enum, default_value_t = Spacing::Poisson)]
     pub arrivals: Spacing,
+    /// Overload: after the measured seconds, this many times the rate for --surge-s, and then the rate again for as long as
+    /// before. To see refusals and not repeats, --attempts 1 and a large --window
+    #[arg(long, value_name = "FACTOR")]
+    pub surge: Option<f64>,
+    /// Seconds of a surge, at most 3,600
+    #[arg(long, default_value_t = 60.0)]
+    pub surge_s: f64,
     /// Seconds of sending that are measured, at most 3,600
     #[arg(long, default_value_t = 10.0)]
     pub duration_s: f64,
@@ -103,6 +110,8 @@ pub struct Asked<'a> {
     urls: &'a [String],
     pairs: usize,
     rate_per_s: f64,
+    surge: Option<f64>,
+    surge_s: f64,
     arrivals: String,
     duration_s: f64,
     warmup_s: f64,
@@ -138,7 +147,10 @@ impl Config {
         ensure!(self.pairs > 0, "--pairs must be at least 1");
         ensure!(self.rate.is_finite() && self.rate > 0.0, "--rate must be above 0");
         ensure!(self.duration_s > 0.0 && self.duration_s <= 3_600.0, "--duration-s must be above 0 and at most 3600");
+        let surge = self.surge.unwrap_or(1.0);
+        ensure!(surge.is_finite() && surge > 0.0, "--surge must be above 0");
         for (flag, seconds) in [
+            ("--surge-s", self.surge_s),
             ("--warmup-s", self.warmup_s),
             ("--drain-s", self.drain_s),
             ("--ack-timeout-s", self.ack_timeout_s),
@@ -153,6 +165,23 @@ impl Config {
         check_open_files(2 * self.pairs + SPARE_FILES)
     }
 
+    /// The stages of the sending that is measured.
+    pub fn stages(&self) -> Vec<Stage> {
+        let stage = |name, factor: f64, seconds| Stage {
+            name,
+            rate: self.rate * factor,
+            duration: Duration::from_secs_f64(seconds),
+        };
+        match self.surge {
+            None => vec![stage("sending", 1.0, self.duration_s)],
+            Some(factor) => vec![
+                stage("before", 1.0, self.duration_s),
+                stage("surge", factor, self.surge_s),
+                stage("after", 1.0, self.duration_s),
+            ],
+        }
+    }
+
     /// How users send.
     pub fn send_rules(&self) -> SendRules {
         SendRules {
@@ -164,7 +193,8 @@ impl Config {
 
     /// How long tokens must live: longer than any run.
     pub fn token_lifetime(&self) -> Duration {
-        Duration::from_secs_f64(self.join_timeout_s + self.warmup_s + self.duration_s + self.drain_s + 3_600.0)
+        let sending_s: f64 = self.stages().iter().map(|stage| stage.duration.as_secs_f64()).sum();
+        Duration::from_secs_f64(self.join_timeout_s + self.warmup_s + sending_s + self.drain_s + 3_600.0)
     }
 
     /// What was asked, less the secret.
@@ -173,6 +203,8 @@ impl Config {
             urls: &self.urls,
             pairs: self.pairs,
             rate_per_s: self.rate,
+            surge: self.surge,
+            surge_s: self.surge_s,
             arrivals: format!("{:?}", self.arrivals).to_lowercase(),
             duration_s: self.duration_s,
             warmup_s: self.warmup_s,
@@ -220,6 +252,7 @@ mod tests {
         for (flag, value) in [
             ("--pairs", "0"),
             ("--rate", "0"),
+            ("--surge", "0"),
             ("--duration-s", "3601"),
             ("--warmup-s", "inf"),
             ("--window", "0"),
@@ -230,6 +263,14 @@ mod tests {
             assert!(error.contains(flag), "{error}");
         }
         config(&[]).validate().unwrap();
+    }
+
+    #[test]
+    fn a_surge_stands_between_two_calm_stages() {
+        let stages = config(&["--rate", "10", "--duration-s", "5", "--surge", "3", "--surge-s", "7"]).stages();
+        let stages: Vec<_> = stages.iter().map(|stage| (stage.rate, stage.duration.as_secs())).collect();
+        assert_eq!(stages, [(10.0, 5), (30.0, 7), (10.0, 5)]);
+        assert_eq!(config(&[]).stages().len(), 1);
     }
 
     #[test]

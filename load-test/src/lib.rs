@@ -18,6 +18,7 @@ pub mod pacer;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod stage;
 pub mod stats;
 pub mod tokens;
 pub mod transport;

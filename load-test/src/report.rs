@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::{
     config::{Asked, Config},
     scenario::{Check, Outcome},
+    stage::{Measured, Second},
     stats::{Counts, Span, Stats},
 };
 
@@ -25,12 +26,19 @@ pub struct Progress {
     origin: Instant,
     shown_at: Instant,
     shown: Counts,
+    /// As many as the run lasts, which `--duration-s` and the like bound.
+    seconds: Vec<Second>,
 }
 
 impl Progress {
     /// Nothing shown yet.
     pub fn new(origin: Instant) -> Self {
-        Self { origin, shown_at: origin, shown: Counts::default() }
+        Self { origin, shown_at: origin, shown: Counts::default(), seconds: Vec::new() }
+    }
+
+    /// Every second so far.
+    pub fn seconds(&self) -> &[Second] {
+        &self.seconds
     }
 
     /// Shows the line of the last second, if one is over.
@@ -41,6 +49,8 @@ impl Progress {
         }
         let (counts, interval) = (stats.counters.read(), stats.take_interval());
         let now = counts.since(&self.shown);
+        let ack_p99_us = interval.of(Span::Ack).value_at_quantile(0.99);
+        self.seconds.push(Second { end: self.origin.elapsed(), ack_p99_us });
         let latency = |span| {
             let histogram = interval.of(span);
             format!(
@@ -91,6 +101,8 @@ struct Result<'a> {
     asked: Asked<'a>,
     measured_s: f64,
     per_second: Rates,
+    stages: Vec<StageResult>,
+    calmed_after_s: Option<f64>,
     measured: Counts,
     total: Counts,
     codes: &'a BTreeMap<String, u64>,
@@ -118,6 +130,28 @@ struct Summary {
     max: u64,
     /// `[value, count]`: what a program needs to add several results up.
     recorded: Vec<(u64, u64)>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StageResult {
+    name: &'static str,
+    rate_per_s: f64,
+    lasted_s: f64,
+    counts: Counts,
+    ack_us: Summary,
+}
+
+impl StageResult {
+    fn of(measured: &Measured) -> Self {
+        Self {
+            name: measured.stage.name,
+            rate_per_s: measured.stage.rate,
+            lasted_s: measured.lasted.as_secs_f64(),
+            counts: measured.counts,
+            ack_us: Summary::of(measured.latencies.of(Span::Ack)),
+        }
+    }
 }
 
 impl Summary {
@@ -152,6 +186,8 @@ pub fn json(config: &Config, outcome: &Outcome) -> serde_json::Result<String> {
         asked: config.asked(),
         measured_s: outcome.measured_for.as_secs_f64(),
         per_second: Rates { sent: rate(sent), acked: rate(acked), received: rate(outcome.measured.received()) },
+        stages: outcome.stages.iter().map(StageResult::of).collect(),
+        calmed_after_s: outcome.calmed_after.map(|time| time.as_secs_f64()),
         measured: outcome.measured,
         total: outcome.total,
         codes: &outcome.codes,
@@ -183,6 +219,7 @@ pub fn summary(config: &Config, outcome: &Outcome) -> String {
         total.received(),
         total.received_caught_up,
     );
+    text += &stages(outcome);
     text += &troubles(&total, &outcome.codes);
     text += "latency, ms         p50      p90      p99    p99.9      max\n";
     for (span, name, meaning) in SPANS {
@@ -195,6 +232,30 @@ pub fn summary(config: &Config, outcome: &Outcome) -> String {
         let _ = writeln!(text, "the generator itself used {seconds:.1} s of CPU");
     }
     text + &verdict(outcome)
+}
+
+/// A line for each stage, if there are several.
+fn stages(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let [_, .., last] = &outcome.stages[..] else { return text };
+    text += "stage      offered/s    acked/s  refused/s  ack p50, ms      p99\n";
+    for Measured { stage, lasted, counts, latencies, .. } in &outcome.stages {
+        let ack = latencies.of(Span::Ack);
+        let refused = counts.rate_limited + counts.retryable_errors + counts.refused;
+        let _ = writeln!(
+            text,
+            "  {:<8} {:>10.0} {:>10} {:>10} {:>12} {:>8}",
+            stage.name,
+            stage.rate,
+            per_second(counts.acked, *lasted),
+            per_second(refused, *lasted),
+            milliseconds(ack.value_at_quantile(0.5)),
+            milliseconds(ack.value_at_quantile(0.99)),
+        );
+    }
+    let calmed = outcome.calmed_after.map_or("never".to_owned(), |time| format!("{:.1} s", time.as_secs_f64()));
+    let _ = writeln!(text, "  p99 at most twice that of the first stage again: {calmed} into «{}»", last.stage.name);
+    text
 }
 
 fn troubles(total: &Counts, codes: &BTreeMap<String, u64>) -> String {

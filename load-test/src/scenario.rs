@@ -23,6 +23,7 @@ use crate::{
     pacer::Pacer,
     report::Progress,
     run::Run,
+    stage::{self, Measured, Stage},
     stats::{Counts, Latencies, Stats, lock},
     tokens::TokenIssuer,
     transport::Endpoint,
@@ -74,6 +75,10 @@ pub struct Outcome {
     pub check: Check,
     /// Whether it ended early.
     pub interrupted: bool,
+    /// The stages one by one.
+    pub stages: Vec<Measured>,
+    /// With a surge: how long after it latencies were as before it.
+    pub calmed_after: Option<Duration>,
 }
 
 impl Outcome {
@@ -91,6 +96,7 @@ struct Scenario<'a> {
     phase: watch::Sender<Phase>,
     pairs: Vec<Arc<Pair>>,
     ledgers: Vec<Arc<Mutex<Ledger>>>,
+    stages_of_one: Arc<[(f64, Duration)]>,
     users: JoinSet<()>,
     pacer: Arc<Pacer>,
     handshakes: Arc<Semaphore>,
@@ -128,7 +134,10 @@ impl<'a> Scenario<'a> {
         let body = serde_json::to_string(&"m".repeat(config.body_chars))?;
         let run = Arc::new(Run { body, rules: config.send_rules(), stats: Stats::new()?, name });
         let origin = Instant::now();
+        #[expect(clippy::cast_precision_loss, reason = "a count of users")]
+        let users = (2 * config.pairs) as f64;
         Ok(Self {
+            stages_of_one: config.stages().iter().map(|stage| (stage.rate / users, stage.duration)).collect(),
             origin,
             phase: watch::Sender::new(Phase::Joining),
             pairs: (0..config.pairs).map(|number| Arc::new(Pair::new(&run.name, number))).collect(),
@@ -147,13 +156,15 @@ impl<'a> Scenario<'a> {
         matches::create(&self.pairs, gateways, &tokens.service()?).await?;
         self.connect_users(gateways, tokens).await?;
         self.await_joined().await?;
-        let (measured, measured_for, interrupted) = self.send().await;
+        let (stages, interrupted) = self.send().await;
         self.drain().await;
         Ok(Outcome {
             total: self.run.stats.counters.read(),
-            measured,
-            measured_for,
+            measured: stages.iter().fold(Counts::default(), |sum, stage| sum.plus(&stage.counts)),
+            measured_for: stages.iter().map(|stage| stage.lasted).sum(),
             latencies: self.run.stats.total(),
+            calmed_after: stage::calmed_after(&stages, self.progress.seconds()),
+            stages,
             codes: self.run.stats.codes(),
             check: self.judge(),
             interrupted,
@@ -180,14 +191,16 @@ impl<'a> Scenario<'a> {
         let ledger = Arc::clone(&self.ledgers[number / 2]);
         let side = Side::BOTH[number % 2];
         let sources = &self.config.source_addresses;
-        #[expect(clippy::cast_precision_loss, reason = "a count of users")]
-        let rate = self.config.rate / (2 * self.pairs.len()) as f64;
         Ok(User {
             token: tokens.user(pair.user(side))?,
             conversation: Conversation::new(Arc::clone(&self.run), pair, side, ledger),
             endpoint: Arc::clone(&gateways[(number / 2 + number % 2) % gateways.len()]),
             source: (!sources.is_empty()).then(|| sources[number % sources.len()]),
-            pace: Pace { spacing: self.config.arrivals, rate, seed: self.config.seed.wrapping_add(number as u64) },
+            pace: Pace {
+                spacing: self.config.arrivals,
+                stages: Arc::clone(&self.stages_of_one),
+                seed: self.config.seed.wrapping_add(number as u64),
+            },
             origin: self.origin,
             phase: self.phase.subscribe(),
             handshakes: Arc::clone(&self.handshakes),
@@ -212,16 +225,37 @@ impl<'a> Scenario<'a> {
         Ok(())
     }
 
-    /// Lets the users send. Returns what was counted while it was measured, how long that was, and whether it ended early.
-    async fn send(&mut self) -> (Counts, Duration, bool) {
+    /// Lets the users send. Returns what was found out in each stage, and whether it ended early.
+    async fn send(&mut self) -> (Vec<Measured>, bool) {
         let start = self.origin.elapsed() + START_PAUSE;
-        let measured_from = start + Duration::from_secs_f64(self.config.warmup_s);
-        let end = measured_from + Duration::from_secs_f64(self.config.duration_s);
-        self.phase.send_replace(Phase::Sending { start, measured_from, end });
-        let warmed_up = !self.pass_until(measured_from, "warming up").await;
+        let mut end = start + Duration::from_secs_f64(self.config.warmup_s);
+        self.phase.send_replace(Phase::Sending { start, measured_from: end });
+        let mut interrupted = self.pass_until(end, "warming up").await;
+        let mut measured = Vec::new();
+        for stage in self.config.stages() {
+            if interrupted && !measured.is_empty() {
+                break;
+            }
+            end += stage.duration;
+            let (stage, stopped) = self.measure(stage, end, interrupted).await;
+            measured.push(stage);
+            interrupted |= stopped;
+        }
+        (measured, interrupted)
+    }
+
+    async fn measure(&mut self, stage: Stage, end: Duration, already_over: bool) -> (Measured, bool) {
         let (before, since) = (self.run.stats.counters.read(), self.origin.elapsed());
-        let interrupted = !warmed_up || self.pass_until(end, "sending").await;
-        (self.run.stats.counters.read().since(&before), self.origin.elapsed().saturating_sub(since), interrupted)
+        let heard_before = self.run.stats.total();
+        let stopped = already_over || self.pass_until(end, stage.name).await;
+        let measured = Measured {
+            stage,
+            since,
+            lasted: self.origin.elapsed().saturating_sub(since),
+            counts: self.run.stats.counters.read().since(&before),
+            latencies: self.run.stats.total().since(&heard_before),
+        };
+        (measured, stopped)
     }
 
     /// Waits until nothing is open any more, at most as long as configured.

@@ -62,6 +62,12 @@ macro_rules! counters {
             pub fn since(&self, earlier: &Self) -> Self {
                 Self { $($name: self.$name - earlier.$name),* }
             }
+
+            /// Both together.
+            #[must_use]
+            pub fn plus(&self, other: &Self) -> Self {
+                Self { $($name: self.$name + other.$name),* }
+            }
         }
     };
 }
@@ -147,6 +153,16 @@ impl Latencies {
     /// The histogram of one span.
     pub fn of(&self, span: Span) -> &Histogram<u64> {
         &self.spans[span as usize]
+    }
+
+    /// What was recorded since `earlier`.
+    #[must_use]
+    pub fn since(mut self, earlier: &Self) -> Self {
+        for (total, before) in self.spans.iter_mut().zip(&earlier.spans) {
+            // Both have the same bounds, and `earlier` has nothing that this has not: the only ways to fail.
+            let _ = total.subtract(before);
+        }
+        self
     }
 
     fn record(&mut self, span: Span, latency: Duration) {

@@ -23,14 +23,12 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 pub enum Phase {
     /// Users connect and join.
     Joining,
-    /// Users send from `start` to `end`; what is intended from `measured_from` on is measured.
+    /// Users send from `start` on through all stages; what is intended from `measured_from` on is measured.
     Sending {
         /// The first moment.
         start: Duration,
-        /// When the warm-up is over.
+        /// When the warm-up is over and the first stage begins.
         measured_from: Duration,
-        /// The last moment.
-        end: Duration,
     },
     /// Users send nothing new and settle what is open.
     Draining,
@@ -39,12 +37,12 @@ pub enum Phase {
 }
 
 /// How one user sends.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Pace {
     /// How its messages are spaced.
     pub spacing: Spacing,
-    /// Messages a second.
-    pub rate: f64,
+    /// Messages a second of this user, and for how long.
+    pub stages: Arc<[(f64, Duration)]>,
     /// Makes its schedule its own, and repeatable.
     pub seed: u64,
 }
@@ -172,9 +170,9 @@ impl User {
     fn enter_phase(&mut self) -> bool {
         let phase = *self.phase.borrow_and_update();
         match phase {
-            Phase::Sending { start, measured_from, end } => {
-                let Pace { spacing, rate, seed } = self.pace;
-                self.conversation.start(Arrivals::new(spacing, rate, (start, end), seed), measured_from);
+            Phase::Sending { start, measured_from } => {
+                let arrivals = self.pace.arrivals(start, measured_from);
+                self.conversation.start(arrivals, measured_from);
             }
             Phase::Draining => self.conversation.stop(self.now()),
             Phase::Joining | Phase::Done => {}
@@ -201,6 +199,18 @@ impl User {
 
     fn now(&self) -> Duration {
         self.origin.elapsed()
+    }
+}
+
+impl Pace {
+    /// The warm-up is at the rate of the first stage.
+    fn arrivals(&self, start: Duration, measured_from: Duration) -> Arrivals {
+        let mut end = measured_from;
+        let stages = self.stages.iter().map(|(rate, duration)| {
+            end += *duration;
+            (*rate, end)
+        });
+        Arrivals::staged(self.spacing, start, stages, self.seed)
     }
 }
 
