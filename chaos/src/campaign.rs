@@ -23,6 +23,8 @@ use crate::{
 const FOLDER: &str = ".local";
 /// What the crowd may wait at the end until everything that was acked has arrived.
 const SETTLE: Duration = Duration::from_secs(30);
+/// What the users wait for while they connect is nobody's fault.
+const WARM_UP: Duration = Duration::from_secs(1);
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// Does the run of a seed from the start of the stack to its end.
@@ -59,14 +61,15 @@ async fn strike_and_judge(config: &Config, seed: u64, stack: Stack, schedule: Sc
     }
     injector.heal().await?;
     let (origin, end) = (crowd.origin(), Instant::now());
-    let outcome = crowd.finish(SETTLE).await;
+    let database_url = injector.stack().manifest().database_url.clone();
+    let outcome = crowd.finish(SETTLE, &database_url).await?;
     let report = RunReport {
         seed,
         command: config.command(seed, &schedule),
         schedule: schedule.to_string(),
         faults: injector.struck().len(),
         lasted: end - start,
-        waits: blame(&spans(injector.struck(), origin, end), &outcome.stalls, end - origin),
+        waits: blame(&spans(injector.struck(), origin, end), &outcome.stalls, (start + WARM_UP - origin, end - origin)),
         crashes: crashes(&injector),
         outcome,
         folder: None,

@@ -7,6 +7,7 @@ mod author;
 pub(crate) mod calls;
 mod chat;
 mod closing;
+mod recent;
 mod stored;
 mod tally;
 mod view;

@@ -1,10 +1,42 @@
-//! A crowd of simulated users that chat through several gateways, and remember all they see.
+//! A crowd of simulated users that chat through several gateways, and what they all see.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use load_test::{tokens::TokenIssuer, transport::Endpoint};
+use reqwest::Client;
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
-use crate::{checker::Tally, stalls::Stalls};
+use crate::{
+    checker::{Promise, Tally},
+    facts::Database,
+    people::{
+        life::{Identity, Life},
+        stranger::Stranger,
+    },
+    stalls::Stalls,
+};
+
+mod matchmaker;
+pub(crate) mod room;
+pub(crate) mod roster;
+pub(crate) mod world;
+
+use matchmaker::Matchmaker;
+use room::Pairing;
+use world::{Ground, Phase, World};
+
+/// Handshakes in flight at a time.
+const HANDSHAKES: usize = 64;
+/// Users that have no match.
+const STRANGERS: usize = 3;
+/// How often it is looked whether everything has settled.
+const SETTLE_POLL: Duration = Duration::from_millis(100);
+/// How long users may take to leave.
+const LEAVE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Who chats, where, and how much.
 #[derive(Debug, Clone)]
@@ -33,28 +65,35 @@ pub struct Progress {
     /// Refusals of any kind.
     pub refused: u64,
     /// Connected clients.
-    pub connected: usize,
-    /// Milestones that were announced to joined clients.
+    pub connected: u64,
+    /// Connections that went on where an earlier one had ended.
+    pub recovered: u64,
+    /// Milestones that were announced to clients.
     pub milestones: u64,
+    /// Calls that were accepted.
+    pub calls: u64,
     /// Violations found so far; what the database holds is compared at the end.
     pub violations: u64,
 }
 
-/// All that the crowd saw, for [`check`](crate::checker).
+/// What became of a crowd.
 #[derive(Debug)]
 pub struct Outcome {
     /// What was counted.
     pub progress: Progress,
     /// When whom had to wait.
     pub stalls: Stalls,
-    /// What everybody saw, checked as it came in.
+    /// What was checked and found, from what everybody saw and from what the database holds.
     pub tally: Tally,
 }
 
 /// A crowd at work.
 #[derive(Debug)]
 pub struct Crowd {
-    origin: Instant,
+    world: Arc<World>,
+    pairings: Vec<Arc<Pairing>>,
+    phase: watch::Sender<Phase>,
+    tasks: JoinSet<()>,
 }
 
 impl Crowd {
@@ -64,28 +103,135 @@ impl Crowd {
     /// When a gateway cannot be found or the matches cannot be created.
     pub async fn start(config: CrowdConfig) -> anyhow::Result<Self> {
         anyhow::ensure!(!config.gateways.is_empty(), "a crowd needs a gateway");
-        tokio::task::yield_now().await;
-        Ok(Self { origin: Instant::now() })
+        let mut gateways = Vec::new();
+        for url in &config.gateways {
+            gateways.push(Endpoint::resolve(url).await?);
+        }
+        let couples = roster::couples(config.clients);
+        let clients = config.clients.div_ceil(roster::TOWN) * roster::TOWN;
+        let (phase, changes) = watch::channel(Phase::Chatting);
+        let world = Arc::new(World::new(Ground {
+            gateways,
+            http: Client::builder().timeout(Duration::from_secs(20)).build()?,
+            rate: config.rate / f64::from(u32::try_from(clients)?),
+            match_length: config.match_length,
+            seed: config.seed,
+            phase: changes,
+        }));
+        let pairings = (0..).zip(couples).map(|(number, couple)| Arc::new(Pairing::new(&world, couple, number)));
+        let pairings: Vec<_> = pairings.collect();
+        let tokens = world::tokens(&config.jwt_secret);
+        let matchmaker = Matchmaker::new(&world, &pairings, tokens.service()?);
+        matchmaker.create_first().await?;
+        let mut crowd = Self { world, pairings, phase, tasks: JoinSet::new() };
+        crowd.populate(clients, &tokens)?;
+        crowd.tasks.spawn(matchmaker.run());
+        Ok(crowd)
+    }
+
+    fn populate(&mut self, clients: usize, tokens: &TokenIssuer) -> anyhow::Result<()> {
+        let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+        for number in 0..clients {
+            let user = self.world.user_id(roster::user_of(number));
+            let pairings = self.pairings.iter().filter_map(|pairing| {
+                let slot = pairing.couple.clients.iter().position(|(client, _)| *client == number)?;
+                Some((Arc::clone(pairing), u8::try_from(slot).ok()?))
+            });
+            let identity = Identity { number, token: tokens.user(&user)?, user, pairings: pairings.collect() };
+            self.tasks.spawn(Life::new(&self.world, identity, &handshakes).live());
+        }
+        for number in 0..STRANGERS {
+            let name = format!("{}-stranger{number}", self.world.name);
+            let stranger = Stranger {
+                world: Arc::clone(&self.world),
+                token: tokens.user(&name)?,
+                name,
+                pairings: self.pairings.clone(),
+                rng: fastrand::Rng::with_seed(self.world.seed ^ 0x5EC2_E700 ^ number as u64),
+            };
+            self.tasks.spawn(stranger.live());
+        }
+        Ok(())
     }
 
     /// The zero of the crowd's times.
     pub fn origin(&self) -> Instant {
-        self.origin
+        self.world.origin
     }
 
     /// What it is at.
     pub fn progress(&self) -> Progress {
-        Progress::default()
+        let counters = &self.world.counters;
+        Progress {
+            acked: counters.acked.get(),
+            received: counters.received.get(),
+            refused: counters.refused.get(),
+            connected: counters.connected.get(),
+            recovered: counters.recovered.get(),
+            milestones: counters.milestones.get(),
+            calls: counters.calls.get(),
+            violations: counters.violations.get(),
+        }
     }
 
     /// When whom had to wait, so far.
     pub fn stalls(&self) -> Stalls {
-        Stalls::new(0)
+        self.world.stalls().clone()
     }
 
-    /// Stops sending, waits at most `settle` until all that was acked has arrived everywhere, and disconnects.
-    pub async fn finish(self, settle: Duration) -> Outcome {
-        tokio::time::sleep(settle.min(Duration::ZERO)).await;
-        Outcome { progress: self.progress(), stalls: self.stalls(), tally: Tally::default() }
+    /// Stops sending, waits at most `settle` until all that was acked has arrived everywhere, hangs up, and compares with
+    /// what the database holds.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn finish(mut self, settle: Duration, database_url: &str) -> anyhow::Result<Outcome> {
+        // Receivers live as long as the world.
+        let _ = self.phase.send(Phase::Settling);
+        let deadline = Instant::now() + settle;
+        while !self.has_settled() && Instant::now() < deadline {
+            sleep(SETTLE_POLL).await;
+        }
+        self.judge_absent();
+        let _ = self.phase.send(Phase::Over);
+        let leaving = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(LEAVE_LIMIT, leaving).await.is_err() {
+            self.tasks.shutdown().await;
+        }
+        let (progress, stalls) = (self.progress(), self.stalls());
+        let tally = self.close(database_url).await?;
+        Ok(Outcome { progress, stalls, tally })
+    }
+
+    fn has_settled(&self) -> bool {
+        self.pairings.iter().all(|pairing| {
+            let rooms = pairing.all_rooms();
+            let is_quiet = rooms.iter().all(|room| room.chat().open() == 0);
+            let slots = 0..u8::try_from(pairing.couple.clients.len()).unwrap_or_default();
+            is_quiet
+                && pairing.current().is_some_and(|room| slots.into_iter().all(|slot| room.chat().has_caught_up(slot)))
+        })
+    }
+
+    /// Whoever is not there at the end was not let back in.
+    fn judge_absent(&self) {
+        for pairing in &self.pairings {
+            let Some(room) = pairing.current() else { continue };
+            let chat = room.chat();
+            for (slot, (client, _)) in (0..).zip(&pairing.couple.clients) {
+                let what = || (format!("client {client} could not open the chat again"), chat.about(slot));
+                self.world.judge(Promise::Answered, &room.id, (!chat.is_joined(slot)).then(what));
+            }
+        }
+    }
+
+    async fn close(&self, database_url: &str) -> anyhow::Result<Tally> {
+        let database = Database::connect(database_url).await?;
+        let mut tally = std::mem::take(&mut *self.world.tally());
+        for room in self.pairings.iter().flat_map(|pairing| pairing.all_rooms()) {
+            let facts = database.read(&room.id, &room.users).await?;
+            tally.merge(room.take_chat().close(&facts));
+        }
+        database.close().await;
+        Ok(tally)
     }
 }

@@ -8,6 +8,7 @@ pub mod crowd;
 pub mod facts;
 pub mod history;
 pub mod injector;
+mod people;
 pub mod report;
 pub mod schedule;
 pub mod stalls;

@@ -164,7 +164,7 @@ impl Conversation {
             Packet::Event { name: event::MILESTONE_REACHED, .. } => self.run.stats.counters.milestones.count(),
             Packet::Ack { id, arguments } => return self.acked(id, arguments, now),
             Packet::Close | Packet::Disconnected | Packet::Refused(_) => return Err(End::Closed),
-            Packet::Open(_) | Packet::Connected | Packet::Event { .. } | Packet::Other => {}
+            Packet::Open(_) | Packet::Connected(_) | Packet::Event { .. } | Packet::Other => {}
         }
         Ok(())
     }

@@ -116,17 +116,24 @@ impl Connection {
     /// # Errors
     /// See [`ConnectFailure`].
     pub async fn authenticate(&mut self, token: &str) -> Result<(), ConnectFailure> {
-        let frame = format!(r#"40{{"token":"{token}"}}"#);
-        self.send(frame).await.map_err(|closed| unreachable(&closed))?;
+        self.connect(&format!(r#"{{"token":"{token}"}}"#)).await.map(drop)
+    }
+
+    /// CONNECT with `auth`, a JSON object; returns the JSON of its answer.
+    ///
+    /// # Errors
+    /// See [`ConnectFailure`].
+    pub async fn connect(&mut self, auth: &str) -> Result<String, ConnectFailure> {
+        self.send(format!("40{auth}")).await.map_err(|closed| unreachable(&closed))?;
         self.accepted().await
     }
 
     /// Waits for the answer to CONNECT.
-    async fn accepted(&mut self) -> Result<(), ConnectFailure> {
+    async fn accepted(&mut self) -> Result<String, ConnectFailure> {
         loop {
             let text = self.receive().await.map_err(|closed| unreachable(&closed))?;
             match Packet::parse(&text).map_err(|error| unreachable(&error))? {
-                Packet::Connected => return Ok(()),
+                Packet::Connected(answer) => return Ok(answer.to_owned()),
                 Packet::Refused(body) => return Err(ConnectFailure::Refused(refusal_code(body))),
                 Packet::Ping => self.send("3".to_owned()).await.map_err(|closed| unreachable(&closed))?,
                 Packet::Close | Packet::Disconnected => return Err(unreachable(&Closed)),

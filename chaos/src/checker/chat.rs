@@ -1,29 +1,24 @@
 //! The checker of one match: entries go in as they happen, and what is settled is forgotten but for eight bytes a message.
 
-use std::collections::VecDeque;
-
-use proto::Code;
-
 use super::{
-    author::{Author, Sending, Sent},
+    author::Author,
     calls::Calls,
+    recent::Recent,
     stored::{Origin, Stored},
     tally::{Promise, Tally, Violation},
     view::{self, Fault, View},
 };
 use crate::{
-    history::{Entry, Event, Route},
+    history::{Entry, Event},
     tag::Tag,
 };
 
 /// The message that reaches the milestone.
 pub const MILESTONE: u32 = 100;
-/// Entries kept for the traces of violations.
-const RECENT: usize = 1_024;
-/// Entries shown in a trace.
-const TRACE: usize = 14;
 /// A seq above this was not given by the system.
 const MAX_SEQ: u32 = 50_000_000;
+
+mod sends;
 
 /// What is known of one match.
 #[derive(Debug)]
@@ -40,7 +35,7 @@ pub struct Chat {
     calls: Calls,
     /// When the message that reaches the milestone was first known to be stored.
     reached_at_ms: Option<u32>,
-    recent: VecDeque<Entry>,
+    recent: Recent,
     pub(super) tally: Tally,
     now_ms: u32,
 }
@@ -56,7 +51,7 @@ impl Chat {
             views: sides.iter().map(|_| View::default()).collect(),
             calls: Calls::default(),
             reached_at_ms: None,
-            recent: VecDeque::new(),
+            recent: Recent::default(),
             tally: Tally::default(),
             now_ms: 0,
             sides,
@@ -95,6 +90,16 @@ impl Chat {
         view.joined && rest && (view.told || self.highest < MILESTONE)
     }
 
+    /// Whether a client has the chat open.
+    pub fn is_joined(&self, slot: u8) -> bool {
+        self.views[usize::from(slot)].joined
+    }
+
+    /// The latest of what happened to a client.
+    pub fn about(&self, slot: u8) -> Vec<String> {
+        self.recent.about(slot)
+    }
+
     fn may_be_left_out(&self, slot: u8, seq: u32) -> bool {
         let message = self.stored.get(seq as usize - 1).copied().unwrap_or(Stored::NOTHING);
         let is_side = |tag: Tag| self.sides[usize::from(tag.slot)] == self.sides[usize::from(slot)];
@@ -105,10 +110,7 @@ impl Chat {
     /// Something happened.
     pub fn observe(&mut self, entry: Entry) {
         self.now_ms = entry.at_ms;
-        if self.recent.len() >= RECENT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(entry);
+        self.recent.push(entry);
         let slot = entry.slot;
         match entry.event {
             Event::Emitted { tag, route } => self.emitted(slot, tag, route),
@@ -148,56 +150,13 @@ impl Chat {
             }
             Event::Resumed { seq, told } => self.resumed(slot, seq, told),
             Event::Forgotten => {
-                self.broken(Promise::Delivered, slot, "an open chat is missing in the cursor".to_owned())
+                self.broken(Promise::Delivered, slot, "an open chat is missing in the cursor".to_owned());
             }
             Event::PageBroken { expected, found } => {
                 self.broken(Promise::Delivered, slot, format!("a page has {found} where {expected} is due"));
             }
             Event::Milestone => self.milestone(slot),
             _ => {}
-        }
-    }
-
-    fn emitted(&mut self, slot: u8, tag: Tag, route: Route) {
-        let view = &self.views[usize::from(slot)];
-        let origin = if route == Route::Rest { Origin::Rest } else { Origin::Session(view.session) };
-        self.authors[usize::from(tag.slot)].emitted(Sending {
-            index: tag.index,
-            variant: tag.variant,
-            origin,
-            is_emit: route == Route::Socket && tag.slot == slot,
-            connection: view.connection,
-            floor: self.highest,
-        });
-    }
-
-    fn acked(&mut self, tag: Tag, seq: u32, duplicate: bool) {
-        self.tally.checked(Promise::Durable, 1);
-        self.learn(seq, tag);
-        if duplicate {
-            return;
-        }
-        let originals = self.authors[usize::from(tag.slot)].sent(tag.index).map_or(1, |sent| {
-            sent.originals = sent.originals.saturating_add(1);
-            sent.originals
-        });
-        let twice = originals > 1;
-        self.judge(Promise::Once, tag.slot, twice.then(|| format!("{tag:?} was acked as new {originals} times")));
-    }
-
-    fn refused(&mut self, tag: Tag, code: Code) {
-        let Some(sent) = self.authors[usize::from(tag.slot)].sent(tag.index) else { return };
-        match code {
-            Code::IdempotencyConflict => {
-                sent.conflicts |= 1 << tag.variant;
-                let wrong = !sent.has_other_variant(tag.variant);
-                self.judge(Promise::Once, tag.slot, wrong.then(|| format!("{tag:?} conflicts with nothing")));
-            }
-            code if code.is_retryable() => {}
-            code => {
-                sent.refused = true;
-                self.broken(Promise::Answered, tag.slot, format!("{tag:?} was refused with {}", code.as_str()));
-            }
         }
     }
 
@@ -208,7 +167,7 @@ impl Chat {
         let cursor = view.cursor;
         match view.received(seq) {
             Some(Fault::NotJoined) => {
-                self.broken(Promise::Delivered, slot, format!("{seq} came to a chat that is not open"))
+                self.broken(Promise::Delivered, slot, format!("{seq} came to a chat that is not open"));
             }
             Some(Fault::Repeated) => {
                 self.broken(Promise::Delivered, slot, format!("{seq} came after {cursor}: twice, or out of order"));
@@ -321,38 +280,7 @@ impl Chat {
         }
     }
 
-    /// Forgets what is settled of a client's messages, or all at the end.
-    pub(super) fn forget(&mut self, slot: u8, at_end: bool) {
-        while let Some((index, sent, misplaced)) = self.authors[usize::from(slot)].pop(at_end) {
-            if let Some(misplaced) = misplaced {
-                let what =
-                    format!("message {index} is at {}, one emitted before it at {}", misplaced.seq, misplaced.after);
-                self.broken(Promise::Ordered, slot, what);
-            }
-            self.judge_settled(slot, index, &sent, at_end);
-        }
-    }
-
-    fn judge_settled(&mut self, slot: u8, index: u32, sent: &Sent, at_end: bool) {
-        if at_end && !sent.is_settled() {
-            self.broken(Promise::Answered, slot, format!("message {index} never had a final answer"));
-        }
-        let stored = sent.seq.checked_sub(1).and_then(|at| self.stored[at as usize].tag());
-        match stored {
-            Some(tag) if sent.conflicts >> tag.variant & 1 == 1 => {
-                self.broken(Promise::Once, slot, format!("{tag:?} is stored, and was refused as a conflict"));
-            }
-            None if sent.conflicts != 0 && sent.is_settled() => {
-                self.broken(Promise::Once, slot, format!("message {index} conflicts with what is not stored"));
-            }
-            Some(tag) if sent.refused => {
-                self.broken(Promise::Answered, slot, format!("{tag:?} was refused, and is stored"));
-            }
-            _ => {}
-        }
-    }
-
-    fn judge(&mut self, promise: Promise, slot: u8, wrong: Option<String>) {
+    pub(super) fn judge(&mut self, promise: Promise, slot: u8, wrong: Option<String>) {
         self.tally.checked(promise, 1);
         if let Some(what) = wrong {
             self.broken(promise, slot, what);
@@ -361,24 +289,8 @@ impl Chat {
 
     /// A promise was not kept.
     pub(super) fn broken(&mut self, promise: Promise, slot: u8, what: String) {
-        let trace = self.trace(slot);
+        let trace = self.recent.trace(slot);
         let violation = Violation { promise, at: crate::history::ms(self.now_ms), scene: self.id.clone(), what, trace };
         self.tally.violated(violation);
-    }
-
-    /// The latest entries about what the newest one is about.
-    fn trace(&self, slot: u8) -> Vec<String> {
-        let Some(newest) = self.recent.back() else { return Vec::new() };
-        let (tag, seq) = (newest.event.tag(), newest.event.seq());
-        let concerns = |entry: &&Entry| {
-            let same_message = tag.is_some_and(|tag| {
-                entry.event.tag().is_some_and(|other| (other.slot, other.index) == (tag.slot, tag.index))
-            });
-            let near = seq.is_some_and(|seq| entry.event.seq().is_some_and(|other| other.abs_diff(seq) <= 1));
-            same_message || near || (entry.slot == slot && entry.event.tag().is_none())
-        };
-        let mut trace: Vec<_> = self.recent.iter().rev().filter(concerns).take(TRACE).map(Entry::to_string).collect();
-        trace.reverse();
-        trace
     }
 }

@@ -51,7 +51,7 @@ impl Chat {
         match (seen, row.tag) {
             (Some(seen), Some(held)) if seen == held => {}
             (None, Some(held)) if usize::from(held.slot) < self.sides.len() && held.variant < 4 => {
-                self.learn(row.seq, held)
+                self.learn(row.seq, held);
             }
             (seen, held) => {
                 self.broken(Promise::Durable, 0, format!("{} is {held:?} in the database, seen was {seen:?}", row.seq));

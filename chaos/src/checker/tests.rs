@@ -7,6 +7,7 @@ use crate::{
     tag::Tag,
 };
 
+mod honest;
 mod violations;
 
 /// A match of two clients of one user (0, 1) and one of the other (2), all connected and joined.

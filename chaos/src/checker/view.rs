@@ -77,8 +77,7 @@ impl View {
             let Some(tag) = message.tag() else { return true };
             let is_own = match message.origin() {
                 Origin::Session(origin) => tag.slot == slot && origin == *session,
-                Origin::Rest => side(sides, tag.slot) == side(sides, slot),
-                Origin::Unclear => side(sides, tag.slot) == side(sides, slot),
+                Origin::Rest | Origin::Unclear => side(sides, tag.slot) == side(sides, slot),
             };
             if !is_own {
                 wrong.push(*seq);

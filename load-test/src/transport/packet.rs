@@ -50,8 +50,8 @@ pub enum Packet<'a> {
     Ping,
     /// Engine.IO close.
     Close,
-    /// The namespace accepted the connection.
-    Connected,
+    /// The namespace accepted the connection; the text is its `{sid, pid}`.
+    Connected(&'a str),
     /// The namespace refused it; the text is a [`ConnectError`].
     Refused(&'a str),
     /// The namespace ended the connection.
@@ -91,7 +91,7 @@ impl<'a> Packet<'a> {
     fn socket_io(text: &'a str) -> Result<Self, Malformed> {
         let (kind, rest) = split_kind(text)?;
         match kind {
-            '0' => Ok(Self::Connected),
+            '0' => Ok(Self::Connected(rest)),
             '1' => Ok(Self::Disconnected),
             '2' => Self::event(rest),
             '3' => {

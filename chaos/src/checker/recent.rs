@@ -1,0 +1,48 @@
+//! The latest entries of a match, for the traces of violations.
+
+use std::collections::VecDeque;
+
+use crate::history::Entry;
+
+/// Entries that are kept.
+const KEPT: usize = 1_024;
+/// Entries shown in a trace.
+const SHOWN: usize = 14;
+
+/// The latest entries of a match.
+#[derive(Debug, Default)]
+pub(super) struct Recent(VecDeque<Entry>);
+
+impl Recent {
+    pub(super) fn push(&mut self, entry: Entry) {
+        if self.0.len() >= KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back(entry);
+    }
+
+    /// The latest of what happened to a client.
+    pub(super) fn about(&self, slot: u8) -> Vec<String> {
+        self.latest(|entry| entry.slot == slot)
+    }
+
+    /// The latest about the message of the newest entry, and about the chat of the client.
+    pub(super) fn trace(&self, slot: u8) -> Vec<String> {
+        let Some(newest) = self.0.back() else { return Vec::new() };
+        let (tag, seq) = (newest.event.tag(), newest.event.seq());
+        self.latest(|entry| {
+            let same_message = tag.is_some_and(|tag| {
+                entry.event.tag().is_some_and(|other| (other.slot, other.index) == (tag.slot, tag.index))
+            });
+            let near = seq.is_some_and(|seq| entry.event.seq().is_some_and(|other| other.abs_diff(seq) <= 1));
+            same_message || near || (entry.slot == slot && entry.event.tag().is_none())
+        })
+    }
+
+    fn latest(&self, concerns: impl Fn(&Entry) -> bool) -> Vec<String> {
+        let latest = self.0.iter().rev().filter(|entry| concerns(entry)).take(SHOWN);
+        let mut latest: Vec<_> = latest.map(Entry::to_string).collect();
+        latest.reverse();
+        latest
+    }
+}

@@ -1,0 +1,151 @@
+//! What all users of a crowd share.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use load_test::{tokens::TokenIssuer, transport::Endpoint};
+use reqwest::Client;
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    checker::{Promise, Tally, Violation},
+    stalls::Stalls,
+};
+
+/// What the crowd is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Everybody chats, comes and goes.
+    Chatting,
+    /// Nobody sends anything new or leaves; everything that is open is finished.
+    Settling,
+    /// Everybody hangs up.
+    Over,
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sub(&self, count: u64) {
+        self.0.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What the crowd counts.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) acked: Counter,
+    pub(crate) received: Counter,
+    pub(crate) refused: Counter,
+    pub(crate) connected: Counter,
+    pub(crate) milestones: Counter,
+    pub(crate) violations: Counter,
+    pub(crate) recovered: Counter,
+    pub(crate) calls: Counter,
+}
+
+/// What all users of a crowd share.
+#[derive(Debug)]
+pub(crate) struct World {
+    /// Begins every id, so that two crowds never meet.
+    pub(crate) name: String,
+    pub(crate) origin: Instant,
+    pub(crate) gateways: Vec<Endpoint>,
+    pub(crate) http: Client,
+    pub(crate) counters: Counters,
+    /// Messages a second that one client means to send.
+    pub(crate) rate: f64,
+    pub(crate) match_length: u32,
+    pub(crate) seed: u64,
+    phase: watch::Receiver<Phase>,
+    stalls: Mutex<Stalls>,
+    tally: Mutex<Tally>,
+}
+
+/// What a world is made of.
+pub(crate) struct Ground {
+    pub(crate) gateways: Vec<Endpoint>,
+    pub(crate) http: Client,
+    pub(crate) rate: f64,
+    pub(crate) match_length: u32,
+    pub(crate) seed: u64,
+    pub(crate) phase: watch::Receiver<Phase>,
+}
+
+impl World {
+    pub(crate) fn new(ground: Ground) -> Self {
+        let name: String = std::iter::repeat_with(fastrand::lowercase).take(6).collect();
+        Self {
+            name: format!("c{name}"),
+            origin: Instant::now(),
+            stalls: Mutex::new(Stalls::new(ground.gateways.len())),
+            gateways: ground.gateways,
+            http: ground.http,
+            counters: Counters::default(),
+            rate: ground.rate,
+            match_length: ground.match_length,
+            seed: ground.seed,
+            phase: ground.phase,
+            tally: Mutex::default(),
+        }
+    }
+
+    /// The id of a user.
+    pub(crate) fn user_id(&self, user: usize) -> String {
+        format!("{}-u{user}", self.name)
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    pub(crate) fn now_ms(&self) -> u32 {
+        u32::try_from(self.now().as_millis()).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    pub(crate) fn phase_changes(&self) -> watch::Receiver<Phase> {
+        self.phase.clone()
+    }
+
+    pub(crate) fn stalls(&self) -> MutexGuard<'_, Stalls> {
+        self.stalls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A promise was put to the test where no match is concerned; what was wrong, and what led to it.
+    pub(crate) fn judge(&self, promise: Promise, scene: &str, wrong: Option<(String, Vec<String>)>) {
+        let mut tally = self.tally();
+        tally.checked(promise, 1);
+        if let Some((what, trace)) = wrong {
+            self.counters.violations.add(1);
+            tally.violated(Violation { promise, at: self.now(), scene: scene.to_owned(), what, trace });
+        }
+    }
+}
+
+/// Tokens that outlive every run.
+pub(crate) fn tokens(secret: &str) -> TokenIssuer {
+    TokenIssuer::new(secret, Duration::from_hours(48))
+}

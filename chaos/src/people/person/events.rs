@@ -1,0 +1,116 @@
+//! What a person is told.
+
+use std::time::Duration;
+
+use load_test::transport::packet::{Packet, first_argument};
+use proto::client::{both, event};
+
+use super::{End, Person};
+use crate::{
+    checker::Promise,
+    crowd::room::Room,
+    history::Event,
+    people::{
+        calls::{self, Reaction, Step},
+        seat::Door,
+        wire::{Message, Told, offset},
+    },
+};
+
+impl Person {
+    /// Takes a frame of the server.
+    pub(in crate::people) fn handle(&mut self, text: &str) -> Result<(), End> {
+        match Packet::parse(text).map_err(|_| End::Closed)? {
+            Packet::Ping => self.frames.push_back("3".to_owned()),
+            Packet::Event { name, arguments } => {
+                self.told(name, arguments)?;
+                if let Some(offset) = offset(arguments) {
+                    self.offset = Some(offset.to_owned());
+                }
+            }
+            Packet::Ack { id, arguments } => return self.acked(id, arguments),
+            Packet::Close | Packet::Disconnected | Packet::Refused(_) => return Err(End::Closed),
+            Packet::Open(_) | Packet::Connected(_) | Packet::Other => {}
+        }
+        Ok(())
+    }
+
+    fn told(&mut self, name: &str, arguments: &str) -> Result<(), End> {
+        if name == event::RECEIVE_MESSAGE {
+            let message: Message<'_> = first_argument(arguments).map_err(|_| End::Closed)?;
+            self.world.counters.received.add(1);
+            let Some((room, slot)) = self.room(&message.match_id) else { return Ok(()) };
+            room.note(&self.world, slot, Event::Received { tag: message.tag(&room), seq: message.seq });
+            if let Some(seat) = self.seats.iter_mut().find(|seat| seat.room.id == room.id) {
+                seat.known = seat.known.max(message.seq);
+            }
+            return Ok(());
+        }
+        let told: Told<'_> = first_argument(arguments).map_err(|_| End::Closed)?;
+        let Some(id) = &told.match_id else { return Ok(()) };
+        let Some((room, slot)) = self.room(id) else { return Ok(()) };
+        match name {
+            event::CHAT_JOINED => self.chat_joined(&room, &told),
+            event::CHAT_LEFT => self.chat_left(&room, slot),
+            event::MILESTONE_REACHED => self.milestone_reached(&room, slot, &told),
+            event::VIDEO_CALL_INCOMING | both::VIDEO_CALL_ACCEPTED => self.call_goes_on(&room, name, &told),
+            both::VIDEO_CALL_REJECTED | both::VIDEO_CALL_ENDED => {
+                let call = calls::hash(told.call_id.as_deref().unwrap_or_default());
+                let reason = calls::reason(told.reason.as_deref().unwrap_or("declined"));
+                room.note(&self.world, slot, Event::CallEnded { call, reason });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn chat_joined(&mut self, room: &Room, told: &Told<'_>) {
+        let Some(seat) = self.seats.iter_mut().find(|seat| seat.room.id == room.id) else { return };
+        let at = self.floors.iter().position(|(key, _)| *key == seat.key);
+        let floor = at.map_or(0, |at| self.floors.remove(at).1);
+        seat.joined(&self.world, told, floor);
+    }
+
+    fn chat_left(&mut self, room: &Room, slot: u8) {
+        room.note(&self.world, slot, Event::Left);
+        if let Some(seat) = self.seats.iter_mut().find(|seat| seat.room.id == room.id)
+            && let Door::Leaving(again) = seat.door
+        {
+            seat.door = Door::Shut(again);
+        }
+    }
+
+    fn milestone_reached(&self, room: &Room, slot: u8, told: &Told<'_>) {
+        self.world.counters.milestones.add(1);
+        let wrong = (told.milestone, told.message_count) != (100, 100);
+        let what =
+            wrong.then(|| (format!("the milestone says {} and {}", told.milestone, told.message_count), Vec::new()));
+        self.world.judge(Promise::Milestones, &room.id, what);
+        room.note(&self.world, slot, Event::Milestone);
+        let (reached_at_ms, now) = (room.chat().reached_at_ms(), self.world.now());
+        if let Some(at_ms) = reached_at_ms {
+            self.world.stalls().milestone_told(Duration::from_millis(u64::from(at_ms)), now);
+        }
+    }
+
+    fn call_goes_on(&mut self, room: &Room, name: &str, told: &Told<'_>) {
+        let Some(key) = self.seats.iter().find(|seat| seat.room.id == room.id).map(|seat| seat.key) else { return };
+        let Some(call_id) = &told.call_id else { return };
+        let step = if name != event::VIDEO_CALL_INCOMING {
+            Step::End
+        } else if self.habits.chance(70) {
+            Step::Accept
+        } else if self.habits.chance(60) {
+            Step::Reject
+        } else {
+            return;
+        };
+        self.will(key, call_id.clone().into_owned(), step);
+    }
+
+    pub(super) fn will(&mut self, key: u32, call_id: String, step: Step) {
+        let longest = if step == Step::End { Duration::from_secs(2) } else { Duration::from_millis(300) };
+        let at = self.world.now() + self.habits.soon(longest);
+        self.reactions.push(Reaction { at, key, call_id, step });
+    }
+}

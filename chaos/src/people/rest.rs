@@ -1,0 +1,161 @@
+//! What a user does by REST: saving messages, reading pages. Each call goes through a gateway of its own choice.
+
+use std::{sync::Arc, time::Duration};
+
+use proto::Code;
+use reqwest::{Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+
+use super::{seat, wire};
+use crate::{
+    crowd::{
+        room::Room,
+        world::{Phase, World},
+    },
+    history::{Event, Route},
+    tag::Tag,
+};
+
+/// How long one call may take.
+const CALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// A call that a user makes beside its socket.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) room: Arc<Room>,
+    /// The caller's seat.
+    pub(super) key: u32,
+    pub(super) slot: u8,
+    pub(super) token: Arc<str>,
+    /// Through which gateway, at first.
+    pub(super) gateway: usize,
+    pub(super) what: What,
+}
+
+/// What is called for.
+#[derive(Debug)]
+pub(super) enum What {
+    /// Saves a message that was noted as emitted already.
+    Save {
+        tag: Tag,
+        /// In the name of this socket.
+        socket_id: Option<String>,
+        /// Whether the saved object is wanted, to be emitted.
+        emits: bool,
+    },
+    /// Reads a page after this seq, of at most so many.
+    Read { after: u32, limit: u32 },
+}
+
+/// A call that is over.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) key: u32,
+    /// The message that was saved, or refused for good; none if a page was read.
+    pub(super) saved: Option<(Tag, Outcome)>,
+}
+
+/// What became of a saved message.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It is stored; the object that is to be emitted, if that was wanted.
+    Stored(Option<Value>),
+    /// Another body was first, or it is refused.
+    Refused,
+    /// The crowd went home.
+    Open,
+}
+
+impl Call {
+    /// Calls until there is an answer for good.
+    pub(super) async fn run(self, world: &World) -> Done {
+        let saved = match &self.what {
+            What::Save { tag, socket_id, emits } => {
+                Some((*tag, self.save(world, *tag, socket_id.as_deref(), *emits).await))
+            }
+            What::Read { after, limit } => {
+                self.read(world, *after, *limit).await;
+                None
+            }
+        };
+        Done { key: self.key, saved }
+    }
+
+    async fn save(&self, world: &World, tag: Tag, socket_id: Option<&str>, emits: bool) -> Outcome {
+        let body = json!({ "message": tag.body(), "clientId": tag.client_id() });
+        for attempt in 0.. {
+            if attempt > 0 {
+                if world.phase() == Phase::Over {
+                    break;
+                }
+                // A repeat may come when the socket is another one already: it names none.
+                self.room.note(world, self.slot, Event::Emitted { tag, route: Route::Rest });
+            }
+            let request = world.http.post(self.url(world, attempt, "")).bearer_auth(&self.token).json(&body);
+            let request = match socket_id.filter(|_| attempt == 0) {
+                Some(socket_id) => request.header("x-socket-id", socket_id),
+                None => request,
+            };
+            let answer = timeout(CALL_LIMIT, async { read(request.send().await?).await }).await;
+            let Ok(Ok((status, text))) = answer else {
+                sleep(Duration::from_millis(300)).await;
+                continue;
+            };
+            match self.saved(world, tag, status, &text) {
+                Ok(saved) => return Outcome::Stored(emits.then_some(saved).flatten()),
+                Err(Some(pause)) => sleep(pause).await,
+                Err(None) => return Outcome::Refused,
+            }
+        }
+        Outcome::Open
+    }
+
+    /// Notes the answer; what was saved, or after which pause to try again.
+    fn saved(
+        &self,
+        world: &World,
+        tag: Tag,
+        status: StatusCode,
+        text: &str,
+    ) -> Result<Option<Value>, Option<Duration>> {
+        if status.is_success() {
+            let saved: Value = serde_json::from_str(text).unwrap_or_default();
+            let seq = saved.get("seq").and_then(Value::as_u64).and_then(|seq| u32::try_from(seq).ok()).unwrap_or(0);
+            let duplicate = status == StatusCode::OK;
+            self.room.note(world, self.slot, Event::Acked { tag, seq, duplicate });
+            world.counters.acked.add(u64::from(!duplicate));
+            return Ok(Some(saved));
+        }
+        world.counters.refused.add(1);
+        let refusal = serde_json::from_str::<wire::Refusal<'_>>(text).ok();
+        let code = refusal.as_ref().and_then(wire::Refusal::code).unwrap_or(Code::Internal);
+        self.room.note(world, self.slot, Event::Refused { tag, code });
+        let pause = refusal.map_or(Duration::from_millis(500), |refusal| refusal.pause());
+        Err(code.is_retryable().then_some(pause))
+    }
+
+    async fn read(&self, world: &World, after: u32, limit: u32) {
+        let url = self.url(world, 0, &format!("?after={after}&limit={limit}"));
+        let request = world.http.get(url).bearer_auth(&self.token);
+        let answer = timeout(CALL_LIMIT, async { read(request.send().await?).await }).await;
+        let Ok(Ok((StatusCode::OK, text))) = answer else { return };
+        let Ok(page) = serde_json::from_str::<wire::Page<'_>>(&text) else {
+            return self.room.note(world, self.slot, Event::PageBroken { expected: after + 1, found: 0 });
+        };
+        let last = seat::note_page(&self.room, world, self.slot, after, &page.messages);
+        if page.has_more && last == after {
+            self.room.note(world, self.slot, Event::PageBroken { expected: after + 1, found: 0 });
+        }
+    }
+
+    fn url(&self, world: &World, attempt: usize, query: &str) -> String {
+        let gateway = &world.gateways[(self.gateway + attempt) % world.gateways.len()];
+        format!("{}/api/v1/matches/{}/messages{query}", gateway.base_url, self.room.id)
+    }
+}
+
+async fn read(response: Response) -> reqwest::Result<(StatusCode, String)> {
+    let status = response.status();
+    Ok((status, response.text().await?))
+}

@@ -1,0 +1,151 @@
+//! One client's place in one match: whether its chat is open, and what it has sent there.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    outbox::Outbox,
+    wire::{self, Ack, Told},
+};
+use crate::{
+    checker::MILESTONE,
+    crowd::{
+        room::{Pairing, Room},
+        world::World,
+    },
+    history::Event,
+    tag::Tag,
+};
+
+/// A match that starts near its milestone is filled up to this at once.
+const EAGER_UNTIL: u32 = MILESTONE - 4;
+/// One match in so many starts near its milestone.
+const EAGER_EVERY: usize = 3;
+
+/// Whether the chat is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    /// Closed, to be opened at this time.
+    Shut(Duration),
+    /// A join is asked for.
+    Opening,
+    /// Open.
+    Open,
+    /// A leave is asked for; the chat is opened again at this time.
+    Leaving(Duration),
+}
+
+/// One client's place in one match.
+#[derive(Debug)]
+pub(super) struct Seat {
+    /// Tells a client's seats apart, also those it has given up.
+    pub(super) key: u32,
+    pub(super) pairing: Arc<Pairing>,
+    pub(super) generation: u32,
+    pub(super) room: Arc<Room>,
+    pub(super) slot: u8,
+    pub(super) outbox: Outbox,
+    pub(super) door: Door,
+    /// What the client has seen up to.
+    pub(super) known: u32,
+    /// The pair goes on in another match: this one is only finished.
+    pub(super) retired: bool,
+    /// Whether the match is to be filled up to near its milestone.
+    eager: bool,
+}
+
+impl Seat {
+    pub(super) fn new(key: u32, pairing: &Arc<Pairing>, slot: u8) -> Option<Self> {
+        let generation = pairing.generation();
+        let room = pairing.current()?;
+        let eager = pairing.number().is_multiple_of(EAGER_EVERY) && generation == 0;
+        let (pairing, outbox) = (Arc::clone(pairing), Outbox::default());
+        let door = Door::Shut(Duration::ZERO);
+        Some(Self { key, pairing, generation, room, slot, outbox, door, known: 0, retired: false, eager })
+    }
+
+    /// Whether a message is to be sent without waiting for the mood for it.
+    pub(super) fn is_eager(&self) -> bool {
+        self.eager && self.known < EAGER_UNTIL && self.outbox.len() < 3 && self.outbox.total() < EAGER_UNTIL
+    }
+
+    pub(super) fn tag(&self, index: u32, variant: u8) -> Tag {
+        Tag { slot: self.slot, index, variant }
+    }
+
+    pub(super) fn note(&self, world: &World, event: Event) {
+        self.room.note(world, self.slot, event);
+    }
+
+    /// A connection was accepted; `offset` if it goes on where an earlier one ended.
+    pub(super) fn connected(&mut self, world: &World, recovered: Option<&str>) {
+        self.note(world, Event::Connected { recovered: recovered.is_some() });
+        let position = recovered.and_then(|offset| wire::position(offset, &self.room.id));
+        if let Some((seq, milestones)) = position {
+            self.note(world, Event::Resumed { seq, told: milestones > 0 });
+            self.known = self.known.max(seq);
+            self.door = Door::Open;
+        } else {
+            if recovered.is_some() && self.door == Door::Open {
+                self.note(world, Event::Forgotten);
+            }
+            self.door = Door::Shut(world.now());
+        }
+        self.outbox.connected(world.now());
+    }
+
+    /// `chat_joined`.
+    pub(super) fn joined(&mut self, world: &World, told: &Told<'_>, floor: u32) {
+        let has_milestone = !told.milestones.is_empty();
+        self.note(world, Event::Joined { last_seq: told.last_seq, floor, told: has_milestone });
+        self.known = self.known.max(told.last_seq);
+        self.door = Door::Open;
+    }
+
+    /// The page of a join; where the next one begins, if there is more.
+    pub(super) fn paged(&mut self, world: &World, since: u32, ack: &Ack<'_>) -> Option<u32> {
+        let last = self.note_page(world, since, &ack.messages);
+        if ack.has_more && last > since {
+            return Some(last);
+        }
+        // A page that ends early without saying so would leave a hole.
+        if last < ack.last_seq {
+            self.note(world, Event::PageBroken { expected: last + 1, found: 0 });
+        }
+        None
+    }
+
+    /// Notes the messages of a page that begins after `since`; the last one.
+    fn note_page(&self, world: &World, since: u32, messages: &[wire::Message<'_>]) -> u32 {
+        note_page(&self.room, world, self.slot, since, messages)
+    }
+
+    /// Takes out what is settled.
+    pub(super) fn settle(&mut self, world: &World) {
+        while let Some(index) = self.outbox.settled() {
+            self.note(world, Event::Settled { index });
+        }
+    }
+
+    /// Whether nothing of this match is left to be waited for.
+    pub(super) fn is_finished(&self) -> bool {
+        if !self.retired || self.outbox.len() > 0 {
+            return false;
+        }
+        let chat = self.room.chat();
+        chat.open() == 0 && (self.door != Door::Open || chat.has_caught_up(self.slot))
+    }
+}
+
+/// Notes the messages of a page that begins after `since`; the last one.
+pub(super) fn note_page(room: &Room, world: &World, slot: u8, since: u32, messages: &[wire::Message<'_>]) -> u32 {
+    let mut last = since;
+    for message in messages {
+        if message.seq != last + 1 {
+            room.note(world, slot, Event::PageBroken { expected: last + 1, found: message.seq });
+        }
+        last = message.seq;
+        world.counters.received.add(1);
+        room.note(world, slot, Event::Paged { tag: message.tag(room), seq: message.seq });
+    }
+    last
+}

@@ -1,0 +1,182 @@
+//! The bodies of the client contract, as a user reads and writes them.
+
+use std::{borrow::Cow, time::Duration};
+
+use proto::Code;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{crowd::room::Room, tag::Tag};
+
+/// Every code of the contract.
+const CODES: [Code; 16] = [
+    Code::InvalidPayload,
+    Code::Unauthenticated,
+    Code::TokenExpired,
+    Code::Forbidden,
+    Code::MatchNotFound,
+    Code::IdempotencyConflict,
+    Code::CallStateConflict,
+    Code::CallBusy,
+    Code::MilestoneRequired,
+    Code::NotJoined,
+    Code::CallNotFound,
+    Code::MatchClosed,
+    Code::PayloadTooLarge,
+    Code::RateLimited,
+    Code::Internal,
+    Code::Unavailable,
+];
+
+/// The answer to CONNECT.
+#[derive(Debug, Deserialize)]
+pub(super) struct Accepted {
+    pub(super) sid: String,
+    #[serde(default)]
+    pub(super) pid: String,
+}
+
+/// An ack of any kind.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Ack<'a> {
+    pub(super) ok: bool,
+    #[serde(borrow)]
+    pub(super) error: Option<Refusal<'a>>,
+    #[serde(default)]
+    pub(super) seq: u32,
+    #[serde(default)]
+    pub(super) duplicate: bool,
+    #[serde(default)]
+    pub(super) last_seq: u32,
+    #[serde(default, borrow)]
+    pub(super) messages: Vec<Message<'a>>,
+    #[serde(default)]
+    pub(super) has_more: bool,
+    pub(super) call_id: Option<Cow<'a, str>>,
+}
+
+/// Why an ack, or an answer by REST, is not what was asked for.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Refusal<'a> {
+    #[serde(borrow)]
+    code: Cow<'a, str>,
+    retry_after_ms: Option<u64>,
+}
+
+/// `receive_message`, and a message of a page.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Message<'a> {
+    #[serde(borrow)]
+    pub(super) match_id: Cow<'a, str>,
+    pub(super) seq: u32,
+    #[serde(borrow)]
+    sender_id: Cow<'a, str>,
+    #[serde(borrow)]
+    client_id: Option<Cow<'a, str>>,
+    #[serde(rename = "message")]
+    body: Value,
+}
+
+/// Any other event: what of it matters here.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Told<'a> {
+    #[serde(borrow)]
+    pub(super) match_id: Option<Cow<'a, str>>,
+    #[serde(default)]
+    pub(super) last_seq: u32,
+    #[serde(default)]
+    pub(super) milestones: Vec<Value>,
+    #[serde(default)]
+    pub(super) milestone: u32,
+    #[serde(default)]
+    pub(super) message_count: u32,
+    #[serde(borrow)]
+    pub(super) call_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) reason: Option<Cow<'a, str>>,
+}
+
+/// A page by REST.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Page<'a> {
+    #[serde(borrow)]
+    pub(super) messages: Vec<Message<'a>>,
+    pub(super) has_more: bool,
+}
+
+impl Refusal<'_> {
+    /// The code, if the contract knows it.
+    pub(super) fn code(&self) -> Option<Code> {
+        CODES.into_iter().find(|code| code.as_str() == self.code)
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.code
+    }
+
+    /// How long to wait before the next try, as `sendReliably` has it.
+    pub(super) fn pause(&self) -> Duration {
+        Duration::from_millis(self.retry_after_ms.unwrap_or(500))
+    }
+}
+
+impl Message<'_> {
+    /// Which message it is; none if its parts do not belong together.
+    pub(super) fn tag(&self, room: &Room) -> Option<Tag> {
+        let tag = Tag::of_body(&self.body)?;
+        let is_sender = room.users.get(usize::from(tag.slot)).is_some_and(|user| *user == self.sender_id);
+        let is_named = self.client_id.as_deref() == Some(&*tag.client_id());
+        (is_sender && is_named && self.match_id == room.id).then_some(tag)
+    }
+}
+
+/// The last argument of an event, if it is a cursor.
+pub(super) fn offset(arguments: &str) -> Option<&str> {
+    let (_, cursor) = arguments.strip_suffix('"')?.rsplit_once(",\"")?;
+    cursor.starts_with("1~").then_some(cursor)
+}
+
+/// Whether a cursor belongs to this pid.
+pub(super) fn is_of(offset: &str, pid: &str) -> bool {
+    offset.split('~').nth(1).is_some_and(|tag| !tag.is_empty() && pid.starts_with(tag))
+}
+
+/// What a cursor says of a chat: its seq and its milestones.
+pub(super) fn position(offset: &str, match_id: &str) -> Option<(u32, u32)> {
+    let place = offset.split('~').skip(2).find_map(|place| place.strip_prefix(match_id)?.strip_prefix(':'))?;
+    let (seq, milestones) = place.split_once(':')?;
+    Some((seq.parse().ok()?, milestones.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cursor_is_the_last_argument() {
+        assert_eq!(offset(r#"{"message":"x"},"1~TAG~m:7:0""#), Some("1~TAG~m:7:0"));
+        assert_eq!(offset(r#"{"message":"1~a"}"#), None);
+        assert_eq!(offset(r#"{"a":1},"text""#), None);
+    }
+
+    #[test]
+    fn a_cursor_has_a_place_for_each_open_chat() {
+        let offset = "1~TAG~m-1:7:0~m-12:100:1";
+        assert_eq!(position(offset, "m-1"), Some((7, 0)));
+        assert_eq!(position(offset, "m-12"), Some((100, 1)));
+        assert_eq!(position(offset, "m"), None);
+    }
+
+    #[test]
+    fn every_code_is_known() {
+        let refusal: Refusal<'_> = serde_json::from_str(r#"{"code":"RATE_LIMITED","retryAfterMs":40}"#).unwrap();
+        assert_eq!((refusal.code(), refusal.pause()), (Some(Code::RateLimited), Duration::from_millis(40)));
+        let refusal: Refusal<'_> = serde_json::from_str(r#"{"code":"OOPS"}"#).unwrap();
+        assert_eq!(refusal.code(), None);
+    }
+}
