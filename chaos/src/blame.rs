@@ -51,13 +51,15 @@ impl Waits {
     }
 }
 
-/// The longest waits by the label of the fault that is to blame, over a run that ended at `end`.
-pub fn blame(spans: &[Span], stalls: &Stalls, end: Duration) -> BTreeMap<String, Waits> {
+/// The longest waits by the label of the fault that is to blame, between `start` and `end` of a run.
+pub fn blame(spans: &[Span], stalls: &Stalls, (start, end): (Duration, Duration)) -> BTreeMap<String, Waits> {
     let mut spans = spans.to_vec();
     spans.sort_by_key(|span| span.from);
     let mut blamed: BTreeMap<String, Waits> = BTreeMap::new();
     let first = spans.first().map_or(end, |span| span.from);
-    add(&mut blamed, NONE, stalls, (Duration::ZERO, first));
+    if start < first {
+        add(&mut blamed, NONE, stalls, (start, first));
+    }
     let mut last_mended = Duration::ZERO;
     for (i, span) in spans.iter().enumerate() {
         let next = spans.get(i + 1).map_or(end, |next| next.from);
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_fault_is_charged_with_the_waits_until_the_next_one() {
-        let blamed = blame(&[span("kill a", 7, 9), span("kill b", 15, 16)], &stalls(), s(20));
+        let blamed = blame(&[span("kill a", 7, 9), span("kill b", 15, 16)], &stalls(), (s(1), s(20)));
         assert_eq!((blamed["kill a"].ack_ms, blamed["kill a"].silence_ms), (4_000, 4_980));
         assert_eq!((blamed["kill b"].ack_ms, blamed["kill b"].silence_ms), (0, 980));
         assert_eq!(blamed["no fault"].ack_ms, 0);
@@ -111,14 +113,14 @@ mod tests {
 
     #[test]
     fn faults_that_overlap_are_not_told_apart() {
-        let blamed = blame(&[span("kill a", 7, 10), span("kill b", 9, 11)], &stalls(), s(20));
+        let blamed = blame(&[span("kill a", 7, 10), span("kill b", 9, 11)], &stalls(), (s(1), s(20)));
         assert_eq!(blamed.keys().collect::<Vec<_>>(), ["no fault", "several at once"]);
         assert_eq!((blamed["several at once"].times, blamed["several at once"].ack_ms), (2, 4_000));
     }
 
     #[test]
     fn the_longest_wait_of_a_kind_is_kept() {
-        let blamed = blame(&[span("kill a", 1, 2), span("kill a", 7, 9)], &stalls(), s(20));
+        let blamed = blame(&[span("kill a", 1, 2), span("kill a", 7, 9)], &stalls(), (s(1), s(20)));
         assert_eq!((blamed["kill a"].times, blamed["kill a"].ack_ms), (2, 4_000));
     }
 }

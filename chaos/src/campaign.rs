@@ -1,6 +1,7 @@
 //! A run: a stack of its own, a crowd, the faults of a schedule, the verdict. A campaign is many of them.
 
 use std::{
+    convert::Infallible,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -49,18 +50,14 @@ pub async fn run(config: &Config, seed: u64) -> Result<RunReport> {
 async fn strike_and_judge(config: &Config, seed: u64, stack: Stack, schedule: Schedule) -> Result<RunReport> {
     let mut injector = Injector::new(stack, schedule.clone())?;
     let crowd = Crowd::start(crowd_config(config, seed, injector.stack())).await?;
-    let start = Instant::now();
-    let until = start + config.duration;
-    {
-        let strike = injector.run(start, until);
-        let show = show_progress(&crowd, seed, start, &schedule);
-        tokio::select! {
-            struck = strike => struck?,
-            () = show => {}
-        }
-    }
-    injector.heal().await?;
-    let (origin, end) = (crowd.origin(), Instant::now());
+    let (origin, start) = (crowd.origin(), Instant::now());
+    let struck = tokio::select! {
+        struck = injector.run(start, start + config.duration) => struck,
+        never = show_progress(&crowd, seed, start, &schedule) => match never {},
+    };
+    // What the crowd saw until then counts even if it cannot go on.
+    let healed = injector.heal().await;
+    let end = Instant::now();
     let database_url = injector.stack().manifest().database_url.clone();
     let outcome = crowd.finish(SETTLE, &database_url).await?;
     let report = RunReport {
@@ -70,7 +67,7 @@ async fn strike_and_judge(config: &Config, seed: u64, stack: Stack, schedule: Sc
         faults: injector.struck().len(),
         lasted: end - start,
         waits: blame(&spans(injector.struck(), origin, end), &outcome.stalls, (start + WARM_UP - origin, end - origin)),
-        crashes: crashes(&injector),
+        troubles: troubles(&injector, [struck, healed]),
         outcome,
         folder: None,
     };
@@ -79,7 +76,7 @@ async fn strike_and_judge(config: &Config, seed: u64, stack: Stack, schedule: Sc
 }
 
 /// Shows a line a second, for ever.
-async fn show_progress(crowd: &Crowd, seed: u64, start: Instant, schedule: &Schedule) {
+async fn show_progress(crowd: &Crowd, seed: u64, start: Instant, schedule: &Schedule) -> Infallible {
     let mut ticks = interval(PROGRESS_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut line = Line::new(seed);
@@ -127,10 +124,13 @@ fn spans(struck: &[Struck], origin: Instant, end: Instant) -> Vec<Span> {
     struck.iter().map(span).collect()
 }
 
-/// The services and gateways that ended by themselves: a server has its reasons when its disk is full.
-fn crashes(injector: &Injector) -> Vec<String> {
+/// What went wrong besides the promises: services that ended by themselves (a server has its reasons when its disk is full),
+/// and what could not be done.
+fn troubles(injector: &Injector, outcomes: [Result<()>; 2]) -> Vec<String> {
     let ours = injector.unasked_ends().iter().filter(|end| end.role != Role::Server);
-    ours.map(|end| end.obituary.clone()).collect()
+    let crashes = ours.map(|end| format!("nobody ended it: {}", end.obituary));
+    let undone = outcomes.into_iter().filter_map(Result::err).map(|error| format!("{error:#}"));
+    crashes.chain(undone).collect()
 }
 
 /// The data folder of a run: removed with it unless it is worth a look.

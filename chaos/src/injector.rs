@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use local_stack::{Stack, daemon::Daemon, proxy::Condition, stack::Role};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::schedule::{Fault, Kind, Schedule};
 
@@ -16,6 +16,8 @@ use lock::TableLock;
 
 /// How often it is looked whether a process has ended by itself.
 const WATCH: Duration = Duration::from_millis(100);
+/// How long a rolling restart waits for each to get fit.
+const ROLL_PATIENCE: Duration = Duration::from_secs(5);
 /// Before a process that ended by itself is started again, as an orchestrator would.
 const REVIVE_AFTER: Duration = Duration::from_secs(1);
 /// How often a process may end by itself before the run is given up.
@@ -113,7 +115,7 @@ impl Injector {
     /// When somebody does not get fit.
     pub async fn heal(&mut self) -> Result<()> {
         self.lock = None;
-        self.disk.free();
+        self.disk.free().await;
         for name in self.stack.links().names().map(str::to_owned).collect::<Vec<_>>() {
             self.set_link(&name, Condition::Open);
         }
@@ -147,7 +149,7 @@ impl Injector {
             Kind::LameDuck => self.lame_duck(&fault.target).await,
             Kind::Flush => self.flush().await,
             Kind::Promote => self.stack.promote_postgres().await,
-            Kind::DiskFull => self.fill_disk(&fault.target),
+            Kind::DiskFull => self.fill_disk(&fault.target).await,
             Kind::Lock => {
                 self.lock = Some(TableLock::take(&self.stack.manifest().database_url, &fault.target)?);
                 Ok(())
@@ -198,9 +200,7 @@ impl Injector {
             Kind::Cut | Kind::Slow(_) | Kind::Silent | Kind::HalfOpen => {
                 self.set_link(&fault.target, Condition::Open);
             }
-            Kind::DiskFull => {
-                self.disk.free();
-            }
+            Kind::DiskFull => self.disk.free().await,
             Kind::Lock => self.lock = None,
             Kind::Roll | Kind::Flush | Kind::Wipe => {}
         }
@@ -215,7 +215,8 @@ impl Injector {
         for name in self.targets(target) {
             self.daemon(&name)?.stop().await?;
             self.daemon(&name)?.start_again().await?;
-            self.stack.fit().await?;
+            // It may be another fault that keeps it from getting fit, which is mended after this.
+            let _ = timeout(ROLL_PATIENCE, self.stack.fit()).await;
         }
         Ok(())
     }
@@ -234,10 +235,10 @@ impl Injector {
         if self.daemon("redis")?.is_ready().await { self.stack.flush_redis().await } else { Ok(()) }
     }
 
-    fn fill_disk(&mut self, target: &str) -> Result<()> {
+    async fn fill_disk(&mut self, target: &str) -> Result<()> {
         for name in self.targets(target) {
             if let Some(pid) = self.daemon(&name)?.pid() {
-                self.disk.fill(pid)?;
+                self.disk.fill(pid).await?;
             }
         }
         Ok(())

@@ -39,9 +39,18 @@ fn start() -> anyhow::Result<ExitCode> {
 async fn all_runs(config: &Config) -> anyhow::Result<ExitCode> {
     let mut campaign = Campaign::default();
     for seed in (config.seed..).take(usize::try_from(config.runs)?) {
-        let run = campaign::run(config, seed).await.with_context(|| format!("seed {seed}"))?;
-        eprint!("{}", run.failure());
-        campaign.add(run);
+        match campaign::run(config, seed).await {
+            Ok(run) => {
+                eprint!("{}", run.failure());
+                campaign.add(run);
+            }
+            // The next one may be possible; what is impossible for all of them ends after one.
+            Err(error) if config.runs > 1 => {
+                eprintln!("chaos: seed {seed}: {error:#}");
+                campaign.add_undone(seed, config.command(seed, &config.schedule(seed)), &error);
+            }
+            Err(error) => return Err(error.context(format!("seed {seed}"))),
+        }
         if let Some(file) = &config.out {
             std::fs::write(file, campaign.json()?).with_context(|| format!("cannot write {}", file.display()))?;
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     blame::Waits,
     checker::{Promise, Tally},
-    crowd::{Outcome, Progress},
+    crowd::{Outcome, Progress, Refusals},
     schedule::Schedule,
 };
 
@@ -26,8 +26,8 @@ pub struct RunReport {
     pub lasted: Duration,
     /// The longest waits by fault.
     pub waits: BTreeMap<String, Waits>,
-    /// Services that ended by themselves, with their last words.
-    pub crashes: Vec<String>,
+    /// What went wrong besides the promises.
+    pub troubles: Vec<String>,
     /// What the crowd saw.
     pub outcome: Outcome,
     /// The data folder, if it was kept.
@@ -35,9 +35,9 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// Whether something was acked, nobody crashed, and every promise was kept.
+    /// Whether something was acked, nothing went wrong besides, and every promise was kept.
     pub fn is_ok(&self) -> bool {
-        self.outcome.tally.violations() == 0 && self.crashes.is_empty() && self.outcome.progress.acked > 0
+        self.outcome.tally.violations() == 0 && self.troubles.is_empty() && self.outcome.progress.acked > 0
     }
 
     /// What is wrong with it, and how to see it again; empty if nothing is.
@@ -50,8 +50,8 @@ impl RunReport {
         if let Some(folder) = &self.folder {
             let _ = writeln!(text, "  logs and data: {}", folder.display());
         }
-        for crash in &self.crashes {
-            let _ = writeln!(text, "  ended by itself: {crash}");
+        for trouble in &self.troubles {
+            let _ = writeln!(text, "  {trouble}");
         }
         if self.outcome.progress.acked == 0 {
             text += "  no message was acked\n";
@@ -75,6 +75,7 @@ pub struct Campaign {
     acked: u64,
     received: u64,
     refused: u64,
+    refusals: Refusals,
     tally: Tally,
     waits: BTreeMap<String, Waits>,
     failures: Vec<Failure>,
@@ -99,6 +100,9 @@ impl Campaign {
         self.acked += run.outcome.progress.acked;
         self.received += run.outcome.progress.received;
         self.refused += run.outcome.progress.refused;
+        for (code, count) in &run.outcome.refusals {
+            *self.refusals.entry(code).or_default() += count;
+        }
         for (label, waits) in &run.waits {
             self.waits.entry(label.clone()).or_default().merge(waits);
         }
@@ -108,6 +112,13 @@ impl Campaign {
             self.failures.push(Failure { seed: run.seed, schedule: run.schedule, command: run.command, what });
         }
         self.tally.merge(run.outcome.tally);
+    }
+
+    /// Adds a run that could not be done to its end.
+    pub fn add_undone(&mut self, seed: u64, command: String, error: &anyhow::Error) {
+        self.runs += 1;
+        self.failed += 1;
+        self.failures.push(Failure { seed, schedule: String::new(), command, what: format!("{error:#}") });
     }
 
     /// Whether there was a run and none failed.
@@ -121,7 +132,8 @@ impl Campaign {
         let lasted_s = self.lasted.as_secs_f64();
         format!(
             "{runs} runs, {faults} faults, {lasted_s:.0} s: {acked} messages acked, {received} received, {refused} \
-             refusals told\n\n{}\n{}\n{}\n",
+             refusals told {:?}\n\n{}\n{}\n{}\n",
+            self.refusals,
             self.promises(),
             self.longest_waits(),
             self.verdict()

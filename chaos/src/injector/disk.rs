@@ -1,49 +1,60 @@
-//! A disk that is full for one server: no file of its processes may get longer, and none may be written to at all.
+//! A disk that is full for one server: its processes can write to no file.
 
-use std::fs;
+use std::{fs, os::unix::fs::MetadataExt as _, process::Stdio};
 
-use anyhow::{Context as _, Result};
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use anyhow::{Context as _, Result, ensure};
+use tokio::process::Command;
 
-/// The processes that can write nothing at present.
+/// The server that can write nothing at present.
 ///
-/// `RLIMIT_FSIZE` fails a write with EFBIG, where a full disk says ENOSPC; PostgreSQL treats both alike, and ignores the
-/// signal that comes along (`SIGXFSZ` in its `postmaster.c`).
+/// A soft `RLIMIT_FSIZE` of zero fails each write with EFBIG, where a full disk says ENOSPC. PostgreSQL treats both alike, and
+/// ignores the signal that comes along (`SIGXFSZ` in its `postmaster.c`).
 #[derive(Debug, Default)]
 pub(super) struct Disk {
-    full_for: Vec<Pid>,
+    full_for: Option<u32>,
 }
 
 impl Disk {
     /// Fills the disk for a process and its children; those that it starts later inherit it.
-    pub(super) fn fill(&mut self, root: u32) -> Result<()> {
-        for pid in with_children(root).into_iter().filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
-            limit(pid, Some(0)).with_context(|| format!("cannot limit process {pid:?}"))?;
-            self.full_for.push(pid);
+    pub(super) async fn fill(&mut self, root: u32) -> Result<()> {
+        self.full_for = Some(root);
+        limit(root, "0").await.with_context(|| format!("cannot limit process {root}"))?;
+        for child in children(root) {
+            // It may have ended.
+            let _ = limit(child, "0").await;
         }
         Ok(())
     }
 
     /// There is room again.
-    pub(super) fn free(&mut self) {
-        for pid in std::mem::take(&mut self.full_for) {
-            // Who has started since inherited the limit from one of these.
-            for child in with_children(pid.as_raw_nonzero().get().unsigned_abs()) {
-                if let Some(child) = i32::try_from(child).ok().and_then(Pid::from_raw) {
-                    // It may have ended.
-                    let _ = limit(child, None);
-                }
-            }
+    pub(super) async fn free(&mut self) {
+        let Some(root) = self.full_for.take() else { return };
+        // The parent first, so that nobody inherits the limit any more. If it has ended, so have all of them.
+        let _ = limit(root, "unlimited").await;
+        for child in children(root) {
+            let _ = limit(child, "unlimited").await;
         }
     }
 }
 
-fn limit(pid: Pid, bytes: Option<u64>) -> rustix::io::Result<Rlimit> {
-    let hard = rustix::process::getrlimit(Resource::Fsize).maximum;
-    prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes.or(hard), maximum: hard })
+/// Sets a process' soft limit, as the user who owns it: root in a container may lack the right to do so for others.
+async fn limit(pid: u32, bytes: &str) -> Result<()> {
+    let owner = fs::metadata(format!("/proc/{pid}"))?;
+    let (uid, gid) = (owner.uid().to_string(), owner.gid().to_string());
+    let mut prlimit = if owner.uid() == rustix::process::geteuid().as_raw() {
+        Command::new("prlimit")
+    } else {
+        let mut setpriv = Command::new("setpriv");
+        setpriv.args(["--reuid", &uid, "--regid", &gid, "--clear-groups", "prlimit"]);
+        setpriv
+    };
+    prlimit.args(["--pid", &pid.to_string(), &format!("--fsize={bytes}:")]);
+    let status = prlimit.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).status().await?;
+    ensure!(status.success(), "prlimit failed ({status})");
+    Ok(())
 }
 
-fn with_children(root: u32) -> Vec<u32> {
-    let tasks = fs::read_to_string(format!("/proc/{root}/task/{root}/children")).unwrap_or_default();
-    std::iter::once(root).chain(tasks.split_whitespace().filter_map(|pid| pid.parse().ok())).collect()
+fn children(root: u32) -> Vec<u32> {
+    let list = fs::read_to_string(format!("/proc/{root}/task/{root}/children")).unwrap_or_default();
+    list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
