@@ -38,7 +38,8 @@ function configuration(gateways, port) {
     '  timeout client 60s',
     '  timeout server 60s',
     '  timeout tunnel 60s',
-    '  timeout check 1s',
+    // One that is gone refuses at once; one that is busy is not gone.
+    '  timeout check 5s',
     '  option redispatch 1',
     'listen gateways',
     `  bind 127.0.0.1:${port}`,

@@ -56,15 +56,17 @@ const COMMANDS = {
 async function open(url, client) {
   const { token, transports, match } = client;
   // The default is not to name them.
-  const socket = io(url, { auth: { token }, forceNew: true, reconnection: false, timeout: LIMIT_MS, ...(transports && { transports }) });
+  const socket = io(url, { auth: { token }, forceNew: true, timeout: LIMIT_MS, ...(transports && { transports }) });
   let pings = 0;
   Object.assign(client, { socket, heard: [], losses: [], pings: () => pings });
   socket.io.on('ping', () => (pings += 1));
   socket.on('disconnect', (reason, details) => client.losses.push(`${reason} ${details?.description ?? ''}`));
   socket.on('receive_message', ({ seq, message }) => client.heard.push({ seq, message }));
+  let last;
+  socket.on('connect_error', (error) => (last = `${error.message}: ${error.description?.message ?? error.description}`));
   await new Promise((resolve, reject) => {
-    socket.once('connect', resolve);
-    socket.once('connect_error', reject);
+    const limit = setTimeout(() => reject(new Error(`not connected: ${last}`)), LIMIT_MS);
+    socket.once('connect', () => resolve(clearTimeout(limit)));
   });
   const ack = await ask(socket, 'join_chat', match);
   if (!ack.ok) throw new Error(JSON.stringify(ack));
