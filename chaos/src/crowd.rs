@@ -27,6 +27,7 @@ pub(crate) mod world;
 
 use matchmaker::Matchmaker;
 use room::Pairing;
+pub use world::Refusals;
 use world::{Ground, Phase, World};
 
 /// Handshakes in flight at a time.
@@ -35,6 +36,9 @@ const HANDSHAKES: usize = 64;
 const STRANGERS: usize = 3;
 /// How often it is looked whether everything has settled.
 const SETTLE_POLL: Duration = Duration::from_millis(100);
+/// That a milestone was announced is recorded after it was, and again some seconds later if that fails.
+const ANNOUNCEMENT_LIMIT: Duration = Duration::from_secs(10);
+const ANNOUNCEMENT_POLL: Duration = Duration::from_millis(250);
 /// How long users may take to leave.
 const LEAVE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -81,6 +85,8 @@ pub struct Progress {
 pub struct Outcome {
     /// What was counted.
     pub progress: Progress,
+    /// How often what was refused, by code.
+    pub refusals: Refusals,
     /// When whom had to wait.
     pub stalls: Stalls,
     /// What was checked and found, from what everybody saw and from what the database holds.
@@ -197,9 +203,9 @@ impl Crowd {
         if tokio::time::timeout(LEAVE_LIMIT, leaving).await.is_err() {
             self.tasks.shutdown().await;
         }
-        let (progress, stalls) = (self.progress(), self.stalls());
+        let (progress, refusals, stalls) = (self.progress(), self.world.refusals(), self.stalls());
         let tally = self.close(database_url).await?;
-        Ok(Outcome { progress, stalls, tally })
+        Ok(Outcome { progress, refusals, stalls, tally })
     }
 
     fn has_settled(&self) -> bool {
@@ -227,8 +233,13 @@ impl Crowd {
     async fn close(&self, database_url: &str) -> anyhow::Result<Tally> {
         let database = Database::connect(database_url).await?;
         let mut tally = std::mem::take(&mut *self.world.tally());
+        let announced_by = Instant::now() + ANNOUNCEMENT_LIMIT;
         for room in self.pairings.iter().flat_map(|pairing| pairing.all_rooms()) {
-            let facts = database.read(&room.id, &room.users).await?;
+            let mut facts = database.read(&room.id, &room.users).await?;
+            while !facts.is_announced() && Instant::now() < announced_by {
+                sleep(ANNOUNCEMENT_POLL).await;
+                facts = database.read(&room.id, &room.users).await?;
+            }
             tally.merge(room.take_chat().close(&facts));
         }
         database.close().await;

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 use tokio_postgres::{Client, NoTls};
 
-use crate::tag::Tag;
+use crate::{checker::MILESTONE, tag::Tag};
 
 /// One match as PostgreSQL has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +15,13 @@ pub struct MatchFacts {
     pub rows: Vec<Row>,
     /// Every milestone.
     pub milestones: Vec<MilestoneRow>,
+}
+
+impl MatchFacts {
+    /// Whether nothing more is to come of a milestone.
+    pub fn is_announced(&self) -> bool {
+        self.last_seq < MILESTONE || self.milestones.iter().any(|row| row.announced)
+    }
 }
 
 /// A message.

@@ -87,7 +87,10 @@ impl Beats {
 
     fn longest_pause(&self, from: Duration, to: Duration) -> Duration {
         let (mut longest, mut pause) = (0_u32, 0);
-        for slot in slot(from)..slot(to) {
+        // Before the first one nobody waits: the crowd is still coming in.
+        let first =
+            self.0.iter().position(|bits| *bits != 0).map_or(0, |at| at * 64 + self.0[at].trailing_zeros() as usize);
+        for slot in slot(from).max(first)..slot(to) {
             let beats = self.0.get(slot / 64).is_some_and(|bits| bits >> (slot % 64) & 1 == 1);
             pause = if beats { 0 } else { pause + 1 };
             longest = longest.max(pause);
@@ -139,6 +142,13 @@ mod tests {
         assert_eq!(stalls.silence(ms(0), ms(400)), ms(280), "what lies outside is not charged");
         assert_eq!(stalls.gateway_silence(0, ms(0), ms(1_000)), ms(1_000));
         assert_eq!(stalls.silence(ms(1_020), ms(1_500)), ms(480), "a silence that has not ended counts too");
+    }
+
+    #[test]
+    fn who_has_not_begun_does_not_wait() {
+        let mut stalls = Stalls::new(1);
+        stalls.acked(0, ms(4_000), ms(4_000));
+        assert_eq!(stalls.silence(ms(0), ms(5_000)), ms(980));
     }
 
     #[test]

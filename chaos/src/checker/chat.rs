@@ -95,6 +95,12 @@ impl Chat {
         self.views[usize::from(slot)].joined
     }
 
+    /// The match is over: little is kept until the end.
+    pub fn shrink(&mut self) {
+        self.recent.shrink();
+        self.stored.shrink_to_fit();
+    }
+
     /// The latest of what happened to a client.
     pub fn about(&self, slot: u8) -> Vec<String> {
         self.recent.about(slot)

@@ -21,6 +21,12 @@ impl Recent {
         self.0.push_back(entry);
     }
 
+    /// Keeps only what may still be asked for of a match that is over.
+    pub(super) fn shrink(&mut self) {
+        self.0.drain(..self.0.len().saturating_sub(SHOWN));
+        self.0.shrink_to_fit();
+    }
+
     /// The latest of what happened to a client.
     pub(super) fn about(&self, slot: u8) -> Vec<String> {
         self.latest(|entry| entry.slot == slot)

@@ -86,7 +86,13 @@ impl Pairing {
 
     /// Lets everybody go on in a new match.
     pub(crate) fn open(&self, room: Arc<Room>) {
-        self.rooms().push(room);
+        let mut rooms = self.rooms();
+        rooms.push(room);
+        // By now everybody has left the one before the last.
+        if let Some(over) = rooms.len().checked_sub(3) {
+            rooms[over].chat().shrink();
+        }
+        drop(rooms);
         self.generation.fetch_add(1, Ordering::Release);
     }
 

@@ -1,6 +1,7 @@
 //! What all users of a crowd share.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -9,6 +10,7 @@ use std::{
 };
 
 use load_test::{tokens::TokenIssuer, transport::Endpoint};
+use proto::Code;
 use reqwest::Client;
 use tokio::{sync::watch, time::Instant};
 
@@ -28,7 +30,10 @@ pub(crate) enum Phase {
     Over,
 }
 
-/// A number that only grows.
+/// How often something was refused, by code.
+pub type Refusals = BTreeMap<&'static str, u64>;
+
+/// A number of something.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
@@ -74,6 +79,7 @@ pub(crate) struct World {
     pub(crate) seed: u64,
     phase: watch::Receiver<Phase>,
     stalls: Mutex<Stalls>,
+    refusals: Mutex<Refusals>,
     tally: Mutex<Tally>,
 }
 
@@ -101,6 +107,7 @@ impl World {
             match_length: ground.match_length,
             seed: ground.seed,
             phase: ground.phase,
+            refusals: Mutex::default(),
             tally: Mutex::default(),
         }
     }
@@ -132,6 +139,22 @@ impl World {
 
     pub(crate) fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something was refused, with this code if it is one.
+    pub(crate) fn refused(&self, code: Option<Code>) {
+        self.counters.refused.add(1);
+        *self
+            .refusals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(code.map_or("?", Code::as_str))
+            .or_default() += 1;
+    }
+
+    /// How often what was refused, by code.
+    pub(crate) fn refusals(&self) -> Refusals {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A promise was put to the test where no match is concerned; what was wrong, and what led to it.

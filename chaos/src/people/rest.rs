@@ -127,15 +127,16 @@ impl Call {
             world.counters.acked.add(u64::from(!duplicate));
             return Ok(Some(saved));
         }
-        world.counters.refused.add(1);
         let refusal = serde_json::from_str::<wire::Refusal<'_>>(text).ok();
         let code = refusal.as_ref().and_then(wire::Refusal::code).unwrap_or(Code::Internal);
+        world.refused(Some(code));
         self.room.note(world, self.slot, Event::Refused { tag, code });
         let pause = refusal.map_or(Duration::from_millis(500), |refusal| refusal.pause());
         Err(code.is_retryable().then_some(pause))
     }
 
     async fn read(&self, world: &World, after: u32, limit: u32) {
+        let floor = self.room.chat().highest();
         let url = self.url(world, 0, &format!("?after={after}&limit={limit}"));
         let request = world.http.get(url).bearer_auth(&self.token);
         let answer = timeout(CALL_LIMIT, async { read(request.send().await?).await }).await;
@@ -144,8 +145,9 @@ impl Call {
             return self.room.note(world, self.slot, Event::PageBroken { expected: after + 1, found: 0 });
         };
         let last = seat::note_page(&self.room, world, self.slot, after, &page.messages);
-        if page.has_more && last == after {
-            self.room.note(world, self.slot, Event::PageBroken { expected: after + 1, found: 0 });
+        // The end of the history is not before what was acked when it was asked for.
+        if (page.has_more && last == after) || (!page.has_more && last < floor) {
+            self.room.note(world, self.slot, Event::PageBroken { expected: last + 1, found: 0 });
         }
     }
 

@@ -15,6 +15,8 @@ use crate::{
 
 /// The pause between two probes.
 const PAUSE: Duration = Duration::from_millis(400);
+/// Ways to ask.
+const PROBES: usize = 9;
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// What says nothing of the match: the system could not answer, or was asked too often.
 const INCONCLUSIVE: [&str; 3] = ["UNAVAILABLE", "RATE_LIMITED", "INTERNAL"];
@@ -54,11 +56,13 @@ impl Stranger {
         let room = self.rng.choice(&self.pairings)?.current()?;
         // The same length, so that the answers can be compared to the byte.
         let missing = format!("{}x", &room.id[..room.id.len() - 1]);
-        let which = self.rng.usize(0..6);
+        let probe = self.rng.usize(0..PROBES);
         let (mut answers, ids) = (Vec::new(), [&room.id, &missing]);
         for id in ids {
-            let answer =
-                if which == 0 { self.by_rest(id).await? } else { self.by_event(connection, which, id).await.ok()? };
+            let answer = match probe {
+                0..4 => self.by_rest(probe, id).await?,
+                _ => self.by_event(connection, probe, id).await.ok()?,
+            };
             answers.push(answer.replace(id.as_str(), "<id>"));
         }
         if answers.iter().any(|answer| INCONCLUSIVE.iter().any(|code| answer.contains(code))) {
@@ -71,21 +75,25 @@ impl Stranger {
         Some(())
     }
 
-    async fn by_rest(&mut self, id: &str) -> Option<String> {
+    async fn by_rest(&mut self, probe: usize, id: &str) -> Option<String> {
         let gateway = self.rng.choice(&self.world.gateways)?;
-        let path = ["", "/messages", "/milestones"][self.rng.usize(0..1)];
-        let url = format!("{}/api/v1/matches/{id}{path}", gateway.base_url);
-        let answer = self.world.http.get(url).bearer_auth(&self.token).timeout(ANSWER_LIMIT).send().await.ok()?;
+        let url =
+            format!("{}/api/v1/matches/{id}{}", gateway.base_url, ["", "/messages", "/milestones", "/messages"][probe]);
+        let request = match probe {
+            3 => self.world.http.post(url).json(&serde_json::json!({ "message": "hello" })),
+            _ => self.world.http.get(url),
+        };
+        let answer = request.bearer_auth(&self.token).timeout(ANSWER_LIMIT).send().await.ok()?;
         let status = answer.status();
         Some(format!("{status} {}", answer.text().await.ok()?))
     }
 
-    async fn by_event(&mut self, connection: &mut Connection, which: usize, id: &str) -> Result<String, Closed> {
-        let event = match which {
-            1 => format!(r#"["join_chat","{id}"]"#),
-            2 => format!(r#"["send_message",{{"matchId":"{id}","message":"hello"}}]"#),
-            3 => format!(r#"["video_call_request",{{"matchId":"{id}"}}]"#),
-            4 => format!(r#"["join_chat",{{"matchId":"{id}","sinceSeq":0,"keepOthers":true}}]"#),
+    async fn by_event(&mut self, connection: &mut Connection, probe: usize, id: &str) -> Result<String, Closed> {
+        let event = match probe {
+            4 => format!(r#"["join_chat","{id}"]"#),
+            5 => format!(r#"["send_message",{{"matchId":"{id}","message":"hello"}}]"#),
+            6 => format!(r#"["video_call_request",{{"matchId":"{id}"}}]"#),
+            7 => format!(r#"["join_chat",{{"matchId":"{id}","sinceSeq":0,"keepOthers":true}}]"#),
             _ => format!(r#"["video_call_accepted",{{"matchId":"{id}"}}]"#),
         };
         connection.send(format!("421{event}")).await?;

@@ -27,7 +27,9 @@ impl Person {
         let is_told = ack.ok != ack.error.is_some() && code != Some(None);
         let what = || (format!("{asked:?} was answered with {arguments}"), Vec::new());
         self.world.judge(Promise::Answered, &self.name, (!is_told).then(what));
-        self.world.counters.refused.add(u64::from(!ack.ok));
+        if !ack.ok {
+            self.world.refused(code.flatten());
+        }
         match asked {
             Asked::Send { key, index, variant, saved } => self.send_acked(key, (index, variant, saved), &ack, now),
             Asked::Join { key, since } => self.join_acked(key, since, &ack, now),
