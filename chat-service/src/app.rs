@@ -49,7 +49,7 @@ pub struct App {
 /// When the database URL is malformed or an address is taken.
 pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> {
     let database = config.database_url.parse().context("--database-url is malformed")?;
-    let store = Store::new(database)?;
+    let store = Store::new(&database)?;
     let readiness = Readiness::new(&lifecycle);
     let (postgres, nats) = (readiness.condition("postgres"), readiness.condition("nats"));
     let health = health::serve(config.health.health_listen, readiness.clone(), &lifecycle).await?;

@@ -36,7 +36,9 @@ const FIRST_RETRY_DELAY: Duration = Duration::from_millis(250);
 const REOPEN_DELAY: Duration = Duration::from_millis(500);
 const MESSAGES_AT_ONCE: usize = 16;
 const PULLED_AT_ONCE: usize = 64;
-const PULL_EXPIRES: Duration = Duration::from_secs(5);
+const PULL_EXPIRES: Duration = Duration::from_secs(2);
+/// A server that hangs, or the next leader, does not know of a pull: it is given up a moment after it should have ended.
+const PULL_LOST_AFTER: Duration = Duration::from_secs(3);
 
 /// Commits that are heard of and counted until the process stops.
 #[derive(Debug)]
@@ -113,7 +115,7 @@ impl CommitConsumer {
             loop {
                 let next = async {
                     let slot = self.slots.clone().acquire_owned().await;
-                    (batch.next().await, slot)
+                    (timeout(PULL_LOST_AFTER, batch.next()).await.unwrap_or(None), slot)
                 };
                 let interruption = tokio::select! {
                     biased;

@@ -6,36 +6,36 @@ mod stream;
 
 pub use server::Subscription;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use async_nats::RequestErrorKind;
+use async_nats::{RequestErrorKind, connection::State};
 use bytes::Bytes;
 use prost::Message;
 use proto::subjects::{RequestSubject, Subject, Subjects};
 use thiserror::Error;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{Mutex, watch},
+    time::timeout,
+};
 
 use crate::{config::NatsConfig, health::Condition, telemetry::propagation};
 
 /// How long a publish may wait for room in the client's buffer, as while the servers are away.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(2);
+/// A server that does not answer by then, after a request timed out, hangs.
+const SUSPICION_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A connection to NATS with the subjects of one stack. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Bus {
-    client: async_nats::Client,
+    client: Arc<async_nats::Client>,
     /// Made once: each context runs a task of its own.
     jetstream: async_nats::jetstream::Context,
     subjects: Subjects,
     disturbances: watch::Receiver<u64>,
-    /// Messages received when the last request timed out, plus one; 0 when the last one was answered.
-    received_at_timeout: Arc<AtomicU64>,
+    losses: watch::Receiver<u64>,
+    /// Held while the server is asked whether it hangs: one question is enough.
+    suspicion: Arc<Mutex<()>>,
 }
 
 /// Why something could not be published or requested.
@@ -47,7 +47,7 @@ pub enum BusError {
     /// No answer came in time: whether the request was carried out is unknown.
     #[error("no answer in time")]
     TimedOut,
-    /// The connection is closed, or its buffer stayed full.
+    /// The connection is closed or was lost, or its buffer stayed full: whether a request was carried out is unknown.
     #[error("the connection to NATS is not available")]
     Unavailable,
     /// The answer is not what the subject promises.
@@ -60,10 +60,10 @@ impl Bus {
     ///
     /// `connected` tells whether the connection stands.
     pub async fn connect(config: &NatsConfig, name: &str, connected: Condition) -> anyhow::Result<Self> {
-        let (client, disturbances) = connection::open(config, name, connected).await?;
-        let jetstream = async_nats::jetstream::new(client.clone());
+        let connection::Opened { client, disturbances, losses } = connection::open(config, name, connected).await?;
+        let jetstream = async_nats::jetstream::new(async_nats::Client::clone(&client));
         let subjects = Subjects::new(config.prefix.clone());
-        Ok(Self { client, jetstream, subjects, disturbances, received_at_timeout: Arc::default() })
+        Ok(Self { client, jetstream, subjects, disturbances, losses, suspicion: Arc::default() })
     }
 
     /// The subjects of this stack.
@@ -104,11 +104,16 @@ impl Bus {
     /// The client's own flush only empties its write buffer. The server handles one connection's commands in order, so its
     /// "no responders" to a request that nobody serves proves that it got that far.
     pub async fn flush(&self) -> Result<(), BusError> {
+        self.flush_within(PUBLISH_TIMEOUT).await
+    }
+
+    async fn flush_within(&self, patience: Duration) -> Result<(), BusError> {
         let nobody = format!("{}flush", self.subjects.prefix());
-        let request = async_nats::Request::new().timeout(Some(PUBLISH_TIMEOUT));
-        match timeout(PUBLISH_TIMEOUT, self.client.send_request(nobody, request)).await {
+        let request = async_nats::Request::new().timeout(Some(patience));
+        match timeout(patience, self.client.send_request(nobody, request)).await {
             Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => Ok(()),
             Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) if error.kind() == RequestErrorKind::TimedOut => Err(BusError::TimedOut),
             Ok(Err(_)) => Err(BusError::Unavailable),
             Err(_) => Err(BusError::TimedOut),
         }
@@ -137,13 +142,18 @@ impl Bus {
         if let Some(headers) = propagation::nats_headers() {
             outgoing = outgoing.headers(headers);
         }
-        let answered = timeout(patience, self.client.send_request(subject.as_str().to_owned(), outgoing)).await;
+        // The answer to what was under way when the connection was lost went to nobody.
+        let mut losses = self.losses.clone();
+        losses.mark_unchanged();
+        let answered = tokio::select! {
+            answered = timeout(patience, self.client.send_request(subject.as_str().to_owned(), outgoing)) => answered,
+            _ = losses.changed() => return Err(BusError::Unavailable),
+        };
         let reply = match answered {
             Ok(Ok(reply)) => reply,
             Ok(Err(error)) => return Err(self.request_failed(error.kind()).await),
             Err(_) => return Err(self.request_failed(RequestErrorKind::TimedOut).await),
         };
-        self.received_at_timeout.store(0, Ordering::Relaxed);
         R::decode(reply.payload).map_err(|_| BusError::Undecodable)
     }
 
@@ -158,16 +168,14 @@ impl Bus {
         }
     }
 
-    /// After two time-outs in a row with nothing received between them the server hangs: the client itself would notice
-    /// only at the third unanswered ping.
+    /// Whoever was asked is silent, or the server hangs: the client itself would notice that only at the third unanswered ping.
     async fn suspect_server(&self) {
-        let received = self.client.statistics().in_messages.load(Ordering::Relaxed) + 1;
-        if self.received_at_timeout.swap(received, Ordering::Relaxed) == received {
-            self.received_at_timeout.store(0, Ordering::Relaxed);
+        let Ok(_only) = self.suspicion.try_lock() else { return };
+        if self.client.connection_state() == State::Connected
+            && self.flush_within(SUSPICION_TIMEOUT).await == Err(BusError::TimedOut)
+        {
             tracing::warn!("NATS is silent; reconnecting");
-            if self.client.force_reconnect().await.is_err() {
-                tracing::warn!("cannot reconnect to NATS");
-            }
+            connection::reconnect(&self.client).await;
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Reading messages: pages, and what a repair needs.
 
-use std::pin::pin;
+use std::{pin::pin, time::Duration};
 
 use futures_util::TryStreamExt;
 use proto::{MatchId, chat::Message};
-use tokio::sync::mpsc::Sender;
+use tokio::{sync::mpsc::Sender, time::timeout};
 use tokio_postgres::{Error, Row as SqlRow};
 
 use super::{
@@ -20,6 +20,9 @@ const SELECT: &str =
 /// A scan of two days takes longer than a message may; its reader sets the pace.
 const SCAN_SETTINGS: &str =
     "SET LOCAL statement_timeout = '10min'; SET LOCAL idle_in_transaction_session_timeout = '1min'";
+
+/// A server that does not tell the time by then hangs.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where a page lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,10 +108,14 @@ impl Store {
         Ok(())
     }
 
-    /// The database's time.
+    /// The database's time; also proves that it answers. One that does not loses the connections of all who wait for it.
     pub(crate) async fn now_ms(&self) -> Result<i64, StoreError> {
-        let row = self.client().await?.query_one("SELECT clock_timestamp()", &[]).await?;
-        Ok(to_ms(row.try_get(0)?))
+        let client = self.client().await?;
+        let Ok(row) = timeout(ANSWER_TIMEOUT, client.query_one("SELECT clock_timestamp()", &[])).await else {
+            self.hosts.abandon_pooled();
+            return Err(StoreError::Unavailable("no answer in time".to_owned()));
+        };
+        Ok(to_ms(row?.try_get(0)?))
     }
 }
 

@@ -15,9 +15,7 @@ use futures_util::future::join3;
 use proto::{MatchId, chat::Message};
 use service_kit::Lifecycle;
 use tokio::time::timeout;
-use tokio_postgres::{
-    AsyncMessage, Client, Connection, Error, NoTls, Socket, Statement, error::Severity, tls::NoTlsStream,
-};
+use tokio_postgres::{AsyncMessage, Client, Connection, Error, Socket, Statement, error::Severity, tls::NoTlsStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, warn};
 
@@ -207,7 +205,7 @@ impl Session {
 }
 
 async fn connect(store: &Store, lifecycle: &Lifecycle) -> Result<Session, StoreError> {
-    let (client, connection) = store.config.connect(NoTls).await?;
+    let (client, connection) = store.hosts.connect().await?;
     let (warned, dropped) = (Arc::new(AtomicBool::new(false)), CancellationToken::new());
     lifecycle.spawn_background(drive(connection, warned.clone(), dropped.clone()));
     let guard = dropped.drop_guard();

@@ -1,0 +1,157 @@
+// Servers of which there are several: one of them goes, and the chats go on.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect as connectTcp } from 'node:net';
+import { describe, test } from 'node:test';
+import { chatter } from './support/chatter.mjs';
+import { connect, eventually, newMatch, seen, sendReliably, upTo, within } from './support/people.mjs';
+import { useStack } from './support/stack.mjs';
+
+const PAIRS = 6;
+const NODES = [0, 1, 2].map((i) => `nats-${i}`);
+const HEAL_LIMIT_MS = 30_000;
+
+/** Asks a NATS server, again while the cluster has no leader who could tell, and returns the answer as JSON. */
+function askNats(url, subject) {
+  const attempt = () => within(askOnce(url, subject), 'answer', 2_000).catch(() => null);
+  return eventually(attempt, `an answer to ${subject}`, HEAL_LIMIT_MS);
+}
+
+async function askOnce(url, subject) {
+  const { hostname, port } = new URL(url);
+  const socket = connectTcp(Number(port), hostname);
+  try {
+    let text = '';
+    socket.setEncoding('utf8').on('data', (part) => (text += part));
+    socket.write(`CONNECT {}\r\nSUB answer 1\r\nPUB ${subject} answer 0\r\n\r\n`);
+    while (!/\nMSG .*\r\n.*\r\n/.test(text)) await within(once(socket, 'data'), 'answer', 2_000);
+    return JSON.parse(text.match(/\nMSG .*\r\n(.*)\r\n/)[1]);
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Lets pairs chat while `fault` strikes and a moment longer; nothing is lost. Returns the stalls and says them. */
+async function underFault(t, stack, fault) {
+  const chats = await chatter(stack, PAIRS);
+  await chats.progress();
+  const from = Date.now();
+  await fault();
+  await chats.progress();
+  const stalls = chats.stalls(from);
+  await chats.stop(assert);
+  t.diagnostic(`nobody got an ack for ${stalls.all} ms, somebody waited ${stalls.one} ms, ${stalls.acks} acks`);
+  return stalls;
+}
+
+const everybodyIsReady = (stack) =>
+  eventually(
+    async () => (await Promise.all(stack.services.map((name) => stack.isReady(name)))).every(Boolean),
+    'everybody is ready',
+    HEAL_LIMIT_MS,
+  );
+
+describe('a cluster of NATS servers', () => {
+  const stack = useStack({
+    milestones: [{ id: 'third', messages: 3, unlocks: ['video_call'] }],
+    env: { LIMIT_SENDS: '1000/1000' },
+    args: ['--nats', 3],
+  });
+
+  const streamInfo = (i = 0) => askNats(stack.manifest.natsUrl.split(',')[i], '$JS.API.STREAM.INFO.CHAT_EVENTS');
+
+  /** Two people reach the milestone and are told. */
+  async function reachesMilestone() {
+    const match = await newMatch(stack);
+    const [alice, bob] = await Promise.all(match.members.map((user, gateway) => connect(stack, user, { gateway })));
+    for (const i of upTo(3)) await sendReliably(alice, match.id, `m${i}`);
+    for (const socket of [alice, bob]) {
+      await eventually(() => seen(socket, 'milestone_reached').length === 1, 'the milestone', HEAL_LIMIT_MS);
+    }
+  }
+
+  test('keeps the stream of commits on all three', async () => {
+    await reachesMilestone();
+    const { config, cluster } = await streamInfo();
+    assert.equal(config.num_replicas, 3);
+    assert.deepEqual([cluster.leader, ...cluster.replicas.map(({ name }) => name)].sort(), NODES);
+  });
+
+  for (const name of NODES) {
+    test(`goes on without ${name}, which is killed`, async (t) => {
+      const { one, all } = await underFault(t, stack, () => stack.control('kill', name));
+      await stack.control('start', name);
+      assert.ok(all <= 1_000 && one <= 3_000, 'stalls');
+    });
+  }
+
+  test('counts on after the loss of the leader of the stream', async () => {
+    const { cluster } = await streamInfo();
+    await stack.control('kill', cluster.leader);
+    await reachesMilestone();
+    await stack.control('start', cluster.leader);
+  });
+
+  test('goes on while one hangs, and when it comes back', async (t) => {
+    const { all } = await underFault(t, stack, async () => {
+      await stack.control('freeze', 'nats-1');
+      // Longer than anybody needs to notice.
+      await new Promise((resolve) => setTimeout(resolve, 5_000));
+    });
+    assert.ok(all <= 6_000, 'stalls');
+    await stack.control('thaw', 'nats-1');
+    await everybodyIsReady(stack);
+    await reachesMilestone();
+  });
+
+  test('is left by its clients before one stops', async (t) => {
+    const { one, all } = await underFault(t, stack, async () => {
+      const began = Date.now();
+      await stack.control('lame-duck', 'nats-0');
+      assert.ok(Date.now() - began < 20_000, 'nobody had to be sent away');
+    });
+    await stack.control('start', 'nats-0');
+    assert.ok(all <= 1_000 && one <= 3_000, 'stalls');
+  });
+
+  test('is filled again after one lost its data, and after all did', async () => {
+    await stack.control('wipe', 'nats-2');
+    await eventually(
+      async () => (await streamInfo()).cluster?.replicas?.every(({ current }) => current),
+      'three copies that are up to date',
+      HEAL_LIMIT_MS,
+    );
+    await stack.control('wipe', 'nats');
+    await reachesMilestone();
+    const { config } = await eventually(async () => {
+      const info = await streamInfo(2);
+      return info.config && info;
+    }, 'the stream');
+    assert.equal(config.num_replicas, 3);
+  });
+});
+
+describe('PostgreSQL with a standby', () => {
+  const stack = useStack({ env: { LIMIT_SENDS: '1000/1000' }, args: ['--pg-standby'] });
+
+  test('goes on after a promotion', async (t) => {
+    const { all } = await underFault(t, stack, () => stack.control('promote', 'postgres'));
+    assert.ok(all <= 10_000, 'stalls');
+  });
+
+  test('goes on after a promotion back, in the place of a server that hangs', async (t) => {
+    await stack.control('rejoin', 'postgres');
+    const { all } = await underFault(t, stack, async () => {
+      await stack.control('freeze', 'postgres');
+      await stack.control('promote', 'postgres');
+    });
+    assert.ok(all <= 10_000, 'stalls');
+    await everybodyIsReady(stack);
+  });
+
+  test('restarts at once without a loss', async (t) => {
+    await stack.control('rejoin', 'postgres');
+    const { all } = await underFault(t, stack, () => stack.control('restart', 'postgres'));
+    assert.ok(all <= 5_000, 'stalls');
+  });
+});
