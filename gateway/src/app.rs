@@ -19,11 +19,12 @@ use tokio::net::{TcpListener, UdpSocket};
 use crate::{
     NAME,
     auth::Authenticator,
-    chat::{Context, Users},
+    chat::{Context, Receiver, Users},
     config::Config,
     egress::Services,
     engineio,
     forwarding::{SealKeys, Sealer},
+    inboxes::Inboxes,
     limits::UserLimits,
     listener,
     rest::{self, Api},
@@ -48,20 +49,22 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let readiness = Readiness::new(&lifecycle);
     let bus = Bus::connect(&config.nats, NAME, readiness.condition("nats")).await?;
     let services = Services::connect(bus, &config.targets(), &lifecycle);
-    let users = Arc::new(Users::default());
+    let inboxes = Inboxes::new(&config.nats.prefix);
+    let users = Arc::new(Users::new(inboxes.clone()));
     let revocations = follow_revocations(&services, &users, &readiness, &lifecycle);
     let limits = Arc::new(UserLimits::new(&config.rates));
     let api = Api { authenticator, revocations, services, limits };
-    let context = Context {
+    let context = Arc::new(Context {
         authenticator: Arc::clone(&api.authenticator),
         revocations: api.revocations.clone(),
         services: api.services.clone(),
         limits: Arc::clone(&api.limits),
         rates: config.socket_rates,
+        inboxes: inboxes.clone(),
         users,
         drop_inbox_events: config.drop_inbox_events,
         lifecycle: lifecycle.clone(),
-    };
+    });
     let advertised = match config.advertise {
         Some(advertised) => advertised,
         None => advertised(address, &config.nats).await,
@@ -72,7 +75,9 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
         connect_timeout: Duration::from_secs(config.connect_timeout_s),
         drain_window: Duration::from_secs(config.drain_window_s),
     };
-    let (socket_routes, drained) = sockets::start(&Arc::new(context), endpoint);
+    let (socket_routes, drained) = sockets::start(&context, endpoint);
+    let connected = readiness.condition("inboxes");
+    inboxes.start(&config.nats, connected, (&lifecycle, &drained), || Receiver::new(&context));
     let router = Router::new()
         .merge(socket_routes)
         .merge(rest::routes(api, config.cors_origins.clone()))

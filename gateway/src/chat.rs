@@ -16,6 +16,7 @@ mod healing;
 mod inbox;
 mod joined;
 mod joins;
+mod memory;
 mod pid;
 mod recovery;
 mod reply;
@@ -30,6 +31,7 @@ mod typing;
 mod users;
 
 pub use context::{Chat, Context};
+pub use inbox::Receiver;
 pub use socket::Socket;
 pub use sweeper::sweep;
 pub use users::Users;

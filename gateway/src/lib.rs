@@ -9,6 +9,7 @@ pub mod egress;
 pub mod engineio;
 pub mod failure;
 pub mod forwarding;
+pub mod inboxes;
 pub mod limits;
 pub mod listener;
 pub mod metrics;

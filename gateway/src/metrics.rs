@@ -17,6 +17,7 @@ struct Instruments {
     deliveries: Counter<u64>,
     delivery_delay: Histogram<f64>,
     healed: Counter<u64>,
+    inboxes_lost: Counter<u64>,
     forwarded: Counter<u64>,
     requests: Histogram<f64>,
 }
@@ -58,6 +59,10 @@ impl Instruments {
                 .u64_counter("gateway.gaps.healed")
                 .with_description("Messages that were missed and fetched from chat-service.")
                 .build(),
+            inboxes_lost: meter
+                .u64_counter("gateway.inboxes.lost")
+                .with_description("Connections of the inboxes to NATS that ended, by reason.")
+                .build(),
             forwarded: meter
                 .u64_counter("gateway.forwarded")
                 .with_description("Requests of other gateways' sessions, by outcome.")
@@ -98,6 +103,11 @@ pub fn delivered(created_at_ms: i64) {
 /// Missed messages were fetched.
 pub fn gap_healed(messages: usize) {
     INSTRUMENTS.healed.add(u64::try_from(messages).unwrap_or(u64::MAX), &[]);
+}
+
+/// A connection of the inboxes to NATS has ended.
+pub fn inboxes_lost(reason: &'static str) {
+    INSTRUMENTS.inboxes_lost.add(1, &[KeyValue::new("reason", reason)]);
 }
 
 /// A request of another gateway's session was passed on.

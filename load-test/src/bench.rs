@@ -1,10 +1,10 @@
 //! What the gateway costs: memory of idle connections, processor time of relayed messages, beside socket.io from npm.
 
 pub mod crowd;
+pub mod events;
 pub mod idle;
 pub mod process;
 pub mod relay;
-pub mod subscriptions;
 pub mod table;
 pub mod talkers;
 pub mod target;

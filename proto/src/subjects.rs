@@ -92,6 +92,11 @@ impl Subjects {
         Subject::new(format!("{}user.{id}", self.prefix))
     }
 
+    /// The id in a subject that [`inbox`](Self::inbox) has made.
+    pub fn owner_of_inbox<'a>(&self, subject: &'a str) -> Option<&'a str> {
+        subject.strip_prefix(&self.prefix)?.strip_prefix("user.")
+    }
+
     /// `chat.posted.<p>` (JetStream): the commits of a partition.
     pub fn posted(&self, partition: u8) -> Subject<MessagesCommitted> {
         Subject::new(format!("{}chat.posted.{partition}", self.prefix))
@@ -129,6 +134,8 @@ mod tests {
     fn a_prefix_stands_before_every_subject() {
         let subjects = Subjects::new("t1.");
         assert_eq!(subjects.inbox(&UserId::new("bob").unwrap()).as_str(), "t1.user.bob");
+        assert_eq!(subjects.owner_of_inbox("t1.user.bob"), Some("bob"));
+        assert_eq!(subjects.owner_of_inbox("user.bob"), None);
         assert_eq!(subjects.all_sends().as_str(), "t1.match.*.*.send");
     }
 }

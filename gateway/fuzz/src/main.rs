@@ -101,6 +101,14 @@ mod forwarding {
     pub mod target;
 }
 
+#[path = "../../src/inboxes"]
+mod inboxes {
+    mod protocol;
+
+    #[path = "../../fuzz/src/nats.rs"]
+    pub mod target;
+}
+
 #[path = "../../src"]
 mod parts {
     pub mod payload;
@@ -148,13 +156,14 @@ mod failure {
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 8] = [
+const TARGETS: [(&str, Target); 9] = [
     ("frame", ws::target::run),
     ("polling", engineio::target::run),
     ("packet", socketio::packet_target::run),
     ("json", socketio::json_target::run),
     ("cursor", chat::target::run),
     ("sid", forwarding::target::run),
+    ("nats", inboxes::target::run),
     ("message", message::run),
     ("rest", rest::target::run),
 ];

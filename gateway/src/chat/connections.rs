@@ -14,12 +14,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use service_kit::clock;
 use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::{
     Context, Socket, call_commands, call_events, commands,
     context::CONNECT_DECISION_TIMEOUT,
-    inbox, joins,
+    joins,
     recovery::{self, Brought, Recovery},
     reply::Reply,
     session::Resumed,
@@ -65,9 +65,9 @@ pub(super) async fn connect(context: &Arc<Context>, request: Connect<'_>) -> Res
         let (user, token) = admit(context, &auth.token).await?;
         let presence = context.users.enter(user);
         let user = Arc::clone(presence.user());
-        let subscribed = user.inbox.get_or_try_init(|| inbox::open(context, &user)).await;
-        if let Err(error) = subscribed {
-            warn!(%error, "an inbox cannot be subscribed");
+        if let Err(error) = context.inboxes.subscribed(&user.id, user.sid).await {
+            // One line for each client that waits would say no more.
+            debug!(%error, "a CONNECT cannot be decided");
             return Err(Refuse::Close);
         }
         // Heads are read after the inbox is subscribed, and what it hears from here on is counted, so that nothing falls

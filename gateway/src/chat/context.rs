@@ -11,6 +11,7 @@ use super::{Socket, Users, commands, connections};
 use crate::{
     auth::Authenticator,
     egress::Services,
+    inboxes::Inboxes,
     limits::{SocketRates, UserLimits},
     revocations::Revocations,
     socketio::{Accept, Application, CloseReason, Connect, Event, Refuse},
@@ -29,6 +30,8 @@ pub struct Context {
     pub limits: Arc<UserLimits>,
     /// What each socket may do.
     pub rates: SocketRates,
+    /// What the connected users hear.
+    pub inboxes: Inboxes,
     /// Who is connected.
     pub users: Arc<Users>,
     /// Every n-th event of each inbox is lost on purpose; 0: none.

@@ -11,9 +11,6 @@ use service_kit::clock;
 use super::{pid::Pid, session::Session, users::Presence};
 use crate::{origin::origin_of, socketio::Emitter};
 
-/// Sockets that connected within this time have connected at about the same moment.
-const SAME_MOMENT_MS: i64 = 2_000;
-
 /// When a token was issued and when it expires, as Unix times in seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Validity {
@@ -75,14 +72,12 @@ impl Socket {
         }
     }
 
-    /// Whether a socket that connected with the same pid replaces this one: the later wins.
+    /// Whether a socket that connected with the same pid replaces this one: the later wins, however late one hears of it.
+    ///
+    /// Where the clocks of two gateways differ by more than lies between the two, the earlier one stays, unheard by its
+    /// client, until its heartbeat fails.
     pub(crate) fn is_replaced_by(&self, connected_at_ms: i64, connection: u64) -> bool {
-        if connection == self.connection {
-            return false;
-        }
-        // The clocks of two gateways may differ: only sockets of about the same moment are compared by them.
-        let age_ms = clock::unix_ms() - self.connected_at_ms;
-        age_ms > SAME_MOMENT_MS || (connected_at_ms, connection) > (self.connected_at_ms, self.connection)
+        (connected_at_ms, connection) > (self.connected_at_ms, self.connection)
     }
 
     /// Takes a renewed token.

@@ -30,7 +30,7 @@ pub async fn sweep(context: Arc<Context>) {
 }
 
 async fn sweep_heads(context: &Arc<Context>) {
-    let mut disturbances = context.services.bus.disturbances();
+    let mut disturbances = context.inboxes.disturbances();
     let mut ticks = every_second();
     let mut tick = 0;
     loop {

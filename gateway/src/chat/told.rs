@@ -7,15 +7,19 @@ use proto::MatchId;
 /// Announcements are repeated within seconds: the latest are enough.
 const MAX_REMEMBERED: usize = 32;
 
-/// The milestones that were announced to one user here lately. Most users have none: they keep one word for it.
+/// The milestones that were announced to one user here lately.
 #[derive(Debug, Default)]
-#[expect(clippy::box_collection, reason = "a deque itself is four words")]
-pub(crate) struct Told(Option<Box<VecDeque<(MatchId, i32)>>>);
+pub(crate) struct Told(VecDeque<(MatchId, i32)>);
 
 impl Told {
+    /// Nothing was announced.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether the announcement is news; it then counts as told.
     pub(crate) fn is_news(&mut self, chat: &MatchId, ord: i32) -> bool {
-        let told = self.0.get_or_insert_default();
+        let Self(told) = self;
         if told.iter().any(|(known, known_ord)| known == chat && *known_ord == ord) {
             return false;
         }

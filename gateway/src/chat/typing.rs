@@ -38,19 +38,19 @@ impl Typists {
         self.0.len() < before
     }
 
+    /// Nobody is shown.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Nobody types in a closed chat.
     pub(crate) fn forget(&mut self, chat: &MatchId) {
         self.0.retain(|shown| shown.chat != *chat);
     }
 
-    /// When the next one is taken to have stopped.
-    pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        // Entries are kept in the order of their expiry.
-        self.0.first().map(|shown| shown.until)
-    }
-
     /// Takes one that has expired.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<(MatchId, UserId)> {
+        // Entries are kept in the order of their expiry.
         self.0.first().filter(|shown| shown.until <= now)?;
         let shown = self.0.remove(0);
         Some((shown.chat, shown.typist))
@@ -73,9 +73,9 @@ mod tests {
         typists.started(&chat, &bob, start);
         typists.started(&chat, &bob, start + Duration::from_secs(4));
         assert_eq!(typists.expire(start + Duration::from_secs(9)), None);
-        assert_eq!(typists.next_expiry(), Some(start + Duration::from_secs(10)));
+        assert!(!typists.is_empty());
         assert_eq!(typists.expire(start + Duration::from_secs(10)), Some((chat, bob)));
-        assert_eq!(typists.next_expiry(), None);
+        assert!(typists.is_empty());
     }
 
     #[test]

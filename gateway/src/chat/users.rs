@@ -3,39 +3,38 @@
 use std::{
     borrow::Borrow,
     collections::HashSet,
-    future::poll_fn,
     hash::{Hash, Hasher},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    task::Poll,
 };
 
-use futures_util::task::AtomicWaker;
 use proto::UserId;
-use tokio::sync::OnceCell;
 
-use super::Socket;
-use crate::socketio::Packet;
+use super::{Socket, memory::Memory};
+use crate::{inboxes::Inboxes, socketio::Packet};
 
-/// The users with a socket on this gateway.
-#[derive(Debug, Default)]
-pub struct Users(Mutex<HashSet<ById>>);
+/// The users with a socket on this gateway. Their inboxes are subscribed as long as they are here.
+#[derive(Debug)]
+pub struct Users {
+    table: Mutex<HashSet<ById>>,
+    inboxes: Inboxes,
+}
 
 /// A user that is found by its id: one pointer, as the table is as long as there are users.
 #[derive(Debug)]
 struct ById(Arc<User>);
 
-impl Borrow<UserId> for ById {
-    fn borrow(&self) -> &UserId {
-        &self.0.id
+impl Borrow<str> for ById {
+    fn borrow(&self) -> &str {
+        self.0.id.as_str()
     }
 }
 
 impl Hash for ById {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.id.hash(state);
+        self.0.id.as_str().hash(state);
     }
 }
 
@@ -51,14 +50,13 @@ impl Eq for ById {}
 #[derive(Debug)]
 pub(crate) struct User {
     pub(crate) id: UserId,
-    /// Set once the inbox is subscribed.
-    pub(crate) inbox: OnceCell<()>,
+    /// The number of the inbox's subscription.
+    pub(crate) sid: u64,
     heard: AtomicU64,
     /// Changes only while [`Users`] is locked; never from none to some again.
     presences: AtomicUsize,
     sockets: Mutex<Vec<Arc<Socket>>>,
-    /// The task of the inbox, which waits for the end of the last one.
-    waits_for_end: AtomicWaker,
+    memory: Mutex<Memory>,
 }
 
 /// Keeps a user's entry alive; when the last one is dropped, the inbox subscription ends.
@@ -69,14 +67,23 @@ pub(crate) struct Presence {
 }
 
 impl Users {
+    /// Nobody is here yet.
+    pub fn new(inboxes: Inboxes) -> Self {
+        Self { table: Mutex::default(), inboxes }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashSet<ById>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Enters a user.
     pub(crate) fn enter(self: &Arc<Self>, id: UserId) -> Presence {
         let mut users = self.lock();
-        let user = users.get(&id).map_or_else(|| Arc::new(User::new(id)), |ById(user)| Arc::clone(user));
+        let known = users.get(id.as_str()).map(|ById(user)| Arc::clone(user));
+        let user = known.unwrap_or_else(|| {
+            let sid = self.inboxes.subscribe(&id);
+            Arc::new(User::new(id, sid))
+        });
         if user.presences.fetch_add(1, Ordering::SeqCst) == 0 {
             users.insert(ById(Arc::clone(&user)));
         }
@@ -84,13 +91,13 @@ impl Users {
     }
 
     /// The user with this id, if connected here.
-    fn get(&self, id: &UserId) -> Option<Arc<User>> {
+    pub(crate) fn get(&self, id: &str) -> Option<Arc<User>> {
         self.lock().get(id).map(|ById(user)| Arc::clone(user))
     }
 
     /// Closes the transports of a user's sockets whose tokens were issued at or before a Unix time in seconds.
     pub fn cut(&self, id: &UserId, not_before_s: i64) {
-        let sockets = self.get(id).map(|user| user.sockets()).unwrap_or_default();
+        let sockets = self.get(id.as_str()).map(|user| user.sockets()).unwrap_or_default();
         for socket in sockets.iter().filter(|socket| socket.token().issued_at_s <= not_before_s) {
             socket.emitter.disconnect_transport();
         }
@@ -104,6 +111,13 @@ impl Users {
         }
     }
 
+    /// Visits all users connected here. Nobody comes or goes meanwhile.
+    pub(crate) fn each(&self, mut visit: impl FnMut(&User)) {
+        for ById(user) in &*self.lock() {
+            visit(user);
+        }
+    }
+
     /// All users connected here.
     pub(crate) fn all(&self) -> Vec<Arc<User>> {
         self.lock().iter().map(|ById(user)| Arc::clone(user)).collect()
@@ -111,14 +125,14 @@ impl Users {
 }
 
 impl User {
-    fn new(id: UserId) -> Self {
+    fn new(id: UserId, sid: u64) -> Self {
         Self {
             id,
-            inbox: OnceCell::new(),
+            sid,
             heard: AtomicU64::new(0),
             presences: AtomicUsize::new(0),
             sockets: Mutex::default(),
-            waits_for_end: AtomicWaker::new(),
+            memory: Mutex::default(),
         }
     }
 
@@ -127,9 +141,14 @@ impl User {
         self.heard.load(Ordering::SeqCst)
     }
 
-    /// An event has come; to be said before it is given to the sockets.
-    pub(crate) fn hears(&self) {
-        self.heard.fetch_add(1, Ordering::SeqCst);
+    /// An event has come; to be said before it is given to the sockets. Returns its number, from 1.
+    pub(crate) fn hears(&self) -> u64 {
+        self.heard.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// What is remembered of what was heard.
+    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_sockets(&self) -> MutexGuard<'_, Vec<Arc<Socket>>> {
@@ -157,16 +176,6 @@ impl User {
         sockets.shrink_to_fit();
         sockets.len() < before
     }
-
-    /// Waits until nobody needs the inbox any more; only one task at a time may.
-    ///
-    /// Every inbox waits here for as long as its user is connected: a waker alone is smaller than a `Notify`'s future.
-    pub(crate) fn gone(&self) -> impl Future<Output = ()> {
-        poll_fn(|cx| {
-            self.waits_for_end.register(cx.waker());
-            if self.presences.load(Ordering::SeqCst) == 0 { Poll::Ready(()) } else { Poll::Pending }
-        })
-    }
 }
 
 impl Presence {
@@ -183,8 +192,8 @@ impl Drop for Presence {
     fn drop(&mut self) {
         let mut users = self.users.lock();
         if self.user.presences.fetch_sub(1, Ordering::SeqCst) == 1 {
-            users.remove(&self.user.id);
-            self.user.waits_for_end.wake();
+            users.remove(self.user.id.as_str());
+            self.users.inboxes.unsubscribe(&self.user.id, self.user.sid);
         }
     }
 }
@@ -193,17 +202,18 @@ impl Drop for Presence {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn the_last_presence_takes_the_user_along() {
-        let users = Arc::new(Users::default());
+    #[test]
+    fn the_last_presence_takes_the_user_along() {
+        let users = Arc::new(Users::new(Inboxes::new("")));
         let alice = UserId::new("alice").unwrap();
         let (first, second) = (users.enter(alice.clone()), users.enter(alice.clone()));
         let user = Arc::clone(first.user());
         assert!(Arc::ptr_eq(&user, second.user()));
         drop(first);
-        assert!(users.get(&alice).is_some());
+        assert!(users.get("alice").is_some());
         drop(second);
-        assert!(users.get(&alice).is_none());
-        user.gone().await;
+        assert!(users.get("alice").is_none());
+        // Who comes back is subscribed anew.
+        assert_ne!(users.enter(alice).user().sid, user.sid);
     }
 }

@@ -49,6 +49,7 @@ pub struct Crowd {
     taken: Arc<AtomicUsize>,
     clients: JoinSet<anyhow::Result<()>>,
     size: usize,
+    pairs: Vec<Arc<Pair>>,
 }
 
 impl Crowd {
@@ -63,15 +64,15 @@ impl Crowd {
         create_matches(target, &pairs).await?;
         let (step, asked) = watch::channel(Step::Opened);
         let (taken, turns) = (Arc::default(), Arc::new(Semaphore::new(STEPS_AT_A_TIME)));
-        let mut crowd = Self { step, taken, clients: JoinSet::new(), size };
+        let mut crowd = Self { step, taken, clients: JoinSet::new(), size, pairs };
         for number in 0..size {
             let user = number / devices;
-            let (pair, member) = (&pairs[user / 2], Side::BOTH[user % 2]);
+            let (pair, member) = (Arc::clone(&crowd.pairs[user / 2]), Side::BOTH[user % 2]);
             crowd.clients.spawn(live(Client {
                 endpoint: Arc::clone(&target.endpoints[number % target.endpoints.len()]),
                 source: source(number),
                 token: target.tokens.user(pair.user(member))?,
-                pair: Arc::clone(pair),
+                pair,
                 asked: asked.clone(),
                 taken: Arc::clone(&crowd.taken),
                 turns: Arc::clone(&turns),
@@ -105,6 +106,11 @@ impl Crowd {
             }
             ensure!(begun.elapsed() < STEP_LIMIT, "{taken} of {} after {STEP_LIMIT:?}", self.size);
         }
+    }
+
+    /// The ids of all users.
+    pub fn users(&self) -> impl Iterator<Item = &str> {
+        self.pairs.iter().flat_map(|pair| Side::BOTH.map(|side| pair.user(side)))
     }
 
     /// Closes all connections.

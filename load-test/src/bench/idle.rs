@@ -9,9 +9,9 @@ use serde::Serialize;
 use super::{
     ByTarget,
     crowd::{Crowd, Step},
+    events::{self, EVENTS},
     number,
     process::settled_pss,
-    subscriptions::{self, Subscription},
     table::{kilobytes, row},
     target::Target,
     write_json,
@@ -57,6 +57,8 @@ struct Memory {
     authenticated: f64,
     /// Per connection that has also joined a match.
     joined: f64,
+    /// The same after each user's inbox has had events; the reference has no inboxes.
+    heard: Option<f64>,
 }
 
 /// The parts of an authenticated connection, in bytes.
@@ -65,10 +67,8 @@ struct Memory {
 struct Parts {
     /// What each further device of a user costs: the connection itself.
     socket: f64,
-    /// What the first one costs besides: the user's inbox, with its subscription.
+    /// What the first one costs besides: its user, with the subscription of the inbox.
     user: f64,
-    /// A subscription of async-nats alone.
-    subscription: Subscription,
 }
 
 /// All that was measured.
@@ -108,13 +108,10 @@ pub async fn run(idle: &Idle) -> anyhow::Result<String> {
 async fn parts(idle: &Idle, alone: &Memory) -> anyhow::Result<Parts> {
     let mut gateways = Target::gateways(idle.gateways, &idle.env).await?;
     let shared = measure(&mut gateways, idle.connections, DEVICES).await?;
-    let nats_url = gateways.stack.as_ref().map(|stack| stack.nats_url.clone()).unwrap_or_default();
-    eprintln!("bench: subscriptions alone");
-    let subscription = subscriptions::measure_in_child(&nats_url, idle.connections).await?;
     // alone = socket + user, shared = socket + user / devices
     let devices = number(DEVICES as u64);
     let user = (alone.authenticated - shared.authenticated) * devices / (devices - 1.0);
-    Ok(Parts { socket: alone.authenticated - user, user, subscription })
+    Ok(Parts { socket: alone.authenticated - user, user })
 }
 
 async fn measure(target: &mut Target, connections: usize, devices: usize) -> anyhow::Result<Memory> {
@@ -135,8 +132,16 @@ async fn measure(target: &mut Target, connections: usize, devices: usize) -> any
     eprintln!("bench: {}, they join", target.name);
     crowd.take(Step::Joined).await?;
     let joined = each(settled(target).await?);
+    let heard = match target.stack.as_ref().map(|stack| stack.nats_url.clone()) {
+        Some(nats_url) => {
+            eprintln!("bench: {}, each user's inbox has {EVENTS} events", target.name);
+            events::publish(&nats_url, crowd.users()).await?;
+            Some(each(settled(target).await?))
+        }
+        None => None,
+    };
     crowd.leave().await;
-    Ok(Memory { without, opened, authenticated, joined })
+    Ok(Memory { without, opened, authenticated, joined, heard })
 }
 
 async fn settled(target: &mut Target) -> anyhow::Result<u64> {
@@ -155,14 +160,13 @@ fn report(outcome: &Outcome) -> String {
     row(&mut text, "open, no CONNECT", &figures(&|memory| kilobytes(memory.opened)));
     row(&mut text, "authenticated", &figures(&|memory| kilobytes(memory.authenticated)));
     row(&mut text, "joined to a match", &figures(&|memory| kilobytes(memory.joined)));
+    let heard = |memory: &Memory| memory.heard.map_or_else(String::new, kilobytes);
+    row(&mut text, &format!("after {EVENTS} events to each user"), &figures(&heard));
     let megabytes = |memory: &Memory| format!("{:.1} MB", number(memory.without) / 1_048_576.0);
     row(&mut text, "the processes before, in all", &figures(&megabytes));
-    let Parts { socket, user, subscription } = outcome.parts;
+    let Parts { socket, user } = outcome.parts;
     text += "of an authenticated connection to the gateway\n";
     row(&mut text, "the connection itself", &[kilobytes(socket)]);
-    row(&mut text, "its user: inbox and NATS subscription", &[kilobytes(user)]);
-    text += "a NATS subscription of async-nats alone\n";
-    row(&mut text, "new", &[kilobytes(subscription.new)]);
-    row(&mut text, "after 40 messages", &[kilobytes(subscription.used)]);
+    row(&mut text, "its user, with the inbox", &[kilobytes(user)]);
     text
 }

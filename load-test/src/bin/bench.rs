@@ -6,7 +6,6 @@ use clap::{Parser, Subcommand};
 use load_test::bench::{
     idle::{self, Idle},
     relay::{self, Relay},
-    subscriptions,
 };
 use tokio::{
     runtime::Builder,
@@ -30,14 +29,6 @@ enum Command {
     Idle(Idle),
     /// Processor time of each relayed message
     Relay(Relay),
-    /// For `idle`: the memory of one NATS subscription, as JSON
-    #[command(name = subscriptions::COMMAND, hide = true)]
-    Subscriptions {
-        #[arg(long)]
-        nats_url: String,
-        #[arg(long)]
-        count: usize,
-    },
 }
 
 fn main() -> ExitCode {
@@ -69,8 +60,5 @@ async fn measure(command: &Command) -> anyhow::Result<String> {
     match command {
         Command::Idle(idle) => idle::run(idle).await,
         Command::Relay(relay) => relay::run(relay).await,
-        Command::Subscriptions { nats_url, count } => {
-            Ok(serde_json::to_string(&subscriptions::measure(nats_url, *count).await?)?)
-        }
     }
 }

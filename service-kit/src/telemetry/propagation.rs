@@ -27,6 +27,19 @@ impl Extractor for ReceivedNatsHeaders<'_> {
     }
 }
 
+struct Getter<'a>(&'a dyn Fn(&str) -> Option<&'a str>);
+
+impl Extractor for Getter<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        (self.0)(key)
+    }
+
+    /// The W3C propagator asks for its headers by name.
+    fn keys(&self) -> Vec<&str> {
+        Vec::new()
+    }
+}
+
 struct HttpHeaders<'a>(&'a mut http::HeaderMap);
 
 impl Injector for HttpHeaders<'_> {
@@ -61,6 +74,11 @@ pub fn continue_from_nats(span: &Span, headers: Option<&async_nats::HeaderMap>) 
     if let Some(headers) = headers {
         adopt(span, global::get_text_map_propagator(|propagator| propagator.extract(&ReceivedNatsHeaders(headers))));
     }
+}
+
+/// Makes `span` a child of the span that headers carry of which `get` gives the values by name.
+pub fn continue_from<'a>(span: &Span, get: &'a dyn Fn(&str) -> Option<&'a str>) {
+    adopt(span, global::get_text_map_propagator(|propagator| propagator.extract(&Getter(get))));
 }
 
 /// Adds the current span to the headers of an HTTP or gRPC request.

@@ -1,0 +1,190 @@
+//! Users' inboxes: a few connections to NATS that do nothing but subscribe.
+//!
+//! A subscription of async-nats has a channel of its own, some 6 KB of memory, and needs a task that listens to it. Here a
+//! subscription is a number: one task per connection reads what comes and gives it to its [`Listener`] where it lies. Each user
+//! belongs to one of the connections for good, so that what it hears keeps its order.
+//!
+//! `protocol` is what is said, `stream` a connection to a server, `link` what goes over it, `dialogue` its rules,
+//! `connection` the task that always has one; `interest` is what users want of it. Everything else on NATS goes by
+//! [`service_kit::bus::Bus`].
+
+mod connection;
+mod dialogue;
+mod interest;
+mod link;
+mod overlap;
+mod protocol;
+mod servers;
+mod stream;
+
+pub use protocol::{Headers, Message};
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    thread::available_parallelism,
+    time::Instant,
+};
+
+use proto::{UserId, partition::fnv1a, subjects::Subjects};
+use service_kit::{Lifecycle, NatsConfig, health::Condition};
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use connection::Connection;
+use interest::Interest;
+use servers::Servers;
+
+/// Most connections of one gateway: reading is little work beside what is done with what was read.
+const MAX_CONNECTIONS: usize = 8;
+
+/// Hears what the inboxes of one connection receive, in order, called by the connection's task: it must not block.
+pub trait Listener: Send + 'static {
+    /// A message to a user's inbox.
+    fn hear(&mut self, message: &Message<'_>);
+
+    /// Called a few times a second.
+    fn tick(&mut self, now: Instant);
+
+    /// Names each user whose inbox is to be subscribed, with the number of its subscription.
+    fn each(&self, subscribe: &mut dyn FnMut(&UserId, u64));
+}
+
+/// The inboxes of the users who are connected here. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Inboxes(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    subjects: Subjects,
+    /// One per connection.
+    interests: Vec<Arc<Interest>>,
+    disturbances: watch::Sender<u64>,
+}
+
+/// A subscription did not stand in time, as the servers cannot be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("NATS does not confirm the subscription of an inbox")]
+pub struct NotSubscribed;
+
+/// Why a link to a server ended, or did not come about.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+enum Lost {
+    #[error("the server closed the connection")]
+    Closed,
+    #[error("the connection failed: {0}")]
+    Failed(String),
+    #[error("the server is silent")]
+    Silent,
+    #[error("the server complains: {0}")]
+    Refused(String),
+    #[error("the server does not speak the protocol: {0}")]
+    Malformed(#[from] protocol::Violation),
+}
+
+impl Lost {
+    fn refused(error: &str) -> Self {
+        Self::Refused(error.to_owned())
+    }
+
+    /// For metrics.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Failed(_) => "failed",
+            Self::Silent => "silent",
+            Self::Refused(_) => "refused",
+            Self::Malformed(_) => "malformed",
+        }
+    }
+}
+
+impl From<io::Error> for Lost {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl Inboxes {
+    /// The inboxes behind a prefix of all subjects, spread over one connection for each core.
+    pub fn new(prefix: &str) -> Self {
+        let cores = available_parallelism().map_or(1, usize::from);
+        Self::spread_over(cores.min(MAX_CONNECTIONS), prefix)
+    }
+
+    /// The same with a number of connections, at least one.
+    pub fn spread_over(connections: usize, prefix: &str) -> Self {
+        let interests = (0..connections.max(1)).map(|_| Arc::default()).collect();
+        Self(Arc::new(Shared { subjects: Subjects::new(prefix), interests, disturbances: watch::Sender::new(0) }))
+    }
+
+    /// Connects. `connected` tells whether all connections stand; `listener` makes the listener of each. It ends with `over`.
+    pub fn start<L: Listener>(
+        &self,
+        config: &NatsConfig,
+        connected: Condition,
+        (lifecycle, over): (&Lifecycle, &CancellationToken),
+        mut listener: impl FnMut() -> L,
+    ) {
+        let standing = Arc::new(Standing { connected, missing: Mutex::new(self.0.interests.len()) });
+        for index in 0..self.0.interests.len() {
+            let (servers, standing) = (Servers::new(config), Arc::clone(&standing));
+            let connection = Connection::new((self.clone(), index), servers, listener(), standing);
+            lifecycle.spawn_essential("inboxes", connection.run(over.clone()));
+        }
+    }
+
+    /// Wants a user's inbox from now on; returns the number of its subscription.
+    pub fn subscribe(&self, user: &UserId) -> u64 {
+        self.interest_of(user).add(self.0.subjects.inbox(user).as_str())
+    }
+
+    /// Wants it no more.
+    pub fn unsubscribe(&self, user: &UserId, sid: u64) {
+        self.interest_of(user).remove(sid);
+    }
+
+    /// Waits until a server has the subscription, within bounds: what is published there from then on is heard.
+    ///
+    /// # Errors
+    /// When it takes too long.
+    pub async fn subscribed(&self, user: &UserId, sid: u64) -> Result<(), NotSubscribed> {
+        self.interest_of(user).proven(sid).await
+    }
+
+    /// Whose inbox a subject is.
+    pub fn owner<'a>(&self, subject: &'a str) -> Option<&'a str> {
+        self.0.subjects.owner_of_inbox(subject)
+    }
+
+    /// Changes whenever something may have been missed.
+    pub fn disturbances(&self) -> watch::Receiver<u64> {
+        self.0.disturbances.subscribe()
+    }
+
+    fn interest_of(&self, user: &UserId) -> &Interest {
+        &self.0.interests[self.connection_of(user)]
+    }
+
+    fn connection_of(&self, user: &UserId) -> usize {
+        let count = self.0.interests.len() as u64;
+        usize::try_from(fnv1a(user.as_str().as_bytes()) % count).unwrap_or_default()
+    }
+}
+
+/// Whether all connections stand.
+#[derive(Debug)]
+struct Standing {
+    connected: Condition,
+    missing: Mutex<usize>,
+}
+
+impl Standing {
+    /// One connection more or less.
+    fn change(&self, stands: bool) {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        *missing = if stands { missing.saturating_sub(1) } else { *missing + 1 };
+        self.connected.set(*missing == 0);
+    }
+}
