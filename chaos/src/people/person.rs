@@ -293,3 +293,6 @@ impl Person {
         found
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! A person against a gateway that is played by hand.
+
+use tokio::sync::watch;
+
+use super::*;
+use crate::{
+    crowd::{roster, world::Ground},
+    tag::Tag,
+};
+
+struct Stage {
+    person: Person,
+    chat: String,
+    _phase: watch::Sender<Phase>,
+}
+
+impl Stage {
+    /// The fourth client of a town: it has one match, on one device.
+    fn new() -> Self {
+        let (phase, changes) = watch::channel(Phase::Chatting);
+        let world = Arc::new(World::new(Ground {
+            gateways: Vec::new(),
+            http: reqwest::Client::new(),
+            rate: 0.0,
+            match_length: 100,
+            seed: 1,
+            phase: changes,
+        }));
+        let couple = roster::couples(8).swap_remove(1);
+        // Not among those that begin near their milestone.
+        let pairing = Arc::new(Pairing::new(&world, couple, 1));
+        let chat = pairing.current().unwrap().id.clone();
+        let identity =
+            Identity { number: 4, user: world.user_id(3), token: "t".to_owned(), pairings: vec![(pairing, 1)] };
+        Self { person: Person::new(&world, identity), chat, _phase: phase }
+    }
+
+    fn connect(&mut self, pid: &str) {
+        self.person.connected(&format!(r#"{{"sid":"s","pid":"{pid}"}}"#), 0).unwrap();
+        self.person.advance().unwrap();
+    }
+
+    /// The one frame that the person has to write.
+    #[track_caller]
+    fn frame(&mut self) -> String {
+        let frame = self.person.next_frame().expect("a frame");
+        assert_eq!(self.person.next_frame(), None);
+        frame
+    }
+
+    fn hears(&mut self, frame: &str) {
+        self.person.handle(&frame.replace('M', &self.chat)).unwrap();
+    }
+
+    fn joins(&mut self, last_seq: u32) {
+        let asked = self.frame();
+        assert!(asked.contains("join_chat"), "{asked}");
+        let id: String = asked[2..].chars().take_while(char::is_ascii_digit).collect();
+        self.hears(&format!(r#"43{id}[{{"ok":true,"lastSeq":{last_seq},"messages":[],"hasMore":false}}]"#));
+        self.hears(&format!(
+            r#"42["chat_joined",{{"matchId":"M","lastSeq":{last_seq},"milestones":[]}},"1~PPPPPPPP~M:{last_seq}:0"]"#
+        ));
+    }
+
+    fn writes(&mut self) -> String {
+        let now = self.person.world.now();
+        self.person.write(0, Manner::Emit, now);
+        self.frame()
+    }
+}
+
+const PID: &str = "PPPPPPPPxyz";
+
+#[test]
+fn a_recovered_connection_goes_on_without_another_join() {
+    let mut stage = Stage::new();
+    stage.connect(PID);
+    stage.joins(0);
+    stage.person.disconnected();
+    let auth: Value = serde_json::from_str(&stage.person.auth()).unwrap();
+    assert_eq!((&auth["pid"], &auth["offset"]), (&json!(PID), &json!(format!("1~PPPPPPPP~{}:0:0", stage.chat))));
+    stage.connect(PID);
+    assert_eq!(stage.person.next_frame(), None);
+    assert_eq!(stage.person.seats[0].door, Door::Open);
+}
+
+#[test]
+fn a_connection_that_is_not_recovered_joins_again_from_what_was_seen() {
+    let mut stage = Stage::new();
+    stage.connect(PID);
+    stage.joins(0);
+    let (tag, sender) = (Tag { slot: 0, index: 0, variant: 0 }, stage.person.world.user_id(2));
+    let body = json!({ "matchId": stage.chat, "seq": 1, "senderId": sender, "clientId": tag.client_id(),
+        "message": tag.body() });
+    stage.person.handle(&format!(r#"42["receive_message",{body},"1~PPPPPPPP~{}:1:0"]"#, stage.chat)).unwrap();
+    stage.person.disconnected();
+    stage.connect("QQQQQQQQxyz");
+    assert!(stage.frame().contains(r#""sinceSeq":1"#));
+    stage.person.disconnected();
+    stage.connect("QQQQQQQQxyz");
+    assert!(stage.frame().contains("join_chat"), "the cursor is of an earlier pid");
+}
+
+#[test]
+fn what_was_not_answered_is_sent_again_under_the_same_client_id() {
+    let mut stage = Stage::new();
+    stage.connect(PID);
+    stage.joins(0);
+    assert!(stage.writes().contains(r#""clientId":"1-0""#));
+    stage.person.disconnected();
+    stage.connect(PID);
+    let again = stage.frame();
+    assert!(again.contains(r#""clientId":"1-0""#), "{again}");
+    let id: String = again[2..].chars().take_while(char::is_ascii_digit).collect();
+    stage.hears(&format!(r#"43{id}[{{"ok":true,"id":"M:1","seq":1,"duplicate":true}}]"#));
+    assert_eq!(stage.person.seats[0].outbox.len(), 0);
+    assert_eq!(stage.person.world.counters.violations.get(), 0);
+}
+
+#[test]
+fn an_answer_without_a_code_is_a_violation() {
+    let mut stage = Stage::new();
+    stage.connect(PID);
+    stage.joins(0);
+    let asked = stage.writes();
+    let id: String = asked[2..].chars().take_while(char::is_ascii_digit).collect();
+    stage.hears(&format!(r#"43{id}[{{"ok":false}}]"#));
+    assert_eq!(stage.person.world.counters.violations.get(), 1);
+}
+
+#[test]
+fn a_chat_of_others_is_a_violation() {
+    let mut stage = Stage::new();
+    stage.connect(PID);
+    stage.hears(r#"42["inbox_updated",{"matchId":"elsewhere","lastSeq":3,"senderId":"x"}]"#);
+    assert_eq!(stage.person.world.tally().of(Promise::Secret).violations, 1);
+}
