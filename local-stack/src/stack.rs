@@ -49,8 +49,8 @@ pub struct StackConfig {
     /// The data folder; it is kept, so that the next start finds the same matches and messages
     #[arg(long, default_value = DEFAULT_DIR)]
     pub dir: PathBuf,
-    /// How many NATS servers; more than one form a cluster
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=5))]
+    /// How many NATS servers: 1, or a cluster of 3 or 5
+    #[arg(long, default_value_t = 1, value_parser = nats_servers)]
     pub nats: u16,
     /// PostgreSQL with a standby that each COMMIT waits for
     #[arg(long)]
@@ -84,6 +84,16 @@ impl Default for StackConfig {
         let matches = Self::augment_args(clap::Command::new("stack")).get_matches_from([""; 0]);
         // Every flag has a default, so this cannot fail.
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// A majority has to agree, and each stream has three copies.
+fn nats_servers(text: &str) -> Result<u16, String> {
+    match text {
+        "1" => Ok(1),
+        "3" => Ok(3),
+        "5" => Ok(5),
+        _ => Err("expected 1, 3 or 5".to_owned()),
     }
 }
 

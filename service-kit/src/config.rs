@@ -11,8 +11,9 @@ pub struct ProcessConfig {
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "pretty")]
     pub log_format: LogFormat,
 
-    /// Which log lines are written, as tracing's `EnvFilter` has it: `info`, `gateway=debug,info`.
-    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    /// Which log lines are written, as tracing's `EnvFilter` has it: `info`, `gateway=debug,info`. The library's own lines about NATS
+    /// come with each attempt to connect.
+    #[arg(long, env = "RUST_LOG", default_value = "info,async_nats=warn")]
     pub log_filter: String,
 
     /// Where to export traces and metrics by OTLP over gRPC, e.g. `http://127.0.0.1:4317`. Absent: nowhere.
@@ -43,12 +44,17 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Args)]
 pub struct NatsConfig {
     /// The servers of the cluster, separated by commas.
-    #[arg(long, env = "NATS_URL", value_delimiter = ',', default_value = "nats://127.0.0.1:4222")]
+    #[arg(long, env = "NATS_URL", value_delimiter = ',', default_value = "nats://127.0.0.1:4222", value_parser = nats_server)]
     pub nats_url: Vec<async_nats::ServerAddr>,
 
     /// Stands before every subject, stream and Redis key (`t1.` makes `t1.user.alice`), so that stacks can share servers.
     #[arg(long, env = "PREFIX", default_value = "")]
     pub prefix: String,
+}
+
+fn nats_server(text: &str) -> Result<async_nats::ServerAddr, String> {
+    let server: async_nats::ServerAddr = text.parse().map_err(|error: std::io::Error| error.to_string())?;
+    if server.host().is_empty() { Err("it names no host".to_owned()) } else { Ok(server) }
 }
 
 /// How to reach Redis.
@@ -65,4 +71,18 @@ pub struct HealthConfig {
     /// The address of `/healthz`, `/readyz` and `/metrics`.
     #[arg(long, env = "HEALTH_LISTEN", default_value = "127.0.0.1:0")]
     pub health_listen: SocketAddr,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nats_server_has_a_host() {
+        assert_eq!(nats_server("nats://a:1").unwrap().port(), 1);
+        assert_eq!(nats_server("a").unwrap().port(), 4222);
+        for text in ["", "nats://", "nats://:4222", "http://a", "nats://a b", "nats://a:x"] {
+            assert!(nats_server(text).is_err(), "{text}");
+        }
+    }
 }

@@ -102,20 +102,8 @@ async fn answer(stack: &mut Stack, line: &str, down: &mut HashSet<String>) {
 
 async fn execute(stack: &mut Stack, line: &str, down: &mut HashSet<String>) -> Result<()> {
     let Command { verb, name } = line.parse()?;
-    let done = match (verb, name.as_str()) {
-        (Verb::Wipe, name) => stack.wipe(name).await,
-        (Verb::LameDuck, name) => stack.lame_duck(name).await,
-        (Verb::Restart, name) => stack.restart(name).await,
-        (Verb::Flush, "redis") => stack.flush_redis().await,
-        (Verb::Promote, "postgres") => stack.promote_postgres().await,
-        (Verb::Rejoin, "postgres") => stack.rejoin_postgres().await,
-        (Verb::Flush | Verb::Promote | Verb::Rejoin, _) => bail!("that is done to no {name}"),
-        (Verb::Kill | Verb::Stop | Verb::Start | Verb::Freeze | Verb::Thaw, name) => {
-            let member = stack.member_mut(name).with_context(|| format!("nobody is called {name}"))?;
-            apply(verb, &mut member.daemon).await
-        }
-    };
-    // Who is down now was told to.
+    let done = carry_out(stack, verb, &name).await;
+    // Whoever is down now was told to.
     down.clear();
     let members = stack.members_mut().iter_mut();
     down.extend(members.filter_map(|member| (!member.daemon.is_running()).then(|| member.daemon.name().to_owned())));
@@ -123,23 +111,27 @@ async fn execute(stack: &mut Stack, line: &str, down: &mut HashSet<String>) -> R
     done
 }
 
-async fn apply(verb: Verb, daemon: &mut Daemon) -> Result<()> {
-    match verb {
-        Verb::Kill => {
-            daemon.kill();
-            Ok(())
-        }
-        Verb::Stop => daemon.stop().await,
-        Verb::Start => daemon.start_again().await,
-        Verb::Freeze => {
-            daemon.freeze();
-            Ok(())
-        }
-        _ => {
-            daemon.thaw();
-            Ok(())
-        }
+async fn carry_out(stack: &mut Stack, verb: Verb, name: &str) -> Result<()> {
+    match (verb, name) {
+        (Verb::Kill, _) => _ = daemon(stack, name)?.kill(),
+        (Verb::Stop, _) => daemon(stack, name)?.stop().await?,
+        (Verb::Start, _) => daemon(stack, name)?.start_again().await?,
+        (Verb::Freeze, _) => daemon(stack, name)?.freeze(),
+        (Verb::Thaw, _) => daemon(stack, name)?.thaw(),
+        (Verb::Restart, _) => stack.restart(name).await?,
+        (Verb::Wipe, _) => stack.wipe(name).await?,
+        (Verb::LameDuck, _) => stack.lame_duck(name).await?,
+        (Verb::Flush, "redis") => stack.flush_redis().await?,
+        (Verb::Promote, "postgres") => stack.promote_postgres().await?,
+        (Verb::Rejoin, "postgres") => stack.rejoin_postgres().await?,
+        (Verb::Flush | Verb::Promote | Verb::Rejoin, _) => bail!("that is done to no {name}"),
     }
+    Ok(())
+}
+
+fn daemon<'a>(stack: &'a mut Stack, name: &str) -> Result<&'a mut Daemon> {
+    let member = stack.member_mut(name).with_context(|| format!("nobody is called {name}"))?;
+    Ok(&mut member.daemon)
 }
 
 /// Says once of each who ended without being told to.

@@ -43,7 +43,9 @@ pub(super) async fn open(config: &NatsConfig, name: &str, connected: Condition) 
     let (disturbed, disturbances) = watch::channel(0);
     let (lost, losses) = watch::channel(0);
     let handle = Arc::new(OnceLock::<Weak<Client>>::new());
+    let servers = config.nats_url.iter().map(|server| format!("{}:{}", server.host(), server.port()));
     let watcher = Arc::new(Watcher {
+        servers: servers.collect::<Vec<_>>().join(", "),
         connected,
         disturbed,
         lost,
@@ -82,6 +84,8 @@ fn reconnect_delay(attempt: usize) -> Duration {
 }
 
 struct Watcher {
+    /// For people.
+    servers: String,
     connected: Condition,
     disturbed: watch::Sender<u64>,
     lost: watch::Sender<u64>,
@@ -131,8 +135,11 @@ impl Watcher {
                 tracing::info!(%event, "NATS");
             }
             Event::Disconnected | Event::LameDuckMode => tracing::info!(%event, "NATS"),
-            // Each attempt to connect fails with one, twice a second: the first says it.
+            // Each attempt to connect fails with one, several a second: the first says it.
             Event::ClientError(_) if self.failing.swap(true, Ordering::Relaxed) => tracing::debug!(%event, "NATS"),
+            Event::ClientError(error) => {
+                tracing::warn!(servers = self.servers, %error, "NATS cannot be reached, trying on");
+            }
             _ => tracing::warn!(%event, "NATS"),
         }
     }

@@ -1,6 +1,9 @@
 //! A PostgreSQL server with a synchronous standby, which can take its place.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use tokio::time::{Instant, sleep};
@@ -114,7 +117,7 @@ impl PostgresPair {
 /// Which of the two servers is the primary.
 #[derive(Debug)]
 pub(crate) struct Roles {
-    dir: std::path::PathBuf,
+    dir: PathBuf,
     cluster: cluster::Cluster,
     ports: [u16; 2],
     primary: usize,
@@ -198,7 +201,7 @@ impl Roles {
         recipe_of(&self.dir, NAMES[i], &cluster, self.ports[i], &settings)
     }
 
-    fn data(&self, i: usize) -> std::path::PathBuf {
+    fn data(&self, i: usize) -> PathBuf {
         self.cluster.home.join(cluster::DATA[i])
     }
 
