@@ -143,6 +143,14 @@ impl Event {
         }
     }
 
+    /// The call that it is about.
+    pub fn call(&self) -> Option<u64> {
+        match self {
+            Self::CallAccepted { call } | Self::CallEnded { call, .. } => Some(*call),
+            _ => None,
+        }
+    }
+
     /// The place in the match that it is about.
     pub fn seq(&self) -> Option<u32> {
         match self {

@@ -9,10 +9,13 @@ const REMEMBERED: usize = 8;
 /// What the devices hear that did not accept a call that another one did: no end of the call.
 pub(crate) const ELSEWHERE: Reason = "answered_elsewhere";
 
+/// A client in one of its sessions: with another pid it is another device.
+pub(super) type Device = (u8, u16);
+
 #[derive(Debug)]
 struct Call {
     id: u64,
-    accepted_by: Option<u8>,
+    accepted_by: Option<Device>,
     end: Option<Reason>,
 }
 
@@ -21,17 +24,17 @@ struct Call {
 pub(super) struct Calls(VecDeque<Call>);
 
 impl Calls {
-    /// A client's acceptance was acked; who else's was before.
-    pub(super) fn accepted(&mut self, id: u64, slot: u8) -> Option<u8> {
+    /// A device's acceptance was acked; which other one's was before.
+    pub(super) fn accepted(&mut self, id: u64, device: Device) -> Option<Device> {
         let call = self.call(id);
-        let before = *call.accepted_by.get_or_insert(slot);
-        (before != slot).then_some(before)
+        let before = *call.accepted_by.get_or_insert(device);
+        (before != device).then_some(before)
     }
 
-    /// A client was told of the end; what other end was told before.
-    pub(super) fn ended(&mut self, id: u64, slot: u8, reason: Reason) -> Option<Reason> {
+    /// A device was told of the end; what other end was told before.
+    pub(super) fn ended(&mut self, id: u64, device: Device, reason: Reason) -> Option<Reason> {
         let call = self.call(id);
-        if reason == ELSEWHERE && call.accepted_by != Some(slot) {
+        if reason == ELSEWHERE && call.accepted_by != Some(device) {
             return None;
         }
         let before = *call.end.get_or_insert(reason);

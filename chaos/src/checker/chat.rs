@@ -129,11 +129,15 @@ impl Chat {
             Event::Received { tag, seq } => self.received(slot, tag, seq),
             Event::Paged { tag, seq } => self.paged(slot, tag, seq),
             Event::CallAccepted { call } => {
-                let disagrees = self.calls.accepted(call, slot);
-                self.judge(Promise::Calls, slot, disagrees.map(|other| format!("client {other} had accepted it")));
+                let disagrees = self.calls.accepted(call, (slot, self.views[usize::from(slot)].session));
+                self.judge(
+                    Promise::Calls,
+                    slot,
+                    disagrees.map(|(other, _)| format!("client {other} had accepted it on another device")),
+                );
             }
             Event::CallEnded { call, reason } => {
-                let disagrees = self.calls.ended(call, slot, reason);
+                let disagrees = self.calls.ended(call, (slot, self.views[usize::from(slot)].session), reason);
                 self.judge(Promise::Calls, slot, disagrees.map(|other| format!("another end was told: {other}")));
             }
             _ => self.view_changed(slot, entry.event),

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::history::Entry;
+use crate::history::{Entry, Event};
 
 /// Entries that are kept.
 const KEPT: usize = 1_024;
@@ -35,8 +35,12 @@ impl Recent {
     /// The latest about the message of the newest entry, and about the chat of the client.
     pub(super) fn trace(&self, slot: u8) -> Vec<String> {
         let Some(newest) = self.0.back() else { return Vec::new() };
-        let (tag, seq) = (newest.event.tag(), newest.event.seq());
+        let (tag, seq, call) = (newest.event.tag(), newest.event.seq(), newest.event.call());
         self.latest(|entry| {
+            if call.is_some() {
+                let is_connect = matches!(entry.event, Event::Connected { .. } | Event::Disconnected);
+                return entry.event.call() == call || is_connect;
+            }
             let same_message = tag.is_some_and(|tag| {
                 entry.event.tag().is_some_and(|other| (other.slot, other.index) == (tag.slot, tag.index))
             });

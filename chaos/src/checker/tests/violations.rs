@@ -342,6 +342,20 @@ fn two_acceptances_and_two_ends_of_one_call_are_found() {
 }
 
 #[test]
+fn a_device_that_took_a_call_and_hears_that_another_did_is_found_unless_it_was_reloaded() {
+    for (reloaded, found) in [(false, 1), (true, 0)] {
+        let mut script = Script::new();
+        script.now(0, Event::CallAccepted { call: 1 });
+        if reloaded {
+            script.now(0, Event::Connected { recovered: false });
+        }
+        script.now(0, Event::CallEnded { call: 1, reason: crate::checker::calls::ELSEWHERE });
+        script.now(2, Event::CallEnded { call: 1, reason: "completed" });
+        assert_eq!(script.close().of(Calls).violations, found);
+    }
+}
+
+#[test]
 fn a_violation_comes_with_what_led_to_it() {
     let mut script = Script::new();
     let seq = script.send(0, 0);
