@@ -37,9 +37,9 @@ pub async fn run(config: &Config, seed: u64) -> Result<RunReport> {
     let dir = Folder::create(config.keep)?;
     let stack = Stack::start(&stack_config(config, &schedule, dir.path())).await?;
     let outcome = strike_and_judge(config, seed, stack, schedule).await;
-    let failed = outcome.as_ref().map_or(true, |report| !report.is_ok());
     match outcome {
-        Ok(report) => Ok(RunReport { folder: dir.close(failed), ..report }),
+        // Services of another folder are meant to fail.
+        Ok(report) => Ok(RunReport { folder: dir.close(!report.is_ok() && config.programs.is_none()), ..report }),
         Err(error) => match dir.close(true) {
             Some(folder) => Err(error.context(format!("see {}", folder.join("log").display()))),
             None => Err(error),
