@@ -5,11 +5,13 @@ mod calling;
 mod outcomes;
 mod reads;
 mod sending;
+mod tries;
 mod writes;
 
 pub use admission::Admitted;
 pub use outcomes::outcome_of;
 pub use reads::Snapshot;
+pub use tries::{Route, Tries};
 
 use std::time::Instant;
 

@@ -118,7 +118,7 @@ async fn run_in_turn(context: Arc<Context>, socket: Arc<Socket>, first: CallComm
             let span = command.span.clone();
             run(&context, &socket, command).instrument(span).await;
         }
-        batch = socket.session().call_commands.next();
+        batch = socket.session().call_commands.next_batch();
     }
 }
 

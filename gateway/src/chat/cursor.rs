@@ -11,10 +11,13 @@ use super::session::MAX_JOINED;
 
 /// How far a socket has read in one chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Position {
-    pub(crate) chat: MatchId,
-    pub(crate) seq: i64,
-    pub(crate) milestones: i64,
+pub struct Position {
+    /// The chat.
+    pub chat: MatchId,
+    /// The seq up to which it needs nothing more.
+    pub seq: i64,
+    /// How many milestones it was told.
+    pub milestones: i64,
 }
 
 /// The cursor with the pid's `tag` over the chats that are open.
@@ -28,7 +31,7 @@ pub(crate) fn write<'a>(tag: &str, positions: impl Iterator<Item = (&'a MatchId,
 }
 
 /// What a client's `offset` says about the pid with `tag`. One that is malformed, or another pid's, says nothing.
-pub(crate) fn read(offset: &str, tag: &str) -> Vec<Position> {
+pub fn read(offset: &str, tag: &str) -> Vec<Position> {
     let Some(positions) = offset.strip_prefix("1~").and_then(|rest| rest.strip_prefix(tag)) else { return Vec::new() };
     let Some(positions) = positions.strip_prefix('~') else { return Vec::new() };
     let positions: Option<Vec<_>> = positions.split('~').take(MAX_JOINED + 1).map(read_position).collect();

@@ -1,4 +1,4 @@
-//! What a socket is given of what its user hears: once, in order, and nothing of its own.
+//! Sends a socket what it is given, and has fetched what it misses.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use proto::{MatchId, client::event};
 
 use super::{
     Context, Socket,
-    cursor::Position,
     feed::{Announced, Posted, recoverable},
+    given::Given,
     healing,
-    room::{Due, Sequenced},
+    room::Due,
     session::Session,
 };
 use crate::{metrics, socketio::Packet, views};
@@ -18,12 +18,10 @@ use crate::{metrics, socketio::Packet, views};
 pub(super) fn post(context: &Arc<Context>, socket: &Arc<Socket>, posts: &[Arc<Posted>]) {
     let Some(chat) = posts.first().map(|posted| &posted.chat) else { return };
     let mut session = socket.session();
-    let Some(joined) = session.chat(chat) else {
-        drop(session);
-        return send(socket, posts.iter().filter(|posted| !is_own(socket, posted)).map(|posted| posted.inbox_packet()));
-    };
-    let messages = posts.iter().flat_map(|posted| joined.room.post(Arc::clone(posted))).collect();
-    give(context, socket, &mut session, chat, &Due { messages, milestones: Vec::new() });
+    match session.take_posts(posts) {
+        Some(due) => give(context, socket, &mut session, chat, due),
+        None => send(socket, socket.viewer().updates(posts).map(packet)),
+    }
 }
 
 /// Gives a socket what is due after a join or a backfill.
@@ -32,28 +30,17 @@ pub(super) fn give(
     socket: &Arc<Socket>,
     session: &mut Session,
     chat: &MatchId,
-    due: &Due<Arc<Posted>, Arc<Announced>>,
+    due: Due<Arc<Posted>, Arc<Announced>>,
 ) {
     let Some(joined) = session.chat(chat) else { return };
     healing::heal_if_behind(context, socket, joined);
-    // Due milestones are told after the messages: until then those below the first one count as told.
-    let told = due.milestones.first().map_or(joined.room.milestones(), |first| first.seq() - 1);
-    let head = joined.room.cursor();
-    let messages = due.messages.iter().filter(|posted| !is_own(socket, posted)).map(|posted| {
-        let at = Position { chat: chat.clone(), seq: posted.seq(), milestones: told };
-        packet_for(socket, session, posted, &at)
-    });
-    let milestones = due.milestones.iter().map(|milestone| {
-        let at = Position { chat: chat.clone(), seq: head, milestones: milestone.seq() };
-        milestone.packet(&session.cursor(socket.pid.tag(), Some(&at)))
-    });
-    send(socket, messages.chain(milestones));
+    send(socket, session.given(socket.viewer(), chat, due).map(packet));
 }
 
 /// A join has failed: a chat that had been open before goes on, another is dropped.
 pub(super) fn join_failed(context: &Arc<Context>, socket: &Arc<Socket>, session: &mut Session, chat: &MatchId) {
     match session.chat(chat).map(|joined| joined.room.join_failed()) {
-        Some(Some(due)) => give(context, socket, session, chat, &due),
+        Some(Some(due)) => give(context, socket, session, chat, due),
         Some(None) => drop(session.leave(chat)),
         None => {}
     }
@@ -62,14 +49,7 @@ pub(super) fn join_failed(context: &Arc<Context>, socket: &Arc<Socket>, session:
 /// Tells a socket of a milestone; `is_news` says whether the user's other devices were told before.
 pub(super) fn announce(socket: &Socket, announced: &Arc<Announced>, is_news: bool) {
     let mut session = socket.session();
-    let packet = match session.chat(&announced.chat) {
-        Some(joined) => joined
-            .room
-            .announce(Arc::clone(announced))
-            .map(|announced| announced.packet(&session.cursor(socket.pid.tag(), None))),
-        None => is_news.then(|| announced.notice()),
-    };
-    send(socket, packet);
+    send(socket, session.take_milestone(socket.pid.tag(), announced, is_news).map(packet));
 }
 
 /// Drops a closed match's chat and says so, once.
@@ -81,18 +61,16 @@ pub(super) fn close(socket: &Socket, chat: &MatchId) {
     }
 }
 
-/// Whether the socket sent the message itself, and so has its ack.
-fn is_own(socket: &Socket, posted: &Posted) -> bool {
-    posted.sender == *socket.user_id() && posted.message.origin == Some(socket.origin)
-}
-
-/// A message that the user saved by REST without naming a socket is shown to the user's own sockets as an update only.
-fn packet_for(socket: &Socket, session: &Session, posted: &Posted, at: &Position) -> Packet {
-    if posted.sender == *socket.user_id() && posted.message.origin.is_none() {
-        return posted.inbox_packet();
+fn packet(given: Given) -> Packet {
+    match given {
+        Given::Message(posted, cursor) => {
+            metrics::delivered(posted.message.created_at_ms);
+            posted.packet(&cursor)
+        }
+        Given::Update(posted) => posted.inbox_packet(),
+        Given::Milestone(announced, cursor) => announced.packet(&cursor),
+        Given::Notice(announced) => announced.notice(),
     }
-    metrics::delivered(posted.message.created_at_ms);
-    posted.packet(&session.cursor(socket.pid.tag(), Some(at)))
 }
 
 fn send(socket: &Socket, packets: impl IntoIterator<Item = Packet>) {

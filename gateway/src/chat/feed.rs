@@ -13,33 +13,36 @@ use crate::{socketio::Packet, views};
 
 /// A message that was stored.
 #[derive(Debug)]
-pub(crate) struct Posted {
-    pub(crate) chat: MatchId,
-    pub(crate) sender: UserId,
-    pub(crate) message: Message,
+pub struct Posted {
+    /// Its chat.
+    pub chat: MatchId,
+    /// Who sent it.
+    pub sender: UserId,
+    /// What chat-service says of it.
+    pub message: Message,
     json: OnceLock<String>,
 }
 
 impl Posted {
     /// `None` if its ids are malformed, which no service of ours sends.
-    pub(crate) fn new(message: Message) -> Option<Arc<Self>> {
+    pub fn new(message: Message) -> Option<Arc<Self>> {
         let chat = MatchId::new(message.match_id.as_str()).ok()?;
         let sender = UserId::new(message.sender_id.as_str()).ok()?;
         Some(Arc::new(Self { chat, sender, message, json: OnceLock::new() }))
     }
 
     /// The `receive_message` event of a socket whose cursor it moves.
-    pub(crate) fn packet(&self, cursor: &str) -> Packet {
+    pub fn packet(&self, cursor: &str) -> Packet {
         recoverable(event::RECEIVE_MESSAGE, self.json(), cursor)
     }
 
     /// The message as clients see it.
-    pub(crate) fn json(&self) -> &str {
+    pub fn json(&self) -> &str {
         self.json.get_or_init(|| views::message(&self.message, true))
     }
 
     /// The `inbox_updated` event.
-    pub(crate) fn inbox_packet(&self) -> Packet {
+    pub fn inbox_packet(&self) -> Packet {
         let Message { match_id, seq, sender_id, .. } = &self.message;
         let updated = serde_json::json!({ "matchId": match_id, "lastSeq": seq, "senderId": sender_id });
         Packet::event(event::INBOX_UPDATED, &views::to_json(&updated))
@@ -54,19 +57,21 @@ impl Sequenced for Arc<Posted> {
 
 /// A milestone that was announced.
 #[derive(Debug)]
-pub(crate) struct Announced {
-    pub(crate) chat: MatchId,
-    pub(crate) milestone: Milestone,
+pub struct Announced {
+    /// Its chat.
+    pub chat: MatchId,
+    /// What chat-service says of it.
+    pub milestone: Milestone,
 }
 
 impl Announced {
     /// The `milestone_reached` event of a socket that has joined, whose cursor it moves.
-    pub(crate) fn packet(&self, cursor: &str) -> Packet {
+    pub fn packet(&self, cursor: &str) -> Packet {
         recoverable(event::MILESTONE_REACHED, &self.json(), cursor)
     }
 
     /// The `milestone_reached` event of a socket that has not joined.
-    pub(crate) fn notice(&self) -> Packet {
+    pub fn notice(&self) -> Packet {
         Packet::event(event::MILESTONE_REACHED, &self.json())
     }
 

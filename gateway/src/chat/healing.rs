@@ -104,7 +104,7 @@ fn fill(context: &Arc<Context>, socket: &Arc<Socket>, id: &MatchId, posts: &mut 
     let Some(chat) = session.chat(id) else { return posts.clear() };
     let piece = take_piece(posts, |posted| posted.json().len() + cursor_bytes);
     let messages = piece.flat_map(|posted| chat.room.fill(posted)).collect();
-    delivery::give(context, socket, &mut session, id, &Due { messages, milestones: Vec::new() });
+    delivery::give(context, socket, &mut session, id, Due { messages, milestones: Vec::new() });
 }
 
 /// What may be queued at once: at least one, so that it goes on whatever its size.

@@ -16,13 +16,10 @@ use proto::{
 use serde::Deserialize;
 
 use super::{
-    Context, Socket, commands,
-    cursor::Position,
-    delivery,
+    Context, Socket, commands, delivery,
     feed::recoverable,
     joined::Joined,
     reply::Reply,
-    room::Sequenced,
     session::JoinedChat,
     turns::{Turn, Weighted},
 };
@@ -135,7 +132,7 @@ fn take(context: &Arc<Context>, socket: &Arc<Socket>, command: ChatCommand) {
         Turn::Now(command) => {
             run_at_once(context, socket, command);
             // Events of one socket are handled one after the other: nothing can have come to wait meanwhile.
-            socket.session().chat_commands.next();
+            socket.session().chat_commands.next_batch();
         }
         Turn::Waits => {}
         Turn::Full(ChatCommand::Join(_, reply) | ChatCommand::Leave(_, reply) | ChatCommand::Typing { reply, .. }) => {
@@ -153,7 +150,7 @@ async fn run_in_turn(context: Arc<Context>, socket: Arc<Socket>, join: Join, rep
                 command => run_at_once(&context, &socket, command),
             }
         }
-        batch = socket.session().chat_commands.next();
+        batch = socket.session().chat_commands.next_batch();
     }
 }
 
@@ -185,20 +182,15 @@ async fn run_join(context: &Arc<Context>, socket: &Arc<Socket>, join: Join, repl
     chat.other = other_member(&snapshot.of, socket.user_id());
     let milestones = snapshot.of.milestones.iter().map(|milestone| i64::from(milestone.ord)).max().unwrap_or(0);
     let due = chat.room.opened(snapshot.of.last_seq, milestones);
-    // The cursor of `chat_joined` is the snapshot's: what was held meanwhile comes after it.
-    let at = Position {
-        chat: join.chat.clone(),
-        seq: due.messages.first().map_or(chat.room.cursor(), |first| first.seq() - 1),
-        milestones: due.milestones.first().map_or(chat.room.milestones(), |first| first.seq() - 1),
-    };
     let left = if join.keep_others { Vec::new() } else { session.leave_others(&join.chat) };
     for chat in &left {
         stop_typing(context, socket.user_id(), chat);
     }
     let joined = Joined { snapshot: &snapshot, call: call.as_ref() };
-    let event = recoverable(event::CHAT_JOINED, &joined.event(), &session.cursor(socket.pid.tag(), Some(&at)));
+    let event =
+        recoverable(event::CHAT_JOINED, &joined.event(), &session.cursor_joined(socket.pid.tag(), &join.chat, &due));
     reply.ok_and(&joined.ack(), &[event]);
-    delivery::give(context, socket, &mut session, &join.chat, &due);
+    delivery::give(context, socket, &mut session, &join.chat, due);
 }
 
 async fn snapshot(context: &Context, user: &UserId, join: &Join) -> Result<(Snapshot, Option<Call>), Failure> {

@@ -11,37 +11,44 @@ const SID_BYTES: usize = 15;
 
 /// A pid: base64url of 16 random bytes and the first 6 bytes of the SHA-256 of its user's id. No gateway keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pid(Box<str>);
+pub struct Pid(Box<str>);
 
 impl Pid {
     /// A new pid of a user; `None` if the system has no randomness to give.
-    pub(crate) fn new(user: &UserId) -> Option<Self> {
+    pub fn new(user: &UserId) -> Option<Self> {
+        let mut random = [0; RANDOM_BYTES];
+        rand::fill(&mut random).ok()?;
+        Some(Self::from_random(random, user))
+    }
+
+    /// The pid of a user with these random bytes.
+    pub fn from_random(random: [u8; RANDOM_BYTES], user: &UserId) -> Self {
         let mut bytes = [0; RANDOM_BYTES + USER_BYTES];
-        rand::fill(&mut bytes[..RANDOM_BYTES]).ok()?;
+        bytes[..RANDOM_BYTES].copy_from_slice(&random);
         bytes[RANDOM_BYTES..].copy_from_slice(&user_bytes(user));
-        Some(Self(URL_SAFE_NO_PAD.encode(bytes).into()))
+        Self(URL_SAFE_NO_PAD.encode(bytes).into())
     }
 
     /// The pid that a client brings back, if it is this user's.
-    pub(crate) fn of_user(text: &str, user: &UserId) -> Option<Self> {
+    pub fn of_user(text: &str, user: &UserId) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let fits = bytes.len() == RANDOM_BYTES + USER_BYTES && bytes[RANDOM_BYTES..] == user_bytes(user);
         fits.then(|| Self(text.into()))
     }
 
     /// The pid as clients know it. It is secret: who knows it, and is the user, takes over the socket.
-    pub(crate) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The public id of the socket: as constant as the pid, which it does not betray.
-    pub(crate) fn sid(&self) -> String {
+    pub fn sid(&self) -> String {
         let hash = digest::digest(&digest::SHA256, self.0.as_bytes());
         URL_SAFE_NO_PAD.encode(&hash.as_ref()[..SID_BYTES])
     }
 
     /// What a cursor carries to say which pid it belongs to: the first 48 random bits.
-    pub(crate) fn tag(&self) -> &str {
+    pub fn tag(&self) -> &str {
         &self.0[..8]
     }
 }

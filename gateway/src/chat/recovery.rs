@@ -19,19 +19,21 @@ use super::{
 use crate::failure::Failure;
 
 /// Who has missed more than this in a chat starts anew, and pages.
-pub(crate) const MAX_MISSED: i64 = 1_000;
+pub const MAX_MISSED: i64 = 1_000;
 
 /// What a socket starts with.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Recovery {
-    pub(crate) pid: Pid,
+pub struct Recovery {
+    /// The socket's pid.
+    pub pid: Pid,
     /// The pid is the one that the client brought.
-    pub(crate) is_resumed: bool,
-    pub(crate) chats: Vec<RecoveredChat>,
+    pub is_resumed: bool,
+    /// Chats that stay open.
+    pub chats: Vec<RecoveredChat>,
     /// Chats that were closed meanwhile.
-    pub(crate) closed: Vec<MatchId>,
+    pub closed: Vec<MatchId>,
     /// Chats whose milestones the earlier socket was not all told of.
-    pub(crate) untold: Vec<MatchId>,
+    pub untold: Vec<MatchId>,
 }
 
 /// What the client brought back, in the words of the protocol.
@@ -60,7 +62,7 @@ fn fresh(user: &UserId) -> Result<Recovery, Failure> {
 }
 
 /// What is left of the chats that were open; `None` when too much was missed. Pure.
-fn resume(pid: Pid, user: &UserId, positions: Vec<Position>, heads: &[MatchHead]) -> Option<Recovery> {
+pub fn resume(pid: Pid, user: &UserId, positions: Vec<Position>, heads: &[MatchHead]) -> Option<Recovery> {
     let mut recovery = Recovery { pid, is_resumed: true, chats: Vec::new(), closed: Vec::new(), untold: Vec::new() };
     for position in positions {
         let is_head = |head: &&MatchHead| head.match_id == position.chat.as_str();

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 /// Most messages held back behind a gap or a running join; what lies beyond is fetched again later.
-pub(crate) const MAX_HELD: usize = 200;
+pub const MAX_HELD: usize = 200;
 
 /// What has a place in an order from 1.
-pub(crate) trait Sequenced {
+pub trait Sequenced {
     /// Its place.
     fn seq(&self) -> i64;
 }
@@ -15,7 +15,7 @@ pub(crate) trait Sequenced {
 ///
 /// Every message up to `cursor` was delivered, is the socket's own, or was left to paging; nothing above it was.
 #[derive(Debug)]
-pub(crate) struct Room<M, N> {
+pub struct Room<M, N> {
     cursor: i64,
     /// The highest seq heard of.
     head: i64,
@@ -32,14 +32,16 @@ pub(crate) struct Room<M, N> {
 
 /// What a room gives its socket now, in order.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Due<M, N> {
-    pub(crate) messages: Vec<M>,
-    pub(crate) milestones: Vec<N>,
+pub struct Due<M, N> {
+    /// First these,
+    pub messages: Vec<M>,
+    /// then these.
+    pub milestones: Vec<N>,
 }
 
 impl<M: Sequenced, N: Sequenced> Room<M, N> {
     /// A room whose first join has begun.
-    pub(crate) fn joining() -> Self {
+    pub fn joining() -> Self {
         Self {
             cursor: 0,
             head: 0,
@@ -53,17 +55,17 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
     }
 
     /// A room that an earlier socket had open, as far as that one had read.
-    pub(crate) fn recovered(cursor: i64, head: i64, milestones: i64) -> Self {
+    pub fn recovered(cursor: i64, head: i64, milestones: i64) -> Self {
         Self { cursor, head, milestones, open: true, joining: false, pulling: cursor < head, ..Self::joining() }
     }
 
     /// Another join of the room has begun.
-    pub(crate) fn rejoin(&mut self) {
+    pub fn rejoin(&mut self) {
         self.joining = true;
     }
 
     /// The join's snapshot was read: live starts after `last_seq`, `milestones` of them are known.
-    pub(crate) fn opened(&mut self, last_seq: i64, milestones: i64) -> Due<M, N> {
+    pub fn opened(&mut self, last_seq: i64, milestones: i64) -> Due<M, N> {
         self.open = true;
         self.cursor = self.cursor.max(last_seq);
         self.milestones = self.milestones.max(milestones);
@@ -73,12 +75,12 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
     }
 
     /// The join has failed. `None` if it was the first: the room is to be dropped.
-    pub(crate) fn join_failed(&mut self) -> Option<Due<M, N>> {
+    pub fn join_failed(&mut self) -> Option<Due<M, N>> {
         self.open.then(|| self.resume())
     }
 
     /// A message arrived. Returns what is to be delivered now.
-    pub(crate) fn post(&mut self, message: M) -> Vec<M> {
+    pub fn post(&mut self, message: M) -> Vec<M> {
         if self.pulling {
             self.learn_head(message.seq());
             return Vec::new();
@@ -87,7 +89,7 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
     }
 
     /// A missed message was fetched. Returns what is to be delivered now.
-    pub(crate) fn fill(&mut self, message: M) -> Vec<M> {
+    pub fn fill(&mut self, message: M) -> Vec<M> {
         let due = self.take(message);
         self.pulling &= self.head > self.cursor;
         due
@@ -113,7 +115,7 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
 
     /// A milestone was announced. Returns it if this socket is to be told now: one that follows a gap is told when the heads
     /// are compared, after those that were missed.
-    pub(crate) fn announce(&mut self, milestone: N) -> Option<N> {
+    pub fn announce(&mut self, milestone: N) -> Option<N> {
         if self.joining {
             self.held_milestones.insert(milestone.seq(), milestone);
             return None;
@@ -125,31 +127,32 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
     }
 
     /// The chat's head is at least `last_seq`.
-    pub(crate) fn learn_head(&mut self, last_seq: i64) {
+    pub fn learn_head(&mut self, last_seq: i64) {
         self.head = self.head.max(last_seq);
     }
 
     /// Whether messages are missing.
-    pub(crate) fn is_behind(&self) -> bool {
+    pub fn is_behind(&self) -> bool {
         !self.joining && self.head > self.cursor
     }
 
     /// Whether what was missed before a recovery is still being fetched.
-    pub(crate) fn is_pulling(&self) -> bool {
+    pub fn is_pulling(&self) -> bool {
         self.pulling
     }
 
     /// Whether the room has been joined.
-    pub(crate) fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         self.open
     }
 
-    pub(crate) fn cursor(&self) -> i64 {
+    /// Everything up to it was delivered, is the socket's own, or was left to paging.
+    pub fn cursor(&self) -> i64 {
         self.cursor
     }
 
     /// How many milestones this socket was told.
-    pub(crate) fn milestones(&self) -> i64 {
+    pub fn milestones(&self) -> i64 {
         self.milestones
     }
 

@@ -17,75 +17,87 @@ use super::{
 };
 
 /// Most chats that one socket may have open.
-pub(crate) const MAX_JOINED: usize = 16;
+pub const MAX_JOINED: usize = 16;
 
 /// A chat that the socket has open, or is about to.
 #[derive(Debug)]
-pub(crate) struct JoinedChat {
-    pub(crate) id: MatchId,
-    pub(crate) room: Room<Arc<Posted>, Arc<Announced>>,
+pub struct JoinedChat {
+    /// Its match.
+    pub id: MatchId,
+    /// How far it was delivered.
+    pub room: Room<Arc<Posted>, Arc<Announced>>,
     /// The other member, known once the chat is open.
-    pub(crate) other: Option<UserId>,
+    pub other: Option<UserId>,
     /// This socket's user is shown to the other member as typing.
-    pub(crate) typing: bool,
+    pub typing: bool,
     /// Missed messages are being fetched.
-    pub(crate) healing: bool,
+    pub healing: bool,
 }
 
 /// A chat that an earlier socket had open.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct RecoveredChat {
+pub struct RecoveredChat {
     /// How far that one had read.
-    pub(crate) position: Position,
+    pub position: Position,
     /// How far the chat has come.
-    pub(crate) head: i64,
-    pub(crate) other: Option<UserId>,
+    pub head: i64,
+    /// The other member.
+    pub other: Option<UserId>,
+}
+
+/// A chat that the socket has no more, as far as that still matters.
+#[derive(Debug)]
+struct Parted {
+    id: MatchId,
+    /// How many milestones the socket was told of while it had joined.
+    milestones: i64,
+    closed: bool,
 }
 
 /// What is to be done for a recovered socket besides its open chats.
 #[derive(Debug)]
-pub(crate) struct Resumed {
+pub struct Resumed {
     /// Chats that were closed meanwhile.
-    pub(crate) closed: Vec<MatchId>,
+    pub closed: Vec<MatchId>,
     /// Chats with milestones to be told.
-    pub(crate) untold: Vec<MatchId>,
+    pub untold: Vec<MatchId>,
     /// How many events the user's inbox had had before the heads were read.
-    pub(crate) heard: u64,
+    pub heard: u64,
 }
 
 /// The state of one socket.
 #[derive(Debug, Default)]
-pub(crate) struct Session {
+pub struct Session {
     joined: Vec<JoinedChat>,
-    /// Matches that were closed while the socket was here, the latest last.
-    closed: Vec<MatchId>,
+    /// Chats that were left or closed while the socket was here, the latest last.
+    parted: Vec<Parted>,
     sends: Vec<(MatchId, Turns<Draft>)>,
     pub(crate) chat_commands: Turns<ChatCommand>,
     pub(crate) call_commands: Turns<CallCommand>,
     pub(crate) calls: Calls,
     pub(crate) limits: Limits,
     /// What is still to be done for a recovered socket once it is connected.
-    pub(crate) resumed: Option<Box<Resumed>>,
+    pub resumed: Option<Box<Resumed>>,
 }
 
 impl Session {
     /// The chat with this id, joined or about to be.
-    pub(crate) fn chat(&mut self, id: &MatchId) -> Option<&mut JoinedChat> {
+    pub fn chat(&mut self, id: &MatchId) -> Option<&mut JoinedChat> {
         self.joined.iter_mut().find(|chat| chat.id == *id)
     }
 
     /// The chat with this id, if it has been joined.
-    pub(crate) fn open_chat(&mut self, id: &MatchId) -> Option<&mut JoinedChat> {
+    pub fn open_chat(&mut self, id: &MatchId) -> Option<&mut JoinedChat> {
         self.chat(id).filter(|chat| chat.room.is_open())
     }
 
     /// The chats that have been joined.
-    pub(crate) fn open_chats(&self) -> impl Iterator<Item = &JoinedChat> {
+    pub fn open_chats(&self) -> impl Iterator<Item = &JoinedChat> {
         self.joined.iter().filter(|chat| chat.room.is_open())
     }
 
     /// Opens the chats that an earlier socket had open.
-    pub(crate) fn restore(&mut self, chats: Vec<RecoveredChat>, resumed: Resumed) {
+    pub fn restore(&mut self, chats: Vec<RecoveredChat>, resumed: Resumed) {
         self.resumed = Some(Box::new(resumed));
         self.joined.reserve_exact(chats.len());
         self.joined.extend(chats.into_iter().map(|RecoveredChat { position, head, other }| JoinedChat {
@@ -97,8 +109,14 @@ impl Session {
         }));
     }
 
+    /// How far the socket has come in a chat: the seq, and how many milestones it was told.
+    pub(crate) fn position(&self, id: &MatchId) -> (i64, i64) {
+        let chat = self.joined.iter().find(|chat| chat.id == *id);
+        chat.map_or((0, 0), |chat| (chat.room.cursor(), chat.room.milestones()))
+    }
+
     /// The cursor of the socket with the pid's `tag`; for one chat as it was at another position than now.
-    pub(crate) fn cursor(&self, tag: &str, at: Option<&Position>) -> String {
+    pub fn cursor(&self, tag: &str, at: Option<&Position>) -> String {
         let positions = self.open_chats().map(|chat| match at {
             Some(at) if at.chat == chat.id => (&chat.id, at.seq, at.milestones),
             _ => (&chat.id, chat.room.cursor(), chat.room.milestones()),
@@ -106,12 +124,13 @@ impl Session {
         cursor::write(tag, positions)
     }
 
-    pub(crate) fn open_chats_mut(&mut self) -> impl Iterator<Item = &mut JoinedChat> {
+    /// The chats that have been joined, to be changed.
+    pub fn open_chats_mut(&mut self) -> impl Iterator<Item = &mut JoinedChat> {
         self.joined.iter_mut().filter(|chat| chat.room.is_open())
     }
 
     /// A join begins: from here on the chat's events are held. False if no more chats may be open.
-    pub(crate) fn begin_join(&mut self, id: &MatchId, keep_others: bool) -> bool {
+    pub fn begin_join(&mut self, id: &MatchId, keep_others: bool) -> bool {
         if let Some(chat) = self.chat(id) {
             chat.room.rejoin();
             return true;
@@ -127,39 +146,62 @@ impl Session {
     }
 
     /// Leaves a chat; returns it if it had been joined.
-    pub(crate) fn leave(&mut self, id: &MatchId) -> Option<JoinedChat> {
+    pub fn leave(&mut self, id: &MatchId) -> Option<JoinedChat> {
         let index = self.joined.iter().position(|chat| chat.id == *id)?;
-        Some(self.joined.swap_remove(index)).filter(|chat| chat.room.is_open())
+        let left = self.joined.swap_remove(index);
+        self.part(id, left.room.milestones(), false);
+        Some(left).filter(|chat| chat.room.is_open())
     }
 
     /// Leaves all chats but one; returns them.
-    pub(crate) fn leave_others(&mut self, id: &MatchId) -> Vec<JoinedChat> {
-        let left = self.joined.extract_if(.., |chat| chat.id != *id).collect();
+    pub fn leave_others(&mut self, id: &MatchId) -> Vec<JoinedChat> {
+        let left: Vec<JoinedChat> = self.joined.extract_if(.., |chat| chat.id != *id).collect();
         self.joined.shrink_to_fit();
+        for chat in &left {
+            self.part(&chat.id, chat.room.milestones(), false);
+        }
         left
     }
 
     /// Leaves all chats; returns them.
-    pub(crate) fn leave_all(&mut self) -> Vec<JoinedChat> {
+    pub fn leave_all(&mut self) -> Vec<JoinedChat> {
         std::mem::take(&mut self.joined)
     }
 
     /// A match was closed: its chat is dropped. False if that was known.
-    pub(crate) fn close(&mut self, id: &MatchId) -> bool {
+    pub fn close(&mut self, id: &MatchId) -> bool {
         self.leave(id);
         if self.is_closed(id) {
             return false;
         }
-        if self.closed.len() >= MAX_JOINED {
-            self.closed.remove(0);
-        }
-        self.closed.push(id.clone());
+        self.part(id, 0, true);
         true
     }
 
     /// Whether the match is known to be closed.
-    pub(crate) fn is_closed(&self, id: &MatchId) -> bool {
-        self.closed.contains(id)
+    pub fn is_closed(&self, id: &MatchId) -> bool {
+        self.parted(id).is_some_and(|parted| parted.closed)
+    }
+
+    /// Whether a socket that has not joined the match needs no word of its milestone: it has heard of it, or the match is closed.
+    pub(crate) fn is_past(&self, id: &MatchId, milestone: i64) -> bool {
+        self.parted(id).is_some_and(|parted| parted.closed || milestone <= parted.milestones)
+    }
+
+    fn parted(&self, id: &MatchId) -> Option<&Parted> {
+        self.parted.iter().find(|parted| parted.id == *id)
+    }
+
+    fn part(&mut self, id: &MatchId, milestones: i64, closed: bool) {
+        if let Some(parted) = self.parted.iter_mut().find(|parted| parted.id == *id) {
+            parted.milestones = milestones.max(parted.milestones);
+            parted.closed |= closed;
+        } else if milestones > 0 || closed {
+            if self.parted.len() >= MAX_JOINED {
+                self.parted.remove(0);
+            }
+            self.parted.push(Parted { id: id.clone(), milestones, closed });
+        }
     }
 
     /// Takes a send to a match.
@@ -176,7 +218,7 @@ impl Session {
     /// The sends to a match that go next; empty when there are none, and then nothing of them is kept.
     pub(crate) fn next_sends(&mut self, id: &MatchId) -> Vec<Draft> {
         let Some(index) = self.sends.iter().position(|(chat, _)| chat == id) else { return Vec::new() };
-        let batch = self.sends[index].1.next();
+        let batch = self.sends[index].1.next_batch();
         if batch.is_empty() {
             self.sends.swap_remove(index);
         }
@@ -241,6 +283,6 @@ mod tests {
         for number in 0..100 {
             session.close(&id(&number.to_string()));
         }
-        assert_eq!(session.closed.len(), MAX_JOINED);
+        assert_eq!(session.parted.len(), MAX_JOINED);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{
 use proto::UserId;
 use service_kit::clock;
 
-use super::{pid::Pid, session::Session, users::Presence};
+use super::{given::Viewer, pid::Pid, session::Session, users::Presence};
 use crate::{origin::origin_of, socketio::Emitter};
 
 /// When a token was issued and when it expires, as Unix times in seconds.
@@ -58,6 +58,10 @@ impl Socket {
     /// The name under which the user's calls know this device.
     pub(crate) fn device(&self) -> &str {
         self.emitter.sid()
+    }
+
+    pub(crate) fn viewer(&self) -> Viewer<'_> {
+        Viewer { user: self.user_id(), origin: self.origin, tag: self.pid.tag() }
     }
 
     pub(crate) fn session(&self) -> MutexGuard<'_, Session> {

@@ -9,7 +9,7 @@ const MAX_REMEMBERED: usize = 32;
 
 /// The milestones that were announced to one user here lately.
 #[derive(Debug, Default)]
-pub(crate) struct Told(VecDeque<(MatchId, i32)>);
+pub struct Told(VecDeque<(MatchId, i32)>);
 
 impl Told {
     /// Nothing was announced.
@@ -18,7 +18,7 @@ impl Told {
     }
 
     /// Whether the announcement is news; it then counts as told.
-    pub(crate) fn is_news(&mut self, chat: &MatchId, ord: i32) -> bool {
+    pub fn is_news(&mut self, chat: &MatchId, ord: i32) -> bool {
         let Self(told) = self;
         if told.iter().any(|(known, known_ord)| known == chat && *known_ord == ord) {
             return false;

@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 
 /// Most pieces that wait behind the one in flight.
-pub(crate) const MAX_WAITING: usize = 64;
+pub const MAX_WAITING: usize = 64;
 
 /// Most bytes that go together, well below NATS' limit of 1 MB a message.
 const MAX_BATCH_BYTES: usize = 256 * 1024;
 
 /// A piece of work that can wait.
-pub(crate) trait Weighted {
+pub trait Weighted {
     /// Bytes of its payload.
     fn bytes(&self) -> usize;
 }
@@ -18,12 +18,12 @@ pub(crate) trait Weighted {
 /// holds those that wait; idle it is one word.
 #[derive(Debug)]
 #[expect(clippy::box_collection, reason = "a deque itself is four words")]
-pub(crate) struct Turns<T>(Option<Box<VecDeque<T>>>);
+pub struct Turns<T>(Option<Box<VecDeque<T>>>);
 
 /// What became of a piece of work.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Turn<T> {
-    /// It is its turn: the caller does it, and then asks for what is [`next`](Turns::next).
+pub enum Turn<T> {
+    /// It is its turn: the caller does it, and then asks for what is [`next_batch`](Turns::next_batch).
     Now(T),
     /// It waits for those before it.
     Waits,
@@ -39,7 +39,7 @@ impl<T> Default for Turns<T> {
 
 impl<T: Weighted> Turns<T> {
     /// Takes a piece of work.
-    pub(crate) fn take(&mut self, work: T) -> Turn<T> {
+    pub fn take(&mut self, work: T) -> Turn<T> {
         let Some(waiting) = &mut self.0 else {
             self.0 = Some(Box::default());
             return Turn::Now(work);
@@ -52,7 +52,7 @@ impl<T: Weighted> Turns<T> {
     }
 
     /// What was in flight is done: what goes next, together and in order; empty when nothing waits.
-    pub(crate) fn next(&mut self) -> Vec<T> {
+    pub fn next_batch(&mut self) -> Vec<T> {
         let mut bytes = 0;
         let mut batch = Vec::new();
         let Some(waiting) = &mut self.0 else { return batch };
@@ -86,10 +86,10 @@ mod tests {
         assert_eq!(turns.take(1), Turn::Now(1));
         assert_eq!(turns.take(2), Turn::Waits);
         assert_eq!(turns.take(3), Turn::Waits);
-        assert_eq!(turns.next(), [2, 3]);
+        assert_eq!(turns.next_batch(), [2, 3]);
         assert_eq!(turns.take(4), Turn::Waits);
-        assert_eq!(turns.next(), [4]);
-        assert_eq!(turns.next(), [] as [usize; 0]);
+        assert_eq!(turns.next_batch(), [4]);
+        assert_eq!(turns.next_batch(), [] as [usize; 0]);
         assert_eq!(turns.take(5), Turn::Now(5));
     }
 
@@ -110,7 +110,7 @@ mod tests {
         for _ in 0..3 {
             turns.take(MAX_BATCH_BYTES / 2);
         }
-        assert_eq!(turns.next().len(), 2);
-        assert_eq!(turns.next().len(), 1);
+        assert_eq!(turns.next_batch().len(), 2);
+        assert_eq!(turns.next_batch().len(), 1);
     }
 }

@@ -1,0 +1,116 @@
+//! The tries of one send: where each goes, how long it waits, when the next one comes. Pure: the time goes in.
+
+use std::time::{Duration, Instant};
+
+use proto::chat::SendReply;
+
+use super::outcomes::Outcomes;
+
+/// How long one try waits for its reply.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a request is repeated before its outcome stays unknown.
+const WINDOW: Duration = Duration::from_secs(5);
+/// The first pause between tries that fail at once; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// Who is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// The replica that owns the match's partition.
+    Owner,
+    /// Whichever replica is there.
+    Any,
+}
+
+/// A request that is repeated whole and with the same ids until its outcome is known or its time is over.
+#[derive(Debug)]
+pub struct Tries {
+    began: Instant,
+    number: u32,
+    outcomes: Outcomes,
+}
+
+impl Tries {
+    /// The tries of a request with so many drafts, before the first.
+    pub fn new(drafts: usize, now: Instant) -> Self {
+        Self { began: now, number: 0, outcomes: Outcomes::unknown(drafts) }
+    }
+
+    /// Where this try goes. The owner may be gone without anybody having noticed yet: every other one goes to whoever is
+    /// there.
+    pub fn route(&self) -> Route {
+        if self.number.is_multiple_of(2) { Route::Owner } else { Route::Any }
+    }
+
+    /// How long this try waits for its reply.
+    pub fn patience(&self, now: Instant) -> Duration {
+        PATIENCE.min(WINDOW.saturating_sub(now.saturating_duration_since(self.began)))
+    }
+
+    /// Takes in the reply to this try.
+    pub fn answered(&mut self, reply: SendReply) {
+        self.outcomes.absorb(reply);
+    }
+
+    /// This try is over: how long to wait before the next. `None` when the outcome is known or the time is over.
+    ///
+    /// `chance`, from 0 to 1, spreads those who failed together, so that they do not come back together.
+    pub fn next(&mut self, now: Instant, chance: f64) -> Option<Duration> {
+        let wait = Duration::from_millis(self.outcomes.retry_after_ms()?);
+        let pause = match self.route() {
+            // Nobody has answered as the owner: whoever is there is asked at once.
+            Route::Owner => wait,
+            Route::Any => wait.max(pause_after(self.number, chance)),
+        };
+        self.number += 1;
+        (now.saturating_duration_since(self.began) + pause < WINDOW).then_some(pause)
+    }
+
+    /// How many tries were made.
+    pub fn count(&self) -> u32 {
+        self.number + 1
+    }
+
+    /// Whether some draft's outcome is not known.
+    pub fn is_unknown(&self) -> bool {
+        self.outcomes.retry_after_ms().is_some()
+    }
+
+    /// The reply of the request as a whole.
+    pub fn into_reply(self) -> SendReply {
+        self.outcomes.into_reply()
+    }
+}
+
+fn pause_after(number: u32, chance: f64) -> Duration {
+    let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(number)).min(LONGEST_PAUSE);
+    longest.mul_f64(0.5 + chance / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_without_an_answer_is_tried_for_five_seconds_by_both_ways() {
+        let start = Instant::now();
+        let (mut tries, mut now, mut routes) = (Tries::new(1, start), start, Vec::new());
+        loop {
+            routes.push(tries.route());
+            assert!(now + tries.patience(now) <= start + WINDOW);
+            now += tries.patience(now);
+            let Some(pause) = tries.next(now, 0.5) else { break };
+            now += pause;
+        }
+        assert_eq!(routes[..4], [Route::Owner, Route::Any, Route::Owner, Route::Any]);
+        assert!(now > start + WINDOW - PATIENCE && tries.is_unknown());
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        assert_eq!(pause_after(0, 1.0), FIRST_PAUSE);
+        assert_eq!(pause_after(2, 0.0), FIRST_PAUSE * 2);
+        assert_eq!(pause_after(40, 1.0), LONGEST_PAUSE);
+    }
+}
