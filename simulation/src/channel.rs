@@ -1,0 +1,98 @@
+//! Ways from task to task within a process, and what the network delivers into: a queue, and an answer that comes once.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    future::poll_fn,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+/// A queue with one reader. Cheap to clone.
+pub(crate) struct Queue<T>(Rc<RefCell<Waiting<T>>>);
+
+struct Waiting<T> {
+    items: VecDeque<T>,
+    reader: Option<Waker>,
+}
+
+impl<T> Clone for Queue<T> {
+    fn clone(&self) -> Self {
+        Self(Rc::clone(&self.0))
+    }
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self(Rc::new(RefCell::new(Waiting { items: VecDeque::new(), reader: None })))
+    }
+}
+
+impl<T> Queue<T> {
+    /// Puts an item at the end.
+    pub(crate) fn push(&self, item: T) {
+        let mut waiting = self.0.borrow_mut();
+        waiting.items.push_back(item);
+        if let Some(reader) = waiting.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// Takes the first item, if there is one.
+    pub(crate) fn try_pop(&self) -> Option<T> {
+        self.0.borrow_mut().items.pop_front()
+    }
+
+    /// Waits for the first item and takes it.
+    pub(crate) async fn pop(&self) -> T {
+        poll_fn(|context| self.poll_pop(context)).await
+    }
+
+    fn poll_pop(&self, context: &mut Context<'_>) -> Poll<T> {
+        let mut waiting = self.0.borrow_mut();
+        if let Some(item) = waiting.items.pop_front() {
+            return Poll::Ready(item);
+        }
+        waiting.reader = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// An answer on its way; `None` when there will be none.
+pub(crate) struct Arrives<T>(Queue<Option<T>>);
+
+impl<T> Future for Arrives<T> {
+    type Output = Option<T>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        self.0.poll_pop(context)
+    }
+}
+
+/// Where an answer goes. Whoever waits for it learns when this is dropped.
+pub(crate) struct Answer<T>(Queue<Option<T>>);
+
+impl<T> Answer<T> {
+    /// An answer, and where it arrives.
+    pub(crate) fn expected() -> (Self, Arrives<T>) {
+        let queue = Queue::default();
+        (Self(queue.clone()), Arrives(queue))
+    }
+
+    /// Answers, and leaves a second answer to be given, which nobody hears.
+    pub(crate) fn give_early(&self, value: T) {
+        self.0.push(Some(value));
+    }
+
+    /// Answers.
+    pub(crate) fn give(self, value: T) {
+        self.0.push(Some(value));
+    }
+}
+
+impl<T> Drop for Answer<T> {
+    fn drop(&mut self) {
+        self.0.push(None);
+    }
+}

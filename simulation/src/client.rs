@@ -1,0 +1,315 @@
+//! A client: what the official one does with its connection, and the documented rule by which the app sends.
+
+mod sending;
+mod view;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    time::Duration,
+};
+
+use gateway::{chat::Pid, origin::origin_of};
+use proto::Code;
+
+use crate::{
+    cast::Cast,
+    channel::Answer,
+    executor::ProcessId,
+    pipe::{Answered, Down, Pipe, Up},
+    promises::Promise,
+    schedule::Action,
+    world::World,
+};
+use sending::Sent;
+use view::{Joined, View};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+const RECONNECT_MS: std::ops::Range<u64> = 50..1_500;
+const JOIN_AGAIN: Duration = Duration::from_millis(500);
+
+/// A device of a user.
+pub(crate) struct Client {
+    world: Rc<World>,
+    process: ProcessId,
+    index: usize,
+    user: usize,
+    name: String,
+    state: RefCell<State>,
+    next_ack: Cell<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    pipe: Option<(Rc<Pipe>, ProcessId)>,
+    is_connected: bool,
+    pid: Option<String>,
+    offset: Option<String>,
+    origin: u64,
+    /// What was emitted while there was no connection.
+    buffered: Vec<Up>,
+    waiting: BTreeMap<u64, Answer<Answered>>,
+    /// Joins that wait for their ack.
+    joining: BTreeMap<u64, (usize, Option<i64>, bool)>,
+    wanted: BTreeSet<usize>,
+    view: View,
+    sent: Vec<Sent>,
+    unacked: usize,
+    /// The seqs that the emissions of this connection got, by emission.
+    order: BTreeMap<(usize, u64), i64>,
+    /// A match to be added to the next offset.
+    forged: Option<usize>,
+}
+
+impl Client {
+    /// Starts a client.
+    pub(crate) fn start(world: &Rc<World>, index: usize) -> Rc<Self> {
+        let user = Cast::owner(index);
+        let name = format!("{}#{index}", world.cast.users[user]);
+        let process = world.sim.start();
+        let client = Rc::new(Self {
+            world: Rc::clone(world),
+            process,
+            index,
+            user,
+            name,
+            state: RefCell::default(),
+            next_ack: Cell::new(0),
+        });
+        world.sim.spawn(process, Rc::clone(&client).connect_for_ever());
+        client
+    }
+
+    /// Does what a step says, if it concerns this client.
+    pub(crate) fn act(self: &Rc<Self>, action: Action) {
+        if action.client() != Some(self.index) {
+            return;
+        }
+        match action {
+            Action::Send { chat, .. } => self.send_new(self.own_chat(chat)),
+            Action::Repeat { .. } => self.send_again(),
+            Action::Contradict { .. } => self.contradict(),
+            Action::Join { chat, keep_others, .. } => self.join(self.own_chat(chat), keep_others),
+            Action::Leave { chat, .. } => self.leave(self.own_chat(chat)),
+            Action::Intrude { chat, .. } => self.intrude(chat),
+            Action::Cut { noticed_ms, .. } => self.cut(Duration::from_millis(noticed_ms)),
+            Action::Reload { .. } => self.reload(),
+            _ => {}
+        }
+    }
+
+    /// The gateway with this process is dead.
+    pub(crate) fn gateway_died(&self, process: ProcessId) {
+        let pipe = self.state.borrow().pipe.clone();
+        if let Some((pipe, _)) = pipe.filter(|(_, at)| *at == process) {
+            pipe.cut(Duration::ZERO);
+        }
+    }
+
+    async fn connect_for_ever(self: Rc<Self>) {
+        loop {
+            let gateways: Vec<_> = self.world.gateways.borrow().iter().flatten().cloned().collect();
+            if let Some(gateway) = self.world.sim.chance(|rng| rng.choice(gateways)) {
+                let pipe = Pipe::new(&self.world.net);
+                gateway.accept(Rc::clone(&pipe));
+                self.state.borrow_mut().pipe = Some((Rc::clone(&pipe), gateway.process));
+                self.converse(&pipe).await;
+                self.disconnected();
+            }
+            let wait = self.world.sim.chance(|rng| rng.u64(RECONNECT_MS));
+            self.world.sim.sleep(Duration::from_millis(wait)).await;
+        }
+    }
+
+    async fn converse(self: &Rc<Self>, pipe: &Rc<Pipe>) {
+        let (pid, offset) = self.brought();
+        pipe.emit(Up::Connect { user: self.user, pid, offset });
+        let first = self.world.sim.timeout(CONNECT_TIMEOUT, pipe.down.pop()).await.flatten();
+        let Some(Down::Connected { pid }) = first else { return pipe.cut(Duration::ZERO) };
+        self.connected(&pid);
+        while let Some(down) = pipe.down.pop().await {
+            self.hear(down);
+        }
+    }
+
+    /// What the official client brings back; a forger adds a match.
+    fn brought(&self) -> (Option<String>, Option<String>) {
+        let mut state = self.state.borrow_mut();
+        let (pid, mut offset) = (state.pid.clone(), state.offset.clone());
+        if let (Some(chat), Some(pid)) = (state.forged.take(), &pid) {
+            let before = offset.unwrap_or_else(|| format!("1~{}", &pid[..8]));
+            offset = Some(format!("{before}~{}:0:0", self.world.cast.chats[chat].id));
+        }
+        (pid, offset)
+    }
+
+    fn connected(self: &Rc<Self>, pid: &str) {
+        let mut state = self.state.borrow_mut();
+        let is_recovered = state.pid.as_deref() == Some(pid);
+        self.world.sim.trace(|| format!("{} connected, recovered: {is_recovered}", self.name));
+        if !is_recovered {
+            state.view.joined.clear();
+        }
+        let pid_of_user = Pid::of_user(pid, &self.world.cast.users[self.user]);
+        state.origin = pid_of_user.map(|pid| origin_of(&pid.sid())).unwrap_or_default();
+        (state.is_connected, state.pid) = (true, Some(pid.to_owned()));
+        state.order.clear();
+        state.view.told_here.clear();
+        let (buffered, pipe) = (std::mem::take(&mut state.buffered), state.pipe.clone());
+        for (up, (pipe, _)) in buffered.into_iter().zip(std::iter::repeat(pipe).flatten()) {
+            pipe.emit(up);
+        }
+        let missing: Vec<usize> =
+            state.wanted.iter().copied().filter(|chat| !state.view.joined.contains_key(chat)).collect();
+        drop(state);
+        for chat in missing {
+            self.join(chat, true);
+        }
+    }
+
+    fn disconnected(&self) {
+        let mut state = self.state.borrow_mut();
+        self.world.sim.trace(|| format!("{} disconnected", self.name));
+        (state.is_connected, state.pipe) = (false, None);
+        state.joining.clear();
+        state.view.acked_joins.clear();
+        // What was buffered is emitted later, and may be acked then.
+        let buffered: BTreeSet<u64> = state.buffered.iter().filter_map(Up::ack).collect();
+        let lost: Vec<_> = state.waiting.extract_if(.., |ack, _| !buffered.contains(ack)).collect();
+        drop(state);
+        drop(lost);
+    }
+
+    /// Emits what waits for an ack, now or when connected. Returns its number.
+    fn emit(&self, up: impl FnOnce(u64) -> Up) -> u64 {
+        self.next_ack.set(self.next_ack.get() + 1);
+        let (ack, mut state) = (self.next_ack.get(), self.state.borrow_mut());
+        match state.pipe.clone().filter(|_| state.is_connected) {
+            Some((pipe, _)) => pipe.emit(up(ack)),
+            None => state.buffered.push(up(ack)),
+        }
+        ack
+    }
+
+    fn join(self: &Rc<Self>, chat: usize, keep_others: bool) {
+        self.state.borrow_mut().wanted.insert(chat);
+        // Who is not connected joins when it is.
+        if self.state.borrow().is_connected {
+            let since_seq = self.state.borrow().view.complete_to(chat);
+            let ack = self.emit(|ack| Up::Join { ack, chat, since_seq, keep_others });
+            self.state.borrow_mut().joining.insert(ack, (chat, since_seq, keep_others));
+        }
+    }
+
+    fn leave(&self, chat: usize) {
+        self.state.borrow_mut().wanted.remove(&chat);
+        if self.state.borrow().is_connected {
+            self.emit(|ack| Up::Leave { ack, chat });
+        }
+    }
+
+    fn cut(&self, noticed: Duration) {
+        let pipe = self.state.borrow().pipe.clone();
+        if let Some((pipe, _)) = pipe {
+            pipe.cut(noticed);
+        }
+    }
+
+    fn reload(&self) {
+        self.cut(Duration::ZERO);
+        let mut state = self.state.borrow_mut();
+        (state.pid, state.offset) = (None, None);
+        state.view.joined.clear();
+    }
+
+    /// A stranger tries to join, to send, and to recover what it never had.
+    fn intrude(self: &Rc<Self>, chat: usize) {
+        if self.is_member(chat) {
+            return;
+        }
+        self.world.sim.spawn(self.process, Rc::clone(self).knock(chat));
+        self.state.borrow_mut().forged = Some(chat);
+        self.cut(Duration::ZERO);
+    }
+
+    fn hear(self: &Rc<Self>, down: Down) {
+        self.world.sim.trace(|| format!("{} hears {down:?}", self.name));
+        if let Some(chat) = self.chat_of(&down) {
+            self.world
+                .promises
+                .check(Promise::Secret, self.is_member(chat), || format!("{} hears {down:?}", self.name));
+        }
+        match down {
+            Down::Connected { .. } => {}
+            Down::Ack { ack, answer } => self.hear_ack(ack, answer),
+            event => self.hear_event(event),
+        }
+    }
+
+    fn hear_ack(self: &Rc<Self>, ack: u64, answer: Answered) {
+        let join = self.state.borrow_mut().joining.remove(&ack);
+        let Some((chat, since_seq, keep_others)) = join else {
+            if let Some(waiting) = self.state.borrow_mut().waiting.remove(&ack) {
+                waiting.give(answer);
+            }
+            return;
+        };
+        match answer {
+            Answered::Joined { last_seq, messages, has_more, milestones } => {
+                let joined = Joined::new(last_seq, milestones);
+                self.hear_page(chat, since_seq, &messages);
+                let mut state = self.state.borrow_mut();
+                state.view.acked_joins.push((chat, joined, keep_others));
+                state.view.begin(chat, last_seq);
+                // More follows, or this join left to paging what an earlier one would have given.
+                let is_behind = has_more || state.view.complete_to(chat) < Some(last_seq);
+                drop(state);
+                if is_behind {
+                    self.world.sim.spawn(self.process, Rc::clone(self).read_on(chat, last_seq));
+                }
+            }
+            Answered::Failed { code, .. } if code.is_retryable() => {
+                let client = Rc::clone(self);
+                self.world.sim.after(JOIN_AGAIN, move || {
+                    if client.state.borrow().wanted.contains(&chat) {
+                        client.join(chat, keep_others);
+                    }
+                });
+            }
+            Answered::Failed { code, .. } => self.refused(chat, code),
+            other => self.world.promises.check(Promise::Answered, false, || format!("a join is answered {other:?}")),
+        }
+    }
+
+    /// A join or a send of a member is refused for good only because the match is closed.
+    fn refused(&self, chat: usize, code: Code) {
+        let (_, _, is_closed) = self.world.store.head(&self.world.cast.chats[chat].id);
+        self.world.promises.check(Promise::Answered, code == Code::MatchClosed && is_closed, || {
+            format!("{} is refused with {code:?} in {chat}, closed: {is_closed}", self.name)
+        });
+        self.state.borrow_mut().wanted.remove(&chat);
+    }
+
+    fn is_member(&self, chat: usize) -> bool {
+        self.world.cast.chats[chat].members.contains(&self.user)
+    }
+
+    /// The match, or the other one if the user is no member of it.
+    fn own_chat(&self, chat: usize) -> usize {
+        if self.is_member(chat) { chat } else { 1 - chat }
+    }
+
+    fn chat_of(&self, down: &Down) -> Option<usize> {
+        match down {
+            Down::Connected { .. } | Down::Ack { .. } => None,
+            Down::Received { message, .. } => self.world.cast.chat(&message.match_id),
+            Down::Updated { chat }
+            | Down::Milestone { chat, .. }
+            | Down::Notice { chat, .. }
+            | Down::ChatJoined { chat, .. }
+            | Down::ChatLeft { chat, .. }
+            | Down::Closed { chat, .. } => Some(*chat),
+        }
+    }
+}

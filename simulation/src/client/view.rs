@@ -1,0 +1,242 @@
+//! What a client knows of its chats, held against what it hears and in the end against what is stored.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
+use proto::chat::{Message, Milestone};
+
+use super::{Client, State};
+use crate::{
+    pipe::Down,
+    promises::{Promise, Violation},
+};
+
+/// Messages of a page of history; few, so that the runs have several pages.
+const PAGE: usize = 4;
+
+/// What a client knows.
+#[derive(Default)]
+pub(super) struct View {
+    /// The chats that its socket has joined.
+    pub(super) joined: BTreeMap<usize, Joined>,
+    /// Joins that were acked and whose `chat_joined` follows.
+    pub(super) acked_joins: Vec<(usize, Joined, bool)>,
+    /// Milestones that this connection was told of.
+    pub(super) told_here: BTreeSet<(usize, i32)>,
+    /// The messages it has.
+    known: BTreeMap<usize, BTreeSet<i64>>,
+    /// Where it began to collect them: what is older it does not ask for.
+    floors: BTreeMap<usize, i64>,
+}
+
+/// A chat that the socket has joined.
+#[derive(Debug, Clone)]
+pub(super) struct Joined {
+    /// Up to here it was given everything.
+    last: i64,
+    milestones: BTreeSet<i32>,
+}
+
+impl Joined {
+    pub(super) fn new(last: i64, milestones: Vec<i32>) -> Self {
+        Self { last, milestones: milestones.into_iter().collect() }
+    }
+}
+
+impl View {
+    /// The client begins to collect a chat's messages after `last_seq`, unless it does so already.
+    pub(super) fn begin(&mut self, chat: usize, last_seq: i64) {
+        self.floors.entry(chat).or_insert(last_seq);
+    }
+
+    /// The client has a message.
+    pub(super) fn know(&mut self, chat: usize, seq: i64) {
+        self.known.entry(chat).or_default().insert(seq);
+    }
+
+    /// The seq up to which the client has everything; `None` before it has begun.
+    pub(super) fn complete_to(&self, chat: usize) -> Option<i64> {
+        let floor = *self.floors.get(&chat)?;
+        let known = self.known.get(&chat).into_iter().flatten();
+        Some(known.fold(floor, |end, seq| if *seq == end + 1 { *seq } else { end }))
+    }
+}
+
+impl Client {
+    /// A page of history came: the messages that follow `since_seq`.
+    pub(super) fn hear_page(&self, chat: usize, since_seq: Option<i64>, messages: &[Message]) {
+        let expected = since_seq.map_or(0, |since| since + 1)..;
+        let is_whole = messages.iter().zip(expected).all(|(message, seq)| message.seq == seq);
+        self.world
+            .promises
+            .check(Promise::Delivered, is_whole, || format!("a page after {since_seq:?} is {messages:?}"));
+        let mut state = self.state.borrow_mut();
+        for message in messages {
+            state.view.know(chat, message.seq);
+        }
+    }
+
+    /// Reads the pages that follow the one in the ack.
+    pub(super) async fn read_on(self: Rc<Self>, chat: usize, last_seq: i64) {
+        loop {
+            let Some(since) = self.state.borrow().view.complete_to(chat) else { return };
+            if since >= last_seq {
+                return;
+            }
+            let id = self.world.cast.chats[chat].id.clone();
+            if let Some(replica) = self.world.any_replica() {
+                let asked = Rc::clone(&self.world.store).get_match(id, Some(since), PAGE);
+                if let Ok(Some(page)) = self.world.net.call(replica.process, asked).await {
+                    self.hear_page(chat, Some(since), &page.messages);
+                    continue;
+                }
+            }
+            self.world.sim.sleep(super::JOIN_AGAIN).await;
+        }
+    }
+
+    /// Takes an event.
+    pub(super) fn hear_event(&self, event: Down) {
+        match event {
+            Down::Received { message, cursor } => self.received(&message, cursor),
+            Down::Milestone { chat, milestone, cursor } => self.reached(chat, &milestone, Some(cursor)),
+            Down::Notice { chat, milestone } => self.reached(chat, &milestone, None),
+            Down::ChatJoined { chat, cursor } => self.joined(chat, cursor),
+            Down::ChatLeft { chat, cursor } => {
+                let mut state = self.state.borrow_mut();
+                state.view.joined.remove(&chat);
+                state.offset = Some(cursor);
+            }
+            Down::Closed { chat, cursor } => self.closed(chat, cursor),
+            Down::Connected { .. } | Down::Ack { .. } | Down::Updated { .. } => {}
+        }
+    }
+
+    fn joined(&self, chat: usize, cursor: String) {
+        let mut state = self.state.borrow_mut();
+        let acked = state.view.acked_joins.iter().position(|(of, _, _)| *of == chat);
+        let Some(index) = acked else {
+            return self.world.promises.check(Promise::Delivered, false, || format!("{chat} joined before its ack"));
+        };
+        let (_, mut joined, keep_others) = state.view.acked_joins.remove(index);
+        if let Some(before) = state.view.joined.get(&chat) {
+            joined.last = joined.last.max(before.last);
+            joined.milestones.extend(&before.milestones);
+        }
+        if !keep_others {
+            state.view.joined.clear();
+            state.wanted.retain(|other| *other == chat);
+        }
+        state.view.joined.insert(chat, joined);
+        state.offset = Some(cursor);
+    }
+
+    fn received(&self, message: &Message, cursor: String) {
+        let promises = &self.world.promises;
+        promises.delivered();
+        let chat = self.chat_of_message(message);
+        let mut state = self.state.borrow_mut();
+        state.offset = Some(cursor);
+        let origin = state.origin;
+        let Some(joined) = state.view.joined.get_mut(&chat) else {
+            return promises.check(Promise::Delivered, false, || format!("{} has not joined {chat}", self.name));
+        };
+        let id = &self.world.cast.chats[chat].id;
+        let (last, seq) = (std::mem::replace(&mut joined.last, message.seq), message.seq);
+        promises.check(Promise::Delivered, seq > last, || format!("{} gets {id}:{seq} after {last}", self.name));
+        promises.check(Promise::Durable, self.world.store.message(id, seq).as_ref() == Some(message), || {
+            format!("{} gets {message:?}, which is not stored", self.name)
+        });
+        promises.check(Promise::Delivered, !self.is_own(message, origin), || {
+            format!("{} gets its own {id}:{seq}", self.name)
+        });
+        let missing = self.first_missing(chat, last, seq - 1, origin);
+        promises.check(Promise::Delivered, missing.is_none(), || {
+            format!("{} gets {id}:{seq} before {missing:?}", self.name)
+        });
+        state.view.know(chat, seq);
+    }
+
+    fn reached(&self, chat: usize, milestone: &Milestone, cursor: Option<String>) {
+        let promises = &self.world.promises;
+        let mut state = self.state.borrow_mut();
+        let is_first = state.view.told_here.insert((chat, milestone.ord));
+        promises.check(Promise::Milestones, is_first, || {
+            format!("{} is told of {} in {chat} twice", self.name, milestone.milestone_id)
+        });
+        let Some(cursor) = cursor else { return };
+        state.offset = Some(cursor);
+        let Some(joined) = state.view.joined.get_mut(&chat) else {
+            return promises.check(Promise::Milestones, false, || format!("{} has not joined {chat}", self.name));
+        };
+        let is_next = joined.milestones.iter().copied().eq(1..milestone.ord);
+        joined.milestones.insert(milestone.ord);
+        promises.check(Promise::Milestones, is_next, || {
+            format!("{} is told of milestone {} in {chat}, knowing {:?}", self.name, milestone.ord, joined.milestones)
+        });
+    }
+
+    fn closed(&self, chat: usize, cursor: String) {
+        let mut state = self.state.borrow_mut();
+        state.view.joined.remove(&chat);
+        state.wanted.remove(&chat);
+        state.offset = Some(cursor);
+        let (_, _, is_closed) = self.world.store.head(&self.world.cast.chats[chat].id);
+        self.world.promises.check(Promise::Delivered, is_closed, || format!("{chat} is not closed"));
+    }
+
+    /// What does not hold yet, and must when everything has come right.
+    pub(crate) fn first_unmet(&self) -> Option<Violation> {
+        let state = self.state.borrow();
+        let unjoined = state.wanted.iter().find(|chat| !state.view.joined.contains_key(chat));
+        Promise::Answered
+            .unless(state.is_connected, || format!("{} is not connected", self.name))
+            .or_else(|| {
+                let all_acked = state.unacked == 0;
+                Promise::Answered.unless(all_acked, || format!("{} waits for {} acks", self.name, state.unacked))
+            })
+            .or_else(|| {
+                Promise::Answered
+                    .unless(unjoined.is_none(), || format!("{} has not come to join {unjoined:?}", self.name))
+            })
+            .or_else(|| state.view.joined.iter().find_map(|(chat, joined)| self.unmet_in(&state, *chat, joined)))
+    }
+
+    fn unmet_in(&self, state: &State, chat: usize, joined: &Joined) -> Option<Violation> {
+        let (id, name) = (&self.world.cast.chats[chat].id, &self.name);
+        let (head, milestones, is_closed) = self.world.store.head(id);
+        let missing = self.first_missing(chat, joined.last, head, state.origin);
+        let (told, complete) = (&joined.milestones, state.view.complete_to(chat));
+        Promise::Delivered
+            .unless(!is_closed, || format!("{name} takes {id} for open"))
+            .or_else(|| {
+                Promise::Delivered.unless(missing.is_none(), || format!("{name} was never given {id}:{missing:?}"))
+            })
+            .or_else(|| {
+                let all_told = told.len() == milestones;
+                Promise::Milestones
+                    .unless(all_told, || format!("{name} knows {told:?} of {milestones} milestones in {id}"))
+            })
+            .or_else(|| {
+                let is_complete = complete >= Some(head);
+                Promise::Delivered.unless(is_complete, || format!("{name} has {id} up to {complete:?} of {head}"))
+            })
+    }
+
+    /// The first message in a range that is not the socket's own.
+    fn first_missing(&self, chat: usize, after: i64, up_to: i64, origin: u64) -> Option<i64> {
+        let id = &self.world.cast.chats[chat].id;
+        (after + 1..=up_to)
+            .find(|seq| self.world.store.message(id, *seq).is_none_or(|message| !self.is_own(&message, origin)))
+    }
+
+    fn is_own(&self, message: &Message, origin: u64) -> bool {
+        message.sender_id == self.world.cast.users[self.user].as_str() && message.origin == Some(origin)
+    }
+
+    fn chat_of_message(&self, message: &Message) -> usize {
+        self.world.cast.chat(&message.match_id).unwrap_or_default()
+    }
+}

@@ -1,0 +1,109 @@
+//! `join_chat` and `leave_chat`, one socket's in their order; after `gateway/src/chat/joins.rs`.
+
+use std::rc::Rc;
+
+use gateway::chat::{Turn, Weighted};
+use proto::Code;
+
+use super::{delivery, socket::Socket};
+use crate::{
+    mistake::Mistake,
+    pipe::{Answered, Down},
+    store::Snapshot,
+};
+
+/// Messages in an ack; few, so that the runs have several pages.
+const PAGE: usize = 4;
+
+/// A command that depends on which chats are open.
+#[derive(Debug)]
+pub(super) enum Command {
+    Join { ack: u64, chat: usize, since_seq: Option<i64>, keep_others: bool },
+    Leave { ack: u64, chat: usize },
+}
+
+impl Weighted for Command {
+    fn bytes(&self) -> usize {
+        0
+    }
+}
+
+/// Takes a command, now or in its turn.
+pub(super) fn take(socket: &Rc<Socket>, command: Command) {
+    let turn = socket.commands.borrow_mut().take(command);
+    match turn {
+        Turn::Now(command) => {
+            let gateway = socket.gateway();
+            gateway.world.sim.spawn(gateway.process, run_in_turn(Rc::clone(socket), command));
+        }
+        Turn::Waits => {}
+        Turn::Full(Command::Join { ack, .. } | Command::Leave { ack, .. }) => socket.fail(ack, Code::RateLimited),
+    }
+}
+
+async fn run_in_turn(socket: Rc<Socket>, first: Command) {
+    let mut batch = vec![first];
+    while !batch.is_empty() {
+        for command in batch {
+            match command {
+                Command::Join { ack, chat, since_seq, keep_others } => {
+                    join(&socket, ack, chat, (since_seq, keep_others)).await;
+                }
+                Command::Leave { ack, chat } => leave(&socket, ack, chat),
+            }
+        }
+        batch = socket.commands.borrow_mut().next_batch();
+    }
+}
+
+async fn join(socket: &Rc<Socket>, ack: u64, chat: usize, (since_seq, keep_others): (Option<i64>, bool)) {
+    let id = socket.id_of(chat);
+    if !socket.session.borrow_mut().begin_join(&id, keep_others) {
+        return socket.fail(ack, Code::RateLimited);
+    }
+    let snapshot = match snapshot(socket, chat, since_seq).await {
+        Ok(snapshot) => snapshot,
+        Err(code) => {
+            delivery::join_failed(socket, &id);
+            return socket.fail(ack, code);
+        }
+    };
+    let mut session = socket.session.borrow_mut();
+    let Some(joined) = session.chat(&id) else { return socket.fail(ack, Code::MatchClosed) };
+    let milestones: Vec<i32> = snapshot.milestones.iter().map(|milestone| milestone.ord).collect();
+    let known = milestones.iter().copied().max().map_or(0, i64::from);
+    let mut due = joined.room.opened(snapshot.last_seq, known);
+    if socket.world().mistake == Some(Mistake::ForgetHeld) {
+        due.messages.clear();
+    }
+    if !keep_others {
+        session.leave_others(&id);
+    }
+    let cursor = session.cursor_joined(socket.pid.tag(), &id, &due);
+    let Snapshot { last_seq, messages, has_more, .. } = snapshot;
+    socket.ack(ack, Answered::Joined { last_seq, messages, has_more, milestones });
+    socket.pipe.send(Down::ChatJoined { chat, cursor });
+    delivery::give(socket, &mut session, &id, due);
+}
+
+async fn snapshot(socket: &Rc<Socket>, chat: usize, since_seq: Option<i64>) -> Result<Snapshot, Code> {
+    let id = socket.id_of(chat);
+    let asked = socket.gateway().ask(|world| Rc::clone(&world.store).get_match(id.clone(), since_seq, PAGE)).await;
+    let snapshot = asked.map_err(|_| Code::Unavailable)?.ok_or(Code::MatchNotFound)?;
+    if !snapshot.members.iter().any(|member| member == socket.user().id.as_str()) {
+        return Err(Code::MatchNotFound);
+    }
+    if snapshot.closed { Err(Code::MatchClosed) } else { Ok(snapshot) }
+}
+
+fn leave(socket: &Socket, ack: u64, chat: usize) {
+    let id = socket.id_of(chat);
+    let mut session = socket.session.borrow_mut();
+    if session.leave(&id).is_none() {
+        let code = if session.is_closed(&id) { Code::MatchClosed } else { Code::NotJoined };
+        return socket.fail(ack, code);
+    }
+    let cursor = session.cursor(socket.pid.tag(), None);
+    socket.ack(ack, Answered::Done);
+    socket.pipe.send(Down::ChatLeft { chat, cursor });
+}

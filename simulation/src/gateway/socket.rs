@@ -1,0 +1,88 @@
+//! One socket on a gateway, with the real session of `gateway/src/chat/session.rs`.
+
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+
+use gateway::{
+    chat::{Pid, Session, Turns, Viewer},
+    origin::origin_of,
+};
+use proto::{Code, MatchId};
+
+use super::{Gateway, Presence, User, joins::Command, sends::Draft};
+use crate::{
+    mistake::Mistake,
+    pipe::{Answered, Down, Pipe},
+    world::World,
+};
+
+/// Sockets that connected within this time have connected at about the same moment.
+const SAME_MOMENT_MS: i64 = 2_000;
+
+/// A connected socket.
+pub(super) struct Socket {
+    presence: Presence,
+    pub(super) pipe: Rc<Pipe>,
+    pub(super) pid: Pid,
+    pub(super) connection: u64,
+    pub(super) connected_at_ms: i64,
+    pub(super) origin: u64,
+    pub(super) session: RefCell<Session>,
+    pub(super) sends: RefCell<BTreeMap<usize, Turns<Draft>>>,
+    pub(super) commands: RefCell<Turns<Command>>,
+}
+
+impl Socket {
+    pub(super) fn new(presence: Presence, pipe: Rc<Pipe>, pid: Pid) -> Rc<Self> {
+        let sim = presence.gateway.world.sim.clone();
+        Rc::new(Self {
+            presence,
+            pipe,
+            origin: origin_of(&pid.sid()),
+            pid,
+            connection: sim.chance(|rng| rng.u64(..)),
+            connected_at_ms: sim.now_ms(),
+            session: RefCell::default(),
+            sends: RefCell::default(),
+            commands: RefCell::default(),
+        })
+    }
+
+    pub(super) fn gateway(&self) -> &Rc<Gateway> {
+        &self.presence.gateway
+    }
+
+    pub(super) fn world(&self) -> &Rc<World> {
+        &self.presence.gateway.world
+    }
+
+    pub(super) fn user(&self) -> &Rc<User> {
+        &self.presence.user
+    }
+
+    pub(super) fn viewer(&self) -> Viewer<'_> {
+        let is_blind = self.world().mistake == Some(Mistake::OwnMessages);
+        let origin = if is_blind { 0 } else { self.origin };
+        Viewer { user: &self.user().id, origin, tag: self.pid.tag() }
+    }
+
+    pub(super) fn is_replaced_by(&self, connected_at_ms: i64, connection: u64) -> bool {
+        if connection == self.connection {
+            return false;
+        }
+        let age_ms = self.world().sim.now_ms() - self.connected_at_ms;
+        age_ms > SAME_MOMENT_MS || (connected_at_ms, connection) > (self.connected_at_ms, self.connection)
+    }
+
+    pub(super) fn ack(&self, ack: u64, answer: Answered) {
+        self.pipe.send(Down::Ack { ack, answer });
+    }
+
+    pub(super) fn fail(&self, ack: u64, code: Code) {
+        self.ack(ack, Answered::Failed { code, retry_after_ms: None });
+    }
+
+    /// The id of a match of the cast.
+    pub(super) fn id_of(&self, chat: usize) -> MatchId {
+        self.world().cast.chats[chat].id.clone()
+    }
+}

@@ -1,0 +1,36 @@
+//! Mistakes that can be planted, to see that they are found.
+
+use clap::ValueEnum;
+
+/// A mistake that somebody could make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Mistake {
+    /// chat-service acks a message before its COMMIT.
+    AckBeforeCommit,
+    /// The database has no unique keys, and nobody looks for what is stored already.
+    NoDedupe,
+    /// A gateway delivers what comes twice.
+    NoDrop,
+    /// A gateway delivers what comes, gap or not.
+    NoHold,
+    /// A gateway never fetches what it has missed.
+    NoHealing,
+    /// A gateway never compares heads.
+    NoComparison,
+    /// A gateway forgets what arrives while a join reads its snapshot.
+    ForgetHeld,
+    /// A gateway believes a cursor whoever brings it.
+    NoMembership,
+    /// A socket is given its own messages.
+    OwnMessages,
+    /// A repeated request of a gateway has new ids.
+    NewIdsOnRetry,
+    /// Sends of one socket are in flight side by side.
+    NoTurns,
+    /// The counter counts events instead of keeping the highest seq.
+    CountEvents,
+    /// What the stream did not take is forgotten.
+    ForgetUnpublished,
+    /// A repeated announcement is told again.
+    NoTold,
+}

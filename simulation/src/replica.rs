@@ -1,0 +1,168 @@
+//! A replica of chat-service: the pure cores `ownership`, `batch` and `room` in a shell that is made anew after the real one.
+
+mod announcer;
+mod lane;
+mod partitions;
+mod posted;
+
+use std::{rc::Rc, time::Duration};
+
+use chat_service::{
+    batch,
+    room::{Author, Draft, failure, failure_for_now},
+};
+use proto::{
+    ClientId, MatchId, UserId,
+    chat::{Code, SendReply, SendRequest, SendResult},
+};
+
+use crate::{
+    channel::{Answer, Queue},
+    executor::ProcessId,
+    network::{Away, Inbox, Packet, Request, Subject},
+    world::World,
+};
+use lane::Job;
+use posted::Posted;
+
+const LANES: usize = 2;
+/// As `chat-service/src/sends.rs`.
+const ANSWER_MARGIN: Duration = Duration::from_millis(50);
+const RETRY_AWAY_MS: i64 = 250;
+
+/// A replica of chat-service. Its memory dies with it.
+pub(crate) struct Replica {
+    pub(crate) process: ProcessId,
+    lanes: Vec<Queue<Job>>,
+    posted: Posted,
+}
+
+/// What a replica's tasks have at hand.
+#[derive(Clone)]
+struct Shell {
+    world: Rc<World>,
+    process: ProcessId,
+    /// What the lanes committed, to be told.
+    told: Queue<Vec<Run>>,
+    posted: Posted,
+}
+
+/// Messages of one match that one COMMIT stored.
+struct Run {
+    members: [usize; 2],
+    messages: Vec<proto::chat::Message>,
+}
+
+impl Replica {
+    /// Starts a replica.
+    pub(crate) fn start(world: &Rc<World>) -> Rc<Self> {
+        let process = world.sim.start();
+        let posted = Posted::default();
+        let mut lanes = Vec::new();
+        for _ in 0..LANES {
+            let shell = Shell { world: Rc::clone(world), process, told: Queue::default(), posted: posted.clone() };
+            let jobs = Queue::default();
+            world.sim.spawn(process, lane::run(shell.clone(), jobs.clone()));
+            world.sim.spawn(process, tell(shell));
+            lanes.push(jobs);
+        }
+        let replica = Rc::new(Self { process, lanes, posted });
+        world.sim.spawn(process, posted::run(Rc::clone(world), replica.posted.clone()));
+        world.sim.spawn(process, announcer::run(Rc::clone(world), process));
+        world.sim.spawn(process, partitions::run(Rc::clone(world), Rc::clone(&replica)));
+        replica
+    }
+
+    /// Serves requests that arrive in a mailbox.
+    async fn serve(self: Rc<Self>, world: Rc<World>, mailbox: Queue<Packet>) {
+        loop {
+            let Packet::Request(request) = mailbox.pop().await else { continue };
+            let (replica, of) = (Rc::clone(&self), Rc::clone(&world));
+            world.sim.spawn(self.process, async move { replica.handle(&of, &request).await });
+        }
+    }
+
+    async fn handle(&self, world: &Rc<World>, request: &Request) {
+        let deadline_ms = u64::try_from(request.send.deadline_ms).unwrap_or(0);
+        let deadline = Duration::from_millis(deadline_ms);
+        let patience = deadline.saturating_sub(world.sim.now() + ANSWER_MARGIN);
+        if patience.is_zero() {
+            return;
+        }
+        let count = request.send.drafts.len();
+        let results = world.sim.timeout(patience, self.results(world, &request.send, deadline)).await;
+        let results = results.unwrap_or_else(|| vec![unavailable(); count]);
+        world.net.reply(self.process, request, SendReply { results });
+    }
+
+    async fn results(&self, world: &World, send: &SendRequest, deadline: Duration) -> Vec<SendResult> {
+        let count = send.drafts.len();
+        let (Some(chat), Some(parsed)) = (world.cast.chat(&send.match_id), parse(send)) else {
+            return vec![failure(Code::MatchNotFound); count];
+        };
+        let members = world.cast.chats[chat].members;
+        if members.iter().all(|user| world.cast.users[*user] != parsed.author.id) {
+            return vec![failure(Code::MatchNotFound); count];
+        }
+        let (answer, results) = Answer::expected();
+        self.lanes[chat % LANES].push(Job { request: parsed, members, deadline, answer });
+        results.await.unwrap_or_else(|| vec![unavailable(); count])
+    }
+
+    /// Closes a match and tells both inboxes.
+    pub(crate) async fn close_match(self: Rc<Self>, world: Rc<World>, chat: usize) -> Result<(), Away> {
+        let of = world.cast.chats[chat].clone();
+        Rc::clone(&world.store).close_match(of.id.clone()).await?;
+        tell_members(&world, self.process, of.members, &Rc::new(Inbox::Closed(of.id)));
+        Ok(())
+    }
+
+    /// Records a milestone, and announces what is not announced yet. False when the match has fewer messages.
+    pub(crate) async fn record_milestone(
+        self: Rc<Self>,
+        world: Rc<World>,
+        id: MatchId,
+        (milestone_id, threshold): (String, i64),
+    ) -> Result<bool, Away> {
+        let stands = Rc::clone(&world.store).record_milestone(id, milestone_id, threshold).await?;
+        if stands {
+            // It is recorded: what cannot be told now is found by a poll.
+            let _ = announcer::announce(&world, self.process).await;
+        }
+        Ok(stands)
+    }
+}
+
+fn parse(send: &SendRequest) -> Option<batch::Request> {
+    let drafts = send.drafts.iter().map(|draft| {
+        let client_id = ClientId::new(draft.client_id.as_str()).ok()?;
+        Some(Draft { client_id, body: draft.body.clone(), saved_as: None })
+    });
+    let author = Author { id: UserId::new(send.sender_id.as_str()).ok()?, origin: send.origin, by_rest: false };
+    Some(batch::Request {
+        match_id: MatchId::new(send.match_id.as_str()).ok()?,
+        author,
+        drafts: drafts.collect::<Option<_>>()?,
+    })
+}
+
+fn unavailable() -> SendResult {
+    failure_for_now(Code::Unavailable, RETRY_AWAY_MS)
+}
+
+/// Tells the inboxes what a lane committed, in that order.
+async fn tell(shell: Shell) {
+    loop {
+        for Run { members, messages } in shell.told.pop().await {
+            tell_members(&shell.world, shell.process, members, &Rc::new(Inbox::Posted(messages)));
+        }
+        // Publishing takes its time.
+        shell.world.sim.sleep(shell.world.net.delay()).await;
+    }
+}
+
+fn tell_members(world: &World, process: ProcessId, members: [usize; 2], event: &Rc<Inbox>) {
+    for user in members {
+        world.net.publish(process, Subject::User(user), Packet::Inbox(Rc::clone(event)));
+    }
+}

@@ -1,0 +1,95 @@
+//! Milestones: recorded once for ever, and claimed to be announced.
+
+use std::rc::Rc;
+
+use proto::{MatchId, chat::Milestone};
+
+use super::{Recorded, Store};
+use crate::network::Away;
+
+/// Milestones that only this claim may announce, until it is settled or dropped.
+pub(crate) struct Claim {
+    store: Rc<Store>,
+    number: u64,
+    restarts: u64,
+    pub(crate) milestones: Vec<(MatchId, Milestone)>,
+}
+
+impl Store {
+    /// Records a milestone; false when the match has fewer messages.
+    pub(crate) async fn record_milestone(
+        self: Rc<Self>,
+        id: MatchId,
+        milestone_id: String,
+        threshold: i64,
+    ) -> Result<bool, Away> {
+        self.trip(|store| {
+            let mut rows = store.rows.borrow_mut();
+            let Some(stored) = rows.get_mut(&id) else { return true };
+            if stored.last_seq < threshold {
+                return false;
+            }
+            if stored.milestones.iter().all(|recorded| recorded.milestone.milestone_id != milestone_id) {
+                let ord = i32::try_from(stored.milestones.len() + 1).unwrap_or(i32::MAX);
+                let milestone = Milestone { milestone_id, ord, threshold, ..Milestone::default() };
+                stored.milestones.push(Recorded { milestone, is_announced: false, claimed_by: None });
+            }
+            true
+        })
+        .await
+    }
+
+    /// Claims the milestones that nobody has announced and nobody else is announcing.
+    pub(crate) async fn claim_unannounced(self: &Rc<Self>) -> Result<Claim, Away> {
+        let mut claim = Claim {
+            store: Rc::clone(self),
+            number: self.new_transaction(),
+            restarts: self.restarts.get(),
+            milestones: Vec::new(),
+        };
+        let claimed = &mut claim.milestones;
+        let number = claim.number;
+        self.trip(|store| {
+            for (id, stored) in store.rows.borrow_mut().iter_mut() {
+                for recorded in stored.milestones.iter_mut().filter(|recorded| !recorded.is_announced) {
+                    if recorded.claimed_by.is_none() {
+                        recorded.claimed_by = Some(number);
+                        claimed.push((id.clone(), recorded.milestone.clone()));
+                    }
+                }
+            }
+        })
+        .await?;
+        Ok(claim)
+    }
+}
+
+impl Claim {
+    /// Notes that all of them were announced.
+    pub(crate) async fn settle(self) -> Result<(), Away> {
+        let settled = self.store.trip(|store| {
+            if store.restarts.get() != self.restarts {
+                return;
+            }
+            for stored in store.rows.borrow_mut().values_mut() {
+                for recorded in stored.milestones.iter_mut().filter(|of| of.claimed_by == Some(self.number)) {
+                    recorded.is_announced = true;
+                }
+            }
+        });
+        settled.await
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let (store, number) = (Rc::clone(&self.store), self.number);
+        self.store.sim.after(self.store.net.delay(), move || {
+            for stored in store.rows.borrow_mut().values_mut() {
+                for recorded in stored.milestones.iter_mut().filter(|of| of.claimed_by == Some(number)) {
+                    recorded.claimed_by = None;
+                }
+            }
+        });
+    }
+}

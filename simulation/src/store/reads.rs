@@ -1,0 +1,100 @@
+//! Reads, and the closing of a match: each sees one moment.
+
+use std::rc::Rc;
+
+use proto::{
+    MatchId,
+    chat::{MatchHead, Message, Milestone},
+};
+
+use super::Store;
+use crate::network::Away;
+
+/// A match with a page of its messages, of one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    pub(crate) members: Vec<String>,
+    pub(crate) last_seq: i64,
+    pub(crate) closed: bool,
+    pub(crate) milestones: Vec<Milestone>,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) has_more: bool,
+}
+
+impl Store {
+    /// The heads of these matches.
+    pub(crate) async fn heads(self: Rc<Self>, ids: Vec<String>, with_members: bool) -> Result<Vec<MatchHead>, Away> {
+        self.trip(|store| {
+            let rows = store.rows.borrow();
+            let heads = ids.iter().filter_map(|id| Some((id, rows.get(id.as_str())?))).map(|(id, stored)| MatchHead {
+                match_id: id.clone(),
+                last_seq: stored.last_seq,
+                milestones: i32::try_from(stored.milestones.len()).unwrap_or(i32::MAX),
+                closed: stored.closed,
+                members: if with_members { stored.members.clone() } else { Vec::new() },
+            });
+            heads.collect()
+        })
+        .await
+    }
+
+    /// The match, and at most `limit` messages after `since`.
+    pub(crate) async fn get_match(
+        self: Rc<Self>,
+        id: MatchId,
+        since: Option<i64>,
+        limit: usize,
+    ) -> Result<Option<Snapshot>, Away> {
+        self.trip(|store| {
+            let rows = store.rows.borrow();
+            let stored = rows.get(&id)?;
+            let after = since.map_or(usize::MAX, |since| usize::try_from(since).unwrap_or(usize::MAX));
+            let rest = stored.messages.iter().skip(after);
+            Some(Snapshot {
+                members: stored.members.clone(),
+                last_seq: stored.last_seq,
+                closed: stored.closed,
+                milestones: stored.milestones.iter().map(|recorded| recorded.milestone.clone()).collect(),
+                has_more: rest.len() > limit,
+                messages: rest.take(limit).map(|row| row.message.clone()).collect(),
+            })
+        })
+        .await
+    }
+
+    /// The newest message of each match that has one since a Unix time.
+    pub(crate) async fn moved_since(self: Rc<Self>, since_ms: i64) -> Result<Vec<(MatchId, i64)>, Away> {
+        self.trip(|store| {
+            let rows = store.rows.borrow();
+            let moved = rows
+                .iter()
+                .filter(|(_, stored)| stored.messages.iter().any(|row| row.message.created_at_ms >= since_ms));
+            moved.map(|(id, stored)| (id.clone(), stored.last_seq)).collect()
+        })
+        .await
+    }
+
+    /// Closes the match for good.
+    pub(crate) async fn close_match(self: Rc<Self>, id: MatchId) -> Result<(), Away> {
+        while self.rows.borrow().get(&id).is_some_and(|stored| stored.lock.is_some()) {
+            self.sim.sleep(self.net.delay()).await;
+        }
+        self.trip(|store| {
+            if let Some(stored) = store.rows.borrow_mut().get_mut(&id) {
+                stored.closed = true;
+            }
+        })
+        .await
+    }
+
+    /// One trip to the database: `look` happens there, at one moment.
+    pub(super) async fn trip<T>(&self, look: impl FnOnce(&Self) -> T) -> Result<T, Away> {
+        self.sim.sleep(self.net.delay()).await;
+        if !self.is_up() {
+            return Err(Away);
+        }
+        let seen = look(self);
+        self.sim.sleep(self.net.delay()).await;
+        Ok(seen)
+    }
+}

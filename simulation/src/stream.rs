@@ -1,0 +1,161 @@
+//! JetStream as its contract: an event that was stored is delivered at least once, in no particular order, until it is acked
+//! or the stream is lost.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    time::Duration,
+};
+
+use proto::MatchId;
+
+use crate::{
+    channel::Queue,
+    executor::{ProcessId, Sim},
+    network::{Away, Network},
+};
+
+/// An event whose counter died is delivered to another one after this.
+const ACK_WAIT: Duration = Duration::from_secs(10);
+const NOBODY_PAUSE: Duration = Duration::from_millis(500);
+
+/// The newest heads of some matches.
+pub(crate) type Heads = BTreeMap<MatchId, i64>;
+
+/// What a counter hears.
+#[derive(Clone)]
+pub(crate) enum Delivery {
+    Event {
+        number: usize,
+        life: u64,
+        deliveries: u32,
+        heads: Rc<Heads>,
+    },
+    /// The stream may be another one.
+    Reopen,
+}
+
+/// The stream as it was found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    /// Another one after each loss.
+    pub(crate) life: u64,
+    /// When its last event was stored.
+    pub(crate) last_ms: Option<i64>,
+}
+
+/// The stream with its one consumer.
+pub(crate) struct Stream {
+    sim: Sim,
+    net: Rc<Network>,
+    life: Cell<u64>,
+    last_ms: Cell<Option<i64>>,
+    /// The life in which the consumer was made.
+    consumer: Cell<Option<u64>>,
+    acked: RefCell<Vec<bool>>,
+    counters: RefCell<Vec<(ProcessId, Queue<Delivery>)>>,
+    up_at: Cell<Duration>,
+}
+
+impl Stream {
+    pub(crate) fn new(net: &Rc<Network>) -> Self {
+        Self {
+            sim: net.sim().clone(),
+            net: Rc::clone(net),
+            life: Cell::new(0),
+            last_ms: Cell::new(None),
+            consumer: Cell::new(None),
+            acked: RefCell::default(),
+            counters: RefCell::default(),
+            up_at: Cell::default(),
+        }
+    }
+
+    /// Loses everything.
+    pub(crate) fn wipe(&self) {
+        self.life.set(self.life.get() + 1);
+        self.last_ms.set(None);
+        self.acked.borrow_mut().clear();
+        self.counters.borrow().iter().for_each(|(_, mailbox)| mailbox.push(Delivery::Reopen));
+    }
+
+    /// Nobody reaches it for a while.
+    pub(crate) fn away_for(&self, lasts: Duration) {
+        self.up_at.set(self.up_at.get().max(self.sim.now() + lasts));
+    }
+
+    /// Makes sure that it is there.
+    pub(crate) async fn look(&self) -> Result<Found, Away> {
+        self.trip(|| Found { life: self.life.get(), last_ms: self.last_ms.get() }).await
+    }
+
+    /// Stores an event. An error says nothing about whether it was stored.
+    pub(crate) async fn publish(self: &Rc<Self>, heads: Heads) -> Result<(), Away> {
+        let lost = self.sim.happens(self.net.noise().request_loss);
+        let heads = Rc::new(heads);
+        self.trip(|| {
+            self.last_ms.set(Some(self.sim.now_ms()));
+            let number = self.acked.borrow().len();
+            self.acked.borrow_mut().push(false);
+            let event = Delivery::Event { number, life: self.life.get(), deliveries: 0, heads };
+            if self.sim.happens(self.net.noise().duplicate) {
+                self.deliver_after(self.net.delay() * 3, event.clone());
+            }
+            self.deliver_after(self.net.delay(), event);
+        })
+        .await?;
+        if lost { Err(Away) } else { Ok(()) }
+    }
+
+    /// Takes part in consuming. True when the consumer had to be made, so that events of before may be lost.
+    pub(crate) async fn open(&self, process: ProcessId, mailbox: &Queue<Delivery>) -> Result<bool, Away> {
+        self.trip(|| {
+            let mut counters = self.counters.borrow_mut();
+            counters.retain(|(other, _)| *other != process);
+            counters.push((process, mailbox.clone()));
+            self.consumer.replace(Some(self.life.get())) != Some(self.life.get())
+        })
+        .await
+    }
+
+    /// An event was counted.
+    pub(crate) fn ack(&self, number: usize, life: u64) {
+        if life == self.life.get() && self.up_at.get() <= self.sim.now() {
+            self.acked.borrow_mut()[number] = true;
+        }
+    }
+
+    /// An event is to be delivered again after a while.
+    pub(crate) fn deliver_after(self: &Rc<Self>, delay: Duration, event: Delivery) {
+        let stream = Rc::clone(self);
+        self.sim.after(delay, move || stream.deliver(event));
+    }
+
+    fn deliver(self: &Rc<Self>, event: Delivery) {
+        let Delivery::Event { number, life, deliveries, heads } = event else { return };
+        if life != self.life.get() || self.acked.borrow()[number] {
+            return;
+        }
+        self.counters.borrow_mut().retain(|(process, _)| self.sim.is_alive(*process));
+        let counters: Vec<_> = self.counters.borrow().iter().map(|(_, mailbox)| mailbox.clone()).collect();
+        let event = Delivery::Event { number, life, deliveries: deliveries + 1, heads };
+        match self.sim.chance(|rng| rng.choice(counters)).filter(|_| self.up_at.get() <= self.sim.now()) {
+            Some(mailbox) => {
+                mailbox.push(event.clone());
+                self.deliver_after(ACK_WAIT, event);
+            }
+            None => self.deliver_after(NOBODY_PAUSE, event),
+        }
+    }
+
+    async fn trip<T>(&self, look: impl FnOnce() -> T) -> Result<T, Away> {
+        self.sim.sleep(self.net.delay()).await;
+        if self.up_at.get() > self.sim.now() {
+            return Err(Away);
+        }
+        let seen = look();
+        self.sim.sleep(self.net.delay()).await;
+        Ok(seen)
+    }
+}
