@@ -1,16 +1,16 @@
 //! Builds the service from a config, and what tests start in-process.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use anyhow::Context;
-use proto::{chat::chat_service_server::ChatServiceServer, subjects::OWNER_GROUP};
+use proto::chat::chat_service_server::ChatServiceServer;
 use service_kit::{
     Lifecycle,
     bus::Bus,
     grpc,
     health::{self, Condition, Readiness},
 };
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{net::TcpListener, sync::oneshot, time::sleep};
 use tracing::{info, warn};
 
 use crate::{
@@ -21,14 +21,13 @@ use crate::{
     lane::{Lanes, Shared},
     members::Members,
     metrics::Metrics,
+    partitions::Partitions,
     posted::{self, Posted},
     rpc::Rpc,
     sends::Sends,
     store::{Store, StoreError},
 };
 
-/// Requests on NATS that are served at once: more than the lanes' queues hold, so that these refuse and nothing waits unseen.
-const MAX_REQUESTS: usize = 16_384;
 const MIGRATE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -39,8 +38,16 @@ pub struct App {
     pub grpc: SocketAddr,
     /// Where it answers `/healthz`, `/readyz` and `/metrics`.
     pub health: SocketAddr,
-    /// Whether it serves sends: PostgreSQL is reached and migrated, NATS is connected.
+    /// Whether it serves sends: PostgreSQL is reached and migrated, NATS is connected, it has come to serve its partitions.
     pub readiness: Readiness,
+    posted: Posted,
+}
+
+impl App {
+    /// The partitions that it owns now.
+    pub fn owned_partitions(&self) -> BTreeSet<u8> {
+        self.posted.owned()
+    }
 }
 
 /// Starts the service and returns at once. It serves gRPC from then on, and sends as soon as PostgreSQL is there.
@@ -51,20 +58,21 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let database = config.database_url.parse().context("--database-url is malformed")?;
     let store = Store::new(&database)?;
     let readiness = Readiness::new(&lifecycle);
-    let (postgres, nats) = (readiness.condition("postgres"), readiness.condition("nats"));
+    let [postgres, nats, partitions] = ["postgres", "nats", "partitions"].map(|name| readiness.condition(name));
     let health = health::serve(config.health.health_listen, readiness.clone(), &lifecycle).await?;
     let listen = config.grpc_listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let grpc = listener.local_addr()?;
     let bus = Bus::connect(&config.nats, "chat-service", nats).await?;
-    let shared = Shared { store, bus, posted: Posted::default(), metrics: Metrics::new() };
+    let posted = Posted::default();
+    let shared = Shared { store, bus, posted: posted.clone(), metrics: Metrics::new() };
     let announcer = Announcer::new(shared.store.clone(), Inbox::new(&shared));
     let rpc = Rpc::new(&shared, Heads::start(shared.store.clone(), &lifecycle), announcer.clone());
     grpc::serve(listener, ChatServiceServer::new(rpc), proto::DESCRIPTORS, &lifecycle).await?;
     info!(%grpc, %health, "started");
-    let serving = Serving { config, shared, announcer, postgres, lifecycle: lifecycle.clone() };
+    let serving = Serving { config, shared, announcer, postgres, partitions, lifecycle: lifecycle.clone() };
     lifecycle.spawn_essential("postgres", serving.run());
-    Ok(App { grpc, health, readiness })
+    Ok(App { grpc, health, readiness, posted })
 }
 
 /// What needs PostgreSQL: it begins when that is reached and migrated.
@@ -73,6 +81,7 @@ struct Serving {
     shared: Shared,
     announcer: Announcer,
     postgres: Condition,
+    partitions: Condition,
     lifecycle: Lifecycle,
 }
 
@@ -81,16 +90,15 @@ impl Serving {
         let stopping = self.lifecycle.stopping().clone();
         let work = async {
             self.migrate().await;
-            if self.serve().await {
-                self.watch().await;
-            }
+            self.serve();
+            self.watch().await;
         };
         stopping.run_until_cancelled(work).await;
     }
 
     async fn migrate(&self) {
         let mut said = String::new();
-        while let Err(error) = self.shared.store.migrate().await {
+        while let Err(error) = self.try_migrate().await {
             let error = error.to_string();
             if said != error {
                 warn!(%error, "waiting for PostgreSQL");
@@ -101,32 +109,37 @@ impl Serving {
         self.postgres.set(true);
     }
 
-    /// False when NATS refuses for good, which ends the process.
-    async fn serve(&self) -> bool {
+    async fn try_migrate(&self) -> Result<(), StoreError> {
+        self.shared.store.migrate().await?;
+        self.look_at_clock().await
+    }
+
+    /// Also tells whether PostgreSQL answers.
+    async fn look_at_clock(&self) -> Result<(), StoreError> {
+        let now_ms = self.shared.store.now_ms().await?;
+        self.shared.posted.note_time(now_ms);
+        Ok(())
+    }
+
+    fn serve(&self) {
         let (shared, lifecycle) = (&self.shared, &self.lifecycle);
         let (lanes, lanes_ended) = Lanes::start(self.config.lanes, shared, lifecycle);
         let publisher = posted::Publisher::new(shared);
-        lifecycle.spawn_essential("posted", publisher.run(lanes_ended));
+        let (done, all_published) = oneshot::channel();
+        lifecycle.spawn_essential("posted", async move {
+            // Nobody listens any more after a crash.
+            let _ = done.send(publisher.run(lanes_ended).await);
+        });
         lifecycle.spawn_essential("announcer", self.announcer.clone().poll(lifecycle.clone()));
-        let sends = Arc::new(Sends::new(Members::new(shared.store.clone()), lanes, shared.metrics.clone()));
-        let subject = shared.bus.subjects().all_sends();
-        let served = shared
-            .bus
-            .serve((&subject, OWNER_GROUP), MAX_REQUESTS, lifecycle, move |request| sends.clone().handle(request));
-        match served.await {
-            Ok(()) => true,
-            Err(error) => {
-                warn!(%error, "cannot serve sends");
-                false
-            }
-        }
+        let sends = Sends::new(Members::new(shared.store.clone()), lanes, shared.metrics.clone());
+        let partitions = Partitions::new(sends, self.partitions.clone(), shared, lifecycle);
+        lifecycle.spawn_essential("partitions", partitions.run(all_published));
     }
 
     async fn watch(&self) {
         loop {
             sleep(PING_INTERVAL).await;
-            let answer: Result<(), StoreError> = self.shared.store.ping().await;
-            self.postgres.set(answer.is_ok());
+            self.postgres.set(self.look_at_clock().await.is_ok());
         }
     }
 }

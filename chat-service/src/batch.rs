@@ -15,43 +15,43 @@ const MAX_RUN_BYTES: usize = 512 * 1024;
 
 /// Drafts of one sender in one match, in order. The sender is known to be a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Request {
+pub struct Request {
     /// The match.
-    pub(crate) match_id: MatchId,
+    pub match_id: MatchId,
     /// Who sends.
-    pub(crate) author: Author,
+    pub author: Author,
     /// What is sent.
-    pub(crate) drafts: Vec<Draft>,
+    pub drafts: Vec<Draft>,
 }
 
 /// Rows that the drafts of a batch may repeat, as the keys to look them up by.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Keys<'a> {
+pub struct Keys<'a> {
     /// (match, sender, clientId).
-    pub(crate) by_client_id: BTreeSet<(&'a str, &'a str, &'a str)>,
+    pub by_client_id: BTreeSet<(&'a str, &'a str, &'a str)>,
     /// (match, seq).
-    pub(crate) by_seq: BTreeSet<(&'a str, i64)>,
+    pub by_seq: BTreeSet<(&'a str, i64)>,
 }
 
 /// What a batch comes to.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Decision {
+pub struct Decision {
     /// One result per draft, per request.
-    pub(crate) results: Vec<Vec<SendResult>>,
+    pub results: Vec<Vec<SendResult>>,
     /// The rows to insert: match by match, in `seq` order.
-    pub(crate) rows: Vec<Row>,
+    pub rows: Vec<Row>,
     /// Stored messages that drafts repeat.
-    pub(crate) repeated: Vec<Message>,
+    pub repeated: Vec<Message>,
 }
 
 /// All matches of a batch, in the order in which they are locked.
-pub(crate) fn matches<'a>(requests: impl IntoIterator<Item = &'a Request>) -> BTreeSet<&'a MatchId> {
+pub fn matches<'a>(requests: impl IntoIterator<Item = &'a Request>) -> BTreeSet<&'a MatchId> {
     requests.into_iter().map(|request| &request.match_id).collect()
 }
 
 /// How far each match's head moves if no draft repeats a stored row; `None` when that cannot be assumed, because a draft
 /// names a saved message.
-pub(crate) fn advances(requests: &[&Request]) -> Option<BTreeMap<MatchId, i64>> {
+pub fn advances(requests: &[&Request]) -> Option<BTreeMap<MatchId, i64>> {
     let mut fresh = HashSet::new();
     let mut advances = BTreeMap::new();
     for request in requests {
@@ -68,7 +68,7 @@ pub(crate) fn advances(requests: &[&Request]) -> Option<BTreeMap<MatchId, i64>> 
 }
 
 /// The keys under which the drafts may be stored already.
-pub(crate) fn keys<'a>(requests: &[&'a Request]) -> Keys<'a> {
+pub fn keys<'a>(requests: &[&'a Request]) -> Keys<'a> {
     let mut keys = Keys::default();
     for request in requests {
         let (id, sender) = (request.match_id.as_str(), request.author.id.as_str());
@@ -85,7 +85,7 @@ pub(crate) fn keys<'a>(requests: &[&'a Request]) -> Keys<'a> {
 }
 
 /// Takes all drafts in order, each in its room. A match without a room does not exist.
-pub(crate) fn decide(requests: &[&Request], mut rooms: BTreeMap<MatchId, Room>) -> Decision {
+pub fn decide(requests: &[&Request], mut rooms: BTreeMap<MatchId, Room>) -> Decision {
     let results = requests.iter().map(|request| match rooms.get_mut(&request.match_id) {
         Some(room) => request.drafts.iter().map(|draft| room.post(&request.author, draft)).collect(),
         None => vec![failure(Code::MatchNotFound); request.drafts.len()],
@@ -100,7 +100,7 @@ pub(crate) fn decide(requests: &[&Request], mut rooms: BTreeMap<MatchId, Room>) 
 }
 
 /// The messages as events carry them: each run of one match, ascending, without gaps, and of a size that NATS takes.
-pub(crate) fn runs(mut messages: Vec<Message>) -> Vec<Vec<Message>> {
+pub fn runs(mut messages: Vec<Message>) -> Vec<Vec<Message>> {
     messages.sort_by(|a, b| (&a.match_id, a.seq).cmp(&(&b.match_id, b.seq)));
     messages.dedup_by(|a, b| (&a.match_id, a.seq) == (&b.match_id, b.seq));
     let mut runs: Vec<Vec<Message>> = Vec::new();

@@ -4,6 +4,7 @@ mod link;
 mod part;
 mod publisher;
 mod queue;
+mod singly;
 mod transaction;
 
 use std::{
@@ -31,7 +32,7 @@ use crate::{
     members::Pair,
     metrics::Metrics,
     posted::Posted,
-    room::{failure, failure_for_now},
+    room::failure_for_now,
     store::{Store, TripError},
 };
 use link::Link;
@@ -126,6 +127,8 @@ enum Next {
     Again(Part),
     /// These, or nothing when the jobs are answered.
     Parts(Vec<Part>),
+    /// The drafts of this one request, one by one.
+    Singly(Part),
 }
 
 impl Lane {
@@ -138,7 +141,7 @@ impl Lane {
         }
     }
 
-    /// Commits a part and answers its jobs. Returns what must be tried match by match.
+    /// Commits a part and answers its jobs. Returns what must be tried in smaller parts.
     async fn commit(&mut self, mut part: Part) -> Vec<Part> {
         // Jobs whose deadline has passed are dropped unanswered.
         while let Some(deadline) = part.drop_expired() {
@@ -160,6 +163,10 @@ impl Lane {
                 Err(error) => match self.after(error, part).await {
                     Next::Again(same) => part = same,
                     Next::Parts(parts) => return parts,
+                    Next::Singly(part) => {
+                        self.commit_singly(part, deadline).await;
+                        break;
+                    }
                 },
             }
         }
@@ -186,12 +193,33 @@ impl Lane {
                 return Next::Parts(part.split());
             }
             TripError::Stalled | TripError::Refused => part.answer(&unavailable()),
+            TripError::Broken | TripError::Duplicate if part.jobs.len() > 1 => {
+                return Next::Parts(part.split_requests());
+            }
             TripError::Broken | TripError::Duplicate => {
-                error!(matches = ?part.ids(), "PostgreSQL will never take this");
-                part.answer(&failure(Code::Internal));
+                error!(matches = ?part.ids(), "PostgreSQL will never take some of this");
+                return Next::Singly(part);
             }
         }
         Next::Parts(Vec::new())
+    }
+
+    async fn commit_singly(&mut self, part: Part, deadline: Instant) {
+        let Some(session) = self.link.session(deadline).await else {
+            return part.answer(&unavailable());
+        };
+        let Some(request) = part.requests().first().copied() else { return };
+        let started = Instant::now();
+        let (decision, ended) = singly::commit(session, request, deadline).await;
+        self.metrics.committed(decision.rows.len(), started.elapsed());
+        if let Some(error) = ended {
+            self.metrics.commit_failed(reason(error));
+            if error == TripError::Lost {
+                self.link.lose();
+                self.posted.missed();
+            }
+        }
+        self.finish(part, decision);
     }
 
     /// The acks first; then everybody else hears of it.
@@ -204,7 +232,7 @@ impl Lane {
         for message in &decision.repeated {
             // Whoever committed it may have died before it could tell.
             if let Some((id, (_, span))) = sources.get_key_value(message.match_id.as_str()) {
-                self.posted.moved(id, message.seq, span);
+                self.posted.moved((id, message.seq), None, span);
             }
         }
         let stored = decision.rows.into_iter().map(|row| row.message);
@@ -213,7 +241,7 @@ impl Lane {
         for messages in batch::runs(stored.chain(unheard).collect()) {
             let Some(last) = messages.last() else { continue };
             let Some((id, (pair, span))) = sources.get_key_value(last.match_id.as_str()) else { continue };
-            self.posted.moved(id, last.seq, span);
+            self.posted.moved((id, last.seq), Some(last.created_at_ms), span);
             runs.push(Run { members: pair.clone(), span: span.clone(), messages });
         }
         if !runs.is_empty() && self.events.try_send(runs).is_err() {

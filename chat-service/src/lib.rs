@@ -1,20 +1,23 @@
 //! Matches and their messages.
 //!
-//! The way of a message: `sends` → `members` → `lane` (where `batch` and `room` decide and `store::Session` commits) → its
-//! ack, `inbox`, `posted`.
+//! The way of a message: `partitions` → `sends` → `members` → `lane` (where `batch` and `room` decide and `store::Session`
+//! commits) → its ack, `inbox`, `posted`.
 
 pub mod app;
 pub mod config;
 
 mod announcer;
-mod batch;
+pub mod batch;
 mod heads;
 mod inbox;
 mod lane;
 mod members;
 mod metrics;
+pub mod ownership;
+mod partitions;
+mod peers;
 mod posted;
-mod room;
+pub mod room;
 mod rpc;
 mod sends;
 mod store;

@@ -4,13 +4,22 @@ use std::time::Duration;
 
 use opentelemetry::{
     KeyValue, global,
-    metrics::{Counter, Histogram, UpDownCounter},
+    metrics::{Counter, Gauge, Histogram, UpDownCounter},
 };
 use proto::chat::{Code, SendResult, send_result};
 
 /// From half a millisecond, a fast disk's flush, to the trip time-out.
 const COMMIT_BOUNDS_S: [f64; 12] = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 1.0, 4.0];
 const ROW_BOUNDS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 400.0];
+
+/// How a request came to this replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// As the owner of this partition.
+    Owner(u8),
+    /// As any replica, because the owner was gone or silent.
+    Any,
+}
 
 /// What is measured.
 #[derive(Debug, Clone)]
@@ -21,6 +30,8 @@ pub(crate) struct Metrics {
     sends: Counter<u64>,
     publish_failures: Counter<u64>,
     queue_depth: UpDownCounter<i64>,
+    requests: Counter<u64>,
+    owned_partitions: Gauge<u64>,
 }
 
 impl Metrics {
@@ -60,6 +71,18 @@ impl Metrics {
                 .with_unit("{request}")
                 .with_description("Requests that wait for a lane or are being committed")
                 .build(),
+            requests: meter
+                .u64_counter("chat.requests")
+                .with_unit("{request}")
+                .with_description(
+                    "Requests to send, by whether they came to the owner of the partition or to any replica",
+                )
+                .build(),
+            owned_partitions: meter
+                .u64_gauge("chat.partitions.owned")
+                .with_unit("{partition}")
+                .with_description("Partitions that this replica owns")
+                .build(),
         }
     }
 
@@ -80,6 +103,18 @@ impl Metrics {
 
     pub(crate) fn publish_failed(&self, kind: &'static str) {
         self.publish_failures.add(1, &[KeyValue::new("kind", kind)]);
+    }
+
+    pub(crate) fn requested(&self, route: Route) {
+        let route = match route {
+            Route::Owner(_) => "owner",
+            Route::Any => "any",
+        };
+        self.requests.add(1, &[KeyValue::new("route", route)]);
+    }
+
+    pub(crate) fn owned(&self, partitions: usize) {
+        self.owned_partitions.record(u64::try_from(partitions).unwrap_or(u64::MAX), &[]);
     }
 
     pub(crate) fn queued(&self, change: i64) {

@@ -1,11 +1,18 @@
-//! The stream of commits, for whoever counts: at least once, off the way of the acks, repaired when NATS forgot.
+//! The stream of commits, for whoever counts: at least once, off the way of the acks, repaired when NATS forgot or a replica died.
+//!
+//! Each event carries a watermark T: of everything that was committed before T, by whichever replica, an event is stored. Each
+//! replica knows this of its own commits and announces it every 500 ms; T is the least of what all replicas say, those included
+//! that have died since, until the others have looked for what these left behind. So who starts, with nobody else there to ask,
+//! looks for commits from the newest event's T on. All these are times of the database's clock, of before the COMMIT; a minute
+//! of overlap makes up for transactions that take their time, and for another clock after a promotion.
 
+mod backlog;
 mod pending;
 mod repair;
 mod stream;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -15,11 +22,9 @@ use futures_util::future::join_all;
 use proto::{
     MatchId,
     chat::{Head, MessagesCommitted},
+    partition,
 };
-use service_kit::{
-    bus::{Bus, BusError},
-    clock,
-};
+use service_kit::bus::{Bus, BusError};
 use tokio::{
     sync::{Notify, mpsc},
     time::{Instant, sleep, timeout},
@@ -27,9 +32,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info, info_span, warn};
 
-use crate::{lane::Shared, metrics::Metrics, store::Store};
-use pending::{Moved, Pending};
-use repair::Repair;
+use crate::{lane, metrics::Metrics, store::Store};
+use backlog::Backlog;
+use pending::Moved;
+use repair::{Repair, Scope};
 use stream::Stream;
 
 /// Heads in one message, about 80 KB.
@@ -41,40 +47,69 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// At a stop: how long to try to get rid of what waits. A start repairs the rest.
 const LAST_TRY: Duration = Duration::from_secs(5);
 
-/// Where the lanes say what they committed. Cheap to clone.
+/// Where the lanes say what they committed, and the other replicas what they published. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Posted {
-    waiting: Arc<Waiting>,
+    shared: Arc<Shared>,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
-    pending: Mutex<Pending>,
-    /// The Unix time before which nothing was missed.
-    missed_since_ms: Mutex<Option<i64>>,
+struct Shared {
+    backlog: Mutex<Backlog>,
     changed: Notify,
 }
 
 impl Posted {
-    /// A match has come to `last_seq`, by a COMMIT that belongs to the trace of `span`. Never waits.
-    pub(crate) fn moved(&self, id: &MatchId, last_seq: i64, span: &Span) {
-        if !self.pending().add(id, last_seq, Some(span)) {
-            self.missed();
-        }
-        self.waiting.changed.notify_one();
+    /// A match has come to `last_seq`, by a COMMIT that belongs to the trace of `span`; `committed_ms` is its time if it was
+    /// this replica's. Never waits.
+    pub(crate) fn moved(&self, head: (&MatchId, i64), committed_ms: Option<i64>, span: &Span) {
+        self.backlog().add(head, committed_ms, Some(span));
+        self.shared.changed.notify_one();
     }
 
     /// Something may have been committed of which nobody can tell now: the database is scanned for it.
     pub(crate) fn missed(&self) {
-        self.missed_since().get_or_insert_with(clock::unix_ms);
+        self.backlog().owe_own();
+        self.shared.changed.notify_one();
     }
 
-    fn missed_since(&self) -> MutexGuard<'_, Option<i64>> {
-        self.waiting.missed_since_ms.lock().unwrap_or_else(PoisonError::into_inner)
+    /// It is `now_ms` by the database's clock.
+    pub(crate) fn note_time(&self, now_ms: i64) {
+        self.backlog().note_time(now_ms);
     }
 
-    fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.waiting.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Before this time of the database everything that this replica committed is published.
+    pub(crate) fn published_ms(&self) -> i64 {
+        self.backlog().published_ms()
+    }
+
+    /// The other replicas have published everything of before this time; `None` when there are none.
+    pub(crate) fn note_peers(&self, published_ms: Option<i64>) {
+        self.backlog().note_peers(published_ms);
+    }
+
+    /// A replica died that may have committed since then what it did not publish.
+    pub(crate) fn lost_peer(&self, since_ms: i64) {
+        self.backlog().owe(Repair { since_ms, of: Scope::OwnedPartitions });
+        self.shared.changed.notify_one();
+    }
+
+    /// This replica owns these partitions. Nothing is published before it owns any.
+    pub(crate) fn note_owned(&self, partitions: &BTreeSet<u8>) {
+        let mut backlog = self.backlog();
+        if backlog.owned.as_ref() != Some(partitions) {
+            backlog.owned = Some(partitions.clone());
+            self.shared.changed.notify_one();
+        }
+    }
+
+    /// The partitions that this replica owns.
+    pub(crate) fn owned(&self) -> BTreeSet<u8> {
+        self.backlog().owned.clone().unwrap_or_default()
+    }
+
+    fn backlog(&self) -> MutexGuard<'_, Backlog> {
+        self.shared.backlog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,10 +121,7 @@ struct Unstored<'a> {
 
 impl Drop for Unstored<'_> {
     fn drop(&mut self) {
-        let fits = self.posted.pending().put_back(&self.moved);
-        if !fits {
-            self.posted.missed();
-        }
+        self.posted.backlog().put_back(&self.moved);
     }
 }
 
@@ -101,57 +133,100 @@ pub(crate) struct Publisher {
     store: Store,
     metrics: Metrics,
     stream: Stream,
-    /// A repair that was not finished yet.
-    owed: Option<Repair>,
 }
 
 impl Publisher {
-    pub(crate) fn new(shared: &Shared) -> Self {
-        let Shared { store, bus, posted, metrics } = shared.clone();
-        Self { posted, stream: Stream::new(&bus), bus, store, metrics, owed: None }
+    pub(crate) fn new(shared: &lane::Shared) -> Self {
+        let lane::Shared { store, bus, posted, metrics } = shared.clone();
+        Self { posted, stream: Stream::new(&bus), bus, store, metrics }
     }
 
-    /// Publishes until `lanes_ended`, and then what is left.
-    pub(crate) async fn run(mut self, lanes_ended: CancellationToken) {
-        let mut checked = None;
+    /// Publishes until `lanes_ended`, and then what is left. True when nothing is.
+    pub(crate) async fn run(mut self, lanes_ended: CancellationToken) -> bool {
+        lanes_ended.run_until_cancelled(self.publish_for_ever()).await;
+        self.finish().await
+    }
+
+    async fn publish_for_ever(&mut self) {
+        // Before it knows who else is there it could vouch for nothing.
+        while self.posted.backlog().owned.is_none() {
+            self.posted.shared.changed.notified().await;
+        }
+        let mut disturbances = self.bus.disturbances();
+        let mut checked: Option<Instant> = None;
         let mut pause = FIRST_PAUSE;
-        let until_ended = async {
-            loop {
-                let is_due = checked.is_none_or(|at: Instant| at.elapsed() >= CHECK_INTERVAL);
-                if is_due && self.check().await {
-                    checked = Some(Instant::now());
-                }
-                if self.publish_all().await && checked.is_some() {
-                    pause = FIRST_PAUSE;
-                    // Returns at the latest when the stream is to be looked at.
-                    let _ = timeout(CHECK_INTERVAL, self.posted.waiting.changed.notified()).await;
-                } else {
-                    checked = None;
-                    sleep(pause).await;
-                    pause = (pause * 2).min(MAX_PAUSE);
-                }
+        loop {
+            let is_due = checked.is_none_or(|at| at.elapsed() >= CHECK_INTERVAL);
+            if is_due && self.check().await {
+                checked = Some(Instant::now());
             }
-        };
-        lanes_ended.run_until_cancelled(until_ended).await;
-        self.finish().await;
-    }
-
-    /// Makes sure of the stream, and repairs what it does not hold. False when that must be tried again.
-    async fn check(&mut self) -> bool {
-        // The earliest counts when several are owed.
-        let missed = self.posted.missed_since().take().map(|last_ms| Repair::Since { last_ms });
-        self.owed = repair::larger(self.owed, missed);
-        match self.stream.ensure().await {
-            Ok(found) => self.owed = repair::larger(self.owed, found),
-            Err(error) => {
-                warn!(%error, "the stream of commits is not available");
-                return false;
+            let is_whole = checked.is_some() && self.repair().await;
+            let is_done = self.publish_all().await && is_whole;
+            // At the latest the stream is to be looked at, or what failed is tried again.
+            let wait = if is_done { CHECK_INTERVAL } else { pause };
+            pause = if is_done { FIRST_PAUSE } else { (pause * 2).min(MAX_PAUSE) };
+            checked = checked.filter(|_| is_done);
+            tokio::select! {
+                // A server that came back may have lost everything.
+                _ = disturbances.changed() => checked = None,
+                () = self.posted.shared.changed.notified(), if is_done => {}
+                () = sleep(wait) => {}
             }
         }
-        let Some(repair) = self.owed else { return true };
-        match self.repair(repair).await {
+    }
+
+    /// Makes sure of the stream, and finds out what it lacks. False when that must be tried again.
+    async fn check(&mut self) -> bool {
+        match self.stream.ensure().await {
+            Ok(found) => {
+                if let Some(since_ms) = found {
+                    self.posted.backlog().owe(Repair { since_ms, of: Scope::OwnedPartitions });
+                }
+                true
+            }
+            Err(error) => {
+                warn!(%error, "the stream of commits is not available");
+                false
+            }
+        }
+    }
+
+    /// Publishes what the stream may lack. False when that must be tried again.
+    async fn repair(&self) -> bool {
+        let repair = self.posted.backlog().owed();
+        let Some(repair) = repair else { return true };
+        let owned = self.posted.owned();
+        let is_wanted = |id: &MatchId| repair.of == Scope::AllPartitions || owned.contains(&partition::of(id));
+        let (sender, mut chunks) = mpsc::channel(1);
+        let scan = async {
+            let scanned = if repair.is_of_everything() {
+                self.store.all_heads(CHUNK, &sender).await
+            } else {
+                self.store.heads_moved_since(repair.oldest_ms(), CHUNK, &sender).await
+            };
+            drop(sender);
+            scanned
+        };
+        let publish = async {
+            let mut count = 0;
+            while let Some(heads) = chunks.recv().await {
+                for (id, seq) in heads.into_iter().filter(|(id, _)| is_wanted(id)) {
+                    count += 1;
+                    self.posted.backlog().add((&id, seq), None, None);
+                }
+                while !self.publish_all().await {
+                    sleep(FIRST_PAUSE).await;
+                }
+            }
+            count
+        };
+        let (scanned, matches) = tokio::join!(scan, publish);
+        match scanned {
             Ok(()) => {
-                self.owed = None;
+                info!(matches, since_ms = repair.since_ms, "the stream of commits was repaired");
+                self.posted.backlog().settle(repair);
+                // More may have come to be owed.
+                self.posted.shared.changed.notify_one();
                 true
             }
             Err(error) => {
@@ -161,38 +236,11 @@ impl Publisher {
         }
     }
 
-    /// Publishes the heads of the matches that moved lately anew: whoever counts takes the highest.
-    async fn repair(&self, repair: Repair) -> anyhow::Result<()> {
-        let since_ms = repair.since_ms(self.store.now_ms().await?);
-        let (sender, mut chunks) = mpsc::channel(1);
-        let scan = async {
-            let scanned = self.store.heads_moved_since(since_ms, CHUNK, &sender).await;
-            drop(sender);
-            scanned
-        };
-        let publish = async {
-            let mut count = 0;
-            while let Some(heads) = chunks.recv().await {
-                count += heads.len();
-                for (id, seq) in heads {
-                    self.posted.pending().add(&id, seq, None);
-                }
-                while !self.publish_all().await {
-                    sleep(FIRST_PAUSE).await;
-                }
-            }
-            count
-        };
-        let (scanned, matches) = tokio::join!(scan, publish);
-        scanned?;
-        info!(matches, since_ms, "the stream of commits was repaired");
-        Ok(())
-    }
-
     /// Whether the stream has stored everything that waited.
     async fn publish_all(&self) -> bool {
-        let moved = self.posted.pending().take();
+        let moved = self.posted.backlog().take();
         let published = join_all(moved.into_iter().map(|(partition, moved)| self.publish(partition, moved))).await;
+        self.posted.backlog().rest();
         published.into_iter().all(|stored| stored)
     }
 
@@ -218,21 +266,22 @@ impl Publisher {
         while !heads.is_empty() {
             let rest = heads.split_off(CHUNK.min(heads.len()));
             let chunk = mem::replace(&mut heads, rest);
-            // As long as any replica may commit for any partition, none can vouch for all of its commits.
-            let event = MessagesCommitted { heads: chunk, watermark_ms: 0 };
+            let event = MessagesCommitted { heads: chunk, watermark_ms: self.posted.backlog().watermark_ms() };
             self.bus.publish_durably(&subject, &event).await?;
         }
         Ok(())
     }
 
-    async fn finish(&self) {
+    async fn finish(&self) -> bool {
         let emptied = timeout(LAST_TRY, async {
             while !self.publish_all().await {
                 sleep(FIRST_PAUSE).await;
             }
         });
-        if emptied.await.is_err() || !self.posted.pending().is_empty() {
-            warn!("some commits were not published; the next start repairs that");
+        let is_empty = emptied.await.is_ok() && self.posted.backlog().is_empty();
+        if !is_empty {
+            warn!("some commits were not published; another replica or the next start repairs that");
         }
+        is_empty
     }
 }

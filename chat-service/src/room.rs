@@ -9,49 +9,49 @@ use proto::{
 
 /// Who sends, from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Author {
+pub struct Author {
     /// The sender: a member of the match.
-    pub(crate) id: UserId,
+    pub id: UserId,
     /// Hash of the sending socket.
-    pub(crate) origin: Option<u64>,
+    pub origin: Option<u64>,
     /// Whether the REST call saves it, so that a later event may name it.
-    pub(crate) by_rest: bool,
+    pub by_rest: bool,
 }
 
 /// A message that is not stored yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Draft {
+pub struct Draft {
     /// The sender's own name for it.
-    pub(crate) client_id: ClientId,
+    pub client_id: ClientId,
     /// Canonical JSON.
-    pub(crate) body: String,
+    pub body: String,
     /// What the client says it saved by REST before.
-    pub(crate) saved_as: Option<String>,
+    pub saved_as: Option<String>,
 }
 
 /// A row of `messages`.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Row {
+pub struct Row {
     /// The message.
-    pub(crate) message: Message,
+    pub message: Message,
     /// Whether the REST call saved it.
-    pub(crate) by_rest: bool,
+    pub by_rest: bool,
 }
 
 /// The row of a match under lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Head {
+pub struct Head {
     /// The seq of its newest message; 0 when there is none.
-    pub(crate) last_seq: i64,
+    pub last_seq: i64,
     /// Closed for good.
-    pub(crate) closed: bool,
+    pub closed: bool,
     /// The database's time, which its new messages get.
-    pub(crate) now_ms: i64,
+    pub now_ms: i64,
 }
 
 /// A match under lock, with the stored rows that the drafts of a batch may repeat.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub struct Room {
     id: MatchId,
     head: Head,
     known: HashMap<(UserId, ClientId), Row>,
@@ -61,12 +61,12 @@ pub(crate) struct Room {
 
 impl Room {
     /// The room of a match that stands at `head`.
-    pub(crate) fn new(id: MatchId, head: Head) -> Self {
+    pub fn new(id: MatchId, head: Head) -> Self {
         Self { id, head, known: HashMap::new(), posted: Vec::new(), repeated: Vec::new() }
     }
 
     /// Adds a stored row that drafts may repeat.
-    pub(crate) fn remember(&mut self, row: Row) {
+    pub fn remember(&mut self, row: Row) {
         let sender = UserId::new(row.message.sender_id.as_str());
         let client_id = ClientId::new(row.message.client_id.as_str());
         if let (Ok(sender), Ok(client_id)) = (sender, client_id) {
@@ -75,7 +75,7 @@ impl Room {
     }
 
     /// Takes a draft: a repeat is told from what is stored *before* a closed match refuses it.
-    pub(crate) fn post(&mut self, author: &Author, draft: &Draft) -> SendResult {
+    pub fn post(&mut self, author: &Author, draft: &Draft) -> SendResult {
         if let Some(row) = self.saved_by_rest(&author.id, draft) {
             let message = row.message.clone();
             return self.repeat(message);
@@ -99,7 +99,7 @@ impl Room {
     }
 
     /// The new rows in `seq` order, and the stored messages that were repeated.
-    pub(crate) fn into_rows(self) -> (Vec<Row>, Vec<Message>) {
+    pub fn into_rows(self) -> (Vec<Row>, Vec<Message>) {
         (self.posted, self.repeated)
     }
 
@@ -137,20 +137,20 @@ impl Room {
 }
 
 /// The seq in `<matchId>:<seq>`, if `name` is the id of a message of this match.
-pub(crate) fn seq_named_by(name: &str, id: &MatchId) -> Option<i64> {
+pub fn seq_named_by(name: &str, id: &MatchId) -> Option<i64> {
     let digits = name.strip_prefix(id.as_str())?.strip_prefix(':')?;
     let seq: i64 = digits.parse().ok()?;
     (seq > 0 && seq.to_string() == digits).then_some(seq)
 }
 
 /// The result of a draft that was refused.
-pub(crate) fn failure(code: Code) -> SendResult {
+pub fn failure(code: Code) -> SendResult {
     let failure = Failure { code: code.into(), retry_after_ms: None };
     SendResult { result: Some(send_result::Result::Failure(failure)) }
 }
 
 /// The result of a draft that may succeed when it is sent again after `retry_after_ms`.
-pub(crate) fn failure_for_now(code: Code, retry_after_ms: i64) -> SendResult {
+pub fn failure_for_now(code: Code, retry_after_ms: i64) -> SendResult {
     let failure = Failure { code: code.into(), retry_after_ms: Some(retry_after_ms) };
     SendResult { result: Some(send_result::Result::Failure(failure)) }
 }

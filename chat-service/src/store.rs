@@ -60,15 +60,10 @@ impl Store {
         Ok(Self { hosts, pool })
     }
 
-    /// Whether PostgreSQL answers.
-    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
-        Ok(self.client().await?.batch_execute("").await?)
-    }
-
     /// Brings the schema to this version; several replicas may do so at once.
     pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
         let mut client = self.client().await?;
-        Ok(migrations::migrate(&mut client).await?)
+        migrations::migrate(&mut client).await
     }
 
     async fn client(&self) -> Result<Object, StoreError> {

@@ -72,7 +72,17 @@ impl Subjects {
         Subject::new(format!("{}match.any.{id}.send", self.prefix))
     }
 
-    /// What chat-service serves: the sends of every match.
+    /// `match.<p>.*.send`: what the owner of `p` serves.
+    pub fn owned_sends(&self, partition: u8) -> RequestSubject<SendRequest, SendReply> {
+        Subject::new(format!("{}match.{partition}.*.send", self.prefix))
+    }
+
+    /// `match.any.*.send`: what every replica serves.
+    pub fn any_sends(&self) -> RequestSubject<SendRequest, SendReply> {
+        Subject::new(format!("{}match.any.*.send", self.prefix))
+    }
+
+    /// The sends of every match, whoever is asked: for a test that stands in for chat-service.
     pub fn all_sends(&self) -> RequestSubject<SendRequest, SendReply> {
         Subject::new(format!("{}match.*.*.send", self.prefix))
     }
@@ -124,6 +134,8 @@ mod tests {
         let p = partition::of(&demo);
         assert_eq!(subjects.send(&demo).as_str(), format!("match.{p}.demo.send"));
         assert_eq!(subjects.send_any(&demo).as_str(), "match.any.demo.send");
+        assert_eq!(subjects.owned_sends(p).as_str(), format!("match.{p}.*.send"));
+        assert_eq!(subjects.any_sends().as_str(), "match.any.*.send");
         assert_eq!(subjects.call(&demo).as_str(), format!("match.{p}.demo.call"));
         assert_eq!(subjects.inbox(&alice).as_str(), "user.alice");
         assert_eq!(subjects.posted(63).as_str(), "chat.posted.63");

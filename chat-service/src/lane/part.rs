@@ -61,6 +61,12 @@ impl Part {
         parts.into_values().collect()
     }
 
+    /// Request by request, in their order, so that one that cannot be stored does not take its match's others along.
+    pub(super) fn split_requests(self) -> Vec<Self> {
+        let recovering = self.recovering;
+        self.jobs.into_iter().map(|job| Self { jobs: vec![job], locked: true, recovering }).collect()
+    }
+
     /// Answers all drafts of all jobs alike.
     pub(super) fn answer(self, result: &SendResult) {
         for job in self.jobs {

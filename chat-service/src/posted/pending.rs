@@ -12,6 +12,8 @@ const MAX_PENDING: usize = 100_000;
 #[derive(Debug, Default)]
 pub(super) struct Moved {
     pub(super) heads: HashMap<MatchId, i64>,
+    /// When the oldest of those was committed that this replica committed.
+    pub(super) oldest_ms: Option<i64>,
     pub(super) span: Option<Span>,
 }
 
@@ -24,7 +26,14 @@ pub(super) struct Pending {
 
 impl Pending {
     /// Notes a head; an older one of the same match makes no difference. False when there is no room for it.
-    pub(super) fn add(&mut self, id: &MatchId, last_seq: i64, span: Option<&Span>) -> bool {
+    ///
+    /// `committed_ms` is the database's time of the commit, if this replica did it.
+    pub(super) fn add(
+        &mut self,
+        (id, last_seq): (&MatchId, i64),
+        committed_ms: Option<i64>,
+        span: Option<&Span>,
+    ) -> bool {
         let moved = self.partitions.entry(partition::of(id)).or_default();
         if let Some(seq) = moved.heads.get_mut(id) {
             *seq = last_seq.max(*seq);
@@ -34,6 +43,7 @@ impl Pending {
         } else {
             return false;
         }
+        moved.oldest_ms = earliest(moved.oldest_ms, committed_ms);
         if moved.span.is_none() {
             moved.span = span.cloned();
         }
@@ -48,12 +58,23 @@ impl Pending {
 
     /// Puts back what the stream did not store. False when there was no room for all of it.
     pub(super) fn put_back(&mut self, moved: &Moved) -> bool {
-        moved.heads.iter().fold(true, |fits, (id, seq)| self.add(id, *seq, moved.span.as_ref()) && fits)
+        let add =
+            |fits, (id, seq): (&MatchId, &i64)| self.add((id, *seq), moved.oldest_ms, moved.span.as_ref()) && fits;
+        moved.heads.iter().fold(true, add)
+    }
+
+    /// When the oldest waiting commit of this replica was made.
+    pub(super) fn oldest_ms(&self) -> Option<i64> {
+        self.partitions.values().filter_map(|moved| moved.oldest_ms).min()
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
     }
+}
+
+fn earliest(a: Option<i64>, b: Option<i64>) -> Option<i64> {
+    a.into_iter().chain(b).min()
 }
 
 #[cfg(test)]
@@ -73,7 +94,7 @@ mod tests {
         ) {
             let (mut pending, mut newest) = (Pending::default(), HashMap::new());
             for (n, seq, fails) in moves {
-                pending.add(&id(n), seq, None);
+                pending.add((&id(n), seq), Some(seq), None);
                 let best = newest.entry(id(n)).or_insert(seq);
                 *best = seq.max(*best);
                 if fails {
@@ -91,8 +112,8 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused() {
         let mut pending = Pending::default();
-        assert!((0..MAX_PENDING).all(|n| pending.add(&id(n), 1, None)));
-        assert!(pending.add(&id(0), 2, None));
-        assert!(!pending.add(&id(MAX_PENDING), 1, None));
+        assert!((0..MAX_PENDING).all(|n| pending.add((&id(n), 1), None, None)));
+        assert!(pending.add((&id(0), 2), None, None));
+        assert!(!pending.add((&id(MAX_PENDING), 1), None, None));
     }
 }

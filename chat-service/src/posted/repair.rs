@@ -1,41 +1,42 @@
 //! What the stream may lack, and how far back to look for it. Pure.
 
-/// How long before a time from which on commits may be missing one may be missing too: clocks differ, commits take time.
+/// How long before a time from which on commits may be missing one may be missing too: a transaction takes its time of
+/// creation before it commits, and after a promotion the database's clock is another one.
 const OVERLAP_MS: i64 = 60_000;
 
-/// What the stream may lack.
+/// Commits that the stream may lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repair {
-    /// What was committed since a Unix time: that of its last event, or of a failure.
-    Since {
-        /// That time.
-        last_ms: i64,
-    },
-    /// It is new or empty: everything that it would hold by now.
-    All {
-        /// How long it keeps an event.
-        max_age_ms: i64,
-    },
+pub(super) struct Repair {
+    /// Those of this time of the database and later; 0 for all there ever were.
+    pub(super) since_ms: i64,
+    pub(super) of: Scope,
+}
+
+/// Whose commits may be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Anybody's, in the partitions that this replica owns: the owners of the others look for theirs.
+    OwnedPartitions,
+    /// This replica's own, in whatever partition.
+    AllPartitions,
 }
 
 impl Repair {
-    /// The oldest commit that it may lack.
-    pub(super) fn since_ms(self, now_ms: i64) -> i64 {
-        match self {
-            Self::All { max_age_ms } => now_ms - max_age_ms,
-            Self::Since { last_ms } => last_ms.min(now_ms) - OVERLAP_MS,
-        }
+    /// Whether the stream has forgotten everything.
+    pub(super) fn is_of_everything(self) -> bool {
+        self.since_ms == 0
     }
-}
 
-/// The repair that includes both.
-pub(super) fn larger(a: Option<Repair>, b: Option<Repair>) -> Option<Repair> {
-    match (a, b) {
-        (Some(Repair::Since { last_ms: a }), Some(Repair::Since { last_ms: b })) => {
-            Some(Repair::Since { last_ms: a.min(b) })
-        }
-        (Some(all @ Repair::All { .. }), _) | (_, Some(all @ Repair::All { .. })) => Some(all),
-        (one, other) => one.or(other),
+    /// The oldest commit to look at.
+    pub(super) fn oldest_ms(self) -> i64 {
+        (self.since_ms - OVERLAP_MS).max(0)
+    }
+
+    /// The repair that includes both.
+    pub(super) fn and(self, other: Option<Self>) -> Self {
+        let Some(other) = other else { return self };
+        let of = if other.of == self.of { self.of } else { Scope::AllPartitions };
+        Self { since_ms: self.since_ms.min(other.since_ms), of }
     }
 }
 
@@ -45,20 +46,18 @@ mod tests {
 
     #[test]
     fn a_repair_goes_back_as_far_as_events_may_be_missing() {
-        assert_eq!(Repair::All { max_age_ms: 500_000 }.since_ms(2_000_000), 1_500_000);
-        assert_eq!(Repair::Since { last_ms: 1_000_000 }.since_ms(2_000_000), 940_000);
-        assert_eq!(Repair::Since { last_ms: 3_000_000 }.since_ms(2_000_000), 1_940_000);
+        let since = |since_ms| Repair { since_ms, of: Scope::OwnedPartitions };
+        assert_eq!(since(1_000_000).oldest_ms(), 940_000);
+        assert_eq!(since(0).oldest_ms(), 0);
+        assert!(since(0).is_of_everything() && !since(1).is_of_everything());
     }
 
     #[test]
     fn of_two_repairs_the_one_is_done_that_includes_the_other() {
-        let (early, late) = (Some(Repair::Since { last_ms: 1 }), Some(Repair::Since { last_ms: 2 }));
-        let all = Some(Repair::All { max_age_ms: 5 });
-        for (a, b, both) in
-            [(early, late, early), (late, early, early), (all, early, all), (None, all, all), (late, None, late)]
-        {
-            assert_eq!(larger(a, b), both);
-        }
-        assert_eq!(larger(None, None), None);
+        let late = Repair { since_ms: 2, of: Scope::OwnedPartitions };
+        let own = Repair { since_ms: 3, of: Scope::AllPartitions };
+        assert_eq!(late.and(None), late);
+        assert_eq!(late.and(Some(own)), Repair { since_ms: 2, of: Scope::AllPartitions });
+        assert_eq!(late.and(Some(Repair { since_ms: 1, ..late })), Repair { since_ms: 1, ..late });
     }
 }

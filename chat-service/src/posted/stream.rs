@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use proto::streams;
+use async_nats::jetstream;
+use prost::Message as _;
+use proto::{chat::MessagesCommitted, streams};
 use service_kit::bus::Bus;
 use tokio::time::timeout;
 use tracing::info;
-
-use super::repair::Repair;
 
 const ENSURE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -25,22 +25,30 @@ impl Stream {
         Self { bus: bus.clone(), shape: streams::chat_events(bus.subjects()), created: None }
     }
 
-    /// Creates the stream if it is missing. Returns what it may lack, unless it is the one that was seen last.
-    pub(super) async fn ensure(&mut self) -> anyhow::Result<Option<Repair>> {
+    /// Creates the stream if it is missing. Returns since when it may lack commits, unless it is the one that was seen last.
+    pub(super) async fn ensure(&mut self) -> anyhow::Result<Option<i64>> {
         let found = timeout(ENSURE_TIMEOUT, self.bus.ensure_stream(&self.shape)).await??;
         let info = found.cached_info();
         let created = info.created.unix_timestamp_nanos();
-        let before = self.created.replace(created);
-        if before == Some(created) {
+        if self.created == Some(created) {
             return Ok(None);
         }
-        if before.is_some() {
+        let is_another = self.created.is_some();
+        let lacks_since_ms = if is_another || info.state.messages == 0 {
+            0
+        } else {
+            timeout(ENSURE_TIMEOUT, watermark_ms(&found)).await??
+        };
+        if is_another {
             info!(stream = self.shape.name, "the stream of commits was lost and is new");
         }
-        if before.is_some() || info.state.messages == 0 {
-            let max_age_ms = i64::try_from(self.shape.max_age.as_millis()).unwrap_or(i64::MAX);
-            return Ok(Some(Repair::All { max_age_ms }));
-        }
-        Ok(Some(Repair::Since { last_ms: info.state.last_timestamp.unix_timestamp() * 1_000 }))
+        self.created = Some(created);
+        Ok(Some(lacks_since_ms))
     }
+}
+
+/// The watermark of the newest event.
+async fn watermark_ms(stream: &jetstream::stream::Stream) -> anyhow::Result<i64> {
+    let newest = stream.get_raw_message(stream.cached_info().state.last_sequence).await?;
+    Ok(MessagesCommitted::decode(newest.payload)?.watermark_ms)
 }

@@ -9,7 +9,7 @@ use crate::store::StoreError;
 impl From<StoreError> for Status {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => {
+            StoreError::Unavailable(_) | StoreError::NewerSchema { .. } => {
                 warn!(%error, "a call failed");
                 Self::unavailable("PostgreSQL is not available")
             }

@@ -10,6 +10,18 @@ pub(crate) enum StoreError {
     /// PostgreSQL is away, busy or not migrated yet: try again.
     #[error("PostgreSQL is not available: {0}")]
     Unavailable(String),
+    /// The database was migrated by later services, to a version on which this one must not run.
+    #[error(
+        "the database's schema is version {present} and needs services of version {needs} or later, this one is of version {known}"
+    )]
+    NewerSchema {
+        /// The database's.
+        present: i32,
+        /// The oldest whose services run on it.
+        needs: i32,
+        /// This service's.
+        known: i32,
+    },
     /// A defect of this service.
     #[error("PostgreSQL refuses: {0}")]
     Refused(tokio_postgres::Error),

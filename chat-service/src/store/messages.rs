@@ -108,6 +108,24 @@ impl Store {
         Ok(())
     }
 
+    /// Sends the heads of all matches that have messages to `heads`, at most `chunk` at a time.
+    pub(crate) async fn all_heads(&self, chunk: usize, heads: &Sender<Vec<(MatchId, i64)>>) -> Result<(), StoreError> {
+        let limit = i64::try_from(chunk).unwrap_or(i64::MAX);
+        let sql = "SELECT match_id, last_seq FROM matches WHERE match_id > $1 ORDER BY match_id LIMIT $2";
+        let mut after = String::new();
+        loop {
+            let rows = self.client().await?.query(sql, &[&after, &limit]).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = last.try_get(0)?;
+            let page = rows.iter().map(|row| Ok((MatchId::new(row.try_get::<_, &str>(0)?), row.try_get(1)?)));
+            let page = page.collect::<Result<Vec<(_, i64)>, Error>>()?;
+            let begun = page.into_iter().filter_map(|(id, seq)| Some((id.ok()?, seq))).filter(|(_, seq)| *seq > 0);
+            if heads.send(begun.collect()).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
     /// The database's time; also proves that it answers. One that does not loses the connections of all who wait for it.
     pub(crate) async fn now_ms(&self) -> Result<i64, StoreError> {
         let client = self.client().await?;

@@ -1,13 +1,19 @@
 //! The stream of commits: what was committed gets there, whatever was lost on the way.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::StreamExt;
 use prost::Message as _;
-use proto::{MatchId, chat::MessagesCommitted, partition, streams};
-use service_kit::bus::Bus;
+use proto::{
+    MatchId,
+    chat::{MessagesCommitted, ReplicaAnnounced, ReplicaState},
+    partition, streams,
+};
+use service_kit::{bus::Bus, clock};
 
-use crate::support::{Stack, draft, eventually, outcomes, request, send, shared};
+use tokio::time::sleep;
+
+use crate::support::{Servers, Stack, draft, eventually, outcomes, request, send, shared};
 
 /// The highest head of each match that the stream holds now.
 async fn heads(bus: &Bus) -> BTreeMap<String, i64> {
@@ -30,6 +36,15 @@ async fn heads(bus: &Bus) -> BTreeMap<String, i64> {
 async fn committed(stack: &Stack, bus: &Bus, seq: i64) {
     let demo = BTreeMap::from([("demo".to_owned(), seq)]);
     eventually(&format!("the stream of {} knows {seq}", stack.prefix), async || heads(bus).await == demo).await;
+}
+
+/// A COMMIT of a replica that died before it could publish.
+async fn orphan(stack: &Stack, id: &str, seq: i64, age: &str) {
+    let orphan = format!(
+        "WITH head AS (UPDATE matches SET last_seq = {seq} WHERE match_id = '{id}')
+         INSERT INTO messages VALUES ('{id}', {seq}, 'bob', 'orphan', NULL, false, '\"x\"', now() - interval '{age}')"
+    );
+    stack.sql().await.execute(&orphan, &[]).await.unwrap();
 }
 
 #[tokio::test]
@@ -68,11 +83,7 @@ async fn what_a_crash_left_unpublished_is_published_by_the_next_start() {
     send(&bus, &request("demo", "alice", vec![draft("a", "x")])).await;
     committed(&stack, &bus, 1).await;
     assert!(replica.stop().await);
-    // A COMMIT whose replica died before it could publish.
-    let sql = stack.sql().await;
-    let orphan = "WITH head AS (UPDATE matches SET last_seq = 2 WHERE match_id = 'demo')
-                  INSERT INTO messages VALUES ('demo', 2, 'bob', 'orphan', NULL, false, '\"x\"', now())";
-    sql.execute(orphan, &[]).await.unwrap();
+    orphan(&stack, "demo", 2, "0").await;
     let _next = stack.replica().await;
     committed(&stack, &bus, 2).await;
 }
@@ -84,10 +95,81 @@ async fn a_repeat_of_what_a_crash_left_unpublished_is_published() {
     replica.put("demo").await;
     send(&bus, &request("demo", "alice", vec![draft("a", "x")])).await;
     committed(&stack, &bus, 1).await;
-    let orphan = "WITH head AS (UPDATE matches SET last_seq = 2 WHERE match_id = 'demo')
-                  INSERT INTO messages VALUES ('demo', 2, 'bob', 'orphan', NULL, false, '\"x\"', now())";
-    stack.sql().await.execute(orphan, &[]).await.unwrap();
+    orphan(&stack, "demo", 2, "0").await;
     let repeat = send(&bus, &request("demo", "bob", vec![draft("orphan", "x")])).await;
     assert!(outcomes(&repeat)[0].as_ref().unwrap().duplicate);
     committed(&stack, &bus, 2).await;
+}
+
+/// Another replica that says so, for a while, and then nothing more.
+async fn announce(bus: &Bus, state: ReplicaState, times: usize) {
+    let published_ms = clock::unix_ms();
+    for _ in 0..times {
+        let announced = ReplicaAnnounced { replica_id: "other".into(), state: state.into(), published_ms };
+        bus.publish(&bus.subjects().replica(), &announced).await.unwrap();
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_dead_replica_left_unpublished_the_others_publish_without_a_clients_help() {
+    let stack = shared().await.stack().await;
+    let (replica, bus) = (stack.replica().await, stack.bus().await);
+    replica.put("demo").await;
+    send(&bus, &request("demo", "alice", vec![draft("a", "x")])).await;
+    committed(&stack, &bus, 1).await;
+    announce(&bus, ReplicaState::Serving, 3).await;
+    orphan(&stack, "demo", 2, "0").await;
+    announce(&bus, ReplicaState::Serving, 2).await;
+    assert_eq!(heads(&bus).await["demo"], 1, "it may still publish this itself");
+    committed(&stack, &bus, 2).await;
+}
+
+#[tokio::test]
+async fn the_watermark_waits_for_the_slowest_replica() {
+    let stack = shared().await.stack().await;
+    let (replica, bus) = (stack.replica().await, stack.bus().await);
+    replica.put("demo").await;
+    let slow = async || {
+        let announced =
+            ReplicaAnnounced { replica_id: "slow".into(), state: ReplicaState::Serving.into(), published_ms: 12_345 };
+        bus.publish(&bus.subjects().replica(), &announced).await.unwrap();
+        bus.flush().await.unwrap();
+    };
+    let newest = async || {
+        let stream = bus.jetstream().get_stream(streams::chat_events(bus.subjects()).name).await.unwrap();
+        let last = stream.get_raw_message(stream.cached_info().state.last_sequence).await.unwrap();
+        MessagesCommitted::decode(last.payload).unwrap().watermark_ms
+    };
+    crate::support::send_reliably(&bus, &request("demo", "alice", vec![draft("a", "x")])).await;
+    committed(&stack, &bus, 1).await;
+    slow().await;
+    eventually("an event waits for it", async || {
+        slow().await;
+        let next = draft(&format!("c{}", fastrand::u64(..)), "x");
+        crate::support::send_reliably(&bus, &request("demo", "alice", vec![next])).await;
+        sleep(Duration::from_millis(50)).await;
+        newest().await == 12_345
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn after_a_wipe_of_nats_all_heads_are_in_the_new_stream_at_once_however_old_they_are() {
+    let mut servers = Servers::start().await;
+    let stack = servers.stack().await;
+    let (replica, bus) = (stack.replica().await, stack.bus().await);
+    replica.put("demo").await;
+    send(&bus, &request("demo", "alice", vec![draft("a", "x")])).await;
+    committed(&stack, &bus, 1).await;
+    replica.put("old").await;
+    orphan(&stack, "old", 1, "100 days").await;
+    servers.nats.kill();
+    servers.wipe_nats();
+    servers.nats.start_again().await.unwrap();
+    let both = BTreeMap::from([("demo".to_owned(), 1), ("old".to_owned(), 1)]);
+    eventually("NATS is back", async || bus.flush().await.is_ok()).await;
+    let back = tokio::time::Instant::now();
+    eventually("the new stream knows all", async || heads(&bus).await == both).await;
+    assert!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
 }

@@ -2,6 +2,7 @@
 
 use std::{
     path::Path,
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -28,6 +29,8 @@ use service_kit::{
 };
 use tempfile::TempDir;
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
     sync::OnceCell,
     time::{Instant, sleep, timeout},
 };
@@ -39,7 +42,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Servers {
     pub(crate) postgres: Postgres,
     pub(crate) nats: Nats,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Servers {
@@ -50,7 +53,14 @@ impl Servers {
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let path: &Path = dir.path();
         let (postgres, nats) = tokio::try_join!(Postgres::start(path), Nats::start(path)).unwrap();
-        Self { postgres, nats, _dir: dir }
+        Self { postgres, nats, dir }
+    }
+
+    /// Removes what NATS has stored, while it does not run.
+    pub(crate) fn wipe_nats(&self) {
+        let store = self.dir.path().join("nats");
+        std::fs::remove_dir_all(&store).unwrap();
+        std::fs::create_dir(&store).unwrap();
     }
 
     /// A stack of its own on these servers: a new database, a new prefix.
@@ -93,6 +103,21 @@ impl Stack {
         let lifecycle = Lifecycle::new();
         let app = app::start(Config::parse_from(arguments), lifecycle.clone()).await.unwrap();
         Replica { app, lifecycle }
+    }
+
+    /// A replica that is a process of its own, to be killed or frozen. It is ready.
+    pub(crate) async fn process(&self) -> Process {
+        let health = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_chat-service"))
+            .args(["--database-url", &self.database, "--nats-url", &self.nats, "--prefix", &self.prefix])
+            .args(["--grpc-listen", "127.0.0.1:0", "--health-listen", &health.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let process = Process { child, health };
+        eventually("the process is ready", async || process.http("/readyz").await.starts_with("HTTP/1.1 200")).await;
+        process
     }
 
     /// A replica that is ready.
@@ -166,6 +191,45 @@ impl Drop for Replica {
     }
 }
 
+/// One replica as a process of its own. Dropped, it is killed.
+pub(crate) struct Process {
+    child: Child,
+    health: std::net::SocketAddr,
+}
+
+impl Process {
+    /// `STOP`, `CONT`, `KILL`, `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// The whole answer of its health server; empty when there is none.
+    pub(crate) async fn http(&self, path: &str) -> String {
+        let Ok(mut stream) = TcpStream::connect(self.health).await else { return String::new() };
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let mut answer = String::new();
+        if stream.write_all(request.as_bytes()).await.is_ok() {
+            let _ = stream.read_to_string(&mut answer).await;
+        }
+        answer
+    }
+
+    /// The value of a metric, by the beginning of its line; 0 when it is not there.
+    pub(crate) async fn metric(&self, line: &str) -> f64 {
+        let text = self.http("/metrics").await;
+        let found = text.lines().filter(|found| found.starts_with(line));
+        found.filter_map(|found| found.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 pub(crate) fn draft(client_id: &str, text: &str) -> Draft {
     Draft { client_id: client_id.to_owned(), body: format!("\"{text}\""), saved_as: None }
 }
@@ -192,12 +256,14 @@ pub(crate) async fn send(bus: &Bus, request: &SendRequest) -> Vec<SendResult> {
     try_send(bus, request).await.unwrap().results
 }
 
-/// As a gateway does: the same request again until it is decided.
+/// As a gateway does: the same request again until it is decided, every other time to any replica.
 pub(crate) async fn send_reliably(bus: &Bus, request: &SendRequest) -> Vec<Result<Stored, Code>> {
     let give_up = Instant::now() + PATIENCE;
-    loop {
+    let id = MatchId::new(request.match_id.as_str()).unwrap();
+    let subjects = [bus.subjects().send(&id), bus.subjects().send_any(&id)];
+    for subject in subjects.iter().cycle() {
         let request = SendRequest { deadline_ms: clock::unix_ms() + 1_000, ..request.clone() };
-        if let Ok(reply) = try_send(bus, &request).await {
+        if let Ok(reply) = bus.request(subject, &request, Duration::from_secs(1)).await {
             let results = outcomes(&reply.results);
             let undecided =
                 |result: &Result<Stored, Code>| matches!(result, Err(Code::Unavailable | Code::RateLimited));
@@ -208,6 +274,7 @@ pub(crate) async fn send_reliably(bus: &Bus, request: &SendRequest) -> Vec<Resul
         assert!(Instant::now() < give_up, "a send was not decided in time");
         sleep(Duration::from_millis(50)).await;
     }
+    unreachable!("the subjects go round")
 }
 
 pub(crate) fn outcomes(results: &[SendResult]) -> Vec<Result<Stored, Code>> {

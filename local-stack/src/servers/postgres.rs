@@ -47,12 +47,13 @@ impl Postgres {
     pub async fn start(dir: &Path) -> Result<Self> {
         let dir = absolute(dir)?;
         let cluster = cluster::open_or_create(&dir).await?;
-        // One that had a standby before would wait for it.
-        let alone = ["synchronous_standby_names=".to_owned()];
-        let recipe_for = |port: u16| recipe_of(&dir, "postgres", &cluster, port, &alone);
+        let recipe_for = |port: u16| recipe_of(&dir, "postgres", &cluster, port, &[]);
         let (daemon, port) = start_on_free_port(recipe_for).await?;
         let url = url(&cluster.password, &[port], SUPERUSER);
         let psql = Psql::new(&cluster.bin, &cluster.password, port);
+        // One that had a standby before would wait for it.
+        psql.query("ALTER SYSTEM RESET synchronous_standby_names").await?;
+        psql.query("SELECT pg_reload_conf()").await?;
         Ok(Self { daemon, port, password: cluster.password, url, psql })
     }
 

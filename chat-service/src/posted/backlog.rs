@@ -1,0 +1,166 @@
+//! What is committed and not published, and what may be said of everything before it. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proto::MatchId;
+use tracing::Span;
+
+use super::{
+    pending::{Moved, Pending},
+    repair::{Repair, Scope},
+};
+
+/// The state between the lanes, the publisher and the other replicas. Times are Unix times of the database.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    pending: Pending,
+    /// The oldest commit that is being published now.
+    in_flight_ms: Option<i64>,
+    /// Commits that must be looked for.
+    owed: Option<Repair>,
+    /// The database's time at the last look.
+    now_ms: i64,
+    /// What the other replicas say of theirs.
+    peers_ms: Option<i64>,
+    /// The partitions that this replica owns, once it has come to own any.
+    pub(super) owned: Option<BTreeSet<u8>>,
+}
+
+impl Backlog {
+    /// Before this time everything that this replica committed is published.
+    pub(super) fn published_ms(&self) -> i64 {
+        let open = [self.pending.oldest_ms(), self.in_flight_ms, self.owed.map(|repair| repair.since_ms)];
+        open.into_iter().flatten().fold(self.now_ms, i64::min)
+    }
+
+    /// Before this time everything is published, whoever committed it.
+    pub(super) fn watermark_ms(&self) -> i64 {
+        self.published_ms().min(self.peers_ms.unwrap_or(i64::MAX))
+    }
+
+    /// It is `now_ms` by the database's clock.
+    pub(super) fn note_time(&mut self, now_ms: i64) {
+        self.now_ms = now_ms;
+    }
+
+    /// The other replicas have published everything of before this time; `None` when there are none.
+    pub(super) fn note_peers(&mut self, published_ms: Option<i64>) {
+        self.peers_ms = published_ms;
+    }
+
+    /// A head moved. `committed_ms` if this replica did it.
+    pub(super) fn add(&mut self, (id, last_seq): (&MatchId, i64), committed_ms: Option<i64>, span: Option<&Span>) {
+        self.now_ms = committed_ms.unwrap_or(0).max(self.now_ms);
+        if !self.pending.add((id, last_seq), committed_ms, span) {
+            self.owe_own();
+        }
+    }
+
+    /// Something of this replica's may have been committed of which nobody can tell now.
+    pub(super) fn owe_own(&mut self) {
+        self.owe(Repair { since_ms: self.published_ms(), of: Scope::AllPartitions });
+    }
+
+    /// Commits must be looked for.
+    pub(super) fn owe(&mut self, repair: Repair) {
+        self.owed = Some(repair.and(self.owed));
+    }
+
+    /// What must be looked for.
+    pub(super) fn owed(&self) -> Option<Repair> {
+        self.owed
+    }
+
+    /// A repair is done. What has come to be owed meanwhile stays.
+    pub(super) fn settle(&mut self, done: Repair) {
+        if self.owed == Some(done) {
+            self.owed = None;
+        }
+    }
+
+    /// Takes what waits, to be published now. Nothing else is being published.
+    pub(super) fn take(&mut self) -> BTreeMap<u8, Moved> {
+        self.in_flight_ms = self.pending.oldest_ms();
+        self.pending.take()
+    }
+
+    /// Puts back what was not published.
+    pub(super) fn put_back(&mut self, moved: &Moved) {
+        if !self.pending.put_back(moved) {
+            self.owe_own();
+        }
+    }
+
+    /// Nothing is being published any more.
+    pub(super) fn rest(&mut self) {
+        self.in_flight_ms = None;
+    }
+
+    /// Whether everything is published as far as is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty() && self.owed.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> MatchId {
+        MatchId::new("demo").unwrap()
+    }
+
+    #[test]
+    fn the_watermark_stands_before_whatever_is_not_published() {
+        let mut backlog = Backlog::default();
+        backlog.note_time(1_000);
+        assert_eq!(backlog.watermark_ms(), 1_000);
+        backlog.add((&id(), 7), Some(900), None);
+        backlog.note_time(2_000);
+        assert_eq!(backlog.watermark_ms(), 900);
+        let taken = backlog.take();
+        assert_eq!(backlog.watermark_ms(), 900, "while it is being published");
+        for moved in taken.values() {
+            backlog.put_back(moved);
+        }
+        backlog.rest();
+        assert_eq!(backlog.watermark_ms(), 900, "it was not published");
+        backlog.take();
+        backlog.rest();
+        assert_eq!((backlog.watermark_ms(), backlog.published_ms()), (2_000, 2_000));
+    }
+
+    #[test]
+    fn a_replica_vouches_for_itself_and_for_no_more_than_the_others_say() {
+        let mut backlog = Backlog::default();
+        backlog.note_time(1_000);
+        backlog.note_peers(Some(800));
+        assert_eq!((backlog.watermark_ms(), backlog.published_ms()), (800, 1_000));
+        backlog.note_peers(None);
+        assert_eq!(backlog.watermark_ms(), 1_000);
+    }
+
+    #[test]
+    fn what_others_committed_does_not_hold_the_watermark() {
+        let mut backlog = Backlog::default();
+        backlog.note_time(1_000);
+        backlog.add((&id(), 7), None, None);
+        assert_eq!(backlog.watermark_ms(), 1_000);
+        assert!(!backlog.is_empty());
+    }
+
+    #[test]
+    fn what_is_owed_holds_the_watermark_until_that_very_repair_is_done() {
+        let mut backlog = Backlog::default();
+        backlog.note_time(1_000);
+        let of = Scope::OwnedPartitions;
+        backlog.owe(Repair { since_ms: 500, of });
+        assert_eq!(backlog.published_ms(), 500);
+        let begun = backlog.owed().unwrap();
+        backlog.owe(Repair { since_ms: 400, of });
+        backlog.settle(begun);
+        assert_eq!(backlog.published_ms(), 400);
+        backlog.settle(backlog.owed().unwrap());
+        assert_eq!(backlog.published_ms(), 1_000);
+    }
+}
