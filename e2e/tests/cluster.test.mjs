@@ -21,7 +21,8 @@ import { useStack } from './support/stack.mjs';
 
 const PAIRS = 6;
 const NODES = [0, 1, 2].map((i) => `nats-${i}`);
-const HEAL_LIMIT_MS = 30_000;
+/** An election takes up to 9 s, and two may follow each other. */
+const HEAL_LIMIT_MS = 60_000;
 
 /** Asks a NATS server, again while the cluster has no leader who could tell, and returns the answer as JSON. */
 function askNats(url, subject, request) {
@@ -75,6 +76,14 @@ describe('a cluster of NATS servers', () => {
     askNats(stack.manifest.natsUrl.split(',')[0], `$JS.API.STREAM.${verb}.CHAT_EVENTS`, request);
   const streamInfo = () => ask('INFO');
 
+  /** Until all copies of the stream are up to date: a cluster survives the loss of one server at a time. */
+  const settled = () =>
+    eventually(
+      async () => (await streamInfo()).cluster?.replicas?.every(({ current, offline }) => current && !offline),
+      'three copies that are up to date',
+      HEAL_LIMIT_MS,
+    );
+
   /** Two people reach the milestone and are told. */
   async function reachesMilestone() {
     const match = await newMatch(stack);
@@ -102,6 +111,7 @@ describe('a cluster of NATS servers', () => {
 
   for (const name of NODES) {
     test(`goes on without ${name}, which is killed`, async (t) => {
+      await settled();
       const { one, all } = await underFault(t, stack, () => stack.control('kill', name));
       await stack.control('start', name);
       assert.ok(all <= 1_000 && one <= 3_000, 'stalls');
@@ -112,13 +122,18 @@ describe('a cluster of NATS servers', () => {
   let idle;
 
   test('counts on after the loss of the leader of the stream', async () => {
+    await settled();
     idle = (await streamInfo()).cluster.leader;
     await stack.control('kill', idle);
-    await reachesMilestone();
-    await stack.control('start', idle);
+    try {
+      await reachesMilestone();
+    } finally {
+      await stack.control('start', idle);
+    }
   });
 
   test('goes on while one hangs, and when it comes back', async (t) => {
+    await settled();
     const name = NODES.slice(0, 2).find((one) => one !== idle);
     const { all } = await underFault(t, stack, async () => {
       await stack.control('freeze', name);
@@ -132,6 +147,7 @@ describe('a cluster of NATS servers', () => {
   });
 
   test('is left by its clients before one stops', async (t) => {
+    await settled();
     const { one, all } = await underFault(t, stack, async () => {
       const began = Date.now();
       await stack.control('lame-duck', 'nats-0');
@@ -142,12 +158,9 @@ describe('a cluster of NATS servers', () => {
   });
 
   test('is filled again after one lost its data, and after all did', async () => {
+    await settled();
     await stack.control('wipe', 'nats-2');
-    await eventually(
-      async () => (await streamInfo()).cluster?.replicas?.every(({ current }) => current),
-      'three copies that are up to date',
-      HEAL_LIMIT_MS,
-    );
+    await settled();
     await stack.control('wipe', 'nats');
     await reachesMilestone();
     const { config } = await eventually(async () => {
