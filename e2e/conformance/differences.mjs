@@ -27,7 +27,6 @@ const WHY = {
   shortestLength: 'RFC 6455 section 5.2: the shortest form must be used and the top bit must be zero',
   noReason: 'the code is the answer to a close (RFC 6455 section 5.5.1); the reason is not sent back',
   closePacket: 'the protocol has it for all transports; the reference waits for the next heartbeat to fail',
-  base64OfPolling: 'the protocol has it for polling only',
   lastPing:
     'RFC 6455 section 5.5.3: of pings that came together only the last need be answered, so that a flood costs nothing',
   failsFast: 'RFC 6455 section 8.1 allows to fail as soon as the text cannot become valid any more',
@@ -268,10 +267,10 @@ export const DIFFERENCES = {
       ours: CLOSED,
       why: WHY.closePacket,
     },
-    'base64, which is for polling': {
-      reference: ['binary 01020304'],
+    'base64 in a text frame that is garbled': {
+      reference: ['binary 010201'],
       ours: CLOSED,
-      why: WHY.base64OfPolling,
+      why: WHY.strictBase64,
     },
     'pings and pongs between fragments': {
       reference: ['text 4abc', 'pong 1', 'pong 3'],

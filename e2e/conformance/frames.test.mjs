@@ -141,7 +141,8 @@ const FRAMES = {
   'a noop packet': text('6'),
   'an unknown packet': text('7'),
   words: text('abc'),
-  'base64, which is for polling': text('bAQIDBA=='),
+  'base64 in a text frame': text('bAQIDBA=='),
+  'base64 in a text frame that is garbled': text('bAQI!BA=='),
   'a separator, which is for polling': text('4a\x1e4b'),
 };
 

@@ -67,8 +67,13 @@ impl Application for Suite {
 
     fn event(&self, socket: &Arc<Socket>, event: Event<'_>) {
         match (socket.emitter.namespace(), event.ack) {
-            ("/", None) => socket.event(&event),
-            ("/", Some(id)) => socket.request(&event, id),
+            ("/", id) => {
+                // A client that retries wants an ack for each event, also for those that have none.
+                socket.event(&event);
+                if let Some(id) = id {
+                    socket.request(&event, id);
+                }
+            }
             ("/foo", Some(id)) if event.name == "getId" => socket.answer(id, &json!(socket.emitter.sid())),
             _ => {}
         }
@@ -142,9 +147,10 @@ impl Socket {
             "false" => self.emit("false", "false"),
             "doge" => self.emit_binary("doge", PLACEHOLDER, &[BUFFER]),
             "getbin" => self.emit_binary("takebin", PLACEHOLDER, &[BUFFER]),
-            "buffa" if event.attachments == [BUFFER] => self.emit("buffack", ""),
+            "buffa" if is_binary => self.emit("buffack", ""),
             "blob" if is_binary => self.emit("back", ""),
-            "jsonbuff" | "jsonblob" | "abuff2" | "blob3" if is_binary => {
+            "abuff2" => self.emit("abuff2-ack", ""),
+            "jsonbuff" | "jsonblob" | "blob3" if is_binary => {
                 self.emit(&format!("{}-ack", event.name), "");
             }
             _ => {}

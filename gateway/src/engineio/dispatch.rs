@@ -89,7 +89,7 @@ impl<H: Handler> Dispatch<H> {
     }
 
     fn packet(&mut self, packet: &str) -> bool {
-        match Incoming::parse(packet, false) {
+        match Incoming::parse(packet) {
             Ok(Incoming::Text(text)) => self.message(Message::Text(text)),
             Ok(Incoming::Binary(bytes)) => self.message(Message::Binary(bytes)),
             Ok(Incoming::Pong) => {

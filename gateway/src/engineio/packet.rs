@@ -33,7 +33,7 @@ impl Payload {
 pub(super) enum Incoming<'a> {
     /// `4`
     Text(&'a str),
-    /// `b` and base64, in polling only.
+    /// `b` and base64: in polling, and of a client that was told to send no binary frames.
     Binary(Bytes),
     /// `3`
     Pong,
@@ -51,8 +51,8 @@ pub(super) enum Incoming<'a> {
 pub(super) struct InvalidPacket;
 
 impl<'a> Incoming<'a> {
-    /// Reads a text packet. Base64 is for polling only.
-    pub(super) fn parse(packet: &'a str, allow_base64: bool) -> Result<Self, InvalidPacket> {
+    /// Reads a text packet.
+    pub(super) fn parse(packet: &'a str) -> Result<Self, InvalidPacket> {
         let (kind, rest) = packet.split_at_checked(1).ok_or(InvalidPacket)?;
         Ok(match (kind, rest) {
             ("4", text) => Self::Text(text),
@@ -61,7 +61,7 @@ impl<'a> Incoming<'a> {
             ("2", "probe") => Self::Probe,
             ("5", _) => Self::Upgrade,
             ("0" | "6", _) => Self::Ignored,
-            ("b", text) if allow_base64 => Self::Binary(STANDARD.decode(text).map_err(|_| InvalidPacket)?.into()),
+            ("b", text) => Self::Binary(STANDARD.decode(text).map_err(|_| InvalidPacket)?.into()),
             _ => return Err(InvalidPacket),
         })
     }

@@ -7,7 +7,7 @@ const SEPARATOR: char = '\u{1e}';
 
 /// Reads the packets of a POST body, all or none.
 pub(super) fn decode(body: &str) -> Result<Vec<Incoming<'_>>, InvalidPacket> {
-    body.split(SEPARATOR).map(|packet| Incoming::parse(packet, true)).collect()
+    body.split(SEPARATOR).map(Incoming::parse).collect()
 }
 
 /// Writes the body of a GET's answer; `last` is one more packet, already encoded.

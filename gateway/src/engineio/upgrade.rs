@@ -125,7 +125,7 @@ async fn next_packet(link: &mut Link, session: &Session) -> Option<Packet> {
         let read = poll_fn(|cx| {
             link.poll_read(cx, limit, |item| {
                 packet = match item {
-                    Item::Text(text) => Some(match Incoming::parse(&text, false) {
+                    Item::Text(text) => Some(match Incoming::parse(&text) {
                         Ok(Incoming::Probe) => Packet::Probe,
                         Ok(Incoming::Upgrade) => Packet::Upgrade,
                         _ => Packet::Other,
