@@ -1,6 +1,6 @@
 //! Fetching what a socket missed: NATS delivers at most once, PostgreSQL has everything.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, slice, sync::Arc, time::Duration};
 
 use proto::{
     MatchId,
@@ -118,21 +118,24 @@ fn take_piece<T>(waiting: &mut VecDeque<T>, bytes: impl Fn(&T) -> usize) -> impl
     waiting.drain(..count)
 }
 
-/// Compares a chat's true head with what the socket has, and fetches the difference.
-pub(super) async fn compare(context: &Arc<Context>, socket: &Arc<Socket>, head: &MatchHead, chat: &MatchId) {
+/// Compares a chat's true head with what the sockets have that have it open, and fetches the difference: milestones once for all.
+pub(super) async fn compare(context: &Arc<Context>, sockets: &[Arc<Socket>], head: &MatchHead, chat: &MatchId) {
+    let is_untold = |socket: &&Arc<Socket>| milestones_told(context, socket, head, chat) < head.milestones.into();
+    let untold: Vec<_> = sockets.iter().filter(is_untold).map(Arc::clone).collect();
+    tell_milestones(context, &untold, chat).await;
+}
+
+/// Has a socket learn the head and fetch messages; gives the milestones it was told of, of a chat that is not open as many as may be.
+fn milestones_told(context: &Arc<Context>, socket: &Arc<Socket>, head: &MatchHead, chat: &MatchId) -> i64 {
     if head.closed {
-        return delivery::close(socket, chat);
+        delivery::close(socket, chat);
+        return i64::MAX;
     }
-    let told = {
-        let mut session = socket.session();
-        let Some(joined) = session.open_chat(chat) else { return };
-        joined.room.learn_head(head.last_seq);
-        heal_if_behind(context, socket, joined);
-        joined.room.milestones()
-    };
-    if i64::from(head.milestones) > told {
-        tell_milestones(context, socket, chat).await;
-    }
+    let mut session = socket.session();
+    let Some(joined) = session.open_chat(chat) else { return i64::MAX };
+    joined.room.learn_head(head.last_seq);
+    heal_if_behind(context, socket, joined);
+    joined.room.milestones()
 }
 
 /// Compares the heads of all chats that the socket has open.
@@ -145,15 +148,19 @@ pub(super) async fn compare_all(context: &Arc<Context>, socket: &Arc<Socket>) {
     let Ok(heads) = context.services.heads(open).await else { return };
     for head in heads {
         let Ok(chat) = MatchId::new(head.match_id.as_str()) else { continue };
-        compare(context, socket, &head, &chat).await;
+        compare(context, slice::from_ref(socket), &head, &chat).await;
     }
 }
 
-/// Tells a socket of the milestones of a chat that it was not told of.
-pub(super) async fn tell_milestones(context: &Context, socket: &Socket, chat: &MatchId) {
-    let Ok(found) = context.services.get_match(chat, socket.user_id(), None, 0).await else { return };
+/// Tells sockets that have a chat open of the milestones that they were not told of.
+pub(super) async fn tell_milestones(context: &Context, sockets: &[Arc<Socket>], chat: &MatchId) {
+    let Some(any) = sockets.first() else { return };
+    let Ok(found) = context.services.get_match(chat, any.user_id(), None, 0).await else { return };
     for milestone in found.of.milestones {
-        delivery::announce(socket, &Arc::new(Announced { chat: chat.clone(), milestone }), false);
+        let announced = Arc::new(Announced { chat: chat.clone(), milestone });
+        for socket in sockets {
+            delivery::announce(socket, &announced, false);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Connection state recovery: what a client brings back is held against what the services say. No gateway keeps a session.
 
-use std::sync::Arc;
+use std::{slice, sync::Arc};
 
 use proto::{
     Code, MatchId, UserId,
@@ -112,7 +112,7 @@ pub(super) fn replay(context: &Arc<Context>, socket: &Arc<Socket>) {
             healing::compare_all(&context, &socket).await;
         }
         for chat in &resumed.untold {
-            healing::tell_milestones(&context, &socket, chat).await;
+            healing::tell_milestones(&context, slice::from_ref(&socket), chat).await;
         }
     });
 }

@@ -85,9 +85,7 @@ async fn compare_heads(context: &Arc<Context>, is_due: impl Fn(&User) -> bool) {
         let Ok(heads) = context.services.heads(ids.iter().map(ToString::to_string).collect()).await else { return };
         for head in heads {
             let Ok(chat) = MatchId::new(head.match_id.as_str()) else { continue };
-            for socket in sockets.get(&chat).into_iter().flatten() {
-                healing::compare(context, socket, &head, &chat).await;
-            }
+            healing::compare(context, sockets.get(&chat).map_or(&[], Vec::as_slice), &head, &chat).await;
         }
     }
 }
