@@ -22,8 +22,6 @@ use crate::{
 
 /// Below the working directory, as all that the repository's commands leave.
 const FOLDER: &str = ".local";
-/// What the crowd may wait at the end until everything that was acked has arrived.
-const SETTLE: Duration = Duration::from_secs(30);
 /// What the users wait for while they connect is nobody's fault.
 const WARM_UP: Duration = Duration::from_secs(1);
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
@@ -59,7 +57,7 @@ async fn strike_and_judge(config: &Config, seed: u64, stack: Stack, schedule: Sc
     let healed = injector.heal().await;
     let end = Instant::now();
     let database_url = injector.stack().manifest().database_url.clone();
-    let outcome = crowd.finish(SETTLE, &database_url).await?;
+    let outcome = crowd.finish(config.settle, &database_url).await?;
     let report = RunReport {
         seed,
         command: config.command(seed, &schedule),

@@ -32,6 +32,9 @@ pub struct Config {
     /// How long the users chat in each, e.g. 30s or 2m
     #[arg(long, default_value = "30s", value_parser = duration)]
     pub duration: Duration,
+    /// How long everything that was acked may take at the end to arrive everywhere
+    #[arg(long, default_value = "30s", value_parser = duration)]
+    pub settle: Duration,
     /// The faults themselves instead of those of the seed, `none` for none
     #[arg(long)]
     pub schedule: Option<Schedule>,
@@ -83,6 +86,7 @@ impl Config {
         ensure!(self.match_length > 0, "--match-length must be at least 1");
         ensure!(self.duration >= Duration::from_secs(1), "--duration must be at least a second");
         ensure!(self.duration <= Duration::from_hours(24), "--duration must be at most a day");
+        ensure!(self.settle <= Duration::from_hours(1), "--settle must be at most an hour");
         if let Some(schedule) = &self.schedule {
             ensure!(schedule.end() <= self.duration, "--schedule lasts longer than --duration");
             if schedule.has(|kind| matches!(kind, Kind::Clock(_))) {
