@@ -31,7 +31,9 @@ const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_versions
 pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
     let transaction = client.transaction().await?;
     // Another replica may be at it for longer than a message may wait for a row.
-    transaction.batch_execute("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0").await?;
+    let settings =
+        "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning";
+    transaction.batch_execute(settings).await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     transaction.batch_execute(VERSIONS).await?;
     let present = present(&transaction).await?;
