@@ -6,6 +6,7 @@ use proto::{
     MatchId,
     chat::{MatchHead, Message, list_messages_request::Position},
 };
+use service_kit::mutation::{self, Mutation};
 
 use super::{
     Context, Socket, delivery,
@@ -30,7 +31,8 @@ const MAX_TRIES: u32 = 5;
 
 /// Fetches what the socket misses of a chat, unless that is under way.
 pub(super) fn heal_if_behind(context: &Arc<Context>, socket: &Arc<Socket>, chat: &mut JoinedChat) {
-    if chat.room.is_behind() && !chat.healing {
+    let is_broken = mutation::is_broken(Mutation::NoGapHealing) && !chat.room.is_pulling();
+    if chat.room.is_behind() && !chat.healing && !is_broken {
         chat.healing = true;
         let heal = heal(Arc::clone(context), Arc::clone(socket), chat.id.clone());
         context.lifecycle.spawn(heal);
