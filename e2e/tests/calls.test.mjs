@@ -346,9 +346,9 @@ describe('a call while services die', () => {
     const accepted = next(alice, 'video_call_accepted');
     await eventually(async () => (await ask(bob, 'video_call_accepted', of)).ok, 'the acceptance');
     await accepted;
-    const ended = next(bob, 'video_call_ended');
+    const ended = [bob, alice].map((socket) => next(socket, 'video_call_ended'));
     await eventually(async () => (await ask(alice, 'video_call_ended', of)).ok, 'the end');
-    assert.equal((await ended).reason, 'completed');
+    for (const { reason } of await Promise.all(ended)) assert.equal(reason, 'completed');
     assert.deepEqual(steps(alice, of.callId), ['accepted', 'ended completed']);
     await stack.control('start', SIGNALING_SERVICES[0]);
   });
