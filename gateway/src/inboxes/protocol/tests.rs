@@ -60,7 +60,7 @@ fn what_no_server_says_is_refused() {
     assert_eq!(refused(b"PING \xff\r\n"), Violation::MalformedLine);
     assert_eq!(refused(b"MSG user.alice 7 2\r\nlonger\r\n"), Violation::WrongLength);
     assert_eq!(refused(b"MSG user.alice 7 8388609\r\n"), Violation::TooLarge);
-    assert_eq!(refused(&[b'x'; MAX_LINE_BYTES]), Violation::LineTooLong);
+    assert_eq!(refused(&vec![b'x'; MAX_LINE_BYTES]), Violation::LineTooLong);
 }
 
 #[test]
