@@ -5,6 +5,7 @@ use proto::{
     MatchId,
     chat::{Head, HeadsRequest, MatchHead, RecordMilestoneRequest, chat_service_client::ChatServiceClient},
 };
+use quick_cache::sync::Cache;
 use service_kit::{grpc, redis::RedisError};
 use thiserror::Error;
 use tonic::Code;
@@ -19,12 +20,16 @@ use crate::{
 const CONCURRENT_RECORDS: usize = 8;
 /// What `Heads` answers at most.
 const MAX_HEADS: usize = 1_000;
+/// Matches whose records are remembered while Redis cannot: about 10 MB of ids.
+const REMEMBERED_MATCHES: usize = 100_000;
 
 /// Counts heads of matches. Repeats and any order are harmless: a register only grows, a record is made once.
 #[derive(Debug)]
 pub struct Counter {
     milestones: Milestones,
     registers: Registers,
+    /// The highest threshold of each match that was recorded without a register.
+    recorded: Cache<MatchId, i64>,
     chat: ChatServiceClient<grpc::Client>,
     metrics: Metrics,
 }
@@ -48,7 +53,7 @@ impl Counter {
         chat: ChatServiceClient<grpc::Client>,
         metrics: Metrics,
     ) -> Self {
-        Self { milestones, registers, chat, metrics }
+        Self { milestones, registers, recorded: Cache::new(REMEMBERED_MATCHES), chat, metrics }
     }
 
     /// What it counts toward.
@@ -57,14 +62,42 @@ impl Counter {
     }
 
     /// Takes the heads in. When it returns, every milestone that they reach is recorded.
+    ///
+    /// Registers only save repeated records. A head that was heard of is committed, so it proves without Redis what it reaches.
     pub async fn count(&self, heads: &[Head]) -> Result<(), CountError> {
         self.metrics.heads(heads.len());
         let heads = heads.iter().filter_map(|head| Some((MatchId::new(head.match_id.as_str()).ok()?, head.last_seq)));
-        let (known, missing) = self.raise(heads.collect()).await?;
+        let heads: Vec<_> = heads.collect();
+        if self.registers.are_available() {
+            match self.count_in_registers(heads.clone()).await {
+                Err(CountError::Store(error)) => tracing::warn!(%error, "counting without registers"),
+                counted => return counted,
+            }
+        }
+        self.record_without_registers(&heads).await
+    }
+
+    async fn count_in_registers(&self, heads: Vec<(MatchId, i64)>) -> Result<(), CountError> {
+        let (known, missing) = self.raise(heads).await?;
         let rebuilt = self.rebuild(missing).await?;
         // Collected, because the compiler cannot see that a lazy iterator of borrows may cross threads.
         let due: Vec<_> = known.iter().chain(&rebuilt).map(|(id, register)| self.record_due(id, register)).collect();
         stream::iter(due).buffer_unordered(CONCURRENT_RECORDS).try_collect().await
+    }
+
+    async fn record_without_registers(&self, heads: &[(MatchId, i64)]) -> Result<(), CountError> {
+        let reached: Vec<_> = heads.iter().map(|(id, seq)| self.record_unless_remembered(id, *seq)).collect();
+        stream::iter(reached).buffer_unordered(CONCURRENT_RECORDS).try_collect().await
+    }
+
+    async fn record_unless_remembered(&self, id: &MatchId, count: i64) -> Result<(), CountError> {
+        let recorded = self.recorded.get(id).unwrap_or(0);
+        for milestone in self.milestones.reached(count).iter().filter(|milestone| milestone.threshold > recorded) {
+            if self.record(id, milestone).await? {
+                self.recorded.insert(id.clone(), milestone.threshold);
+            }
+        }
+        Ok(())
     }
 
     /// The committed heads of matches; unknown matches are left out.
@@ -101,7 +134,7 @@ impl Counter {
     }
 
     /// Has every milestone recorded that a committed head reaches, whatever Redis says of it.
-    pub async fn record_reached(&self, head: &MatchHead) -> Result<(), CountError> {
+    pub async fn record_reached(&self, head: &MatchHead) -> Result<(), tonic::Status> {
         let Ok(id) = MatchId::new(head.match_id.as_str()) else {
             return Ok(());
         };
@@ -151,7 +184,8 @@ impl Counter {
         Ok(())
     }
 
-    async fn record(&self, id: &MatchId, milestone: &Milestone) -> Result<(), CountError> {
+    /// Has a milestone recorded, at once or by somebody before. `false` when chat-service knows nothing that reaches it.
+    async fn record(&self, id: &MatchId, milestone: &Milestone) -> Result<bool, tonic::Status> {
         let request = RecordMilestoneRequest {
             match_id: id.to_string(),
             milestone_id: milestone.id.clone(),
@@ -159,22 +193,34 @@ impl Counter {
             unlocks: milestone.unlocks.clone(),
         };
         match self.chat.clone().record_milestone(request).await {
-            Ok(response) if response.get_ref().recorded => {
-                tracing::info!(match_id = %id, milestone = milestone.id, "milestone reached");
-                self.metrics.milestone_recorded(&milestone.id);
+            Ok(response) => {
+                if response.get_ref().recorded {
+                    tracing::info!(match_id = %id, milestone = milestone.id, "milestone reached");
+                    self.metrics.milestone_recorded(&milestone.id);
+                }
+                self.correct(self.registers.mark_recorded(id, &milestone.id)).await;
+                Ok(true)
             }
-            Ok(_) => {}
             Err(status) if status.code() == Code::NotFound => {
                 tracing::warn!(match_id = %id, milestone = milestone.id, "no such match");
-                return Ok(());
+                Ok(false)
             }
             // The register is of another life of the database: it starts again from the committed head.
             Err(status) if status.code() == Code::FailedPrecondition => {
                 tracing::warn!(match_id = %id, milestone = milestone.id, "Redis counts more messages than there are");
-                return Ok(self.registers.forget(id).await?);
+                self.correct(self.registers.forget(id)).await;
+                Ok(false)
             }
-            Err(status) => return Err(status.into()),
+            Err(status) => Err(status),
         }
-        Ok(self.registers.mark_recorded(id, &milestone.id).await?)
+    }
+
+    /// Brings a register up to date, if Redis is there: one that is not leads to a record that was made before, and is corrected then.
+    async fn correct(&self, register: impl Future<Output = Result<(), RedisError>>) {
+        if self.registers.are_available()
+            && let Err(error) = register.await
+        {
+            tracing::debug!(%error, "a register stays as it is");
+        }
     }
 }

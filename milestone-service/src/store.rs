@@ -60,6 +60,11 @@ impl Registers {
         }
     }
 
+    /// Whether Redis answers. While it does not, asking it only takes time.
+    pub fn are_available(&self) -> bool {
+        self.redis.is_available()
+    }
+
     /// Raises a match's count to `count` unless it is higher already. `None` when the register is missing and stays so.
     pub async fn raise(&self, id: &MatchId, count: i64, if_missing: IfMissing) -> Result<Option<Register>, RedisError> {
         let mut raise = self.raise.key(self.key(id));

@@ -24,6 +24,7 @@ const QUEUED_COMMANDS: usize = 256;
 #[derive(Clone)]
 pub struct Redis {
     connection: ConnectionManager,
+    available: Condition,
 }
 
 /// Why Redis gave no usable answer. Whether the command was carried out is unknown.
@@ -48,9 +49,15 @@ impl Redis {
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(PATIENCE))
             .set_pipeline_buffer_size(QUEUED_COMMANDS);
-        let redis = Self { connection: ConnectionManager::new_lazy_with_config(client, settings)? };
-        lifecycle.spawn_background(redis.clone().keep_probing(available));
+        let connection = ConnectionManager::new_lazy_with_config(client, settings)?;
+        let redis = Self { connection, available };
+        lifecycle.spawn_background(redis.clone().keep_probing());
         Ok(redis)
+    }
+
+    /// Whether the server answered when it was last asked, which is at most a moment ago.
+    pub fn is_available(&self) -> bool {
+        self.available.holds()
     }
 
     /// Runs one command.
@@ -63,7 +70,7 @@ impl Redis {
         bounded(script.invoke_async(&mut self.connection.clone())).await
     }
 
-    async fn keep_probing(self, available: Condition) {
+    async fn keep_probing(self) {
         let mut first = true;
         loop {
             let answer = self.command::<String>(&::redis::cmd("PING")).await;
@@ -71,7 +78,7 @@ impl Redis {
                 tracing::warn!(%error, "waiting for Redis");
             }
             first = false;
-            available.set(answer.is_ok());
+            self.available.set(answer.is_ok());
             sleep(PROBE_INTERVAL).await;
         }
     }

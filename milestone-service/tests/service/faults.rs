@@ -35,7 +35,7 @@ async fn a_redis_that_counts_too_much_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_redis_is_down_messages_wait_and_the_replica_is_not_ready() {
+async fn without_redis_milestones_are_announced_all_the_same_and_the_replica_says_that_it_is_away() {
     let mut stack = Stack::start().await;
     let replica = stack.replica().await;
     let mut alice = stack.inbox("alice").await;
@@ -43,10 +43,31 @@ async fn while_redis_is_down_messages_wait_and_the_replica_is_not_ready() {
     stack.redis.kill();
     eventually("the replica is not ready", async || !replica.is_ready()).await;
     stack.send("demo", &["1", "2", "3"]).await;
+    assert_eq!(alice.milestone().await.milestone_id, "three");
+    stack.send("demo", &["4"]).await;
     alice.no_milestone().await;
     stack.redis.start_again().await.unwrap();
-    assert_eq!(alice.milestone().await.milestone_id, "three");
     eventually("the replica is ready", async || replica.is_ready()).await;
+    stack.send("demo", &["5"]).await;
+    assert_eq!(alice.milestone().await.milestone_id, "five");
+    alice.no_milestone().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_hangs_keeps_no_milestone_waiting() {
+    let mut stack = Stack::start().await;
+    let _replica = stack.replica().await;
+    let mut alice = stack.inbox("alice").await;
+    stack.put("demo").await;
+    stack.send("demo", &["1", "2"]).await;
+    stack.redis.freeze();
+    stack.send("demo", &["3"]).await;
+    assert_eq!(alice.milestone().await.milestone_id, "three");
+    stack.send("demo", &["4", "5"]).await;
+    assert_eq!(alice.milestone().await.milestone_id, "five");
+    stack.redis.thaw();
+    stack.send("demo", &["6"]).await;
+    alice.no_milestone().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
