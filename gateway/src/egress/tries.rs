@@ -6,7 +6,10 @@ use proto::chat::SendReply;
 
 use super::outcomes::Outcomes;
 
-/// How long one try waits for its reply.
+/// How long the first try waits for its reply: longer than any that comes from a system at its limit (a lane refuses what has
+/// waited for 250 ms), short enough that the death of a replica or a NATS node is hardly noticed.
+const FIRST_PATIENCE: Duration = Duration::from_millis(400);
+/// How long the others wait: whoever is slow, and not dead, must have time to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a request is repeated before its outcome stays unknown.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -45,7 +48,8 @@ impl Tries {
 
     /// How long this try waits for its reply.
     pub fn patience(&self, now: Instant) -> Duration {
-        PATIENCE.min(WINDOW.saturating_sub(now.saturating_duration_since(self.began)))
+        let patience = if self.number == 0 { FIRST_PATIENCE } else { PATIENCE };
+        patience.min(WINDOW.saturating_sub(now.saturating_duration_since(self.began)))
     }
 
     /// Takes in the reply to this try.
