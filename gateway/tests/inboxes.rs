@@ -9,14 +9,10 @@ mod world;
 
 use std::time::{Duration, Instant};
 
-use local_stack::servers::{Nats, NatsCluster};
+use local_stack::servers::Nats;
 use rustix::process::Signal;
 
-use world::{World, connect, eventually, publish};
-
-/// So many that both servers of a cluster have some.
-const CONNECTIONS: usize = 8;
-const USERS: usize = 40;
+use world::{OnTwoServers, World, connect, eventually, publish};
 
 #[tokio::test]
 async fn a_user_hears_everything_in_order_from_the_subscription_until_it_is_wanted_no_more() {
@@ -68,12 +64,7 @@ async fn all_inboxes_are_subscribed_again_after_the_server_was_killed_and_a_dist
 
 #[tokio::test]
 async fn a_server_that_hangs_is_left_for_another_within_seconds() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut cluster = NatsCluster::start(dir.path(), 2).await.unwrap();
-    let [first, second] = <[String; 2]>::try_from(cluster.urls().to_vec()).unwrap();
-    let world = World::start(&[&first, &second], CONNECTIONS);
-    let users = world.enter_many(USERS).await;
-    let bus = connect(&second).await;
+    let OnTwoServers { mut cluster, world, users, bus, dir: _dir } = OnTwoServers::start().await;
     let mut disturbances = world.inboxes.disturbances();
     disturbances.mark_unchanged();
     cluster.nodes_mut()[0].freeze();
@@ -91,12 +82,7 @@ async fn a_server_that_hangs_is_left_for_another_within_seconds() {
 
 #[tokio::test]
 async fn nothing_is_missed_and_nothing_heard_twice_while_a_server_is_left_in_lame_duck_mode() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut cluster = NatsCluster::start(dir.path(), 2).await.unwrap();
-    let [first, second] = <[String; 2]>::try_from(cluster.urls().to_vec()).unwrap();
-    let world = World::start(&[&first, &second], CONNECTIONS);
-    let users = world.enter_many(USERS).await;
-    let bus = connect(&second).await;
+    let OnTwoServers { mut cluster, world, users, bus, dir: _dir } = OnTwoServers::start().await;
     // Until the cluster knows of all subscriptions.
     for user in &users {
         while !world.heard().iter().any(|(heard, _)| heard == user.as_str()) {
@@ -115,8 +101,8 @@ async fn nothing_is_missed_and_nothing_heard_twice_while_a_server_is_left_in_lam
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    eventually("all is heard", || world.heard().iter().filter(|(_, number)| *number > 0).count() >= rounds * USERS)
-        .await;
+    let all = rounds * users.len();
+    eventually("all is heard", || world.heard().iter().filter(|(_, number)| *number > 0).count() >= all).await;
     for user in &users {
         let mut heard = world.heard_by(user.as_str());
         heard.retain(|number| *number > 0);
@@ -154,4 +140,15 @@ async fn a_server_that_does_not_answer_pings_is_left() {
     let silent_since = Instant::now();
     let _second = server.accept().await;
     assert!(silent_since.elapsed() < Duration::from_secs(5), "it took {:?}", silent_since.elapsed());
+}
+
+#[tokio::test]
+async fn a_server_that_takes_connections_and_complains_is_tried_ever_more_rarely() {
+    let mut server = fake_server::start().await;
+    let _world = World::start(&[&server.url], 1);
+    let began = Instant::now();
+    for _ in 0..8 {
+        server.refuse("-ERR 'maximum subscriptions exceeded'\r\n").await;
+    }
+    assert!(began.elapsed() > Duration::from_millis(400), "it took {:?}", began.elapsed());
 }

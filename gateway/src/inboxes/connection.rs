@@ -40,6 +40,8 @@ pub(super) struct Connection<L> {
     leaving: Option<Leaving>,
     /// A server has all subscriptions. Otherwise something may be missed.
     stands: bool,
+    /// Links that were lost one after the other, none of which stood for long.
+    losses: u32,
 }
 
 /// A link to a server that wants its clients to leave.
@@ -85,6 +87,7 @@ impl<L: Listener> Connection<L> {
             current: None,
             leaving: None,
             stands: false,
+            losses: 0,
         }
     }
 
@@ -117,7 +120,7 @@ impl<L: Listener> Connection<L> {
 
     fn connect(&mut self) {
         if self.connecting.is_none() {
-            self.connecting = Some(Box::pin(connect(self.servers.clone())));
+            self.connecting = Some(Box::pin(connect(self.servers.clone(), self.losses)));
         }
     }
 
@@ -217,6 +220,7 @@ impl<L: Listener> Connection<L> {
     fn lost(&mut self, lost: &Lost) {
         warn!(error = %lost, "a connection of the inboxes is lost");
         metrics::inboxes_lost(lost.reason());
+        self.losses = self.losses.saturating_add(1);
         self.current = None;
         self.leaving = None;
         self.stand(false);
@@ -226,6 +230,9 @@ impl<L: Listener> Connection<L> {
 
     fn tick(&mut self, now: Instant) {
         self.listener.tick(now);
+        if self.stands {
+            self.losses = 0;
+        }
         if let Some(Err(lost)) = self.current.as_mut().map(|link| link.dialogue.tick()) {
             self.lost(&lost);
         }
@@ -255,10 +262,12 @@ async fn connected(connecting: Option<&mut Connecting>) -> Box<Connected> {
     }
 }
 
-/// Tries one server after the other until one is ready.
-async fn connect(mut servers: Servers) -> Box<Connected> {
-    let mut attempt = 0;
+/// Tries one server after the other until one is ready, the more rarely the more was in vain: a server may also take us in and
+/// then send us away.
+async fn connect(mut servers: Servers, losses: u32) -> Box<Connected> {
+    let mut attempt = losses;
     loop {
+        sleep(servers::delay(attempt)).await;
         if let Some(server) = servers.turn() {
             match stream::open(&server, NAME).await {
                 Ok(opened) => {
@@ -267,11 +276,10 @@ async fn connect(mut servers: Servers) -> Box<Connected> {
                     return Box::new(Connected { link: Link::new(opened), info, servers });
                 }
                 // Each attempt may fail for long: the first says it.
-                Err(error) if attempt == 0 => warn!(%server, %error, "the inboxes cannot be connected"),
+                Err(error) if attempt == losses => warn!(%server, %error, "the inboxes cannot be connected"),
                 Err(error) => debug!(%server, %error, "the inboxes cannot be connected"),
             }
         }
-        sleep(servers::delay(attempt)).await;
-        attempt += 1;
+        attempt = attempt.saturating_add(1);
     }
 }

@@ -39,6 +39,16 @@ impl FakeServer {
         let (words, said) = mpsc::channel(1);
         Client { answering: tokio::spawn(answer(stream, said)), words }
     }
+
+    /// Takes a client in, says these words, and waits until it has gone.
+    pub(crate) async fn refuse(&mut self, words: &str) {
+        let (stream, _) = self.listener.accept().await.unwrap();
+        let (mut reader, mut writer) = stream.into_split();
+        writer.write_all(b"INFO {}\r\n").await.unwrap();
+        assert!(answer_pings(&mut reader, &mut writer).await);
+        writer.write_all(words.as_bytes()).await.unwrap();
+        while matches!(reader.read(&mut [0; 4_096]).await, Ok(1..)) {}
+    }
 }
 
 impl Client {

@@ -7,11 +7,16 @@ use std::{
 };
 
 use gateway::inboxes::{Inboxes, Listener, Message, NotSubscribed};
+use local_stack::servers::NatsCluster;
 use proto::{UserId, subjects::Subjects};
 use service_kit::{Lifecycle, NatsConfig, bus::Bus, health::Readiness};
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// So many that both servers of a cluster have some.
+const CONNECTIONS: usize = 8;
+const USERS: usize = 40;
 
 pub(crate) struct World {
     pub(crate) inboxes: Inboxes,
@@ -100,6 +105,26 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         self.over.cancel();
+    }
+}
+
+/// Users on both servers of a cluster, and who publishes on the second, which stays.
+pub(crate) struct OnTwoServers {
+    pub(crate) cluster: NatsCluster,
+    pub(crate) world: World,
+    pub(crate) users: Vec<UserId>,
+    pub(crate) bus: Bus,
+    pub(crate) dir: TempDir,
+}
+
+impl OnTwoServers {
+    pub(crate) async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let cluster = NatsCluster::start(dir.path(), 2).await.unwrap();
+        let [first, second] = <[String; 2]>::try_from(cluster.urls().to_vec()).unwrap();
+        let world = World::start(&[&first, &second], CONNECTIONS);
+        let (users, bus) = (world.enter_many(USERS).await, connect(&second).await);
+        Self { cluster, world, users, bus, dir }
     }
 }
 
