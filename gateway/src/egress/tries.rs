@@ -67,8 +67,11 @@ impl Tries {
             Route::Owner => wait,
             Route::Any => wait.max(pause_after(self.number, chance)),
         };
+        if now.saturating_duration_since(self.began) + pause >= WINDOW {
+            return None;
+        }
         self.number += 1;
-        (now.saturating_duration_since(self.began) + pause < WINDOW).then_some(pause)
+        Some(pause)
     }
 
     /// How many tries were made.
@@ -109,6 +112,7 @@ mod tests {
         }
         assert_eq!(routes[..4], [Route::Owner, Route::Any, Route::Owner, Route::Any]);
         assert!(now + PATIENCE > start + WINDOW && tries.is_unknown());
+        assert_eq!(tries.count() as usize, routes.len());
     }
 
     #[test]
