@@ -65,17 +65,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
         drop_inbox_events: config.drop_inbox_events,
         lifecycle: lifecycle.clone(),
     });
-    let advertised = match config.advertise {
-        Some(advertised) => advertised,
-        None => advertised(address, &config.nats).await,
-    };
-    let endpoint = Endpoint {
-        engine: engineio::Config { cors_origins: config.cors_origins.clone(), ..config.transport.engine() },
-        sealer: Sealer::new(advertised, seal_keys(config.sid_keys)?),
-        connect_timeout: Duration::from_secs(config.connect_timeout_s),
-        drain_window: Duration::from_secs(config.drain_window_s),
-    };
-    let (socket_routes, drained) = sockets::start(&context, endpoint);
+    let (socket_routes, drained) = sockets::start(&context, endpoint(&config, address).await?);
     let connected = readiness.condition("inboxes");
     inboxes.start(&config.nats, connected, (&lifecycle, &drained), || Receiver::new(&context));
     let router = Router::new()
@@ -92,6 +82,22 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     lifecycle.spawn_essential("listener", listener::serve(tcp, router, listening, drained));
     tracing::info!(%address, "started");
     Ok(App { address })
+}
+
+/// How sessions are kept by a gateway that listens on `address`.
+async fn endpoint(config: &Config, address: SocketAddr) -> anyhow::Result<Endpoint> {
+    let advertised = match config.advertise {
+        Some(advertised) => advertised,
+        None => advertised(address, &config.nats).await,
+    };
+    let keys =
+        config.sid_keys.clone().map_or_else(SealKeys::random, Ok).context("cannot make a key for session ids")?;
+    Ok(Endpoint {
+        engine: engineio::Config { cors_origins: config.cors_origins.clone(), ..config.transport.engine() },
+        sealer: Sealer::new(advertised, keys),
+        connect_timeout: Duration::from_secs(config.connect_timeout_s),
+        drain_window: Duration::from_secs(config.drain_window_s),
+    })
 }
 
 /// Where the other gateways reach one that listens on `address`.
@@ -114,10 +120,6 @@ async fn own_ip(address: SocketAddr, nats: &NatsConfig) -> anyhow::Result<IpAddr
     let socket = UdpSocket::bind(SocketAddr::new(address.ip(), 0)).await?;
     socket.connect((server.host(), server.port())).await?;
     Ok(socket.local_addr()?.ip())
-}
-
-fn seal_keys(configured: Option<SealKeys>) -> anyhow::Result<SealKeys> {
-    configured.map_or_else(|| SealKeys::random().context("cannot make a key for session ids"), Ok)
 }
 
 /// Revoked users are cut off at once.

@@ -1,6 +1,8 @@
 //! The protocol layers on real sockets, with raw TCP clients.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "wire/client.rs"]
+mod client;
 #[path = "wire/close.rs"]
 mod close;
 #[path = "wire/http.rs"]

@@ -18,7 +18,7 @@ use tracing::{Instrument, info_span};
 use super::{
     Context, Socket, commands,
     reply::Reply,
-    turns::{Turn, Weighted},
+    turns::{RETRY_AFTER, Turn, Weighted},
 };
 use crate::{
     failure::Failure,
@@ -83,7 +83,7 @@ pub(super) fn take(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event<'
     match turn {
         Turn::Now(first) => context.lifecycle.spawn(run_in_turn(Arc::clone(context), Arc::clone(socket), first)),
         Turn::Waits => {}
-        Turn::Full(command) => command.reply.fail(&Failure::rate_limited(Duration::from_secs(1))),
+        Turn::Full(command) => command.reply.fail(&Failure::rate_limited(RETRY_AFTER)),
     }
 }
 

@@ -1,9 +1,6 @@
 //! `join_chat`, `leave_chat` and `typing`: they depend on one another, so that one socket's are done in their order.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use futures_util::FutureExt;
 use proto::{
@@ -21,14 +18,12 @@ use super::{
     joined::Joined,
     reply::Reply,
     session::JoinedChat,
-    turns::{Turn, Weighted},
+    turns::{RETRY_AFTER, Turn, Weighted},
 };
 use crate::{egress::Snapshot, failure::Failure, socketio::Args, views};
 
 /// Most messages in the ack of a join.
 const PAGE: i32 = 200;
-/// What waits, or is open, may be less by then.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A command that depends on which chats are open.
 #[derive(Debug)]

@@ -1,9 +1,12 @@
 //! Work of one socket that must be done in order: one piece in flight, the rest waits. Pure: no IO, no clock.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 /// Most pieces that wait behind the one in flight.
 pub const MAX_WAITING: usize = 64;
+
+/// When to try again after a [`Turn::Full`]: what waits may be less by then.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Most bytes that go together, well below NATS' limit of 1 MB a message.
 const MAX_BATCH_BYTES: usize = 256 * 1024;

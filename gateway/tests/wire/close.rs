@@ -1,6 +1,7 @@
 //! The ends of a session: heartbeat, shutdown, and what is still delivered.
 
-use crate::support::{Seen, TestServer, fast, frame};
+use crate::client::frame;
+use crate::support::{Seen, TestServer, fast};
 use gateway::socketio::CloseReason;
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,7 @@
 //! Limits: who does not read, who sends too much, who connects too often.
 
-use crate::support::{Seen, TestServer, frame, soon};
+use crate::client::frame;
+use crate::support::{Seen, TestServer, soon};
 use gateway::{listener, socketio::CloseReason};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,6 +1,7 @@
 //! Socket.IO on the wire: namespaces, acks, attachments and bad packets.
 
-use crate::support::{Frame, Seen, TestServer};
+use crate::client::{Frame, frame};
+use crate::support::{Seen, TestServer};
 use gateway::socketio::CloseReason;
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ async fn events_that_arrive_during_a_connect_wait_for_it() {
     let mut client = server.connected().await;
     let bytes: Vec<u8> = ["40/slow,", "421[\"echo\",1]", "422[\"echo\",2]"]
         .iter()
-        .flat_map(|packet| crate::support::frame(0x81, packet.as_bytes()))
+        .flat_map(|packet| frame(0x81, packet.as_bytes()))
         .collect();
     client.raw(&bytes).await;
     client.send("423[\"echo\",3]").await;

@@ -1,6 +1,7 @@
 //! The upgrade from polling to a WebSocket.
 
-use crate::support::{Client, Frame, Polling, Seen, TestServer, frame};
+use crate::client::{Client, Frame, frame};
+use crate::support::{Polling, Seen, TestServer};
 use gateway::socketio::CloseReason;
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! RFC 6455 on the wire: control frames, fragments and violations.
 
-use crate::support::{Frame, Seen, TestServer, frame};
+use crate::client::{Frame, frame};
+use crate::support::{Seen, TestServer};
 use gateway::socketio::CloseReason;
 use tokio::io::AsyncReadExt;
 
