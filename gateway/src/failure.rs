@@ -36,6 +36,14 @@ impl Failure {
         Self { retry_after_ms: Some(retry_after_ms), ..Code::RateLimited.into() }
     }
 
+    /// The same, to be tried again later by a part of the wait, less than all of it, that `seed` chooses: those who are refused
+    /// together are not to come back together.
+    #[must_use]
+    pub fn spread(mut self, seed: u64) -> Self {
+        self.retry_after_ms = self.retry_after_ms.map(|wait| wait.saturating_add(seed % wait.max(1)));
+        self
+    }
+
     /// `UNAVAILABLE`: the outcome is unknown.
     pub fn unavailable() -> Self {
         Code::Unavailable.into()

@@ -14,7 +14,7 @@ use tracing::{Instrument, info_span};
 use super::{
     Context, Socket, commands,
     reply::Reply,
-    turns::{Turn, Weighted},
+    turns::{RETRY_AFTER, Turn, Weighted},
 };
 use crate::{
     egress::{Admitted, outcome_of},
@@ -72,7 +72,7 @@ pub(super) fn send(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>,
     }
     let admitted = match context.services.admit(now) {
         Ok(admitted) => admitted,
-        Err(failure) => return reply.fail(&failure),
+        Err(failure) => return reply.fail(&failure.spread(socket.connection)),
     };
     let span = info_span!("send_message", match_id = %chat, user_id = %socket.user_id());
     let draft = Draft { content: draft, reply, span, taken_at: now, _admitted: admitted };
@@ -83,7 +83,7 @@ pub(super) fn send(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>,
             context.lifecycle.spawn(sends);
         }
         Turn::Waits => {}
-        Turn::Full(draft) => draft.reply.fail(&Failure::rate_limited(std::time::Duration::from_secs(1))),
+        Turn::Full(draft) => draft.reply.fail(&Failure::rate_limited(RETRY_AFTER)),
     }
 }
 
@@ -118,6 +118,7 @@ async fn send_batch(context: &Context, socket: &Socket, chat: &MatchId, mut batc
     let mut results = reply.results.into_iter();
     for draft in batch {
         let result = results.next().map_or_else(|| Err(Failure::unavailable()), outcome_of);
+        let result = result.map_err(|failure| failure.spread(socket.connection));
         metrics::send_answered(draft.taken_at.elapsed(), outcome_name(&result));
         answer(chat, draft.reply, result);
     }

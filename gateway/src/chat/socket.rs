@@ -24,7 +24,7 @@ pub struct Socket {
     pub(crate) emitter: Emitter,
     pub(crate) presence: Presence,
     pub(crate) pid: Pid,
-    /// Tells it from an earlier socket with the same pid.
+    /// A number of its own, by chance: it tells it from an earlier socket with the same pid.
     pub(crate) connection: u64,
     /// When it connected, as Unix time.
     pub(crate) connected_at_ms: i64,

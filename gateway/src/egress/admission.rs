@@ -7,8 +7,8 @@ use std::{
 
 use crate::failure::Failure;
 
-/// An answer that took longer means that there is too much to do. Half of the patience of one try (`sending.rs`): what takes
-/// longer than that is asked for again, and so makes even more to do.
+/// An answer that took longer means that there is too much to do. It was not there when the first try was given up (`tries.rs`),
+/// and what is asked for again makes even more to do.
 const LATE: Duration = Duration::from_millis(500);
 /// The bounds of the limit, and where it begins.
 const FEWEST: f64 = 256.0;
@@ -19,7 +19,7 @@ const RAISE: f64 = 0.05;
 /// Late answers lower it to this part, at most once in the time in which the effect can be seen.
 const LOWER: f64 = 0.8;
 const LOWER_EVERY: Duration = LATE;
-/// When to try again.
+/// When to try again, at the earliest: [`Failure::spread`] makes it later by up to as much.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The limit of one gateway, which follows the answers: raised little by little, lowered at once (additive increase,

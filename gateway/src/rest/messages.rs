@@ -68,10 +68,9 @@ pub(super) async fn post(
 
     let draft = Draft { client_id: client_id.to_string(), body: content.body, saved_as: None };
     let began = Instant::now();
-    let _admitted = api.services.admit(began)?;
     let outcome = save(&api, (&id, &user), origin, draft.clone()).await;
     metrics::send_answered(began.elapsed(), outcome.as_ref().map_or_else(|failure| failure.code.as_str(), |_| "OK"));
-    let stored = outcome?;
+    let stored = outcome.map_err(|failure| failure.spread(fastrand::u64(..)))?;
     let status = if stored.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     Ok(json(status, views::message(&as_stored(&id, user, draft, stored), false)))
 }
@@ -82,6 +81,7 @@ async fn save(
     origin: Option<u64>,
     draft: Draft,
 ) -> Result<Stored, Failure> {
+    let _admitted = api.services.admit(Instant::now())?;
     let request = SendRequest {
         match_id: id.to_string(),
         sender_id: user.to_string(),
