@@ -65,7 +65,7 @@ async fn strike_and_judge(config: &Config, seed: u64, stack: Stack, schedule: Sc
         faults: injector.struck().len(),
         lasted: end - start,
         waits: blame(&spans(injector.struck(), origin, end), &outcome.stalls, (start + WARM_UP - origin, end - origin)),
-        troubles: troubles(&injector, [struck, healed]),
+        troubles: troubles(&mut injector, [struck, healed]),
         outcome,
         folder: None,
     };
@@ -124,7 +124,7 @@ fn spans(struck: &[Struck], origin: Instant, end: Instant) -> Vec<Span> {
 
 /// What went wrong besides the promises: services that ended by themselves (a server has its reasons when its disk is full),
 /// and what could not be done.
-fn troubles(injector: &Injector, outcomes: [Result<()>; 2]) -> Vec<String> {
+fn troubles(injector: &mut Injector, outcomes: [Result<()>; 2]) -> Vec<String> {
     let ours = injector.unasked_ends().iter().filter(|end| end.role != Role::Server);
     let crashes = ours.map(|end| format!("nobody ended it: {}", end.obituary));
     let undone = outcomes.into_iter().filter_map(Result::err).map(|error| format!("{error:#}"));

@@ -27,8 +27,8 @@ pub(crate) mod world;
 
 use matchmaker::Matchmaker;
 use room::Pairing;
-pub use world::Refusals;
 use world::{Ground, Phase, World};
+pub use world::{Progress, Refusals};
 
 /// Handshakes in flight at a time.
 const HANDSHAKES: usize = 64;
@@ -57,27 +57,6 @@ pub struct CrowdConfig {
     pub match_length: u32,
     /// Makes what the users do repeatable, as far as the system lets it.
     pub seed: u64,
-}
-
-/// What the crowd is at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Messages with an `ok` ack.
-    pub acked: u64,
-    /// Messages received live, recovered or in a page.
-    pub received: u64,
-    /// Refusals of any kind.
-    pub refused: u64,
-    /// Connected clients.
-    pub connected: u64,
-    /// Connections that went on where an earlier one had ended.
-    pub recovered: u64,
-    /// Milestones that were announced to clients.
-    pub milestones: u64,
-    /// Calls that were accepted.
-    pub calls: u64,
-    /// Violations found so far; what the database holds is compared at the end.
-    pub violations: u64,
 }
 
 /// What became of a crowd.
@@ -167,17 +146,7 @@ impl Crowd {
 
     /// What it is at.
     pub fn progress(&self) -> Progress {
-        let counters = &self.world.counters;
-        Progress {
-            acked: counters.acked.get(),
-            received: counters.received.get(),
-            refused: counters.refused.get(),
-            connected: counters.connected.get(),
-            recovered: counters.recovered.get(),
-            milestones: counters.milestones.get(),
-            calls: counters.calls.get(),
-            violations: counters.violations.get(),
-        }
+        *self.world.progress()
     }
 
     /// When whom had to wait, so far.
@@ -204,14 +173,17 @@ impl Crowd {
             self.tasks.shutdown().await;
         }
         let (progress, refusals, stalls) = (self.progress(), self.world.refusals(), self.stalls());
-        let tally = self.close(database_url).await?;
+        let tally = self.conclude(database_url).await?;
         Ok(Outcome { progress, refusals, stalls, tally })
     }
 
     fn has_settled(&self) -> bool {
         self.pairings.iter().all(|pairing| {
             let rooms = pairing.all_rooms();
-            let is_quiet = rooms.iter().all(|room| room.chat().open() == 0);
+            let is_quiet = rooms.iter().all(|room| {
+                let chat = room.chat();
+                chat.open() == 0 && !chat.awaits_close()
+            });
             let slots = 0..u8::try_from(pairing.couple.clients.len()).unwrap_or_default();
             is_quiet
                 && pairing.current().is_some_and(|room| slots.into_iter().all(|slot| room.chat().has_caught_up(slot)))
@@ -230,7 +202,7 @@ impl Crowd {
         }
     }
 
-    async fn close(&self, database_url: &str) -> anyhow::Result<Tally> {
+    async fn conclude(&self, database_url: &str) -> anyhow::Result<Tally> {
         let database = Database::connect(database_url).await?;
         let mut tally = std::mem::take(&mut *self.world.tally());
         let announced_by = Instant::now() + ANNOUNCEMENT_LIMIT;
@@ -240,7 +212,7 @@ impl Crowd {
                 sleep(ANNOUNCEMENT_POLL).await;
                 facts = database.read(&room.id, &room.users).await?;
             }
-            tally.merge(room.take_chat().close(&facts));
+            tally.merge(room.take_chat().conclude(&facts));
         }
         database.close().await;
         Ok(tally)

@@ -6,6 +6,11 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::{checker::MILESTONE, tag::Tag};
 
+/// Its head, whether it is closed, and how many messages came after that.
+const MATCH: &str = "SELECT last_seq, closed_at IS NOT NULL,
+        (SELECT count(*) FROM messages s WHERE s.match_id = m.match_id AND s.created_at > m.closed_at)
+     FROM matches m WHERE match_id = $1";
+
 /// One match as PostgreSQL has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MatchFacts {
@@ -15,6 +20,10 @@ pub struct MatchFacts {
     pub rows: Vec<Row>,
     /// Every milestone.
     pub milestones: Vec<MilestoneRow>,
+    /// Whether the match is closed.
+    pub is_closed: bool,
+    /// How many messages are younger than the match's end.
+    pub stored_late: u32,
 }
 
 impl MatchFacts {
@@ -66,8 +75,11 @@ impl Database {
     /// # Errors
     /// When PostgreSQL does not answer.
     pub async fn read(&self, match_id: &str, user_of: &[String]) -> anyhow::Result<MatchFacts> {
-        let found = self.client.query_opt("SELECT last_seq FROM matches WHERE match_id = $1", &[&match_id]).await?;
-        let last_seq = found.map_or(Ok(0), |row| row.try_get::<_, i64>(0))?;
+        let found = self.client.query_opt(MATCH, &[&match_id]).await?;
+        let (last_seq, is_closed, stored_late): (i64, bool, i64) = match &found {
+            Some(row) => (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?),
+            None => (0, false, 0),
+        };
         let messages = "SELECT seq, sender_id, client_id, body FROM messages WHERE match_id = $1 ORDER BY seq";
         let rows = self.client.query(messages, &[&match_id]).await?;
         let rows = rows.iter().map(|row| read_row(row, user_of)).collect::<anyhow::Result<_>>()?;
@@ -80,6 +92,8 @@ impl Database {
             last_seq: u32::try_from(last_seq)?,
             rows,
             milestones: milestones.collect::<anyhow::Result<_>>()?,
+            is_closed,
+            stored_late: u32::try_from(stored_late)?,
         })
     }
 

@@ -17,6 +17,18 @@ pub enum Route {
     Rest,
 }
 
+/// Stands for the app server where an entry names a client.
+pub const APP_SERVER: u8 = u8::MAX;
+
+/// What anybody knew of a match when something was asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The highest seq that was acked or seen.
+    pub highest: u32,
+    /// Somebody had been told that the match is closed.
+    pub closed: bool,
+}
+
 /// How a call ended.
 pub type Reason = &'static str;
 
@@ -43,13 +55,24 @@ pub enum Event {
     Joined {
         /// The head of the snapshot.
         last_seq: u32,
-        /// The highest seq that anybody knew of when the join was asked for.
-        floor: u32,
+        /// When it was asked for.
+        known: Known,
         /// Whether the snapshot has the milestone.
         told: bool,
     },
-    /// The chat is closed again.
+    /// A join was refused.
+    JoinRefused {
+        /// Why.
+        code: Code,
+    },
+    /// The chat is not open any more.
     Left,
+    /// The app server asks for the match to be closed.
+    CloseAsked,
+    /// The app server was told that the match is closed.
+    Closed,
+    /// `match_closed`.
+    ToldClosed,
     /// A message was sent, for the first time or again.
     Emitted {
         /// Which.
@@ -166,7 +189,11 @@ impl Event {
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>9.3} s  client {}  {:?}", self.at().as_secs_f64(), self.slot, self.event)
+        let at_s = self.at().as_secs_f64();
+        match self.slot {
+            APP_SERVER => write!(f, "{at_s:>9.3} s  app server  {:?}", self.event),
+            slot => write!(f, "{at_s:>9.3} s  client {slot}  {:?}", self.event),
+        }
     }
 }
 

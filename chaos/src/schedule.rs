@@ -11,8 +11,10 @@ use std::{fmt, str::FromStr, time::Duration};
 use anyhow::{Context as _, Error, Result, bail, ensure};
 
 mod generation;
+mod steps;
 
 pub use generation::Setup;
+pub use steps::Edge;
 
 /// Nothing strikes later, and nothing lasts longer.
 const MAX_TIME: Duration = Duration::from_hours(24);

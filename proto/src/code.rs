@@ -38,6 +38,26 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code there is.
+    pub const ALL: [Self; 16] = [
+        Self::InvalidPayload,
+        Self::Unauthenticated,
+        Self::TokenExpired,
+        Self::Forbidden,
+        Self::MatchNotFound,
+        Self::IdempotencyConflict,
+        Self::CallStateConflict,
+        Self::CallBusy,
+        Self::MilestoneRequired,
+        Self::NotJoined,
+        Self::CallNotFound,
+        Self::MatchClosed,
+        Self::PayloadTooLarge,
+        Self::RateLimited,
+        Self::Internal,
+        Self::Unavailable,
+    ];
+
     /// The code as clients see it.
     pub fn as_str(self) -> &'static str {
         match self {

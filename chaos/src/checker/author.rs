@@ -1,14 +1,15 @@
 //! What one client has sent in one match, until nothing more can come of it.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use super::stored::Origin;
+use crate::history::Known;
 
 /// A message that may still be sent again, answered or seen for the first time.
 #[derive(Debug)]
 pub(super) struct Sent {
-    /// The highest seq that anybody knew of when it was first sent.
-    pub(super) floor: u32,
+    /// What anybody knew when it was first sent.
+    pub(super) known: Known,
     /// Where it is stored; 0 while nobody knows.
     pub(super) seq: u32,
     pub(super) origin: Origin,
@@ -20,8 +21,7 @@ pub(super) struct Sent {
     variants: u8,
     /// Which variants were refused as conflicting with another, one bit each.
     pub(super) conflicts: u8,
-    /// Whether it was refused for another reason, for good.
-    pub(super) refused: bool,
+    pub(super) acked: bool,
     /// Acks that said it was not stored before.
     pub(super) originals: u8,
     settled: bool,
@@ -36,20 +36,20 @@ pub(super) struct Sending {
     /// Whether it went over the socket.
     pub(super) is_emit: bool,
     pub(super) connection: u32,
-    pub(super) floor: u32,
+    pub(super) known: Known,
 }
 
 impl Sending {
     fn first(self) -> Sent {
         Sent {
-            floor: self.floor,
+            known: self.known,
             seq: 0,
             origin: self.origin,
             attempts: 0,
             connection: self.connection,
             variants: 0,
             conflicts: 0,
-            refused: false,
+            acked: false,
             originals: 0,
             settled: false,
         }
@@ -69,6 +69,8 @@ pub(super) struct Author {
     /// The index of the oldest that is kept.
     first: u32,
     sends: VecDeque<Sent>,
+    /// Those that were refused for good.
+    refused: HashSet<u32>,
     /// The last message that was sent once only: on which connection, and its seq.
     last_single: Option<(u32, u32)>,
 }
@@ -92,9 +94,24 @@ impl Author {
         self.sends.get_mut(index.checked_sub(self.first)? as usize)
     }
 
+    /// The message is refused, for good.
+    pub(super) fn refuse(&mut self, index: u32) {
+        self.refused.insert(index);
+    }
+
+    /// Whether the message was refused for good.
+    pub(super) fn was_refused(&self, index: u32) -> bool {
+        self.refused.contains(&index)
+    }
+
     /// Whether all that can be known of the message was known before.
     pub(super) fn is_past(&self, index: u32) -> bool {
         index < self.first
+    }
+
+    /// How many messages were sent, repeats aside.
+    pub(super) fn sent_in_all(&self) -> u32 {
+        self.first + u32::try_from(self.sends.len()).unwrap_or(u32::MAX)
     }
 
     /// How many messages may still change.

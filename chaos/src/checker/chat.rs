@@ -4,21 +4,28 @@ use super::{
     author::Author,
     calls::Calls,
     recent::Recent,
-    stored::{Origin, Stored},
+    stored::Stored,
     tally::{Promise, Tally, Violation},
-    view::{self, Fault, View},
+    view::View,
 };
-use crate::{
-    history::{Entry, Event},
-    tag::Tag,
-};
+use crate::history::{self, Entry, Event, Known, Reason};
+
+mod deliveries;
+mod sends;
 
 /// The message that reaches the milestone.
 pub const MILESTONE: u32 = 100;
-/// A seq above this was not given by the system.
-const MAX_SEQ: u32 = 50_000_000;
 
-mod sends;
+/// Whether the match is closed, as far as anybody knows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Closing {
+    #[default]
+    Open,
+    /// The app server has asked for it.
+    Asked,
+    /// Somebody was told that it is.
+    Closed,
+}
 
 /// What is known of one match.
 #[derive(Debug)]
@@ -30,9 +37,12 @@ pub struct Chat {
     pub(super) stored: Vec<Stored>,
     /// The highest seq that was acked or seen.
     highest: u32,
+    /// Messages that were acked.
+    acked: u64,
     pub(super) authors: Vec<Author>,
     pub(super) views: Vec<View>,
     calls: Calls,
+    pub(super) closing: Closing,
     /// When the message that reaches the milestone was first known to be stored.
     reached_at_ms: Option<u32>,
     recent: Recent,
@@ -47,9 +57,11 @@ impl Chat {
             id,
             stored: Vec::new(),
             highest: 0,
+            acked: 0,
             authors: sides.iter().map(|_| Author::default()).collect(),
             views: sides.iter().map(|_| View::default()).collect(),
             calls: Calls::default(),
+            closing: Closing::Open,
             reached_at_ms: None,
             recent: Recent::default(),
             tally: Tally::default(),
@@ -63,9 +75,14 @@ impl Chat {
         &self.id
     }
 
-    /// The highest seq that anybody knows of.
-    pub fn highest(&self) -> u32 {
-        self.highest
+    /// What anybody knows of the match by now.
+    pub fn known(&self) -> Known {
+        Known { highest: self.highest, closed: self.closing == Closing::Closed }
+    }
+
+    /// How many messages were acked.
+    pub fn acked(&self) -> u64 {
+        self.acked
     }
 
     /// When the milestone's message was first known to be stored, in milliseconds.
@@ -95,6 +112,17 @@ impl Chat {
         self.views[usize::from(slot)].joined
     }
 
+    /// Whether the app server has asked for an end of the match: who has it open will be told.
+    pub fn is_to_close(&self) -> bool {
+        self.closing != Closing::Open
+    }
+
+    /// Whether the app server, or somebody who has the chat open, is still to be told that the match is closed.
+    pub fn awaits_close(&self) -> bool {
+        let is_open_to_somebody = self.views.iter().any(|view| view.joined);
+        self.closing == Closing::Asked || (self.closing == Closing::Closed && is_open_to_somebody)
+    }
+
     /// The match is over: little is kept until the end.
     pub fn shrink(&mut self) {
         self.recent.shrink();
@@ -106,13 +134,6 @@ impl Chat {
         self.recent.about(slot)
     }
 
-    fn may_be_left_out(&self, slot: u8, seq: u32) -> bool {
-        let message = self.stored.get(seq as usize - 1).copied().unwrap_or(Stored::NOTHING);
-        let is_side = |tag: Tag| self.sides[usize::from(tag.slot)] == self.sides[usize::from(slot)];
-        let is_unclear = message.origin() == Origin::Unclear && message.tag().is_some_and(is_side);
-        is_unclear || view::is_own(&self.views[usize::from(slot)], slot, message, &self.sides)
-    }
-
     /// Something happened.
     pub fn observe(&mut self, entry: Entry) {
         self.now_ms = entry.at_ms;
@@ -120,174 +141,36 @@ impl Chat {
         let slot = entry.slot;
         match entry.event {
             Event::Emitted { tag, route } => self.emitted(slot, tag, route),
-            Event::Acked { tag, seq, duplicate } => self.acked(tag, seq, duplicate),
+            Event::Acked { tag, seq, duplicate } => self.acked_with(tag, seq, duplicate),
             Event::Refused { tag, code } => self.refused(tag, code),
             Event::Settled { index } => {
                 self.authors[usize::from(slot)].settle(index);
                 self.forget(slot, false);
             }
-            Event::Received { tag, seq } => self.received(slot, tag, seq),
-            Event::Paged { tag, seq } => self.paged(slot, tag, seq),
-            Event::CallAccepted { call } => {
-                let disagrees = self.calls.accepted(call, (slot, self.views[usize::from(slot)].session));
-                self.judge(
-                    Promise::Calls,
-                    slot,
-                    disagrees.map(|(other, _)| format!("client {other} had accepted it on another device")),
-                );
-            }
-            Event::CallEnded { call, reason } => {
-                let disagrees = self.calls.ended(call, (slot, self.views[usize::from(slot)].session), reason);
-                self.judge(Promise::Calls, slot, disagrees.map(|other| format!("another end was told: {other}")));
-            }
+            Event::CallAccepted { call } => self.call_accepted(slot, call),
+            Event::CallEnded { call, reason } => self.call_ended(slot, call, reason),
+            Event::CloseAsked => self.closing = Closing::Asked,
+            Event::Closed => self.closing = Closing::Closed,
             _ => self.view_changed(slot, entry.event),
         }
     }
 
-    fn view_changed(&mut self, slot: u8, event: Event) {
-        let view = &mut self.views[usize::from(slot)];
-        match event {
-            Event::Connected { recovered } => view.connected(recovered),
-            Event::Left => view.joined = false,
-            Event::Joined { last_seq, floor, told } => {
-                view.joined(last_seq, told);
-                let stale = last_seq < floor;
-                self.judge(
-                    Promise::Durable,
-                    slot,
-                    stale.then(|| format!("a join says {last_seq}, {floor} was acked before")),
-                );
-            }
-            Event::Resumed { seq, told } => self.resumed(slot, seq, told),
-            Event::Forgotten => {
-                self.broken(Promise::Delivered, slot, "an open chat is missing in the cursor".to_owned());
-            }
-            Event::PageBroken { expected, found } => {
-                self.broken(Promise::Delivered, slot, format!("a page has {found} where {expected} is due"));
-            }
-            Event::Milestone => self.milestone(slot),
-            _ => {}
-        }
+    fn call_accepted(&mut self, slot: u8, call: u64) {
+        let before = self.calls.accepted(call, (slot, self.views[usize::from(slot)].session));
+        let what = before.map(|(other, _)| format!("client {other} had accepted it on another device"));
+        self.judge(Promise::Calls, slot, what);
     }
 
-    fn received(&mut self, slot: u8, tag: Option<Tag>, seq: u32) {
-        self.tally.checked(Promise::Delivered, 1);
-        let Some(tag) = self.known(slot, tag, seq) else { return };
-        let view = &mut self.views[usize::from(slot)];
-        let cursor = view.cursor;
-        match view.received(seq) {
-            Some(Fault::NotJoined) => {
-                self.broken(Promise::Delivered, slot, format!("{seq} came to a chat that is not open"));
-            }
-            Some(Fault::Repeated) => {
-                self.broken(Promise::Delivered, slot, format!("{seq} came after {cursor}: twice, or out of order"));
-            }
-            None => {}
-        }
-        self.learn(seq, tag);
-        self.explain(slot);
-        let message = self.stored.get(seq as usize - 1).copied().unwrap_or(Stored::NOTHING);
-        if view::is_own(&self.views[usize::from(slot)], slot, message, &self.sides) {
-            self.broken(Promise::Delivered, slot, format!("{seq} came back to its sender"));
-        }
+    fn call_ended(&mut self, slot: u8, call: u64, reason: Reason) {
+        let before = self.calls.ended(call, (slot, self.views[usize::from(slot)].session), reason);
+        self.judge(Promise::Calls, slot, before.map(|other| format!("another end was told: {other}")));
     }
 
-    fn paged(&mut self, slot: u8, tag: Option<Tag>, seq: u32) {
-        self.tally.checked(Promise::Durable, 1);
-        if let Some(tag) = self.known(slot, tag, seq) {
-            self.learn(seq, tag);
-        }
-    }
-
-    fn known(&mut self, slot: u8, tag: Option<Tag>, seq: u32) -> Option<Tag> {
-        let tag = tag.filter(|tag| usize::from(tag.slot) < self.sides.len() && tag.variant < 4);
-        if tag.is_none() || seq == 0 || seq > MAX_SEQ {
-            self.broken(Promise::Durable, slot, format!("the message at {seq} is not what anybody sent"));
-            return None;
-        }
-        tag
-    }
-
-    /// The message at `seq` is `tag`, somebody says.
-    pub(super) fn learn(&mut self, seq: u32, tag: Tag) {
-        if seq == 0 || seq > MAX_SEQ {
-            return self.broken(Promise::Ordered, tag.slot, format!("{seq} is no seq"));
-        }
-        let at = seq as usize - 1;
-        if self.stored.len() <= at {
-            self.stored.resize(at + 1, Stored::NOTHING);
-        }
-        match self.stored[at].tag() {
-            Some(known) if known == tag => return,
-            Some(known) => return self.broken(Promise::Durable, tag.slot, format!("{seq} is {tag:?} and {known:?}")),
-            None => {}
-        }
-        self.tally.checked(Promise::Once, 1);
-        self.tally.checked(Promise::Ordered, 1);
-        let author = &mut self.authors[usize::from(tag.slot)];
-        if author.is_past(tag.index) {
-            return self.broken(Promise::Once, tag.slot, format!("{tag:?} is stored a second time, at {seq}"));
-        }
-        let Some(sent) = author.sent(tag.index).filter(|sent| sent.has_variant(tag.variant)) else {
-            return self.broken(Promise::Durable, tag.slot, format!("{tag:?} at {seq} was never sent"));
-        };
-        let (known_seq, floor, origin) = (sent.seq, sent.floor, sent.origin);
-        sent.seq = seq;
-        self.stored[at] = Stored::new(tag, origin);
-        if known_seq != 0 {
-            self.broken(Promise::Once, tag.slot, format!("{tag:?} is stored at {known_seq} and {seq}"));
-        }
-        if seq <= floor {
-            let what = format!("{tag:?} is at {seq}, but was sent after {floor} was acked");
-            self.broken(Promise::Ordered, tag.slot, what);
-        }
-        self.rise(seq);
-        for slot in 0..self.views.len() {
-            self.explain(u8::try_from(slot).unwrap_or_default());
-        }
-    }
-
-    fn rise(&mut self, seq: u32) {
-        self.highest = self.highest.max(seq);
-        if self.highest >= MILESTONE {
-            self.reached_at_ms.get_or_insert(self.now_ms);
-        }
-    }
-
-    /// Judges what a client was not given, as far as it is known by now.
-    pub(super) fn explain(&mut self, slot: u8) {
-        let view = &mut self.views[usize::from(slot)];
-        if view.unexplained() == 0 {
-            return;
-        }
-        for seq in view.wrongly_left_out(slot, &self.stored, &self.sides) {
-            self.broken(Promise::Delivered, slot, format!("{seq} was left out"));
-        }
-    }
-
-    fn resumed(&mut self, slot: u8, seq: u32, told: bool) {
-        self.tally.checked(Promise::Delivered, 1);
-        let view = &mut self.views[usize::from(slot)];
-        let cursor = view.cursor;
-        view.joined = true;
-        view.told = told;
-        view.advance(seq.saturating_add(1));
-        view.cursor = seq.max(cursor);
-        if seq < cursor {
-            self.broken(Promise::Delivered, slot, format!("the cursor went back from {cursor} to {seq}"));
-        }
-        self.explain(slot);
-    }
-
-    fn milestone(&mut self, slot: u8) {
-        self.tally.checked(Promise::Milestones, 1);
-        let view = &mut self.views[usize::from(slot)];
-        let again = view.told_here || (view.joined && view.told);
-        view.told_here = true;
-        view.told |= view.joined;
-        if again {
-            self.broken(Promise::Milestones, slot, "the milestone was told again".to_owned());
-        }
+    /// Somebody is told that the match is closed.
+    fn told_closed(&mut self, slot: u8) {
+        let is_open = self.closing == Closing::Open;
+        self.judge(Promise::Closed, slot, is_open.then(|| "closed, though nobody had asked for that".to_owned()));
+        self.closing = Closing::Closed;
     }
 
     pub(super) fn judge(&mut self, promise: Promise, slot: u8, wrong: Option<String>) {
@@ -300,7 +183,7 @@ impl Chat {
     /// A promise was not kept.
     pub(super) fn broken(&mut self, promise: Promise, slot: u8, what: String) {
         let trace = self.recent.trace(slot);
-        let violation = Violation { promise, at: crate::history::ms(self.now_ms), scene: self.id.clone(), what, trace };
+        let violation = Violation { promise, at: history::ms(self.now_ms), scene: self.id.clone(), what, trace };
         self.tally.violated(violation);
     }
 }

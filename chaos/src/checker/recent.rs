@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::history::{Entry, Event};
+use crate::history::{APP_SERVER, Entry, Event};
 
 /// Entries that are kept.
 const KEPT: usize = 1_024;
@@ -45,7 +45,7 @@ impl Recent {
                 entry.event.tag().is_some_and(|other| (other.slot, other.index) == (tag.slot, tag.index))
             });
             let near = seq.is_some_and(|seq| entry.event.seq().is_some_and(|other| other.abs_diff(seq) <= 1));
-            same_message || near || (entry.slot == slot && entry.event.tag().is_none())
+            same_message || near || entry.slot == APP_SERVER || (entry.slot == slot && entry.event.tag().is_none())
         })
     }
 

@@ -24,11 +24,13 @@ pub enum Promise {
     Answered,
     /// Both sides of a call agree: one device accepts, one reason ends it.
     Calls,
+    /// Who has a match open when it is closed is told so; nothing is stored and nobody joins after that.
+    Closed,
 }
 
 impl Promise {
     /// Every promise, in the order of the table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Durable,
         Self::Once,
         Self::Ordered,
@@ -37,6 +39,7 @@ impl Promise {
         Self::Secret,
         Self::Answered,
         Self::Calls,
+        Self::Closed,
     ];
 
     /// One line for the table.
@@ -50,6 +53,7 @@ impl Promise {
             Self::Secret => "strangers learn nothing",
             Self::Answered => "everything is answered",
             Self::Calls => "calls agree",
+            Self::Closed => "closed for good",
         }
     }
 }

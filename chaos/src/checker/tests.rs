@@ -3,12 +3,16 @@
 use super::*;
 use crate::{
     facts::{MatchFacts, MilestoneRow, Row},
-    history::{Entry, Event, Route},
+    history::{APP_SERVER, Entry, Event, Known, Route},
     tag::Tag,
 };
 
+mod answers;
+mod closed;
+mod delivered;
 mod honest;
-mod violations;
+mod milestones;
+mod stored;
 
 /// A match of two clients of one user (0, 1) and one of the other (2), all connected and joined.
 struct Script {
@@ -23,7 +27,7 @@ impl Script {
         let mut script = Self { chat, at_ms: 0, facts: MatchFacts::default() };
         for slot in 0..3 {
             script.now(slot, Event::Connected { recovered: false });
-            script.now(slot, Event::Joined { last_seq: 0, floor: 0, told: false });
+            script.now(slot, Event::Joined { last_seq: 0, known: Known::default(), told: false });
         }
         script
     }
@@ -65,14 +69,14 @@ impl Script {
         seq
     }
 
-    fn close(self) -> Tally {
-        self.chat.close(&self.facts)
+    fn conclude(self) -> Tally {
+        self.chat.conclude(&self.facts)
     }
 
     /// Ends with exactly these broken promises.
     #[track_caller]
     fn breaks(self, promises: &[Promise]) {
-        let tally = self.close();
+        let tally = self.conclude();
         let broken: Vec<_> = Promise::ALL.into_iter().filter(|promise| tally.of(*promise).violations > 0).collect();
         let kept: Vec<_> = Promise::ALL.iter().flat_map(|promise| &tally.of(*promise).kept).collect();
         assert_eq!(broken, promises, "{kept:#?}");

@@ -1,15 +1,20 @@
-//! Creates matches through REST, as the app server does, and sends each pair on to another one when theirs is long enough.
+//! The app server: creates matches through REST, sends each pair on to another one when theirs is long enough, and closes
+//! some of those that are left behind.
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use reqwest::StatusCode;
 use serde_json::json;
-use tokio::time::sleep;
+use tokio::{task::JoinSet, time::sleep};
 
 use super::{
     room::{Pairing, Room},
     world::{Phase, World},
+};
+use crate::{
+    checker::Promise,
+    history::{APP_SERVER, Event},
 };
 
 /// How often it is looked which matches are long enough.
@@ -18,17 +23,23 @@ const POLL: Duration = Duration::from_millis(200);
 const ATTEMPTS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(200);
 const CALL_LIMIT: Duration = Duration::from_secs(5);
+/// One in so many of the matches that are left behind is closed.
+const CLOSED_ONE_IN: u8 = 2;
+/// A match that is to be closed is closed within this time.
+const LONGEST_LIFE: Duration = Duration::from_secs(2);
 
-/// Creates the matches of a crowd.
+/// Creates and closes the matches of a crowd.
 pub(super) struct Matchmaker {
     world: Arc<World>,
     pairings: Vec<Arc<Pairing>>,
-    token: String,
+    token: Arc<str>,
+    rng: fastrand::Rng,
 }
 
 impl Matchmaker {
     pub(super) fn new(world: &Arc<World>, pairings: &[Arc<Pairing>], token: String) -> Self {
-        Self { world: Arc::clone(world), pairings: pairings.to_vec(), token }
+        let rng = fastrand::Rng::with_seed(world.seed ^ 0xC105_ED00);
+        Self { world: Arc::clone(world), pairings: pairings.to_vec(), token: token.into(), rng }
     }
 
     /// Creates every pair's first match.
@@ -48,21 +59,49 @@ impl Matchmaker {
         Ok(())
     }
 
-    /// Sends pairs on until the crowd settles.
-    pub(super) async fn run(self) {
+    /// Sends pairs on until the crowd settles; then every close is seen through.
+    pub(super) async fn run(mut self) {
         let mut attempt = 0;
+        let mut closing = JoinSet::new();
         while self.world.phase() == Phase::Chatting {
             sleep(POLL).await;
-            for pairing in &self.pairings {
-                let is_long = |room: &Arc<Room>| room.chat().highest() >= self.world.match_length;
-                if !pairing.current().is_some_and(|room| is_long(&room)) {
-                    continue;
-                }
+            for pairing in self.pairings.clone() {
+                let is_long = |room: &Arc<Room>| room.chat().known().highest >= self.world.match_length;
+                let Some(last) = pairing.current().filter(is_long) else { continue };
                 attempt += 1;
                 let room = pairing.next(&self.world);
                 // Whoever cannot be reached is asked again at the next look.
-                if self.create(&room, attempt).await.is_ok_and(|created| created) {
-                    pairing.open(room);
+                if !self.create(&room, attempt).await.is_ok_and(|created| created) {
+                    continue;
+                }
+                if self.rng.u8(..CLOSED_ONE_IN) == 0 {
+                    // Before anybody moves on: who has it open stays to be told.
+                    last.note(&self.world, APP_SERVER, Event::CloseAsked);
+                    closing.spawn(self.close(last, attempt));
+                }
+                pairing.open(room);
+            }
+        }
+        while closing.join_next().await.is_some() {}
+    }
+
+    /// Closes a match, while some still send to it.
+    fn close(&mut self, room: Arc<Room>, mut attempt: usize) -> impl Future<Output = ()> + use<> {
+        let (world, token) = (Arc::clone(&self.world), Arc::clone(&self.token));
+        let pause = LONGEST_LIFE.mul_f64(self.rng.f64());
+        async move {
+            sleep(pause).await;
+            while world.phase() != Phase::Over {
+                attempt += 1;
+                let url = url(&world, &room, attempt);
+                let request = world.http.delete(&url).bearer_auth(&token).timeout(CALL_LIMIT);
+                match request.send().await.map(|answer| answer.status()) {
+                    Ok(StatusCode::NO_CONTENT) => return room.note(&world, APP_SERVER, Event::Closed),
+                    Ok(status) if !may_succeed(status) => {
+                        let what = (format!("DELETE {url}: {status}"), Vec::new());
+                        return world.judge(Promise::Answered, &room.id, Some(what));
+                    }
+                    _ => sleep(PAUSE).await,
                 }
             }
         }
@@ -70,14 +109,22 @@ impl Matchmaker {
 
     /// Whether the match is there; an error if it never will be.
     async fn create(&self, room: &Room, attempt: usize) -> anyhow::Result<bool> {
-        let gateway = &self.world.gateways[attempt % self.world.gateways.len()];
-        let url = format!("{}/api/v1/matches/{}", gateway.base_url, room.id);
+        let url = url(&self.world, room, attempt);
         let body = json!({ "members": room.members });
         let request = self.world.http.put(&url).bearer_auth(&self.token).timeout(CALL_LIMIT).json(&body);
         let Ok(answer) = request.send().await else { return Ok(false) };
         let status = answer.status();
-        let may_succeed = status.is_success() || status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-        ensure!(may_succeed, "PUT {url}: {status}");
+        ensure!(status.is_success() || may_succeed(status), "PUT {url}: {status}");
         Ok(status.is_success())
     }
+}
+
+fn url(world: &World, room: &Room, attempt: usize) -> String {
+    let gateway = &world.gateways[attempt % world.gateways.len()];
+    format!("{}/api/v1/matches/{}", gateway.base_url, room.id)
+}
+
+/// Whether another try may bring another answer.
+fn may_succeed(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }

@@ -31,19 +31,21 @@ impl Room {
         Self { chat: Mutex::new(Chat::new(id.clone(), sides)), users, members, id }
     }
 
-    /// Something happened to a client.
+    /// Something happened to a client, or the app server did something.
     pub(crate) fn note(&self, world: &World, slot: u8, event: Event) {
         let mut chat = self.chat();
-        let before = chat.violations();
+        let (violations, acked) = (chat.violations(), chat.acked());
         chat.observe(Entry { at_ms: world.now_ms(), slot, event });
-        world.counters.violations.add(chat.violations() - before);
+        let mut progress = world.progress();
+        progress.violations += chat.violations() - violations;
+        progress.acked += chat.acked() - acked;
     }
 
     pub(crate) fn chat(&self) -> MutexGuard<'_, Chat> {
         self.chat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was found, to be closed: nobody may note anything after this.
+    /// What was found, to be concluded: nobody may note anything after this.
     pub(crate) fn take_chat(&self) -> Chat {
         std::mem::replace(&mut self.chat(), Chat::new(self.id.clone(), Vec::new()))
     }

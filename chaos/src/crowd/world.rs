@@ -2,10 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -33,35 +30,21 @@ pub(crate) enum Phase {
 /// How often something was refused, by code.
 pub type Refusals = BTreeMap<&'static str, u64>;
 
-/// A number of something.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(crate) fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    pub(crate) fn sub(&self, count: u64) {
-        self.0.fetch_sub(count, Ordering::Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// What the crowd counts.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) acked: Counter,
-    pub(crate) received: Counter,
-    pub(crate) refused: Counter,
-    pub(crate) connected: Counter,
-    pub(crate) milestones: Counter,
-    pub(crate) violations: Counter,
-    pub(crate) recovered: Counter,
-    pub(crate) calls: Counter,
+/// What the crowd is at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Messages with an `ok` ack, by socket or by REST.
+    pub acked: u64,
+    /// Messages received live, recovered or in a page.
+    pub received: u64,
+    /// Refusals of any kind.
+    pub refused: u64,
+    /// Connected clients.
+    pub connected: u64,
+    /// Milestones that were announced to clients.
+    pub milestones: u64,
+    /// Violations found so far; what the database holds is compared at the end.
+    pub violations: u64,
 }
 
 /// What all users of a crowd share.
@@ -72,12 +55,12 @@ pub(crate) struct World {
     pub(crate) origin: Instant,
     pub(crate) gateways: Vec<Endpoint>,
     pub(crate) http: Client,
-    pub(crate) counters: Counters,
     /// Messages a second that one client means to send.
     pub(crate) rate: f64,
     pub(crate) match_length: u32,
     pub(crate) seed: u64,
     phase: watch::Receiver<Phase>,
+    progress: Mutex<Progress>,
     stalls: Mutex<Stalls>,
     refusals: Mutex<Refusals>,
     tally: Mutex<Tally>,
@@ -102,7 +85,7 @@ impl World {
             stalls: Mutex::new(Stalls::new(ground.gateways.len())),
             gateways: ground.gateways,
             http: ground.http,
-            counters: Counters::default(),
+            progress: Mutex::default(),
             rate: ground.rate,
             match_length: ground.match_length,
             seed: ground.seed,
@@ -133,6 +116,10 @@ impl World {
         self.phase.clone()
     }
 
+    pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn stalls(&self) -> MutexGuard<'_, Stalls> {
         self.stalls.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -143,7 +130,7 @@ impl World {
 
     /// Something was refused, with this code if it is one.
     pub(crate) fn refused(&self, code: Option<Code>) {
-        self.counters.refused.add(1);
+        self.progress().refused += 1;
         *self
             .refusals
             .lock()
@@ -162,7 +149,7 @@ impl World {
         let mut tally = self.tally();
         tally.checked(promise, 1);
         if let Some((what, trace)) = wrong {
-            self.counters.violations.add(1);
+            self.progress().violations += 1;
             tally.violated(Violation { promise, at: self.now(), scene: scene.to_owned(), what, trace });
         }
     }

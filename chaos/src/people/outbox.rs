@@ -99,10 +99,14 @@ impl Outbox {
         }
     }
 
-    /// The connection is new: what was not answered is sent again at once, in order.
-    pub(super) fn connected(&mut self, now: Duration) {
+    /// The connection is new: what was not answered is sent again at once, in order. Unless the one before was lost, nobody but the
+    /// user is to blame for the time in between, and it counts as sent first now.
+    pub(super) fn connected(&mut self, now: Duration, was_lost: bool) {
         for item in self.items.iter_mut().filter(|item| item.next != Next::Nothing) {
             item.next = Next::Emit(now);
+            if !was_lost {
+                item.first = now;
+            }
         }
     }
 
@@ -132,8 +136,17 @@ mod tests {
         assert_eq!(outbox.due(SECOND + ACK_TIMEOUT), Some(0));
         outbox.retry(0, SECOND * 30);
         assert_eq!(outbox.due(SECOND * 29), None);
-        outbox.connected(SECOND * 29);
+        outbox.connected(SECOND * 29, true);
         assert_eq!(outbox.due(SECOND * 29), Some(0));
+        assert_eq!(outbox.done(0), Some(SECOND));
+    }
+
+    #[test]
+    fn the_time_that_a_user_was_away_by_choice_counts_for_no_message() {
+        let mut outbox = Outbox::default();
+        let index = outbox.push(SECOND, true);
+        outbox.connected(SECOND * 3, false);
+        assert_eq!(outbox.done(index), Some(SECOND * 3));
     }
 
     #[test]

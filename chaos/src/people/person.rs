@@ -18,7 +18,7 @@ use crate::{
         room::{Pairing, Room},
         world::{Phase, World},
     },
-    history::Event,
+    history::{Event, Known},
 };
 
 mod acks;
@@ -29,6 +29,8 @@ mod events;
 const WINDOW: usize = 16;
 /// How often it is looked after what has no time of its own: retired matches, dropped acks.
 const TEND_EVERY: Duration = Duration::from_millis(200);
+/// Who has missed at most 1,000 messages of a chat is recovered. There may be more messages than anybody knows of.
+const SURELY_RECOVERED: u32 = 500;
 /// Matches that a user has given up, and still knows.
 const MAX_PAST: usize = 8;
 
@@ -47,7 +49,7 @@ pub(super) enum End {
 /// What an ack will be about.
 #[derive(Debug, Clone, Copy)]
 enum Asked {
-    Send { key: u32, index: u32, variant: u8, saved: bool },
+    Send { key: u32, index: u32, variant: u8 },
     Join { key: u32, since: u32 },
     Leave { key: u32 },
     Call { key: u32, step: Step, call: u64 },
@@ -66,8 +68,8 @@ pub(super) struct Person {
     habits: Habits,
     reactions: Reactions,
     asks: Asks<Asked>,
-    /// The joins that were asked for, for what is known when `chat_joined` comes.
-    floors: Vec<(u32, u32)>,
+    /// What was known when joins were asked for, by seat, until they are answered.
+    joins: Vec<(u32, Known)>,
     frames: VecDeque<String>,
     calls: VecDeque<Call>,
     pid: String,
@@ -75,7 +77,9 @@ pub(super) struct Person {
     socket_id: String,
     /// The gateway of the connection, if there is one.
     gateway: Option<usize>,
-    gone_since: Option<Duration>,
+    /// When the connection was lost; what the user ends is not lost.
+    lost_at: Option<Duration>,
+    hangs_up: bool,
     tend_at: Duration,
     is_patient: bool,
 }
@@ -104,14 +108,15 @@ impl Person {
             habits: Habits::new(seed, world.rate, world.now()),
             reactions: Reactions::default(),
             asks: Asks::default(),
-            floors: Vec::new(),
+            joins: Vec::new(),
             frames: VecDeque::new(),
             calls: VecDeque::new(),
             pid: String::new(),
             offset: None,
             socket_id: String::new(),
             gateway: None,
-            gone_since: None,
+            lost_at: None,
+            hangs_up: false,
             tend_at: Duration::ZERO,
             is_patient: number % 2 == 0,
             world: Arc::clone(world),
@@ -138,30 +143,51 @@ impl Person {
     pub(super) fn connected(&mut self, answer: &str, gateway: usize) -> Result<(), End> {
         let accepted: Accepted = serde_json::from_str(answer).map_err(|_| End::Closed)?;
         let recovered = !self.pid.is_empty() && self.pid == accepted.pid;
+        self.judge_recovery(recovered);
         self.pid = accepted.pid;
         self.socket_id = accepted.sid;
         self.gateway = Some(gateway);
-        self.world.counters.connected.add(1);
-        self.world.counters.recovered.add(u64::from(recovered));
+        self.world.progress().connected += 1;
         // A cursor of an earlier pid counts as none.
         let offset = self.offset.clone().filter(|offset| wire::is_of(offset, &self.pid)).unwrap_or_default();
+        let lost = self.lost_at.take();
         for seat in &mut self.seats {
-            seat.connected(&self.world, recovered.then_some(&*offset));
+            seat.connected(&self.world, recovered.then_some(&*offset), lost.is_some());
         }
-        let now = self.world.now();
-        if let Some(since) = self.gone_since.take() {
-            self.world.stalls().returned(since, now);
+        if !recovered {
+            // Late events of calls there are for the device that this was.
+            for (room, slot) in &self.past {
+                room.note(&self.world, *slot, Event::Connected { recovered });
+            }
+        }
+        if let Some(since) = lost {
+            self.world.stalls().returned(since, self.world.now());
         }
         Ok(())
+    }
+
+    /// Who brings a pid keeps it, unless too much was missed.
+    fn judge_recovery(&self, recovered: bool) {
+        if self.pid.is_empty() {
+            return;
+        }
+        let offset = self.offset.as_deref().unwrap_or_default();
+        let has_missed_little = self.seats.iter().all(|seat| {
+            let seq = wire::position(offset, &seat.room.id).map(|(seq, _)| seq);
+            seq.is_none_or(|seq| seat.room.chat().known().highest <= seq + SURELY_RECOVERED)
+        });
+        let what = || (format!("{} brought its pid and cursor and was given another pid", self.name), Vec::new());
+        let is_wrong = !recovered && has_missed_little;
+        self.world.judge(Promise::Delivered, &self.name, is_wrong.then(what));
     }
 
     /// The connection is gone.
     pub(super) fn disconnected(&mut self) {
         self.frames.clear();
-        self.floors.clear();
+        self.joins.clear();
         self.gateway = None;
-        self.gone_since = Some(self.world.now());
-        self.world.counters.connected.sub(1);
+        self.lost_at = (!std::mem::take(&mut self.hangs_up)).then(|| self.world.now());
+        self.world.progress().connected -= 1;
         for asked in self.asks.clear().collect::<Vec<_>>() {
             self.unanswered(asked);
         }
@@ -261,7 +287,7 @@ impl Person {
             }
             match self.seats[at].door {
                 Door::Open => self.leave(at, Duration::MAX, now),
-                Door::Shut(_) => {
+                Door::Shut(_) | Door::Closed => {
                     let seat = self.seats.swap_remove(at);
                     self.past.truncate(MAX_PAST - 1);
                     self.past.push_front((seat.room, seat.slot));
@@ -276,6 +302,12 @@ impl Person {
             let id = self.asks.ask(asked, now);
             self.frames.push_back(format!(r#"42{id}["{name}",{body}]"#));
         }
+    }
+
+    /// What was known when a seat's oldest open join was asked for.
+    fn answered_join(&mut self, key: u32) -> Known {
+        let at = self.joins.iter().position(|(of, _)| *of == key);
+        at.map_or_else(Known::default, |at| self.joins.remove(at).1)
     }
 
     fn seat(&mut self, key: u32) -> Option<&mut Seat> {

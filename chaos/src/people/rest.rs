@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{seat, wire};
 use crate::{
+    checker::Promise,
     crowd::{
         room::Room,
         world::{Phase, World},
@@ -124,23 +125,36 @@ impl Call {
             let seq = saved.get("seq").and_then(Value::as_u64).and_then(|seq| u32::try_from(seq).ok()).unwrap_or(0);
             let duplicate = status == StatusCode::OK;
             self.room.note(world, self.slot, Event::Acked { tag, seq, duplicate });
-            world.counters.acked.add(u64::from(!duplicate));
             return Ok(Some(saved));
         }
-        let refusal = serde_json::from_str::<wire::Refusal<'_>>(text).ok();
-        let code = refusal.as_ref().and_then(wire::Refusal::code).unwrap_or(Code::Internal);
-        world.refused(Some(code));
+        let (code, pause) = self.refused(world, status, text);
         self.room.note(world, self.slot, Event::Refused { tag, code });
-        let pause = refusal.map_or(Duration::from_millis(500), |refusal| refusal.pause());
         Err(code.is_retryable().then_some(pause))
     }
 
+    /// The code of an answer that is no success, and how long to wait; its status is the code's.
+    fn refused(&self, world: &World, status: StatusCode, text: &str) -> (Code, Duration) {
+        let refusal = serde_json::from_str::<wire::Refusal<'_>>(text).ok();
+        let code = refusal.as_ref().and_then(wire::Refusal::code);
+        world.refused(code);
+        let is_wrong = code.is_some_and(|code| code.http_status() != status.as_u16());
+        let what = || (format!("{status} came with {text}"), Vec::new());
+        world.judge(Promise::Answered, &self.room.id, is_wrong.then(what));
+        let pause = refusal.map_or(Duration::from_millis(500), |refusal| refusal.pause());
+        (code.unwrap_or(Code::Internal), pause)
+    }
+
     async fn read(&self, world: &World, after: u32, limit: u32) {
-        let floor = self.room.chat().highest();
+        let floor = self.room.chat().known().highest;
         let url = self.url(world, 0, &format!("?after={after}&limit={limit}"));
         let request = world.http.get(url).bearer_auth(&self.token);
         let answer = timeout(CALL_LIMIT, async { read(request.send().await?).await }).await;
-        let Ok(Ok((StatusCode::OK, text))) = answer else { return };
+        let Ok(Ok((status, text))) = answer else { return };
+        if status != StatusCode::OK {
+            let (code, _) = self.refused(world, status, &text);
+            let what = || (format!("a member's page was refused with {}", code.as_str()), Vec::new());
+            return world.judge(Promise::Answered, &self.room.id, (!code.is_retryable()).then(what));
+        }
         let Ok(page) = serde_json::from_str::<wire::Page<'_>>(&text) else {
             return self.room.note(world, self.slot, Event::PageBroken { expected: after + 1, found: 0 });
         };

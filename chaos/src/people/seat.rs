@@ -2,9 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use proto::Code;
+
 use super::{
     outbox::Outbox,
-    wire::{self, Ack, Told},
+    wire::{self, Ack, Refusal, Told},
 };
 use crate::{
     checker::MILESTONE,
@@ -12,7 +14,7 @@ use crate::{
         room::{Pairing, Room},
         world::World,
     },
-    history::Event,
+    history::{Event, Known},
     tag::Tag,
 };
 
@@ -32,6 +34,8 @@ pub(super) enum Door {
     Open,
     /// A leave is asked for; the chat is opened again at this time.
     Leaving(Duration),
+    /// The match is closed.
+    Closed,
 }
 
 /// One client's place in one match.
@@ -76,8 +80,8 @@ impl Seat {
         self.room.note(world, self.slot, event);
     }
 
-    /// A connection was accepted; `offset` if it goes on where an earlier one ended.
-    pub(super) fn connected(&mut self, world: &World, recovered: Option<&str>) {
+    /// A connection was accepted: with the cursor if it goes on where an earlier one ended, which was lost or ended by the user.
+    pub(super) fn connected(&mut self, world: &World, recovered: Option<&str>, was_lost: bool) {
         self.note(world, Event::Connected { recovered: recovered.is_some() });
         let position = recovered.and_then(|offset| wire::position(offset, &self.room.id));
         if let Some((seq, milestones)) = position {
@@ -88,17 +92,29 @@ impl Seat {
             if recovered.is_some() && self.door == Door::Open {
                 self.note(world, Event::Forgotten);
             }
-            self.door = Door::Shut(world.now());
+            if self.door != Door::Closed {
+                self.door = Door::Shut(world.now());
+            }
         }
-        self.outbox.connected(world.now());
+        self.outbox.connected(world.now(), was_lost);
     }
 
     /// `chat_joined`.
-    pub(super) fn joined(&mut self, world: &World, told: &Told<'_>, floor: u32) {
+    pub(super) fn joined(&mut self, world: &World, told: &Told<'_>, known: Known) {
         let has_milestone = !told.milestones.is_empty();
-        self.note(world, Event::Joined { last_seq: told.last_seq, floor, told: has_milestone });
+        self.note(world, Event::Joined { last_seq: told.last_seq, known, told: has_milestone });
         self.known = self.known.max(told.last_seq);
         self.door = Door::Open;
+    }
+
+    /// A join was refused.
+    pub(super) fn join_refused(&mut self, world: &World, refusal: &Refusal<'_>) {
+        let code = refusal.code().unwrap_or(Code::Internal);
+        self.note(world, Event::JoinRefused { code });
+        if self.door == Door::Opening {
+            let is_closed = code == Code::MatchClosed;
+            self.door = if is_closed { Door::Closed } else { Door::Shut(world.now() + refusal.pause()) };
+        }
     }
 
     /// The page of a join; where the next one begins, if there is more.
@@ -132,7 +148,9 @@ impl Seat {
             return false;
         }
         let chat = self.room.chat();
-        chat.open() == 0 && (self.door != Door::Open || chat.has_caught_up(self.slot))
+        // Who has it open when it is closed is told so.
+        let may_leave = self.door != Door::Open || (chat.has_caught_up(self.slot) && !chat.is_to_close());
+        chat.open() == 0 && may_leave
     }
 }
 
@@ -144,7 +162,7 @@ pub(super) fn note_page(room: &Room, world: &World, slot: u8, since: u32, messag
             room.note(world, slot, Event::PageBroken { expected: last + 1, found: message.seq });
         }
         last = message.seq;
-        world.counters.received.add(1);
+        world.progress().received += 1;
         room.note(world, slot, Event::Paged { tag: message.tag(room), seq: message.seq });
     }
     last

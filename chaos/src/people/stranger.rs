@@ -53,7 +53,8 @@ impl Stranger {
 
     /// Asks for a match and for one that there is not; none if the connection is gone.
     async fn probe(&mut self, connection: &mut Connection) -> Option<()> {
-        let room = self.rng.choice(&self.pairings)?.current()?;
+        let rooms = self.rng.choice(&self.pairings)?.all_rooms();
+        let room = self.rng.choice(rooms)?;
         // The same length, so that the answers can be compared to the byte.
         let missing = format!("{}x", &room.id[..room.id.len() - 1]);
         let probe = self.rng.usize(0..PROBES);

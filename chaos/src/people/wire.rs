@@ -8,26 +8,6 @@ use serde_json::Value;
 
 use crate::{crowd::room::Room, tag::Tag};
 
-/// Every code of the contract.
-const CODES: [Code; 16] = [
-    Code::InvalidPayload,
-    Code::Unauthenticated,
-    Code::TokenExpired,
-    Code::Forbidden,
-    Code::MatchNotFound,
-    Code::IdempotencyConflict,
-    Code::CallStateConflict,
-    Code::CallBusy,
-    Code::MilestoneRequired,
-    Code::NotJoined,
-    Code::CallNotFound,
-    Code::MatchClosed,
-    Code::PayloadTooLarge,
-    Code::RateLimited,
-    Code::Internal,
-    Code::Unavailable,
-];
-
 /// The answer to CONNECT.
 #[derive(Debug, Deserialize)]
 pub(super) struct Accepted {
@@ -112,11 +92,7 @@ pub(super) struct Page<'a> {
 impl Refusal<'_> {
     /// The code, if the contract knows it.
     pub(super) fn code(&self) -> Option<Code> {
-        CODES.into_iter().find(|code| code.as_str() == self.code)
-    }
-
-    pub(super) fn text(&self) -> &str {
-        &self.code
+        Code::ALL.into_iter().find(|code| code.as_str() == self.code)
     }
 
     /// How long to wait before the next try, as `sendReliably` has it.

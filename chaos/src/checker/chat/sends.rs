@@ -1,20 +1,24 @@
-//! What becomes of the messages that the clients send.
+//! What becomes of the messages that the clients send: answered, stored, refused.
 
 use proto::Code;
 
-use super::Chat;
+use super::{Chat, MILESTONE};
 use crate::{
     checker::{
         author::{Sending, Sent},
-        stored::Origin,
+        stored::{Origin, Stored},
         tally::Promise,
     },
     history::Route,
     tag::Tag,
 };
 
+/// A seq above this was not given by the system.
+const MAX_SEQ: u32 = 50_000_000;
+
 impl Chat {
     pub(super) fn emitted(&mut self, slot: u8, tag: Tag, route: Route) {
+        let known = self.known();
         let view = &self.views[usize::from(slot)];
         let origin = if route == Route::Rest { Origin::Rest } else { Origin::Session(view.session) };
         self.authors[usize::from(tag.slot)].emitted(Sending {
@@ -23,37 +27,101 @@ impl Chat {
             origin,
             is_emit: route == Route::Socket && tag.slot == slot,
             connection: view.connection,
-            floor: self.highest,
+            known,
         });
     }
 
-    pub(super) fn acked(&mut self, tag: Tag, seq: u32, duplicate: bool) {
+    pub(super) fn acked_with(&mut self, tag: Tag, seq: u32, duplicate: bool) {
         self.tally.checked(Promise::Durable, 1);
         self.learn(seq, tag);
-        if duplicate {
-            return;
-        }
-        let originals = self.authors[usize::from(tag.slot)].sent(tag.index).map_or(1, |sent| {
+        let Some(sent) = self.authors[usize::from(tag.slot)].sent(tag.index) else { return };
+        self.acked += u64::from(!std::mem::replace(&mut sent.acked, true));
+        if !duplicate {
             sent.originals = sent.originals.saturating_add(1);
-            sent.originals
-        });
-        let twice = originals > 1;
-        self.judge(Promise::Once, tag.slot, twice.then(|| format!("{tag:?} was acked as new {originals} times")));
+            let originals = sent.originals;
+            let what = (originals > 1).then(|| format!("{tag:?} was acked as new {originals} times"));
+            self.judge(Promise::Once, tag.slot, what);
+        }
     }
 
     pub(super) fn refused(&mut self, tag: Tag, code: Code) {
-        let Some(sent) = self.authors[usize::from(tag.slot)].sent(tag.index) else { return };
+        let author = &mut self.authors[usize::from(tag.slot)];
+        let Some(sent) = author.sent(tag.index) else { return };
         match code {
             Code::IdempotencyConflict => {
                 sent.conflicts |= 1 << tag.variant;
                 let wrong = !sent.has_other_variant(tag.variant);
                 self.judge(Promise::Once, tag.slot, wrong.then(|| format!("{tag:?} conflicts with nothing")));
             }
-            code if code.is_retryable() => {}
-            code => {
-                sent.refused = true;
-                self.broken(Promise::Answered, tag.slot, format!("{tag:?} was refused with {}", code.as_str()));
+            Code::MatchClosed => {
+                author.refuse(tag.index);
+                self.told_closed(tag.slot);
             }
+            code if code.is_retryable() => {}
+            code => self.broken(Promise::Answered, tag.slot, format!("{tag:?} was refused with {}", code.as_str())),
+        }
+    }
+
+    /// The tag of a message that was seen at `seq`, if it can be one of the clients'.
+    pub(super) fn intact(&mut self, slot: u8, tag: Option<Tag>, seq: u32) -> Option<Tag> {
+        let tag = tag.filter(|tag| usize::from(tag.slot) < self.sides.len() && tag.variant < 4);
+        if tag.is_none() || seq == 0 || seq > MAX_SEQ {
+            self.broken(Promise::Durable, slot, format!("the message at {seq} is not what anybody sent"));
+            return None;
+        }
+        tag
+    }
+
+    /// The message at `seq` is `tag`, somebody says.
+    pub(in crate::checker) fn learn(&mut self, seq: u32, tag: Tag) {
+        if seq == 0 || seq > MAX_SEQ {
+            return self.broken(Promise::Ordered, tag.slot, format!("{seq} is no seq"));
+        }
+        let at = seq as usize - 1;
+        if self.stored.len() <= at {
+            self.stored.resize(at + 1, Stored::NOTHING);
+        }
+        match self.stored[at].tag() {
+            Some(known) if known == tag => return,
+            Some(known) => return self.broken(Promise::Durable, tag.slot, format!("{seq} is {tag:?} and {known:?}")),
+            None => {}
+        }
+        self.tally.checked(Promise::Once, 1);
+        self.tally.checked(Promise::Ordered, 1);
+        let author = &mut self.authors[usize::from(tag.slot)];
+        if author.was_refused(tag.index) {
+            return self.broken(Promise::Closed, tag.slot, format!("{tag:?} was refused, and is stored at {seq}"));
+        }
+        if author.is_past(tag.index) {
+            return self.broken(Promise::Once, tag.slot, format!("{tag:?} is stored a second time, at {seq}"));
+        }
+        let Some(sent) = author.sent(tag.index).filter(|sent| sent.has_variant(tag.variant)) else {
+            return self.broken(Promise::Durable, tag.slot, format!("{tag:?} at {seq} was never sent"));
+        };
+        let (known_seq, known, origin) = (sent.seq, sent.known, sent.origin);
+        sent.seq = seq;
+        self.stored[at] = Stored::new(tag, origin);
+        if known_seq != 0 {
+            self.broken(Promise::Once, tag.slot, format!("{tag:?} is stored at {known_seq} and {seq}"));
+        }
+        if seq <= known.highest {
+            let what = format!("{tag:?} is at {seq}, but was sent after {} was acked", known.highest);
+            self.broken(Promise::Ordered, tag.slot, what);
+        }
+        if known.closed {
+            let what = format!("{tag:?} is stored at {seq}, but was sent after the match was closed");
+            self.broken(Promise::Closed, tag.slot, what);
+        }
+        self.rise(seq);
+        for slot in 0..self.views.len() {
+            self.explain(u8::try_from(slot).unwrap_or_default());
+        }
+    }
+
+    fn rise(&mut self, seq: u32) {
+        self.highest = self.highest.max(seq);
+        if self.highest >= MILESTONE {
+            self.reached_at_ms.get_or_insert(self.now_ms);
         }
     }
 
@@ -81,8 +149,8 @@ impl Chat {
             None if sent.conflicts != 0 && sent.is_settled() => {
                 self.broken(Promise::Once, slot, format!("message {index} conflicts with what is not stored"));
             }
-            Some(tag) if sent.refused => {
-                self.broken(Promise::Answered, slot, format!("{tag:?} was refused, and is stored"));
+            Some(tag) if self.authors[usize::from(slot)].was_refused(index) => {
+                self.broken(Promise::Closed, slot, format!("{tag:?} is stored, and was refused"));
             }
             _ => {}
         }

@@ -14,24 +14,24 @@ use crate::{
         calls::Step,
         rest::{Done, Outcome},
         seat::Door,
-        wire::{Ack, Refusal},
+        wire::Ack,
     },
 };
 
 impl Person {
     pub(super) fn acked(&mut self, id: u64, arguments: &str) -> Result<(), End> {
         let now = self.world.now();
-        let Some(asked) = self.asks.answered(id, now) else { return Ok(()) };
+        let asked = self.asks.answered(id, now);
         let ack: Ack<'_> = first_argument(arguments).map_err(|_| End::Closed)?;
-        let code = ack.error.as_ref().map(Refusal::code);
-        let is_told = ack.ok != ack.error.is_some() && code != Some(None);
+        let is_due = asked.is_some_and(|asked| is_possible(asked, &ack));
         let what = || (format!("{asked:?} was answered with {arguments}"), Vec::new());
-        self.world.judge(Promise::Answered, &self.name, (!is_told).then(what));
-        if !ack.ok {
-            self.world.refused(code.flatten());
+        self.world.judge(Promise::Answered, &self.name, (!is_due).then(what));
+        if let Some(refusal) = &ack.error {
+            self.world.refused(refusal.code());
         }
+        let Some(asked) = asked else { return Ok(()) };
         match asked {
-            Asked::Send { key, index, variant, saved } => self.send_acked(key, (index, variant, saved), &ack, now),
+            Asked::Send { key, index, variant } => self.send_acked(key, (index, variant), &ack, now),
             Asked::Join { key, since } => self.join_acked(key, since, &ack, now),
             Asked::Leave { key } => self.leave_acked(key, &ack, now),
             Asked::Call { key, step, call } => self.call_acked(key, (step, call), &ack),
@@ -40,7 +40,7 @@ impl Person {
         Ok(())
     }
 
-    fn send_acked(&mut self, key: u32, (index, variant, saved): (u32, u8, bool), ack: &Ack<'_>, now: Duration) {
+    fn send_acked(&mut self, key: u32, (index, variant): (u32, u8), ack: &Ack<'_>, now: Duration) {
         let (world, gateway) = (Arc::clone(&self.world), self.gateway.unwrap_or(0));
         let Some(seat) = self.seat(key) else { return };
         let tag = seat.tag(index, variant);
@@ -49,18 +49,15 @@ impl Person {
             seat.note(&world, Event::Acked { tag, seq: ack.seq, duplicate: ack.duplicate });
             seat.known = seat.known.max(ack.seq.min(seat.known + 1));
             if let Some(first) = seat.outbox.done(index) {
-                world.counters.acked.add(1);
                 world.stalls().acked(gateway, first, now);
             }
         } else if let Some(refusal) = &ack.error {
             let code = refusal.code().unwrap_or(Code::Internal);
-            if !saved {
-                seat.note(&world, Event::Refused { tag, code });
-                if code.is_retryable() {
-                    seat.outbox.retry(index, now + refusal.pause());
-                } else {
-                    seat.outbox.done(index);
-                }
+            seat.note(&world, Event::Refused { tag, code });
+            if code.is_retryable() {
+                seat.outbox.retry(index, now + refusal.pause());
+            } else {
+                seat.outbox.done(index);
             }
         }
         seat.settle(&world);
@@ -69,20 +66,11 @@ impl Person {
     fn join_acked(&mut self, key: u32, since: u32, ack: &Ack<'_>, now: Duration) {
         let world = Arc::clone(&self.world);
         let Some(at) = self.seats.iter().position(|seat| seat.key == key) else { return };
-        let seat = &mut self.seats[at];
         if let Some(refusal) = &ack.error {
-            if seat.door == Door::Opening {
-                seat.door = Door::Shut(now + refusal.pause());
-            }
-            if let Some(floor) = self.floors.iter().position(|(of, _)| *of == key) {
-                self.floors.remove(floor);
-            }
-            let what = format!("a member's join was refused with {}", refusal.text());
-            let wrong = refusal.code().is_none_or(|code| !code.is_retryable());
-            world.judge(Promise::Answered, &self.name, wrong.then(|| (what, Vec::new())));
-            return;
+            self.answered_join(key);
+            return self.seats[at].join_refused(&world, refusal);
         }
-        if let Some(next) = seat.paged(&world, since, ack) {
+        if let Some(next) = self.seats[at].paged(&world, since, ack) {
             self.join(at, next, now);
         }
     }
@@ -93,7 +81,9 @@ impl Person {
         let Some(refusal) = &ack.error else { return };
         if matches!(seat.door, Door::Leaving(_)) {
             if refusal.code() == Some(Code::NotJoined) {
-                seat.note(&world, Event::Forgotten);
+                if !seat.room.chat().is_to_close() {
+                    seat.note(&world, Event::Forgotten);
+                }
                 seat.door = Door::Shut(now);
             } else {
                 seat.door = Door::Open;
@@ -107,7 +97,6 @@ impl Person {
         if !ack.ok || step != Step::Accept {
             return;
         }
-        world.counters.calls.add(1);
         seat.note(&world, Event::CallAccepted { call });
         if let Some(call_id) = &ack.call_id {
             let call_id = call_id.clone().into_owned();
@@ -122,7 +111,7 @@ impl Person {
         let Some((tag, outcome)) = done.saved else { return };
         match outcome {
             Outcome::Stored(Some(object)) if connected => {
-                let asked = Asked::Send { key: done.key, index: tag.index, variant: tag.variant, saved: true };
+                let asked = Asked::Send { key: done.key, index: tag.index, variant: tag.variant };
                 let body = json!({ "matchId": seat.room.id, "message": object });
                 // Still open: the ack of the emit is the last that comes of it.
                 self.ask(asked, command::SEND_MESSAGE, &body, now);
@@ -134,4 +123,19 @@ impl Person {
         seat.outbox.answered(tag.index);
         seat.settle(&world);
     }
+}
+
+/// Whether a member may be answered so. Refused sends and joins are judged with what else is known of their matches.
+fn is_possible(asked: Asked, ack: &Ack<'_>) -> bool {
+    let Some(refusal) = &ack.error else { return ack.ok };
+    let Some(code) = refusal.code() else { return false };
+    let is_of = match asked {
+        Asked::Send { .. } | Asked::Join { .. } => true,
+        Asked::Leave { .. } | Asked::Type => matches!(code, Code::NotJoined | Code::MatchClosed),
+        Asked::Call { .. } => matches!(
+            code,
+            Code::CallStateConflict | Code::CallBusy | Code::CallNotFound | Code::MilestoneRequired | Code::MatchClosed
+        ),
+    };
+    !ack.ok && (is_of || code.is_retryable())
 }

@@ -24,6 +24,7 @@ impl Person {
                 self.pid.clear();
                 self.offset = None;
             }
+            self.hangs_up = true;
             return Err(End::HangUp { in_order: self.habits.chance(50) });
         }
         let current: Vec<_> = (0..self.seats.len()).filter(|at| !self.seats[*at].retired).collect();
@@ -80,7 +81,7 @@ impl Person {
         self.call(at, what);
     }
 
-    fn read(&mut self, at: usize) {
+    pub(super) fn read(&mut self, at: usize) {
         let after = self.habits.rng.u32(0..=self.seats[at].known);
         let limit = self.habits.rng.u32(1..=50);
         self.call(at, rest::What::Read { after, limit });
@@ -121,8 +122,8 @@ impl Person {
         if seat.door != Door::Open {
             seat.door = Door::Opening;
         }
-        let (key, floor) = (seat.key, seat.room.chat().highest());
-        self.floors.push((key, floor));
+        let (key, known) = (seat.key, seat.room.chat().known());
+        self.joins.push((key, known));
         let body = json!({ "matchId": seat.room.id, "sinceSeq": since, "keepOthers": true });
         self.ask(Asked::Join { key, since }, command::JOIN_CHAT, &body, now);
     }
@@ -134,7 +135,7 @@ impl Person {
                 let tag = seat.tag(index, 0);
                 seat.outbox.asked(index);
                 seat.note(&self.world, Event::Emitted { tag, route: Route::Socket });
-                let asked = Asked::Send { key: seat.key, index, variant: 0, saved: false };
+                let asked = Asked::Send { key: seat.key, index, variant: 0 };
                 let body = json!({ "matchId": seat.room.id, "message": tag.body(), "clientId": tag.client_id() });
                 self.ask(asked, command::SEND_MESSAGE, &body, now);
             }

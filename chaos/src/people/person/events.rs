@@ -1,6 +1,6 @@
 //! What a person is told.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use load_test::transport::packet::{Packet, first_argument};
 use proto::client::{both, event};
@@ -8,10 +8,11 @@ use proto::client::{both, event};
 use super::{End, Person};
 use crate::{
     checker::Promise,
-    crowd::room::Room,
+    crowd::{room::Room, world::Phase},
     history::Event,
     people::{
         calls::{self, Reaction, Step},
+        habits::Manner,
         seat::Door,
         wire::{Message, Told, offset},
     },
@@ -38,7 +39,7 @@ impl Person {
     fn told(&mut self, name: &str, arguments: &str) -> Result<(), End> {
         if name == event::RECEIVE_MESSAGE {
             let message: Message<'_> = first_argument(arguments).map_err(|_| End::Closed)?;
-            self.world.counters.received.add(1);
+            self.world.progress().received += 1;
             let Some((room, slot)) = self.room(&message.match_id) else { return Ok(()) };
             room.note(&self.world, slot, Event::Received { tag: message.tag(&room), seq: message.seq });
             if let Some(seat) = self.seats.iter_mut().find(|seat| seat.room.id == room.id) {
@@ -52,6 +53,7 @@ impl Person {
         match name {
             event::CHAT_JOINED => self.chat_joined(&room, &told),
             event::CHAT_LEFT => self.chat_left(&room, slot),
+            event::MATCH_CLOSED => self.match_closed(&room, slot),
             event::MILESTONE_REACHED => self.milestone_reached(&room, slot, &told),
             event::VIDEO_CALL_INCOMING | both::VIDEO_CALL_ACCEPTED => self.call_goes_on(&room, name, &told),
             both::VIDEO_CALL_REJECTED | both::VIDEO_CALL_ENDED => {
@@ -65,10 +67,11 @@ impl Person {
     }
 
     fn chat_joined(&mut self, room: &Room, told: &Told<'_>) {
-        let Some(seat) = self.seats.iter_mut().find(|seat| seat.room.id == room.id) else { return };
-        let at = self.floors.iter().position(|(key, _)| *key == seat.key);
-        let floor = at.map_or(0, |at| self.floors.remove(at).1);
-        seat.joined(&self.world, told, floor);
+        let Some(key) = self.seats.iter().find(|seat| seat.room.id == room.id).map(|seat| seat.key) else { return };
+        let (known, world) = (self.answered_join(key), Arc::clone(&self.world));
+        if let Some(seat) = self.seat(key) {
+            seat.joined(&world, told, known);
+        }
     }
 
     fn chat_left(&mut self, room: &Room, slot: u8) {
@@ -80,8 +83,25 @@ impl Person {
         }
     }
 
+    /// Whoever does not want to believe it tries once more.
+    fn match_closed(&mut self, room: &Room, slot: u8) {
+        room.note(&self.world, slot, Event::ToldClosed);
+        let Some(at) = self.seats.iter().position(|seat| seat.room.id == room.id) else { return };
+        self.seats[at].door = Door::Closed;
+        if self.world.phase() != Phase::Chatting {
+            return;
+        }
+        let now = self.world.now();
+        match self.habits.rng.u8(0..4) {
+            0 => self.join(at, self.seats[at].known, now),
+            1 => self.read(at),
+            2 => self.write(at, Manner::Save { named: true, emits: false }, now),
+            _ => self.write(at, Manner::Emit, now),
+        }
+    }
+
     fn milestone_reached(&self, room: &Room, slot: u8, told: &Told<'_>) {
-        self.world.counters.milestones.add(1);
+        self.world.progress().milestones += 1;
         let wrong = (told.milestone, told.message_count) != (100, 100);
         let what =
             wrong.then(|| (format!("the milestone says {} and {}", told.milestone, told.message_count), Vec::new()));

@@ -5,13 +5,14 @@ use tokio::sync::watch;
 use super::*;
 use crate::{
     crowd::{roster, world::Ground},
+    history::APP_SERVER,
     tag::Tag,
 };
 
 struct Stage {
     person: Person,
     chat: String,
-    _phase: watch::Sender<Phase>,
+    phase: watch::Sender<Phase>,
 }
 
 impl Stage {
@@ -32,7 +33,7 @@ impl Stage {
         let chat = pairing.current().unwrap().id.clone();
         let identity =
             Identity { number: 4, user: world.user_id(3), token: "t".to_owned(), pairings: vec![(pairing, 1)] };
-        Self { person: Person::new(&world, identity), chat, _phase: phase }
+        Self { person: Person::new(&world, identity), chat, phase }
     }
 
     fn connect(&mut self, pid: &str) {
@@ -114,7 +115,48 @@ fn what_was_not_answered_is_sent_again_under_the_same_client_id() {
     let id: String = again[2..].chars().take_while(char::is_ascii_digit).collect();
     stage.hears(&format!(r#"43{id}[{{"ok":true,"id":"M:1","seq":1,"duplicate":true}}]"#));
     assert_eq!(stage.person.seats[0].outbox.len(), 0);
-    assert_eq!(stage.person.world.counters.violations.get(), 0);
+    assert_eq!(stage.person.world.progress().violations, 0);
+}
+
+#[test]
+fn a_closed_match_is_not_opened_again() {
+    let mut stage = Stage::new();
+    stage.connect(PID);
+    stage.joins(0);
+    stage.person.seats[0].room.note(&stage.person.world, APP_SERVER, Event::CloseAsked);
+    // Else it would be tried once more.
+    stage.phase.send(Phase::Settling).unwrap();
+    stage.hears(r#"42["match_closed",{"matchId":"M"},"1~PPPPPPPP"]"#);
+    stage.person.disconnected();
+    stage.connect(PID);
+    assert_eq!(stage.person.next_frame(), None);
+    assert_eq!(stage.person.seats[0].door, Door::Closed);
+    assert_eq!(stage.person.world.progress().violations, 0);
+}
+
+#[test]
+fn a_pid_that_is_not_kept_is_a_violation() {
+    let mut stage = Stage::new();
+    stage.connect(PID);
+    stage.joins(0);
+    stage.person.disconnected();
+    stage.connect("QQQQQQQQxyz");
+    assert_eq!(stage.person.world.tally().of(Promise::Delivered).violations, 1);
+}
+
+#[test]
+fn a_second_answer_and_one_with_a_foreign_code_are_violations() {
+    let mut stage = Stage::new();
+    stage.connect(PID);
+    stage.joins(0);
+    let now = stage.person.world.now();
+    stage.person.leave(0, Duration::MAX, now);
+    let asked = stage.frame();
+    let id: String = asked[2..].chars().take_while(char::is_ascii_digit).collect();
+    for _ in 0..2 {
+        stage.hears(&format!(r#"43{id}[{{"ok":false,"error":{{"code":"MATCH_NOT_FOUND"}}}}]"#));
+    }
+    assert_eq!(stage.person.world.tally().of(Promise::Answered).violations, 2);
 }
 
 #[test]
@@ -125,7 +167,7 @@ fn an_answer_without_a_code_is_a_violation() {
     let asked = stage.writes();
     let id: String = asked[2..].chars().take_while(char::is_ascii_digit).collect();
     stage.hears(&format!(r#"43{id}[{{"ok":false}}]"#));
-    assert_eq!(stage.person.world.counters.violations.get(), 1);
+    assert_eq!(stage.person.world.progress().violations, 1);
 }
 
 #[test]

@@ -1,21 +1,25 @@
-//! The end of a match's check: what the clients saw is held against what the database holds.
+//! The conclusion of a match's check: what the clients saw is held against what the database holds.
 
 use std::collections::HashSet;
 
 use super::{
-    chat::{Chat, MILESTONE},
+    chat::{Chat, Closing, MILESTONE},
     tally::{Promise, Tally},
 };
-use crate::facts::{MatchFacts, Row};
+use crate::{
+    facts::{MatchFacts, Row},
+    history::APP_SERVER,
+};
 
 impl Chat {
     /// Compares with the database: nothing may come after this. Returns what was checked and found over the whole run.
-    pub fn close(mut self, facts: &MatchFacts) -> Tally {
+    pub fn conclude(mut self, facts: &MatchFacts) -> Tally {
         self.check_rows(facts);
         for slot in 0..u8::try_from(self.sides.len()).unwrap_or_default() {
             self.forget(slot, true);
         }
         self.check_milestone(facts);
+        self.check_closing(facts);
         for slot in 0..u8::try_from(self.sides.len()).unwrap_or_default() {
             self.check_view(slot, facts);
         }
@@ -39,8 +43,9 @@ impl Chat {
         if facts.last_seq != held {
             self.broken(Promise::Ordered, 0, format!("the match counts {} messages and has {held}", facts.last_seq));
         }
-        if self.highest() > held {
-            let what = format!("{} was acked or seen, the database ends at {held}", self.highest());
+        let highest = self.known().highest;
+        if highest > held {
+            let what = format!("{highest} was acked or seen, the database ends at {held}");
             self.broken(Promise::Durable, 0, what);
         }
     }
@@ -69,7 +74,24 @@ impl Chat {
         }
     }
 
+    fn check_closing(&mut self, facts: &MatchFacts) {
+        let what = match self.closing {
+            Closing::Open if !facts.is_closed => return,
+            Closing::Open => Some("the database has it closed, though nobody had asked for that".to_owned()),
+            Closing::Asked => Some("the app server never heard that it is closed".to_owned()),
+            Closing::Closed => (!facts.is_closed).then(|| "the database has it open again".to_owned()),
+        };
+        self.judge(Promise::Closed, APP_SERVER, what);
+        if facts.stored_late > 0 {
+            let what = format!("the database has {} messages that are younger than its end", facts.stored_late);
+            self.broken(Promise::Closed, APP_SERVER, what);
+        }
+    }
+
     fn check_view(&mut self, slot: u8, facts: &MatchFacts) {
+        if self.is_to_close() && self.is_joined(slot) {
+            return self.broken(Promise::Closed, slot, "was never told that the match is closed".to_owned());
+        }
         let view = &mut self.views[usize::from(slot)];
         let (joined, told, connected_to) = (view.joined, view.told, view.cursor);
         if joined {
