@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod matches;
 pub mod message;
 pub mod outbox;
+pub mod outcome;
 pub mod pacer;
 pub mod report;
 pub mod run;

@@ -1,13 +1,11 @@
 //! The course of a run: create matches, let the users join, send, drain, judge.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
-use serde::Serialize;
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     task::JoinSet,
@@ -18,13 +16,14 @@ use crate::{
     config::Config,
     conversation::Conversation,
     identity::{Pair, Side},
-    ledger::{Ledger, Violation},
+    ledger::Ledger,
     matches,
+    outcome::{Check, Outcome},
     pacer::Pacer,
     report::Progress,
     run::Run,
     stage::{self, Measured, Stage},
-    stats::{Counts, Latencies, Stats, lock},
+    stats::{Counts, Stats, lock},
     tokens::TokenIssuer,
     transport::Endpoint,
     user::{Pace, Phase, User},
@@ -38,56 +37,6 @@ const START_PAUSE: Duration = Duration::from_millis(200);
 const SETTLE_POLL: Duration = Duration::from_millis(100);
 /// How long users may take to leave.
 const LEAVE_LIMIT: Duration = Duration::from_secs(5);
-/// How many violations the result shows.
-const EXAMPLES: usize = 20;
-
-/// A violation and where it happened.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Example {
-    match_id: String,
-    #[serde(flatten)]
-    violation: Violation,
-}
-
-/// The verdict on all matches.
-#[derive(Debug, Default, Serialize)]
-pub struct Check {
-    /// How often a promise was not kept.
-    pub violations: usize,
-    /// The first few.
-    pub examples: Vec<Example>,
-}
-
-/// All that a run found out.
-pub struct Outcome {
-    /// Counted over the whole run.
-    pub total: Counts,
-    /// Counted while sending was measured.
-    pub measured: Counts,
-    /// How long that was.
-    pub measured_for: Duration,
-    /// Latencies of what was intended in that time.
-    pub latencies: Latencies,
-    /// Error codes and connection failures by their text.
-    pub codes: BTreeMap<String, u64>,
-    /// Whether the promises were kept.
-    pub check: Check,
-    /// Whether it ended early.
-    pub interrupted: bool,
-    /// The stages one by one.
-    pub stages: Vec<Measured>,
-    /// With a surge: how long after it latencies were as before it.
-    pub calmed_after: Option<Duration>,
-}
-
-impl Outcome {
-    /// Whether the run is a success: something was acked, nobody was turned away, and every promise was kept.
-    pub fn is_ok(&self) -> bool {
-        self.check.violations == 0 && self.total.acked > 0 && self.total.refused_users == 0
-    }
-}
-
 /// A run under way.
 struct Scenario<'a> {
     config: &'a Config,
@@ -280,10 +229,7 @@ impl<'a> Scenario<'a> {
         let mut check = Check::default();
         for (pair, ledger) in self.pairs.iter().zip(&self.ledgers) {
             let (kept, count) = std::mem::take(&mut *lock(ledger)).finish();
-            check.violations += count;
-            let room = EXAMPLES.saturating_sub(check.examples.len());
-            let examples = kept.into_iter().take(room);
-            check.examples.extend(examples.map(|violation| Example { match_id: pair.match_id.clone(), violation }));
+            check.add(&pair.match_id, kept, count);
         }
         check
     }

@@ -3,11 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use clap::Parser as _;
-use load_test::{
-    config::Config,
-    report,
-    scenario::{self, Outcome},
-};
+use load_test::{config::Config, outcome::Outcome, report, scenario};
 use serde_json::Value;
 use tokio::{sync::mpsc, task::JoinSet};
 
