@@ -1,4 +1,5 @@
 // Pairs that chat on and on while something happens to the servers.
+import assert from 'node:assert/strict';
 import { done, eventually, history, newMatch, connect, pause, seen, sendReliably } from './people.mjs';
 
 /** A person sends the next message so long after the ack of the last. */
@@ -65,7 +66,7 @@ class Chatter {
   }
 
   /** Everybody stops; then each message is stored once, under the seq of its ack, and delivered in its sender's order. */
-  async stop(assert) {
+  async stop() {
     this.#stopped = true;
     await this.#sending;
     for (const { match, sockets, acked } of this.#talks) {
