@@ -27,10 +27,10 @@ use crate::{
     metrics::{BatchOutcome, Metrics},
 };
 
-/// A message whose replica died is delivered to another one after this.
-const ACK_WAIT: Duration = Duration::from_secs(10);
+/// A message whose replica died, or that was lost with a NATS server, is delivered again after this.
+const ACK_WAIT: Duration = Duration::from_secs(5);
 /// Work that takes longer is given up before the server gives it to another replica.
-const WORK_TIMEOUT: Duration = Duration::from_secs(8);
+const WORK_TIMEOUT: Duration = Duration::from_secs(4);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(250);
 const REOPEN_DELAY: Duration = Duration::from_millis(500);
