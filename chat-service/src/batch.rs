@@ -49,6 +49,15 @@ pub fn matches<'a>(requests: impl IntoIterator<Item = &'a Request>) -> BTreeSet<
     requests.into_iter().map(|request| &request.match_id).collect()
 }
 
+/// The jobs by match, each match's in their order: what becomes of a batch that cannot be committed as a whole.
+pub fn by_match<J>(jobs: Vec<J>, request: impl Fn(&J) -> &Request) -> Vec<Vec<J>> {
+    let mut matches: BTreeMap<MatchId, Vec<J>> = BTreeMap::new();
+    for job in jobs {
+        matches.entry(request(&job).match_id.clone()).or_default().push(job);
+    }
+    matches.into_values().collect()
+}
+
 /// How far each match's head moves if no draft repeats a stored row; `None` when that cannot be assumed, because a draft
 /// names a saved message.
 pub fn advances(requests: &[&Request]) -> Option<BTreeMap<MatchId, i64>> {

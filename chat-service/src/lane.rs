@@ -13,12 +13,12 @@ use std::{
     time::Duration,
 };
 
-use proto::{
-    MatchId,
-    chat::{Code, SendResult},
-    partition,
+use proto::{MatchId, chat::SendResult, partition};
+use service_kit::{
+    Lifecycle,
+    bus::Bus,
+    mutation::{self, Mutation},
 };
-use service_kit::{Lifecycle, bus::Bus, clock};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep},
@@ -32,7 +32,7 @@ use crate::{
     members::Pair,
     metrics::Metrics,
     posted::Posted,
-    room::failure_for_now,
+    room::unavailable,
     store::{Store, TripError},
 };
 use link::Link;
@@ -40,12 +40,10 @@ use part::Part;
 use publisher::Run;
 use queue::Queue;
 
-/// Nothing waits for longer than the gateway repeats.
-const MAX_PATIENCE: Duration = Duration::from_secs(5);
-/// When a client may try again what PostgreSQL could not take now.
-const RETRY_AFTER_MS: i64 = 250;
 /// Between two attempts that lost to another transaction: up to this long, at random.
 const MAX_CONTENTION_PAUSE_MS: u64 = 8;
+/// Only for [`Mutation::CrashAfterCommit`]: the message that completes the milestone that there is unless configured otherwise.
+const COMPLETING_SEQ: i64 = 100;
 
 /// Why a lane did not take a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,17 +92,16 @@ impl Lanes {
         (Self { queues: queues.collect() }, ended)
     }
 
-    /// Commits the drafts of a request; one match always takes the same lane.
+    /// Commits the drafts of a request before its deadline; one match always takes the same lane.
     pub(crate) async fn commit(
         &self,
         request: Request,
         pair: Pair,
-        deadline_ms: i64,
+        deadline: Instant,
     ) -> Result<Vec<SendResult>, Refused> {
         let hash = partition::fnv1a(request.match_id.as_str().as_bytes());
-        // Not the hash's low bits, which choose the partition and with it, one day, the replica.
+        // Not the hash's low bits, which choose the partition and with it the replica.
         let lane = usize::try_from(hash >> 32).unwrap_or(0) % self.queues.len();
-        let deadline = Instant::now() + clock::until(deadline_ms).min(MAX_PATIENCE);
         let (answer, results) = oneshot::channel();
         let queue = self.queues.get(lane).ok_or(Refused::Away)?;
         queue.push(request, pair, deadline, answer)?;
@@ -157,7 +154,7 @@ impl Lane {
             match outcome {
                 Ok(decision) => {
                     self.metrics.committed(decision.rows.len(), started.elapsed());
-                    self.finish(part, decision);
+                    self.finish(part, decision).await;
                     break;
                 }
                 Err(error) => match self.after(error, part).await {
@@ -219,15 +216,18 @@ impl Lane {
                 self.posted.missed();
             }
         }
-        self.finish(part, decision);
+        self.finish(part, decision).await;
     }
 
     /// The acks first; then everybody else hears of it.
-    fn finish(&self, part: Part, decision: Decision) {
+    async fn finish(&self, part: Part, decision: Decision) {
         let mut sources: BTreeMap<MatchId, (Pair, Span)> = BTreeMap::new();
         for (job, results) in part.jobs.into_iter().zip(decision.results) {
             let (id, source) = job.answer(results);
             sources.entry(id).or_insert(source);
+        }
+        if decision.rows.iter().any(|row| row.message.seq == COMPLETING_SEQ) {
+            mutation::crash(Mutation::CrashAfterCommit).await;
         }
         for message in &decision.repeated {
             // Whoever committed it may have died before it could tell.
@@ -249,10 +249,6 @@ impl Lane {
             self.metrics.publish_failed("inbox");
         }
     }
-}
-
-fn unavailable() -> SendResult {
-    failure_for_now(Code::Unavailable, RETRY_AFTER_MS)
 }
 
 fn reason(error: TripError) -> &'static str {

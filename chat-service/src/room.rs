@@ -7,6 +7,9 @@ use proto::{
     chat::{Code, Failure, Message, SendResult, Stored, send_result},
 };
 
+/// When what could not be stored may be sent again: a lost connection may be back by then.
+const RETRY_UNAVAILABLE_MS: i64 = 250;
+
 /// Who sends, from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Author {
@@ -153,6 +156,11 @@ pub fn failure(code: Code) -> SendResult {
 pub fn failure_for_now(code: Code, retry_after_ms: i64) -> SendResult {
     let failure = Failure { code: code.into(), retry_after_ms: Some(retry_after_ms) };
     SendResult { result: Some(send_result::Result::Failure(failure)) }
+}
+
+/// The result of a draft whose outcome is unknown, or that nobody can store now.
+pub fn unavailable() -> SendResult {
+    failure_for_now(Code::Unavailable, RETRY_UNAVAILABLE_MS)
 }
 
 fn stored(message: &Message, duplicate: bool) -> SendResult {

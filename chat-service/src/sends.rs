@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use proto::chat::{Code, SendReply, SendRequest, SendResult};
 use service_kit::clock;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use crate::{
@@ -14,18 +14,17 @@ use crate::{
     lane::{Lanes, Refused},
     members::{Members, Pair},
     metrics::Metrics,
-    room::{failure, failure_for_now},
+    room::{failure, failure_for_now, unavailable},
 };
 
 use request::Parsed;
 
 /// What the answer needs to reach the gateway before the deadline.
-const ANSWER_MARGIN_MS: i64 = 50;
+const ANSWER_MARGIN: Duration = Duration::from_millis(50);
 /// No deadline may be further away: nothing should wait for longer than the gateway repeats.
 const MAX_PATIENCE: Duration = Duration::from_secs(5);
-/// When to try again after a refusal: when a backlog may be worked off, or a lost connection may be back.
+/// When what was refused may be sent again: the backlog may be worked off by then.
 const RETRY_BUSY_MS: i64 = 1_000;
-const RETRY_AWAY_MS: i64 = 250;
 
 /// Takes requests to the lanes.
 #[derive(Debug)]
@@ -42,13 +41,12 @@ impl Sends {
 
     /// Answers a request within its deadline; `None` when that has passed.
     pub(crate) async fn handle(self: Arc<Self>, request: SendRequest) -> Option<SendReply> {
-        let deadline_ms = request.deadline_ms;
-        let patience = clock::until(deadline_ms - ANSWER_MARGIN_MS).min(MAX_PATIENCE);
-        if patience.is_zero() {
+        let patience = clock::until(request.deadline_ms).min(MAX_PATIENCE);
+        if patience <= ANSWER_MARGIN {
             return None;
         }
-        let count = request.drafts.len();
-        let results = match timeout(patience, self.results(request)).await {
+        let (count, deadline) = (request.drafts.len(), Instant::now() + patience);
+        let results = match timeout_at(deadline - ANSWER_MARGIN, self.results(request, deadline)).await {
             Ok(results) => results,
             Err(_) => vec![unavailable(); count],
         };
@@ -56,14 +54,14 @@ impl Sends {
         Some(SendReply { results })
     }
 
-    async fn results(&self, request: SendRequest) -> Vec<SendResult> {
-        let (count, deadline_ms) = (request.drafts.len(), request.deadline_ms);
+    async fn results(&self, request: SendRequest, deadline: Instant) -> Vec<SendResult> {
+        let count = request.drafts.len();
         let Parsed { request, refused } = match request::parse(request) {
             Ok(parsed) => parsed,
             Err(code) => return vec![failure(code); count],
         };
         let mut results = match self.member(&request).await {
-            Ok(pair) => self.commit(request, pair, deadline_ms).await,
+            Ok(pair) => self.commit(request, pair, deadline).await,
             Err(result) => vec![result; request.drafts.len()],
         };
         for (index, code) in refused {
@@ -84,19 +82,15 @@ impl Sends {
         }
     }
 
-    async fn commit(&self, request: Request, pair: Pair, deadline_ms: i64) -> Vec<SendResult> {
+    async fn commit(&self, request: Request, pair: Pair, deadline: Instant) -> Vec<SendResult> {
         let count = request.drafts.len();
         if count == 0 {
             return Vec::new();
         }
-        match self.lanes.commit(request, pair, deadline_ms).await {
+        match self.lanes.commit(request, pair, deadline).await {
             Ok(results) => results,
             Err(Refused::Full) => vec![failure_for_now(Code::RateLimited, RETRY_BUSY_MS); count],
             Err(Refused::Away) => vec![unavailable(); count],
         }
     }
-}
-
-fn unavailable() -> SendResult {
-    failure_for_now(Code::Unavailable, RETRY_AWAY_MS)
 }

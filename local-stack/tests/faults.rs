@@ -3,23 +3,30 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::{io, net::Ipv4Addr, path::Path, time::Duration};
+use std::{io, net::Ipv4Addr, path::Path, process::Command, time::Duration};
 
 use local_stack::{Stack, StackConfig, proxy::Condition, token};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The status line of a GET as a client sees it.
 async fn status_of(port: u16, path: &str, token: &str) -> io::Result<String> {
+    ask(port, &format!("GET {path}"), token, "").await
+}
+
+async fn ask(port: u16, request: &str, token: &str, body: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-    let request =
-        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n");
+    let length = body.len();
+    let request = format!(
+        "{request} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
@@ -54,6 +61,31 @@ async fn the_clock_of_a_running_service_can_be_set_and_set_right() {
             }
         };
         timeout(PATIENCE, noticed).await.unwrap();
+    }
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn messages_are_sent_as_ever_whatever_the_clock_of_a_service_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let stack = Stack::start(&StackConfig { has_clocks: true, ..config(&dir) }).await.unwrap();
+    let (port, clocks) = (stack.manifest().gateways[0].port, stack.clocks().unwrap());
+    let mut token = Command::new(env!("CARGO_BIN_EXE_local-stack"));
+    let token = token.args(["token", "alice", "--dir"]).arg(dir.path()).output().unwrap().stdout;
+    let token = String::from_utf8(token).unwrap();
+    // A gateway that is more than 5 s behind takes the token to be of the future.
+    for (name, offset_s) in [("chat-service-0", 3600), ("chat-service-0", -3600), ("gateway-0", -4), ("gateway-0", 4)] {
+        clocks.set(name, offset_s).unwrap();
+        let until = Instant::now() + Duration::from_secs(2);
+        // It notices within a second.
+        while Instant::now() < until {
+            let began = Instant::now();
+            let sending = ask(port, "POST /api/v1/matches/demo/messages", token.trim(), r#"{"message":"hello"}"#);
+            assert_eq!(sending.await.unwrap(), "HTTP/1.1 201 Created", "{name} {offset_s}");
+            assert!(began.elapsed() < Duration::from_secs(1), "{name} {offset_s}: {:?}", began.elapsed());
+            sleep(Duration::from_millis(100)).await;
+        }
+        clocks.set(name, 0).unwrap();
     }
     stack.stop().await;
 }

@@ -1,6 +1,9 @@
-//! The wall clock. Services read it here and hand it to their cores, which have none.
+//! The wall clock, and deadlines between processes. Services read it here and hand it to their cores, which have none.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use time::{OffsetDateTime, format_description::FormatItem, macros::format_description};
 
@@ -10,13 +13,38 @@ const RFC_3339_MS: &[FormatItem<'_>] =
 /// Milliseconds since the Unix epoch.
 #[allow(clippy::disallowed_methods)]
 pub fn unix_ms() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+    ms(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO))
 }
 
-/// How long until a Unix time in milliseconds; zero when it has passed.
+/// The deadline of a request that may take this long, for whoever answers it: a Unix time in milliseconds.
+///
+/// It holds although this process's wall clock may have jumped back.
+pub fn deadline_in(patience: Duration) -> i64 {
+    unix_ms().max(steady_ms()).saturating_add(ms(patience))
+}
+
+/// How long until a deadline that another process has set, a Unix time in milliseconds; zero when it has passed.
+///
+/// It has passed only when this process's steady clock says so too: after its wall clock has jumped ahead every request
+/// would seem to come too late.
 pub fn until(deadline_ms: i64) -> Duration {
-    Duration::from_millis(u64::try_from(deadline_ms.saturating_sub(unix_ms())).unwrap_or(0))
+    left(deadline_ms, [unix_ms(), steady_ms()])
+}
+
+fn left(deadline_ms: i64, clocks_ms: [i64; 2]) -> Duration {
+    let earliest_ms = clocks_ms.into_iter().fold(i64::MAX, i64::min);
+    Duration::from_millis(u64::try_from(deadline_ms.saturating_sub(earliest_ms)).unwrap_or(0))
+}
+
+/// The Unix time in milliseconds that it would be had nobody set the clock since this was called first.
+pub(crate) fn steady_ms() -> i64 {
+    static FIRST: LazyLock<(Instant, i64)> = LazyLock::new(|| (Instant::now(), unix_ms()));
+    let (first, first_ms) = *FIRST;
+    first_ms.saturating_add(ms(first.elapsed()))
+}
+
+fn ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A Unix time in milliseconds as RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.000Z`.
@@ -30,6 +58,22 @@ pub fn rfc3339(unix_ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deadline_has_passed_only_when_both_clocks_say_so() {
+        assert_eq!(left(1_000, [400, 400]), Duration::from_millis(600));
+        assert_eq!(left(1_000, [1_000, 1_001]), Duration::ZERO);
+        assert_eq!(left(1_000, [31_000, 400]), Duration::from_millis(600), "one was set ahead");
+        assert_eq!(left(1_000, [400, 31_000]), Duration::from_millis(600), "one was set right since");
+        assert_eq!(left(i64::MIN, [0, 0]), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_deadline_lies_ahead_by_what_the_request_may_take() {
+        let patience = Duration::from_mins(1);
+        let left = until(deadline_in(patience));
+        assert!(left > patience / 2 && left <= patience, "{left:?}");
+    }
 
     #[test]
     fn a_time_is_written_with_milliseconds_in_utc() {

@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::{future::FutureExt as _, sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, error, info, warn};
 
-use crate::{config::ProcessConfig, telemetry};
+use crate::{clock, config::ProcessConfig, telemetry};
 
 /// Names the task in the log lines that belong to nothing else. It lasts as long as the process, so no trace holds it.
 pub(crate) const TASK_SPAN: &str = "task";
@@ -100,6 +100,8 @@ where
     F: FnOnce(C, Lifecycle) -> Fut,
     Fut: Future<Output = anyhow::Result<T>>,
 {
+    // From now on a jump of the wall clock shows.
+    clock::steady_ms();
     let config = match C::try_parse() {
         Ok(config) => config,
         Err(error) => return refuse(name, &error),

@@ -1,7 +1,5 @@
 //! Some of a batch, on its way through its attempts.
 
-use std::collections::BTreeMap;
-
 use proto::{MatchId, chat::SendResult};
 use tokio::time::Instant;
 use tracing::{Span, info_span};
@@ -52,13 +50,9 @@ impl Part {
 
     /// Match by match, so that one that cannot be stored does not take the others along.
     pub(super) fn split(self) -> Vec<Self> {
-        let mut parts: BTreeMap<MatchId, Self> = BTreeMap::new();
-        for job in self.jobs {
-            let part = parts.entry(job.request.match_id.clone()).or_default();
-            (part.locked, part.recovering) = (true, self.recovering);
-            part.jobs.push(job);
-        }
-        parts.into_values().collect()
+        let recovering = self.recovering;
+        let of_matches = batch::by_match(self.jobs, |job| &job.request).into_iter();
+        of_matches.map(|jobs| Self { jobs, locked: true, recovering }).collect()
     }
 
     /// Request by request, in their order, so that one that cannot be stored does not take its match's others along.

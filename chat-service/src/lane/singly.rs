@@ -3,10 +3,10 @@
 use proto::chat::{Code, SendResult};
 use tokio::time::Instant;
 
-use super::{transaction, unavailable};
+use super::transaction;
 use crate::{
     batch::{Decision, Request},
-    room::failure,
+    room::{failure, unavailable},
     store::{Session, TripError},
 };
 

@@ -24,7 +24,7 @@ impl Services {
     pub async fn call(&self, match_id: &MatchId, mut request: CallRequest) -> Result<Call, Failure> {
         let began = Instant::now();
         let subject = self.bus.subjects().call(match_id);
-        request.deadline_ms = clock::unix_ms().saturating_add(i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX));
+        request.deadline_ms = clock::deadline_in(WINDOW);
         loop {
             let patience = WINDOW.saturating_sub(began.elapsed());
             match self.bus.request(&subject, &request, patience).await {

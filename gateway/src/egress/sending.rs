@@ -38,8 +38,7 @@ impl Services {
             Route::Any => subjects.send_any(match_id),
         };
         let patience = tries.patience(Instant::now());
-        let patience_ms = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
-        request.deadline_ms = clock::unix_ms().saturating_add(patience_ms);
+        request.deadline_ms = clock::deadline_in(patience);
         match self.bus.request(&subject, request, patience).await {
             Ok(reply) => tries.answered(reply),
             Err(error) => tracing::debug!(?subject, %error, "a send is tried again"),
