@@ -14,7 +14,7 @@ const GRACE: Duration = Duration::from_mins(1);
 
 /// The other replicas, until they have left or what they left behind is accounted for.
 #[derive(Debug, Default)]
-pub(crate) struct Peers {
+pub struct Peers {
     peers: BTreeMap<String, Peer>,
 }
 
@@ -28,7 +28,7 @@ struct Peer {
 
 impl Peers {
     /// Another replica has announced itself: of what it committed before `published_ms` everything is published.
-    pub(crate) fn hear(&mut self, id: &str, state: ReplicaState, published_ms: i64, now: Instant) {
+    pub fn hear(&mut self, id: &str, state: ReplicaState, published_ms: i64, now: Instant) {
         match state {
             ReplicaState::Left => {
                 self.peers.remove(id);
@@ -42,7 +42,7 @@ impl Peers {
     /// Time has passed. Returns since when commits may be missing, if some replica has died.
     ///
     /// That is told twice: at once, and when it can no longer have gone on. Who is deaf itself calls nobody silent.
-    pub(crate) fn on_time(&mut self, now: Instant, is_deaf: bool) -> Option<i64> {
+    pub fn on_time(&mut self, now: Instant, is_deaf: bool) -> Option<i64> {
         let mut missing_since = None;
         self.peers.retain(|_, peer| {
             let (is_found, is_over) = match peer.lost {
@@ -66,7 +66,7 @@ impl Peers {
     }
 
     /// Of what these replicas committed before this time everything is published; `None` when there are none.
-    pub(crate) fn published_ms(&self) -> Option<i64> {
+    pub fn published_ms(&self) -> Option<i64> {
         self.peers.values().map(|peer| peer.published_ms).min()
     }
 }

@@ -33,9 +33,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info, info_span, warn};
 
 use crate::{lane, metrics::Metrics, store::Store};
-use backlog::Backlog;
-use pending::Moved;
-use repair::{Repair, Scope};
+pub use backlog::Backlog;
+pub use pending::Moved;
+pub use repair::{Repair, Scope};
 use stream::Stream;
 
 /// Heads in one message, about 80 KB.
@@ -44,6 +44,8 @@ const CHUNK: usize = 1_000;
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// How often a repair tries to get rid of the same heads before the stream is looked at again: it may have vanished.
+const REPAIR_TRIES: usize = 5;
 /// At a stop: how long to try to get rid of what waits. A start repairs the rest.
 const LAST_TRY: Duration = Duration::from_secs(5);
 
@@ -193,11 +195,9 @@ impl Publisher {
 
     /// Publishes what the stream may lack. False when that must be tried again.
     async fn repair(&self) -> bool {
-        let repair = self.posted.backlog().owed();
+        let repair = self.posted.backlog().begin_repair();
         let Some(repair) = repair else { return true };
-        let owned = self.posted.owned();
-        let is_wanted = |id: &MatchId| repair.of == Scope::AllPartitions || owned.contains(&partition::of(id));
-        let (sender, mut chunks) = mpsc::channel(1);
+        let (sender, chunks) = mpsc::channel(1);
         let scan = async {
             let scanned = if repair.is_of_everything() {
                 self.store.all_heads(CHUNK, &sender).await
@@ -207,47 +207,54 @@ impl Publisher {
             drop(sender);
             scanned
         };
-        let publish = async {
-            let mut count = 0;
-            while let Some(heads) = chunks.recv().await {
-                for (id, seq) in heads.into_iter().filter(|(id, _)| is_wanted(id)) {
-                    count += 1;
-                    self.posted.backlog().add((&id, seq), None, None);
-                }
-                while !self.publish_all().await {
-                    sleep(FIRST_PAUSE).await;
-                }
-            }
-            count
-        };
-        let (scanned, matches) = tokio::join!(scan, publish);
-        match scanned {
-            Ok(()) => {
+        match tokio::join!(scan, self.publish_scanned(repair.of, chunks)) {
+            (Ok(()), Some(matches)) => {
                 info!(matches, since_ms = repair.since_ms, "the stream of commits was repaired");
-                self.posted.backlog().settle(repair);
+                self.posted.backlog().end_repair();
                 // More may have come to be owed.
                 self.posted.shared.changed.notify_one();
-                true
+                return true;
             }
-            Err(error) => {
-                warn!(%error, "the stream of commits could not be repaired yet");
-                false
+            (Err(error), _) => warn!(%error, "the stream of commits could not be repaired yet"),
+            (Ok(()), None) => warn!("the stream of commits takes no repair yet"),
+        }
+        false
+    }
+
+    /// How many of the heads were the repair's business; `None` when the stream does not store them.
+    async fn publish_scanned(&self, of: Scope, mut chunks: mpsc::Receiver<Vec<(MatchId, i64)>>) -> Option<usize> {
+        let owned = self.posted.owned();
+        let is_wanted = |id: &MatchId| of == Scope::AllPartitions || owned.contains(&partition::of(id));
+        let mut count = 0;
+        while let Some(heads) = chunks.recv().await {
+            for (id, seq) in heads.into_iter().filter(|(id, _)| is_wanted(id)) {
+                count += 1;
+                self.posted.backlog().add((&id, seq), None, None);
+            }
+            let mut tries = 1;
+            while !self.publish_all().await {
+                if tries == REPAIR_TRIES {
+                    return None;
+                }
+                tries += 1;
+                sleep(FIRST_PAUSE).await;
             }
         }
+        Some(count)
     }
 
     /// Whether the stream has stored everything that waited.
     async fn publish_all(&self) -> bool {
-        let moved = self.posted.backlog().take();
-        let published = join_all(moved.into_iter().map(|(partition, moved)| self.publish(partition, moved))).await;
+        let moved = self.posted.backlog().take().into_iter();
+        let unstored = moved.map(|(partition, moved)| (partition, Unstored { moved, posted: &self.posted }));
+        let published = join_all(unstored.map(|(partition, unstored)| self.publish(partition, unstored))).await;
         self.posted.backlog().rest();
         published.into_iter().all(|stored| stored)
     }
 
-    async fn publish(&self, partition: u8, moved: Moved) -> bool {
-        let parent = moved.span.as_ref().and_then(Span::id);
+    async fn publish(&self, partition: u8, mut unstored: Unstored<'_>) -> bool {
+        let parent = unstored.moved.span.as_ref().and_then(Span::id);
         let span = info_span!(parent: parent, "posted", partition, otel.kind = "producer");
-        let mut unstored = Unstored { moved, posted: &self.posted };
         let stored = self.publish_chunks(partition, &unstored.moved.heads).instrument(span).await;
         match stored {
             Ok(()) => unstored.moved.heads.clear(),

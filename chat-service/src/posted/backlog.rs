@@ -12,44 +12,47 @@ use super::{
 
 /// The state between the lanes, the publisher and the other replicas. Times are Unix times of the database.
 #[derive(Debug, Default)]
-pub(super) struct Backlog {
+pub struct Backlog {
     pending: Pending,
     /// The oldest commit that is being published now.
     in_flight_ms: Option<i64>,
     /// Commits that must be looked for.
     owed: Option<Repair>,
+    /// Those that are being looked for.
+    begun: Option<Repair>,
     /// The database's time at the last look.
     now_ms: i64,
     /// What the other replicas say of theirs.
     peers_ms: Option<i64>,
     /// The partitions that this replica owns, once it has come to own any.
-    pub(super) owned: Option<BTreeSet<u8>>,
+    pub owned: Option<BTreeSet<u8>>,
 }
 
 impl Backlog {
     /// Before this time everything that this replica committed is published.
-    pub(super) fn published_ms(&self) -> i64 {
-        let open = [self.pending.oldest_ms(), self.in_flight_ms, self.owed.map(|repair| repair.since_ms)];
-        open.into_iter().flatten().fold(self.now_ms, i64::min)
+    pub fn published_ms(&self) -> i64 {
+        let repairs = [self.owed, self.begun].into_iter().flatten().map(|repair| repair.since_ms);
+        let unpublished = [self.pending.oldest_ms(), self.in_flight_ms].into_iter().flatten();
+        repairs.chain(unpublished).fold(self.now_ms, i64::min)
     }
 
     /// Before this time everything is published, whoever committed it.
-    pub(super) fn watermark_ms(&self) -> i64 {
+    pub fn watermark_ms(&self) -> i64 {
         self.published_ms().min(self.peers_ms.unwrap_or(i64::MAX))
     }
 
     /// It is `now_ms` by the database's clock.
-    pub(super) fn note_time(&mut self, now_ms: i64) {
+    pub fn note_time(&mut self, now_ms: i64) {
         self.now_ms = now_ms;
     }
 
     /// The other replicas have published everything of before this time; `None` when there are none.
-    pub(super) fn note_peers(&mut self, published_ms: Option<i64>) {
+    pub fn note_peers(&mut self, published_ms: Option<i64>) {
         self.peers_ms = published_ms;
     }
 
     /// A head moved. `committed_ms` if this replica did it.
-    pub(super) fn add(&mut self, (id, last_seq): (&MatchId, i64), committed_ms: Option<i64>, span: Option<&Span>) {
+    pub fn add(&mut self, (id, last_seq): (&MatchId, i64), committed_ms: Option<i64>, span: Option<&Span>) {
         self.now_ms = committed_ms.unwrap_or(0).max(self.now_ms);
         if !self.pending.add((id, last_seq), committed_ms, span) {
             self.owe_own();
@@ -57,48 +60,50 @@ impl Backlog {
     }
 
     /// Something of this replica's may have been committed of which nobody can tell now.
-    pub(super) fn owe_own(&mut self) {
+    pub fn owe_own(&mut self) {
         self.owe(Repair { since_ms: self.published_ms(), of: Scope::AllPartitions });
     }
 
     /// Commits must be looked for.
-    pub(super) fn owe(&mut self, repair: Repair) {
+    pub fn owe(&mut self, repair: Repair) {
         self.owed = Some(repair.and(self.owed));
     }
 
-    /// What must be looked for.
-    pub(super) fn owed(&self) -> Option<Repair> {
-        self.owed
+    /// Begins the repair that is owed, together with one that was begun and not ended. What comes to be owed from now on it may
+    /// not see: that is the next one's.
+    pub fn begin_repair(&mut self) -> Option<Repair> {
+        if let Some(owed) = self.owed.take() {
+            self.begun = Some(owed.and(self.begun));
+        }
+        self.begun
     }
 
-    /// A repair is done. What has come to be owed meanwhile stays.
-    pub(super) fn settle(&mut self, done: Repair) {
-        if self.owed == Some(done) {
-            self.owed = None;
-        }
+    /// The repair that was begun is done.
+    pub fn end_repair(&mut self) {
+        self.begun = None;
     }
 
     /// Takes what waits, to be published now. Nothing else is being published.
-    pub(super) fn take(&mut self) -> BTreeMap<u8, Moved> {
+    pub fn take(&mut self) -> BTreeMap<u8, Moved> {
         self.in_flight_ms = self.pending.oldest_ms();
         self.pending.take()
     }
 
     /// Puts back what was not published.
-    pub(super) fn put_back(&mut self, moved: &Moved) {
+    pub fn put_back(&mut self, moved: &Moved) {
         if !self.pending.put_back(moved) {
             self.owe_own();
         }
     }
 
     /// Nothing is being published any more.
-    pub(super) fn rest(&mut self) {
+    pub fn rest(&mut self) {
         self.in_flight_ms = None;
     }
 
     /// Whether everything is published as far as is known.
-    pub(super) fn is_empty(&self) -> bool {
-        self.pending.is_empty() && self.owed.is_none()
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty() && self.owed.is_none() && self.begun.is_none()
     }
 }
 
@@ -150,17 +155,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_owed_holds_the_watermark_until_that_very_repair_is_done() {
+    fn what_comes_to_be_owed_during_a_repair_is_owed_after_it() {
+        let mut backlog = Backlog::default();
+        backlog.note_time(1_000);
+        let repair = Repair { since_ms: 500, of: Scope::AllPartitions };
+        backlog.owe(repair);
+        assert_eq!((backlog.begin_repair(), backlog.published_ms()), (Some(repair), 500));
+        // The same again, of a commit that came after the database was read.
+        backlog.owe_own();
+        backlog.end_repair();
+        assert_eq!((backlog.begin_repair(), backlog.published_ms()), (Some(repair), 500));
+        backlog.end_repair();
+        assert_eq!((backlog.begin_repair(), backlog.published_ms()), (None, 1_000));
+    }
+
+    #[test]
+    fn a_repair_that_failed_is_begun_again_with_what_has_come_to_be_owed() {
         let mut backlog = Backlog::default();
         backlog.note_time(1_000);
         let of = Scope::OwnedPartitions;
         backlog.owe(Repair { since_ms: 500, of });
-        assert_eq!(backlog.published_ms(), 500);
-        let begun = backlog.owed().unwrap();
-        backlog.owe(Repair { since_ms: 400, of });
-        backlog.settle(begun);
-        assert_eq!(backlog.published_ms(), 400);
-        backlog.settle(backlog.owed().unwrap());
-        assert_eq!(backlog.published_ms(), 1_000);
+        backlog.begin_repair();
+        backlog.owe(Repair { since_ms: 700, of });
+        assert_eq!(backlog.begin_repair(), Some(Repair { since_ms: 500, of }));
+        backlog.end_repair();
+        assert!(backlog.is_empty());
     }
 }

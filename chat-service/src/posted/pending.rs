@@ -10,8 +10,9 @@ const MAX_PENDING: usize = 100_000;
 
 /// The waiting heads of one partition, with the trace of one of them.
 #[derive(Debug, Default)]
-pub(super) struct Moved {
-    pub(super) heads: HashMap<MatchId, i64>,
+pub struct Moved {
+    /// The newest of each match.
+    pub heads: HashMap<MatchId, i64>,
     /// When the oldest of those was committed that this replica committed.
     pub(super) oldest_ms: Option<i64>,
     pub(super) span: Option<Span>,

@@ -6,15 +6,16 @@ const OVERLAP_MS: i64 = 60_000;
 
 /// Commits that the stream may lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Repair {
+pub struct Repair {
     /// Those of this time of the database and later; 0 for all there ever were.
-    pub(super) since_ms: i64,
-    pub(super) of: Scope,
+    pub since_ms: i64,
+    /// Whose commits they are.
+    pub of: Scope,
 }
 
 /// Whose commits may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
+pub enum Scope {
     /// Anybody's, in the partitions that this replica owns: the owners of the others look for theirs.
     OwnedPartitions,
     /// This replica's own, in whatever partition.
@@ -23,12 +24,12 @@ pub(super) enum Scope {
 
 impl Repair {
     /// Whether the stream has forgotten everything.
-    pub(super) fn is_of_everything(self) -> bool {
+    pub fn is_of_everything(self) -> bool {
         self.since_ms == 0
     }
 
     /// The oldest commit to look at.
-    pub(super) fn oldest_ms(self) -> i64 {
+    pub fn oldest_ms(self) -> i64 {
         (self.since_ms - OVERLAP_MS).max(0)
     }
 

@@ -126,6 +126,20 @@ async fn what_a_dead_replica_left_unpublished_the_others_publish_without_a_clien
 }
 
 #[tokio::test]
+async fn a_repair_that_finds_no_stream_makes_it_again() {
+    let stack = shared().await.stack().await;
+    let (replica, bus) = (stack.replica().await, stack.bus().await);
+    replica.put("demo").await;
+    send(&bus, &request("demo", "alice", vec![draft("a", "x")])).await;
+    committed(&stack, &bus, 1).await;
+    announce(&bus, ReplicaState::Serving, 3).await;
+    orphan(&stack, "demo", 2, "0").await;
+    bus.jetstream().delete_stream(streams::chat_events(bus.subjects()).name).await.unwrap();
+    // The other replica is found dead, and nobody else makes the stream.
+    committed(&stack, &bus, 2).await;
+}
+
+#[tokio::test]
 async fn the_watermark_waits_for_the_slowest_replica() {
     let stack = shared().await.stack().await;
     let (replica, bus) = (stack.replica().await, stack.bus().await);
