@@ -220,6 +220,18 @@ async fn nats_dies_and_comes_back_and_sends_and_events_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_while_nats_is_away_leaves_nothing_unfinished() {
+    let mut servers = Servers::start().await;
+    let stack = servers.stack().await;
+    let replica = stack.replica().await;
+    servers.nats.kill();
+    eventually("it is not ready", async || replica.app.readiness.missing() == ["nats"]).await;
+    let started = Instant::now();
+    assert!(replica.stop().await);
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_without_postgres_and_nats_waits_for_them() {
     let mut servers = Servers::start().await;
     let stack = servers.stack().await;

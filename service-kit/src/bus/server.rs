@@ -3,6 +3,7 @@
 use std::{
     marker::PhantomData,
     sync::{Arc, LazyLock},
+    time::Duration,
 };
 
 use async_nats::{Message as NatsMessage, Subscriber};
@@ -10,12 +11,18 @@ use futures_util::StreamExt;
 use opentelemetry::{global, metrics::Counter};
 use prost::Message;
 use proto::subjects::{RequestSubject, Subject};
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info_span, warn};
 
 use super::{Bus, BusError};
 use crate::{Lifecycle, telemetry::propagation};
+
+/// How long what was received may take to be taken when a group is left: while no server is reached nothing more comes.
+const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
 static UNDECODABLE: LazyLock<Counter<u64>> = LazyLock::new(|| {
     global::meter("service-kit")
@@ -57,6 +64,28 @@ impl Slots {
     pub fn new(limit: usize) -> Self {
         Self(Arc::new(Semaphore::new(limit)))
     }
+
+    async fn take(&self) -> Slot {
+        // It is never closed.
+        self.0.clone().acquire_owned().await.ok()
+    }
+}
+
+/// Held while a request is served.
+type Slot = Option<OwnedSemaphorePermit>;
+
+/// What answers requests. Without an answer a request stays unanswered, as when its deadline has passed.
+pub trait Handler<Q, R>: Fn(Q) -> Self::Answer + Send + 'static {
+    /// The answer, once it is there.
+    type Answer: Future<Output = Option<R>> + Send + 'static;
+}
+
+impl<Q, R, H, A> Handler<Q, R> for H
+where
+    H: Fn(Q) -> A + Send + 'static,
+    A: Future<Output = Option<R>> + Send + 'static,
+{
+    type Answer = A;
 }
 
 /// One membership of a queue group.
@@ -70,38 +99,36 @@ struct Server {
 
 impl Server {
     /// Serves until told to end; then it leaves the group and takes what it has received.
-    async fn run<Q, R, H, F>(mut self, handler: H)
-    where
-        Q: Message + Default + 'static,
-        R: Message + 'static,
-        H: Fn(Q) -> F + Send + 'static,
-        F: Future<Output = Option<R>> + Send + 'static,
-    {
-        let mut draining = false;
-        loop {
-            let message = tokio::select! {
-                biased;
-                () = self.until.cancelled(), if !draining => {
-                    draining = true;
-                    let _ = self.subscriber.drain().await;
-                    continue;
-                }
-                message = self.subscriber.next() => message,
-            };
-            let Some(message) = message else { return };
-            let Ok(slot) = self.slots.0.clone().acquire_owned().await else { return };
-            let Some(request) = decode::<Q>(&message) else { continue };
-            let span = info_span!("serve", otel.kind = "server");
-            propagation::continue_from_nats(&span, message.headers.as_ref());
-            let answer = span.in_scope(|| handler(request));
-            let bus = self.bus.clone();
-            let work = async move {
-                let answer = answer.await;
-                bus.answer(message, answer).await;
-                drop(slot);
-            };
-            self.tasks.spawn(work.instrument(span));
+    async fn run<Q: Message + Default + 'static, R: Message + 'static>(mut self, handler: impl Handler<Q, R>) {
+        while let Some(message) = self.until.run_until_cancelled(self.subscriber.next()).await.flatten() {
+            let slot = self.slots.take().await;
+            self.begin(message, slot, &handler);
         }
+        let left_at = Instant::now() + LEAVE_WITHIN;
+        let _ = timeout_at(left_at, self.subscriber.drain()).await;
+        while let Ok(Some(message)) = timeout_at(left_at, self.subscriber.next()).await {
+            let slot = self.slots.take().await;
+            self.begin(message, slot, &handler);
+        }
+    }
+
+    fn begin<Q: Message + Default, R: Message + 'static>(
+        &self,
+        message: NatsMessage,
+        slot: Slot,
+        handler: &impl Handler<Q, R>,
+    ) {
+        let Some(request) = decode::<Q>(&message) else { return };
+        let span = info_span!("serve", otel.kind = "server");
+        propagation::continue_from_nats(&span, message.headers.as_ref());
+        let answer = span.in_scope(|| handler(request));
+        let bus = self.bus.clone();
+        let work = async move {
+            let answer = answer.await;
+            bus.answer(message, answer).await;
+            drop(slot);
+        };
+        self.tasks.spawn(work.instrument(span));
     }
 }
 
@@ -113,23 +140,15 @@ impl Bus {
         Ok(Subscription { subscriber, payload: PhantomData })
     }
 
-    /// Serves requests on `subject` together with the other members of `group`, at most `limit` at once, until the process
+    /// Serves requests on a subject together with the other members of a group, at most `limit` at once, until the process
     /// stops; then it leaves the group and finishes what it has received.
-    ///
-    /// A handler that returns `None` leaves the request unanswered, as when its deadline has passed.
-    pub async fn serve<Q, R, H, F>(
+    pub async fn serve<Q: Message + Default + 'static, R: Message + 'static>(
         &self,
         at: (&RequestSubject<Q, R>, &str),
         limit: usize,
         lifecycle: &Lifecycle,
-        handler: H,
-    ) -> Result<(), BusError>
-    where
-        Q: Message + Default + 'static,
-        R: Message + 'static,
-        H: Fn(Q) -> F + Send + 'static,
-        F: Future<Output = Option<R>> + Send + 'static,
-    {
+        handler: impl Handler<Q, R>,
+    ) -> Result<(), BusError> {
         let server = self.server(at, (Slots::new(limit), lifecycle.stopping().clone()), lifecycle).await?;
         lifecycle.spawn_essential("bus", server.run(handler));
         Ok(())
@@ -138,19 +157,13 @@ impl Bus {
     /// As [`serve`](Self::serve), but until the token is cancelled, and under a bound that other subjects share.
     ///
     /// A stop of the process waits for that.
-    pub async fn serve_until<Q, R, H, F>(
+    pub async fn serve_until<Q: Message + Default + 'static, R: Message + 'static>(
         &self,
         at: (&RequestSubject<Q, R>, &str),
         (slots, until): (&Slots, CancellationToken),
         lifecycle: &Lifecycle,
-        handler: H,
-    ) -> Result<(), BusError>
-    where
-        Q: Message + Default + 'static,
-        R: Message + 'static,
-        H: Fn(Q) -> F + Send + 'static,
-        F: Future<Output = Option<R>> + Send + 'static,
-    {
+        handler: impl Handler<Q, R>,
+    ) -> Result<(), BusError> {
         let server = self.server(at, (slots.clone(), until), lifecycle).await?;
         lifecycle.spawn(server.run(handler));
         Ok(())
