@@ -1,11 +1,17 @@
 //! Statements for a server, by its own client.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
-use tokio::process::Command;
+use tokio::{process::Command, time::timeout};
 
 use super::SUPERUSER;
+
+/// A server may hang; a promotion takes up to 30 s.
+const ANSWERS_WITHIN: Duration = Duration::from_mins(1);
 
 /// How to reach a server as its superuser.
 #[derive(Clone, Debug)]
@@ -26,14 +32,15 @@ impl Psql {
     /// The rows as lines, their columns separated by `|`.
     ///
     /// # Errors
-    /// When the server refuses, or cannot be reached.
+    /// When the server refuses, cannot be reached or hangs.
     pub(super) async fn query(&self, sql: &str) -> Result<String> {
         let mut psql = Command::new(&self.program);
         psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "--command", sql]);
         psql.args(["--host=127.0.0.1", "--username", SUPERUSER, "--dbname", SUPERUSER, "--port"])
             .arg(self.port.to_string());
         psql.env("PGPASSWORD", &self.password).env("PGCONNECT_TIMEOUT", "5").kill_on_drop(true);
-        let output = psql.output().await.context("cannot start psql")?;
+        let output = timeout(ANSWERS_WITHIN, psql.output()).await.with_context(|| format!("{sql}: no answer"))?;
+        let output = output.context("cannot start psql")?;
         if !output.status.success() {
             bail!("{sql}: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
