@@ -14,9 +14,9 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-/// So many that both servers of a cluster have some.
-const CONNECTIONS: usize = 8;
-const USERS: usize = 40;
+/// So many that both servers of a cluster have some: each connection begins with one by chance.
+const CONNECTIONS: usize = 32;
+const USERS: usize = 80;
 
 pub(crate) struct World {
     pub(crate) inboxes: Inboxes,
