@@ -1,6 +1,6 @@
 //! Frozen bytes of every face of a refusal.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use axum::{body::to_bytes, response::IntoResponse};
 use proto::{
@@ -11,29 +11,10 @@ use tonic::Status;
 
 use super::*;
 
-const CODES: [Code; 16] = [
-    Code::InvalidPayload,
-    Code::Unauthenticated,
-    Code::TokenExpired,
-    Code::Forbidden,
-    Code::MatchNotFound,
-    Code::IdempotencyConflict,
-    Code::CallStateConflict,
-    Code::CallBusy,
-    Code::MilestoneRequired,
-    Code::NotJoined,
-    Code::CallNotFound,
-    Code::MatchClosed,
-    Code::PayloadTooLarge,
-    Code::RateLimited,
-    Code::Internal,
-    Code::Unavailable,
-];
-
 fn all() -> Vec<Failure> {
     let busy = CallFailure { code: CallCode::Busy.into(), call_id: Some("call-1".into()), remaining: None };
     let missing = CallFailure { code: CallCode::MilestoneRequired.into(), call_id: None, remaining: Some(7) };
-    let mut failures: Vec<Failure> = CODES.into_iter().map(Failure::from).collect();
+    let mut failures: Vec<Failure> = Code::ALL.into_iter().map(Failure::from).collect();
     failures.extend([busy.into(), missing.into(), Failure::rate_limited(Duration::from_micros(1_200_001))]);
     failures
 }
@@ -61,6 +42,16 @@ async fn a_problem_says_in_the_headers_when_to_try_again() {
     assert_eq!(response.headers()["content-type"], "application/problem+json");
     let body = to_bytes(response.into_body(), 10_000).await.unwrap();
     insta::assert_snapshot!(String::from_utf8(body.to_vec()).unwrap());
+}
+
+#[test]
+fn who_is_refused_together_comes_back_apart_within_twice_the_wait() {
+    let spread = |wait_ms, seed| Failure::rate_limited(Duration::from_millis(wait_ms)).spread(seed).retry_after_ms;
+    let waits: BTreeSet<_> = (0..10_000).map(|seed| spread(1_000, seed).unwrap()).collect();
+    assert_eq!((waits.first(), waits.last(), waits.len()), (Some(&1_000), Some(&1_999), 1_000));
+    assert_eq!(spread(1_000, u64::MAX), spread(1_000, u64::MAX), "a socket's refusals keep their order");
+    assert_eq!(spread(0, u64::MAX), Some(0));
+    assert_eq!(Failure::unavailable().spread(7), Failure::unavailable());
 }
 
 #[test]
