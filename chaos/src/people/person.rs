@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     asks::Asks,
@@ -10,7 +10,6 @@ use super::{
     habits::{Habits, Manner},
     rest::Call,
     seat::{Door, Seat},
-    wire::{self, Accepted},
 };
 use crate::{
     checker::Promise,
@@ -24,13 +23,12 @@ use crate::{
 mod acks;
 mod actions;
 mod events;
+mod presence;
 
 /// Messages that a user has open in one match at most; every other user waits for each ack.
 const WINDOW: usize = 16;
 /// How often it is looked after what has no time of its own: retired matches, dropped acks.
 const TEND_EVERY: Duration = Duration::from_millis(200);
-/// Who has missed at most 1,000 messages of a chat is recovered. There may be more messages than anybody knows of.
-const SURELY_RECOVERED: u32 = 500;
 /// Matches that a user has given up, and still knows.
 const MAX_PAST: usize = 8;
 
@@ -125,85 +123,6 @@ impl Person {
 
     pub(super) fn world(&self) -> &Arc<World> {
         &self.world
-    }
-
-    /// What CONNECT says, as the official client does.
-    pub(super) fn auth(&self) -> String {
-        let mut auth = json!({ "token": &*self.token });
-        if !self.pid.is_empty() {
-            auth["pid"] = Value::from(&*self.pid);
-        }
-        if let Some(offset) = &self.offset {
-            auth["offset"] = Value::from(&**offset);
-        }
-        auth.to_string()
-    }
-
-    /// A gateway has accepted the connection.
-    pub(super) fn connected(&mut self, answer: &str, gateway: usize) -> Result<(), End> {
-        let accepted: Accepted = serde_json::from_str(answer).map_err(|_| End::Closed)?;
-        let recovered = !self.pid.is_empty() && self.pid == accepted.pid;
-        self.judge_recovery(recovered);
-        self.pid = accepted.pid;
-        self.socket_id = accepted.sid;
-        self.gateway = Some(gateway);
-        self.world.progress().connected += 1;
-        // A cursor of an earlier pid counts as none.
-        let offset = self.offset.clone().filter(|offset| wire::is_of(offset, &self.pid)).unwrap_or_default();
-        let lost = self.lost_at.take();
-        for seat in &mut self.seats {
-            seat.connected(&self.world, recovered.then_some(&*offset), lost.is_some());
-        }
-        if !recovered {
-            // Late events of calls there are for the device that this was.
-            for (room, slot) in &self.past {
-                room.note(&self.world, *slot, Event::Connected { recovered });
-            }
-        }
-        if let Some(since) = lost {
-            self.world.stalls().returned(since, self.world.now());
-        }
-        Ok(())
-    }
-
-    /// Who brings a pid keeps it, unless too much was missed.
-    fn judge_recovery(&self, recovered: bool) {
-        if self.pid.is_empty() {
-            return;
-        }
-        let offset = self.offset.as_deref().unwrap_or_default();
-        let has_missed_little = self.seats.iter().all(|seat| {
-            let seq = wire::position(offset, &seat.room.id).map(|(seq, _)| seq);
-            seq.is_none_or(|seq| seat.room.chat().known().highest <= seq + SURELY_RECOVERED)
-        });
-        let what = || (format!("{} brought its pid and cursor and was given another pid", self.name), Vec::new());
-        let is_wrong = !recovered && has_missed_little;
-        self.world.judge(Promise::Delivered, &self.name, is_wrong.then(what));
-    }
-
-    /// The connection is gone.
-    pub(super) fn disconnected(&mut self) {
-        self.frames.clear();
-        self.joins.clear();
-        self.gateway = None;
-        self.lost_at = (!std::mem::take(&mut self.hangs_up)).then(|| self.world.now());
-        self.world.progress().connected -= 1;
-        for asked in self.asks.clear().collect::<Vec<_>>() {
-            self.unanswered(asked);
-        }
-        for seat in &mut self.seats {
-            seat.settle(&self.world);
-            seat.note(&self.world, Event::Disconnected);
-        }
-    }
-
-    /// What was asked will not be answered any more.
-    fn unanswered(&mut self, asked: Asked) {
-        if let Asked::Send { key, index, .. } = asked
-            && let Some(seat) = self.seat(key)
-        {
-            seat.outbox.answered(index);
-        }
     }
 
     /// The next frame to write.

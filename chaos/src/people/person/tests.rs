@@ -1,5 +1,6 @@
 //! A person against a gateway that is played by hand.
 
+use serde_json::json;
 use tokio::sync::watch;
 
 use super::*;
