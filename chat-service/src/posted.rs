@@ -182,7 +182,8 @@ impl Publisher {
         match self.stream.ensure().await {
             Ok(found) => {
                 if let Some(since_ms) = found {
-                    self.posted.backlog().owe(Repair { since_ms, of: Scope::OwnedPartitions });
+                    // Of all, not only of its share: once it vouches for the stream, who looks later finds nothing missing.
+                    self.posted.backlog().owe(Repair { since_ms, of: Scope::AllPartitions });
                 }
                 true
             }

@@ -9,16 +9,16 @@ const OVERLAP_MS: i64 = 60_000;
 pub struct Repair {
     /// Those of this time of the database and later; 0 for all there ever were.
     pub since_ms: i64,
-    /// Whose commits they are.
+    /// Where they are looked for.
     pub of: Scope,
 }
 
-/// Whose commits may be missing.
+/// Where commits may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Anybody's, in the partitions that this replica owns: the owners of the others look for theirs.
+    /// In the partitions that this replica owns: the owners of the others look for theirs.
     OwnedPartitions,
-    /// This replica's own, in whatever partition.
+    /// In whatever partition.
     AllPartitions,
 }
 
