@@ -24,8 +24,8 @@ const MAX_WAITING: usize = 1024;
 const MAX_WAITING_KIB: usize = 32 * 1024;
 /// A batch takes waiting requests until it has this many drafts.
 const BATCH_DRAFTS: usize = 200;
-/// While the requests that a lane takes had to wait for longer than this, new ones are refused. Far below the second after
-/// which a gateway asks again: what is answered later is work for nobody, and its repeat comes on top.
+/// While the requests that a lane takes had to wait for longer than this, new ones are refused. Below the 400 ms after which
+/// a gateway asks again: what is answered later is work for nobody, and its repeat comes on top.
 const MAX_WAIT: Duration = Duration::from_millis(250);
 
 /// A request with whoever waits for its answer.

@@ -37,9 +37,9 @@ impl Services {
             Route::Owner => subjects.send(match_id),
             Route::Any => subjects.send_any(match_id),
         };
-        let patience = tries.patience(Instant::now());
-        request.deadline_ms = clock::deadline_in(patience);
-        match self.bus.request(&subject, request, patience).await {
+        let now = Instant::now();
+        request.deadline_ms = clock::deadline_in(tries.deadline(now));
+        match self.bus.request(&subject, request, tries.patience(now)).await {
             Ok(reply) => tries.answered(reply),
             Err(error) => tracing::debug!(?subject, %error, "a send is tried again"),
         }

@@ -46,10 +46,15 @@ impl Tries {
         if self.number.is_multiple_of(2) { Route::Owner } else { Route::Any }
     }
 
-    /// How long this try waits for its reply.
+    /// How long this try waits for its reply before the next one.
     pub fn patience(&self, now: Instant) -> Duration {
-        let patience = if self.number == 0 { FIRST_PATIENCE } else { PATIENCE };
-        patience.min(WINDOW.saturating_sub(now.saturating_duration_since(self.began)))
+        if self.number == 0 { FIRST_PATIENCE } else { self.deadline(now) }
+    }
+
+    /// How long whoever is asked may work on this try. Who is slower than the first one's patience is not stopped: what it
+    /// stores all the same answers the next try.
+    pub fn deadline(&self, now: Instant) -> Duration {
+        PATIENCE.min(WINDOW.saturating_sub(now.saturating_duration_since(self.began)))
     }
 
     /// Takes in the reply to this try.
