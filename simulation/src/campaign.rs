@@ -2,14 +2,17 @@
 
 use std::{
     fmt,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Mutex, PoisonError},
     thread,
 };
 
-use crate::{mistake::Mistake, promises::Violation, schedule::Schedule, shrink::shrink, world::run};
+use crate::{
+    mistake::Mistake,
+    promises::Violation,
+    schedule::Schedule,
+    shrink::shrink,
+    world::{Outcome, run},
+};
 
 /// Runs of consecutive seeds.
 #[derive(Debug, Clone, Copy)]
@@ -50,11 +53,10 @@ pub struct Failure {
 
 #[derive(Default)]
 struct Tally {
-    schedules: AtomicU64,
-    acked: AtomicU64,
-    delivered: AtomicU64,
+    begun: u64,
+    done: Figures,
     /// The lowest seed that failed.
-    failed: Mutex<Option<(u64, Violation)>>,
+    failed: Option<(u64, Violation)>,
 }
 
 impl Campaign {
@@ -62,59 +64,51 @@ impl Campaign {
     ///
     /// `progress` is told the figures now and then.
     pub fn run(&self, progress: impl Fn(Figures) + Sync) -> Result<Figures, Box<Failure>> {
-        let (next, tally) = (AtomicU64::new(0), Tally::default());
+        let tally = Mutex::default();
         thread::scope(|scope| {
             for _ in 0..self.threads.max(1) {
-                scope.spawn(|| self.work(&next, &tally, &progress));
+                scope.spawn(|| self.work(&tally, &progress));
             }
         });
-        let failed = tally.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Tally { done, failed, .. } = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
         match failed {
             Some((seed, violation)) => Err(Box::new(Failure::shrunk(seed, violation, self.mistake))),
-            None => Ok(tally.figures()),
+            None => Ok(done),
         }
     }
 
-    fn work(&self, next: &AtomicU64, tally: &Tally, progress: &impl Fn(Figures)) {
+    fn work(&self, tally: &Mutex<Tally>, progress: &impl Fn(Figures)) {
+        let lock = || tally.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= self.schedules || tally.has_failed() {
-                return;
-            }
-            let seed = self.seed.wrapping_add(number);
+            let next = self.next_seed(&mut lock());
+            let Some(seed) = next else { return };
             let outcome = run(&Schedule::of(seed), self.mistake, false);
-            tally.acked.fetch_add(outcome.acked as u64, Ordering::Relaxed);
-            tally.delivered.fetch_add(outcome.delivered as u64, Ordering::Relaxed);
-            let done = tally.schedules.fetch_add(1, Ordering::Relaxed) + 1;
-            if let Some(violation) = outcome.violation {
-                tally.fail(seed, violation);
-            }
-            if done.is_multiple_of(PROGRESS_EVERY) {
-                progress(tally.figures());
+            let mut tally = lock();
+            tally.add(seed, outcome);
+            if tally.done.schedules.is_multiple_of(PROGRESS_EVERY) {
+                progress(tally.done);
             }
         }
+    }
+
+    /// The next seed to run; `None` when all are taken, or one has failed.
+    fn next_seed(&self, tally: &mut Tally) -> Option<u64> {
+        let number = tally.begun;
+        tally.begun += 1;
+        (number < self.schedules && tally.failed.is_none()).then(|| self.seed.wrapping_add(number))
     }
 }
 
 const PROGRESS_EVERY: u64 = 10_000;
 
 impl Tally {
-    fn figures(&self) -> Figures {
-        Figures {
-            schedules: self.schedules.load(Ordering::Relaxed),
-            acked: self.acked.load(Ordering::Relaxed),
-            delivered: self.delivered.load(Ordering::Relaxed),
-        }
-    }
-
-    fn has_failed(&self) -> bool {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).is_some()
-    }
-
-    fn fail(&self, seed: u64, violation: Violation) {
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        if failed.as_ref().is_none_or(|(lowest, _)| seed < *lowest) {
-            *failed = Some((seed, violation));
+    fn add(&mut self, seed: u64, outcome: Outcome) {
+        self.done.schedules += 1;
+        self.done.acked += outcome.acked as u64;
+        self.done.delivered += outcome.delivered as u64;
+        let is_lowest = self.failed.as_ref().is_none_or(|(lowest, _)| seed < *lowest);
+        if let Some(violation) = outcome.violation.filter(|_| is_lowest) {
+            self.failed = Some((seed, violation));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who takes part: three users on four devices, two matches, two milestones each.
+//! Who takes part: three users on four devices, and two matches with a milestone every few messages.
 
 use milestone_service::milestone::{Milestone, Milestones};
 use proto::{MatchId, UserId};
@@ -20,6 +20,10 @@ pub(crate) struct Cast {
     pub(crate) milestones: Milestones,
 }
 
+/// Messages from one milestone to the next: few, so that it shows when the stream has lost what was written last.
+const MILESTONE_EVERY: i64 = 3;
+const MILESTONES: i64 = 10;
+
 /// Whose the devices are: the first user has two of them.
 const OWNERS: [usize; CLIENTS] = [0, 1, 0, 2];
 
@@ -27,11 +31,14 @@ impl Cast {
     /// The same for every run.
     pub(crate) fn new() -> Self {
         let chat = |name: &str, members| Chat { id: valid(MatchId::new(name)), members };
-        let milestone = |threshold: i64| Milestone { id: format!("m-{threshold}"), threshold, unlocks: Vec::new() };
+        let milestone = |number| {
+            let threshold = number * MILESTONE_EVERY;
+            Milestone { id: format!("m-{threshold}"), threshold, unlocks: Vec::new() }
+        };
         Self {
             users: ["alice", "bob", "carol"].map(|name| valid(UserId::new(name))).to_vec(),
             chats: vec![chat("one", [0, 1]), chat("two", [0, 2])],
-            milestones: valid(Milestones::new(vec![milestone(3), milestone(7)])),
+            milestones: valid(Milestones::new((1..=MILESTONES).map(milestone).collect())),
         }
     }
 

@@ -1,5 +1,6 @@
 //! A client: what the official one does with its connection, and the documented rule by which the app sends.
 
+mod connection;
 mod sending;
 mod view;
 
@@ -10,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use gateway::{chat::Pid, origin::origin_of};
 use proto::Code;
 
 use crate::{
@@ -19,21 +19,18 @@ use crate::{
     executor::ProcessId,
     pipe::{Answered, Down, Pipe, Up},
     promises::Promise,
-    schedule::Action,
+    schedule::Deed,
     world::World,
 };
 use sending::Sent;
 use view::{Joined, View};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-const RECONNECT_MS: std::ops::Range<u64> = 50..1_500;
 const JOIN_AGAIN: Duration = Duration::from_millis(500);
 
 /// A device of a user.
 pub(crate) struct Client {
     world: Rc<World>,
     process: ProcessId,
-    index: usize,
     user: usize,
     name: String,
     state: RefCell<State>,
@@ -71,7 +68,6 @@ impl Client {
         let client = Rc::new(Self {
             world: Rc::clone(world),
             process,
-            index,
             user,
             name,
             state: RefCell::default(),
@@ -81,104 +77,18 @@ impl Client {
         client
     }
 
-    /// Does what a step says, if it concerns this client.
-    pub(crate) fn act(self: &Rc<Self>, action: Action) {
-        if action.client() != Some(self.index) {
-            return;
+    /// Does something.
+    pub(crate) fn act(self: &Rc<Self>, deed: Deed) {
+        match deed {
+            Deed::Send { chat } => self.send_new(self.own_chat(chat)),
+            Deed::Repeat => self.send_again(),
+            Deed::Contradict => self.contradict(),
+            Deed::Join { chat, keep_others } => self.join(self.own_chat(chat), keep_others),
+            Deed::Leave { chat } => self.leave(self.own_chat(chat)),
+            Deed::Intrude { chat } => self.intrude(chat),
+            Deed::Cut { noticed_ms } => self.cut(Duration::from_millis(noticed_ms)),
+            Deed::Reload => self.reload(),
         }
-        match action {
-            Action::Send { chat, .. } => self.send_new(self.own_chat(chat)),
-            Action::Repeat { .. } => self.send_again(),
-            Action::Contradict { .. } => self.contradict(),
-            Action::Join { chat, keep_others, .. } => self.join(self.own_chat(chat), keep_others),
-            Action::Leave { chat, .. } => self.leave(self.own_chat(chat)),
-            Action::Intrude { chat, .. } => self.intrude(chat),
-            Action::Cut { noticed_ms, .. } => self.cut(Duration::from_millis(noticed_ms)),
-            Action::Reload { .. } => self.reload(),
-            _ => {}
-        }
-    }
-
-    /// The gateway with this process is dead.
-    pub(crate) fn gateway_died(&self, process: ProcessId) {
-        let pipe = self.state.borrow().pipe.clone();
-        if let Some((pipe, _)) = pipe.filter(|(_, at)| *at == process) {
-            pipe.cut(Duration::ZERO);
-        }
-    }
-
-    async fn connect_for_ever(self: Rc<Self>) {
-        loop {
-            let gateways: Vec<_> = self.world.gateways.borrow().iter().flatten().cloned().collect();
-            if let Some(gateway) = self.world.sim.chance(|rng| rng.choice(gateways)) {
-                let pipe = Pipe::new(&self.world.net);
-                gateway.accept(Rc::clone(&pipe));
-                self.state.borrow_mut().pipe = Some((Rc::clone(&pipe), gateway.process));
-                self.converse(&pipe).await;
-                self.disconnected();
-            }
-            let wait = self.world.sim.chance(|rng| rng.u64(RECONNECT_MS));
-            self.world.sim.sleep(Duration::from_millis(wait)).await;
-        }
-    }
-
-    async fn converse(self: &Rc<Self>, pipe: &Rc<Pipe>) {
-        let (pid, offset) = self.brought();
-        pipe.emit(Up::Connect { user: self.user, pid, offset });
-        let first = self.world.sim.timeout(CONNECT_TIMEOUT, pipe.down.pop()).await.flatten();
-        let Some(Down::Connected { pid }) = first else { return pipe.cut(Duration::ZERO) };
-        self.connected(&pid);
-        while let Some(down) = pipe.down.pop().await {
-            self.hear(down);
-        }
-    }
-
-    /// What the official client brings back; a forger adds a match.
-    fn brought(&self) -> (Option<String>, Option<String>) {
-        let mut state = self.state.borrow_mut();
-        let (pid, mut offset) = (state.pid.clone(), state.offset.clone());
-        if let (Some(chat), Some(pid)) = (state.forged.take(), &pid) {
-            let before = offset.unwrap_or_else(|| format!("1~{}", &pid[..8]));
-            offset = Some(format!("{before}~{}:0:0", self.world.cast.chats[chat].id));
-        }
-        (pid, offset)
-    }
-
-    fn connected(self: &Rc<Self>, pid: &str) {
-        let mut state = self.state.borrow_mut();
-        let is_recovered = state.pid.as_deref() == Some(pid);
-        self.world.sim.trace(|| format!("{} connected, recovered: {is_recovered}", self.name));
-        if !is_recovered {
-            state.view.joined.clear();
-        }
-        let pid_of_user = Pid::of_user(pid, &self.world.cast.users[self.user]);
-        state.origin = pid_of_user.map(|pid| origin_of(&pid.sid())).unwrap_or_default();
-        (state.is_connected, state.pid) = (true, Some(pid.to_owned()));
-        state.order.clear();
-        state.view.told_here.clear();
-        let (buffered, pipe) = (std::mem::take(&mut state.buffered), state.pipe.clone());
-        for (up, (pipe, _)) in buffered.into_iter().zip(std::iter::repeat(pipe).flatten()) {
-            pipe.emit(up);
-        }
-        let missing: Vec<usize> =
-            state.wanted.iter().copied().filter(|chat| !state.view.joined.contains_key(chat)).collect();
-        drop(state);
-        for chat in missing {
-            self.join(chat, true);
-        }
-    }
-
-    fn disconnected(&self) {
-        let mut state = self.state.borrow_mut();
-        self.world.sim.trace(|| format!("{} disconnected", self.name));
-        (state.is_connected, state.pipe) = (false, None);
-        state.joining.clear();
-        state.view.acked_joins.clear();
-        // What was buffered is emitted later, and may be acked then.
-        let buffered: BTreeSet<u64> = state.buffered.iter().filter_map(Up::ack).collect();
-        let lost: Vec<_> = state.waiting.extract_if(.., |ack, _| !buffered.contains(ack)).collect();
-        drop(state);
-        drop(lost);
     }
 
     /// Emits what waits for an ack, now or when connected. Returns its number.
@@ -228,9 +138,12 @@ impl Client {
         if self.is_member(chat) {
             return;
         }
-        self.world.sim.spawn(self.process, Rc::clone(self).knock(chat));
-        self.state.borrow_mut().forged = Some(chat);
-        self.cut(Duration::ZERO);
+        let client = Rc::clone(self);
+        self.world.sim.spawn(self.process, async move {
+            client.knock(chat).await;
+            client.state.borrow_mut().forged = Some(chat);
+            client.cut(Duration::ZERO);
+        });
     }
 
     fn hear(self: &Rc<Self>, down: Down) {

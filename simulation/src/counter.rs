@@ -60,14 +60,14 @@ async fn work_until_lost(world: &Rc<World>, process: ProcessId, mailbox: &Queue<
         if matches!(delivery, Delivery::Reopen) {
             return;
         }
-        world.sim.spawn(process, work_on(Rc::clone(world), delivery));
+        world.sim.spawn(process, work_on(Rc::clone(world), process, delivery));
     }
 }
 
-async fn work_on(world: Rc<World>, delivery: Delivery) {
+async fn work_on(world: Rc<World>, process: ProcessId, delivery: Delivery) {
     let Delivery::Event { number, life, deliveries, heads } = &delivery else { return };
     if let Some(Ok(())) = world.sim.timeout(WORK_TIMEOUT, count(&world, heads)).await {
-        return world.stream.ack(*number, *life);
+        return world.stream.ack(process, *number, *life);
     }
     let delay = FIRST_RETRY_DELAY.saturating_mul(2_u32.saturating_pow(deliveries - 1)).min(MAX_RETRY_DELAY);
     world.stream.deliver_after(delay, delivery);

@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use task::{Ready, Task, TaskId, Tasks};
+use task::{Ready, Task, TaskId};
+
+/// What Unix time is when a run begins: some moment, in milliseconds.
+const BEGINNING_MS: i64 = 1_800_000_000_000;
 
 /// A process of the simulated world: its tasks die and freeze together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,7 +31,9 @@ struct Inner {
     epoch: Instant,
     now: Cell<Duration>,
     ready: Ready,
-    tasks: RefCell<Tasks>,
+    /// All but the one that is being polled.
+    tasks: RefCell<BTreeMap<TaskId, Task>>,
+    last_task: Cell<TaskId>,
     processes: RefCell<Vec<Process>>,
     timers: RefCell<BTreeMap<(Duration, u64), Timer>>,
     last_timer: Cell<u64>,
@@ -57,6 +62,7 @@ impl Sim {
             now: Cell::default(),
             ready: Arc::new(Mutex::new(VecDeque::new())),
             tasks: RefCell::default(),
+            last_task: Cell::new(0),
             processes: RefCell::default(),
             timers: RefCell::default(),
             last_timer: Cell::new(0),
@@ -71,9 +77,14 @@ impl Sim {
         self.0.now.get()
     }
 
-    /// The same in milliseconds, which stands for Unix time.
+    /// The same as Unix time in milliseconds.
     pub(crate) fn now_ms(&self) -> i64 {
-        i64::try_from(self.now().as_millis()).unwrap_or(i64::MAX)
+        BEGINNING_MS.saturating_add_unsigned(self.now().as_millis().try_into().unwrap_or(u64::MAX))
+    }
+
+    /// How long it is until a Unix time; zero if that has passed.
+    pub(crate) fn until(&self, unix_ms: i64) -> Duration {
+        Duration::from_millis(unix_ms.saturating_sub(self.now_ms()).try_into().unwrap_or(0))
     }
 
     /// The same for cores that take an `Instant`.
@@ -106,7 +117,8 @@ impl Sim {
     /// Ends all tasks of a process at once, wherever they are.
     pub(crate) fn kill(&self, process: ProcessId) {
         self.0.processes.borrow_mut()[process.0].is_alive = false;
-        let dropped = self.0.tasks.borrow_mut().take_all_of(process);
+        let dropped: Vec<_> = self.0.tasks.borrow_mut().extract_if(.., |_, task| task.process == process).collect();
+        // Not while the tasks are borrowed: what ends here may wake others.
         drop(dropped);
     }
 
@@ -115,7 +127,7 @@ impl Sim {
         self.0.processes.borrow_mut()[process.0].is_frozen = true;
     }
 
-    /// Lets a frozen process go on.
+    /// Lets a frozen process go on, if it is still there.
     pub(crate) fn thaw(&self, process: ProcessId) {
         let mut processes = self.0.processes.borrow_mut();
         processes[process.0].is_frozen = false;
@@ -128,7 +140,9 @@ impl Sim {
         if !self.is_alive(process) {
             return;
         }
-        let id = self.0.tasks.borrow_mut().insert(process, Box::pin(future), &self.0.ready);
+        let id = self.0.last_task.get() + 1;
+        self.0.last_task.set(id);
+        self.0.tasks.borrow_mut().insert(id, Task::new(id, process, future, &self.0.ready));
         self.lock_ready().push_back(id);
     }
 
@@ -202,29 +216,22 @@ impl Sim {
     fn poll_ready(&self) {
         while !self.0.stopped.get() {
             let Some(id) = self.lock_ready().pop_front() else { return };
-            if let Some(task) = self.take_unless_frozen(id) {
-                self.poll(id, task);
+            let Some(mut task) = self.take_unless_frozen(id) else { continue };
+            let is_over = task.future.as_mut().poll(&mut Context::from_waker(&task.waker)).is_ready();
+            if !is_over && self.is_alive(task.process) {
+                self.0.tasks.borrow_mut().insert(id, task);
             }
         }
     }
 
     fn take_unless_frozen(&self, id: TaskId) -> Option<Task> {
         let mut tasks = self.0.tasks.borrow_mut();
-        let process = tasks.process_of(id)?;
-        let process = &mut self.0.processes.borrow_mut()[process.0];
+        let process = &mut self.0.processes.borrow_mut()[tasks.get(&id)?.process.0];
         if process.is_frozen {
             process.parked.push(id);
             return None;
         }
-        tasks.take(id)
-    }
-
-    fn poll(&self, id: TaskId, mut task: Task) {
-        let waker = task.waker.clone();
-        let is_done = task.future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
-        let is_over = is_done || !self.is_alive(task.process);
-        let over = self.0.tasks.borrow_mut().put_back(id, task, is_over);
-        drop(over);
+        tasks.remove(&id)
     }
 
     fn timer_key(&self, delay: Duration) -> (Duration, u64) {

@@ -36,20 +36,13 @@ pub(crate) struct Gateway {
 struct User {
     index: usize,
     id: UserId,
-    inbox: Cell<Inbox>,
+    /// Whether what is published to the inbox from now on is heard.
+    is_subscribed: Cell<bool>,
     /// How many events the inbox has had.
     heard: Cell<u64>,
     presences: Cell<usize>,
     sockets: RefCell<Vec<Rc<Socket>>>,
     told: RefCell<Told>,
-}
-
-/// How far a user's inbox is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Inbox {
-    Closed,
-    Opening,
-    Open,
 }
 
 /// Keeps a user's entry alive.
@@ -81,15 +74,17 @@ impl Gateway {
     fn enter(self: &Rc<Self>, index: usize) -> Presence {
         let mut users = self.users.borrow_mut();
         let user = users.entry(index).or_insert_with(|| {
-            Rc::new(User {
+            let user = Rc::new(User {
                 index,
                 id: self.world.cast.users[index].clone(),
-                inbox: Cell::new(Inbox::Closed),
+                is_subscribed: Cell::new(false),
                 heard: Cell::new(0),
                 presences: Cell::new(0),
                 sockets: RefCell::default(),
                 told: RefCell::default(),
-            })
+            });
+            self.world.sim.spawn(self.process, inbox::listen(Rc::clone(self), Rc::clone(&user)));
+            user
         });
         user.presences.set(user.presences.get() + 1);
         Presence { gateway: Rc::clone(self), user: Rc::clone(user) }

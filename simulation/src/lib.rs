@@ -25,6 +25,6 @@ mod world;
 pub use campaign::{Campaign, Failure, Figures};
 pub use mistake::Mistake;
 pub use promises::{Promise, Violation};
-pub use schedule::{Action, Noise, Schedule, Step};
+pub use schedule::{Action, Deed, Fault, Noise, Schedule, Server, Step};
 pub use shrink::shrink;
 pub use world::{Outcome, run};

@@ -21,6 +21,8 @@ pub enum Mistake {
     ForgetHeld,
     /// A gateway believes a cursor whoever brings it.
     NoMembership,
+    /// A gateway lets everybody join.
+    OpenDoors,
     /// A socket is given its own messages.
     OwnMessages,
     /// A repeated request of a gateway has new ids.
@@ -31,6 +33,8 @@ pub enum Mistake {
     CountEvents,
     /// What the stream did not take is forgotten.
     ForgetUnpublished,
+    /// Nobody looks for what a dead replica of chat-service may not have published.
+    ForgetTheDead,
     /// A repeated announcement is told again.
     NoTold,
 }

@@ -2,6 +2,10 @@
 //!
 //! Stricter than a single server would be: the orders in which two subscribers hear two publishers are independent, as in a cluster.
 
+mod packet;
+
+pub(crate) use packet::{Inbox, Packet, Request, Subject};
+
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, HashMap},
@@ -9,10 +13,7 @@ use std::{
     time::Duration,
 };
 
-use proto::{
-    MatchId,
-    chat::{Message, Milestone, ReplicaState, SendReply, SendRequest},
-};
+use proto::chat::{SendReply, SendRequest};
 
 use crate::{
     channel::{Answer, Queue},
@@ -23,51 +24,6 @@ use crate::{
 /// Longer than anybody waits for a gRPC call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Where something is published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Subject {
-    /// `match.<p>.*.send`.
-    Send(u8),
-    /// `match.any.*.send`.
-    SendAny,
-    /// `user.<id>`.
-    User(usize),
-    /// `chat.replica`.
-    Replica,
-}
-
-/// What a user's gateways hear.
-#[derive(Debug)]
-pub(crate) enum Inbox {
-    Posted(Vec<Message>),
-    Milestone(MatchId, Milestone),
-    Closed(MatchId),
-    Replaced { pid: String, connected_at_ms: i64, connection: u64 },
-}
-
-/// What is published.
-#[derive(Clone)]
-pub(crate) enum Packet {
-    Inbox(Rc<Inbox>),
-    Request(Rc<Request>),
-    /// A replica of chat-service announces itself.
-    Replica(String, ReplicaState),
-}
-
-/// A send that waits for its answer.
-pub(crate) struct Request {
-    pub(crate) from: ProcessId,
-    pub(crate) send: SendRequest,
-    answer: RefCell<Option<Answer<Option<SendReply>>>>,
-}
-
-/// Why a request has no reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unanswered {
-    NoResponders,
-    TimedOut,
-}
-
 /// A service was not there, or its answer was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Away;
@@ -76,7 +32,7 @@ pub(crate) struct Away;
 pub(crate) struct Network {
     sim: Sim,
     noise: Cell<Noise>,
-    links: RefCell<HashMap<ProcessId, Link>>,
+    links: RefCell<BTreeMap<ProcessId, Link>>,
     subscriptions: RefCell<BTreeMap<Subject, Vec<Subscription>>>,
     /// When the last message between two arrives; to nobody in particular: at the server.
     last: RefCell<HashMap<(ProcessId, Option<ProcessId>), Duration>>,
@@ -149,7 +105,7 @@ impl Network {
     /// Breaks everybody's connection for a while.
     pub(crate) fn cut_all(self: &Rc<Self>, lasts: Duration) {
         let processes: Vec<ProcessId> = self.links.borrow().keys().copied().collect();
-        for process in sorted(processes) {
+        for process in processes {
             self.cut(process, lasts);
         }
     }
@@ -164,8 +120,9 @@ impl Network {
     /// Subscribes; when it returns, nothing published from then on is missed. Who shares a subject of requests shares the
     /// requests.
     pub(crate) async fn subscribe(&self, process: ProcessId, subject: Subject, mailbox: &Queue<Packet>) {
-        self.until_up(process).await;
-        self.sim.sleep(self.delay()).await;
+        // Who has said anything is cut off like everybody when the server is away.
+        let up_at = self.links.borrow_mut().entry(process).or_default().up_at;
+        self.sim.sleep(up_at.saturating_sub(self.sim.now()) + self.delay()).await;
         let subscription = Subscription { process, mailbox: mailbox.clone() };
         self.subscriptions.borrow_mut().entry(subject).or_default().push(subscription);
         self.sim.sleep(self.delay()).await;
@@ -181,23 +138,38 @@ impl Network {
     /// Publishes, now or when the connection is back.
     pub(crate) fn publish(self: &Rc<Self>, from: ProcessId, subject: Subject, packet: Packet) {
         let sent = self.up_at(from).max(self.sim.now());
-        let was_buffered = sent > self.sim.now();
+        let (was_buffered, breaks) = (sent > self.sim.now(), self.breaks(from));
         let wait = self.in_order((from, None), sent + self.delay());
         let net = Rc::clone(self);
         self.sim.after(wait, move || {
-            if !was_buffered || net.sim.is_alive(from) {
+            // What waits in a process dies with it, what has left it is lost with the connection.
+            let arrives = if was_buffered { net.sim.is_alive(from) } else { net.breaks(from) == breaks };
+            if arrives {
                 net.route(from, subject, &packet);
             }
         });
     }
 
-    /// Asks whoever serves the subject.
+    /// Whether what a process has published has left it.
+    pub(crate) async fn flush(&self, process: ProcessId) -> bool {
+        let breaks = self.breaks(process);
+        let wait = self.in_order((process, None), self.sim.now() + self.delay());
+        self.sim.sleep(wait).await;
+        self.is_up(process) && self.breaks(process) == breaks
+    }
+
+    /// Whether a process is connected.
+    pub(crate) fn is_up(&self, process: ProcessId) -> bool {
+        self.up_at(process) <= self.sim.now()
+    }
+
+    /// Asks whoever serves the subject. `None` at once when nobody does, and when no answer has come in time.
     pub(crate) async fn request(
         self: &Rc<Self>,
         (from, subject): (ProcessId, Subject),
         send: SendRequest,
         patience: Duration,
-    ) -> Result<SendReply, Unanswered> {
+    ) -> Option<SendReply> {
         let (answer, arrives) = Answer::expected();
         self.publish(from, subject, Packet::Request(Rc::new(Request { from, send, answer: Some(answer).into() })));
         // An answer that is lost is not known to be: whoever asked waits.
@@ -207,11 +179,7 @@ impl Network {
                 None => std::future::pending().await,
             }
         });
-        match answered.await {
-            Some(Some(reply)) => Ok(reply),
-            Some(None) => Err(Unanswered::NoResponders),
-            None => Err(Unanswered::TimedOut),
-        }
+        answered.await.flatten()
     }
 
     /// Answers a request.
@@ -276,7 +244,7 @@ impl Network {
         let wait = self.in_order((from, Some(to)), at + self.delay());
         let (net, breaks) = (Rc::clone(self), self.breaks(to));
         self.sim.after(wait, move || {
-            if net.breaks(to) == breaks && net.up_at(to) <= net.sim.now() {
+            if net.breaks(to) == breaks && net.is_up(to) {
                 arrive();
             }
         });
@@ -297,16 +265,29 @@ impl Network {
     fn breaks(&self, process: ProcessId) -> u64 {
         self.links.borrow().get(&process).map_or(0, |link| link.breaks)
     }
-
-    async fn until_up(&self, process: ProcessId) {
-        let wait = self.up_at(process).saturating_sub(self.sim.now());
-        if !wait.is_zero() {
-            self.sim.sleep(wait).await;
-        }
-    }
 }
 
-fn sorted(mut processes: Vec<ProcessId>) -> Vec<ProcessId> {
-    processes.sort_unstable();
-    processes
+#[cfg(test)]
+mod tests {
+    use proto::chat::ReplicaAnnounced;
+
+    use super::*;
+
+    #[test]
+    fn while_nats_is_away_nobody_hears_anybody() {
+        let sim = Sim::new(1, false);
+        let net = Rc::new(Network::new(&sim, Noise::default()));
+        let (speaker, listener, mailbox) = (sim.start(), sim.start(), Queue::default());
+        let (of, heard) = (Rc::clone(&net), mailbox.clone());
+        sim.spawn(listener, async move { of.subscribe(listener, Subject::Replica, &heard).await });
+        let say = || net.publish(speaker, Subject::Replica, Packet::Replica(ReplicaAnnounced::default()));
+        sim.run_until(Duration::from_secs(1));
+        net.cut_all(Duration::from_secs(1));
+        say();
+        sim.run_until(Duration::from_secs(3));
+        assert!(mailbox.try_pop().is_none());
+        say();
+        sim.run_until(Duration::from_secs(4));
+        assert!(mailbox.try_pop().is_some());
+    }
 }

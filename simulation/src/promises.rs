@@ -10,18 +10,18 @@ use proto::chat::{Message, Stored};
 
 use crate::{executor::Sim, store::Store, world::World};
 
-/// A promise of the system.
+/// What the system is held to, by the names that `chaos` has for it too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Promise {
-    /// 1. What was acked is stored.
+    /// 1. What was acked is stored, at the seq of the ack, with the body that was sent.
     Durable,
-    /// 2. `(match, sender, clientId)` is stored once; a repeat gets the same answer.
+    /// 2. A message is stored once per clientId; the first body wins.
     Once,
-    /// 3. `seq` has no gaps; what one socket emitted keeps its order.
+    /// 3. seq is gapless and keeps the order of each socket's emits.
     Ordered,
-    /// 4. Each joined socket gets each message once, in order, and none of its own.
+    /// 4. Joined sockets get each message once and in order, never their own.
     Delivered,
-    /// 5. Each milestone is told exactly once to each joined socket, at most once to others.
+    /// 5. A milestone is announced once to who has joined, at most once to others.
     Milestones,
     /// 6. Strangers learn nothing.
     Secret,

@@ -1,11 +1,12 @@
-//! A replica of chat-service: the pure cores `ownership`, `batch` and `room` in a shell that is made anew after the real one.
+//! A replica of chat-service: the pure cores `ownership`, `peers`, `batch`, `room` and `posted::Backlog` in a shell that is made
+//! anew after the real one.
 
 mod announcer;
 mod lane;
 mod partitions;
 mod posted;
 
-use std::{rc::Rc, time::Duration};
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use chat_service::{
     batch,
@@ -29,12 +30,19 @@ const LANES: usize = 2;
 /// As `chat-service/src/sends.rs`.
 const ANSWER_MARGIN: Duration = Duration::from_millis(50);
 const RETRY_AWAY_MS: i64 = 250;
+/// As `chat-service/src/app.rs`.
+const PING_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A replica of chat-service. Its memory dies with it.
 pub(crate) struct Replica {
     pub(crate) process: ProcessId,
     lanes: Vec<Queue<Job>>,
     posted: Posted,
+    /// Shared by all jobs that are not finished.
+    unfinished: Rc<()>,
+    is_stopping: Cell<bool>,
+    /// Requests that arrive now come too late.
+    has_left: Cell<bool>,
 }
 
 /// What a replica's tasks have at hand.
@@ -66,31 +74,59 @@ impl Replica {
             world.sim.spawn(process, tell(shell));
             lanes.push(jobs);
         }
-        let replica = Rc::new(Self { process, lanes, posted });
-        world.sim.spawn(process, posted::run(Rc::clone(world), replica.posted.clone()));
-        world.sim.spawn(process, announcer::run(Rc::clone(world), process));
-        world.sim.spawn(process, partitions::run(Rc::clone(world), Rc::clone(&replica)));
+        let (unfinished, is_stopping, has_left) = (Rc::new(()), Cell::new(false), Cell::new(false));
+        let replica = Rc::new(Self { process, lanes, posted, unfinished, is_stopping, has_left });
+        world.sim.spawn(process, Rc::clone(&replica).run(Rc::clone(world)));
         replica
+    }
+
+    /// Leaves its partitions to the others, finishes what it has, and says so.
+    pub(crate) fn stop(&self) {
+        self.is_stopping.set(true);
+    }
+
+    /// Works once it has reached PostgreSQL, whose clock it looks at from then on.
+    async fn run(self: Rc<Self>, world: Rc<World>) {
+        while !self.look_at_clock(&world).await {
+            world.sim.sleep(PING_INTERVAL).await;
+        }
+        let (process, posted) = (self.process, &self.posted);
+        world.sim.spawn(process, posted::watch(Rc::clone(&world), process, posted.clone()));
+        world.sim.spawn(process, posted::run(Rc::clone(&world), process, posted.clone()));
+        world.sim.spawn(process, announcer::run(Rc::clone(&world), process));
+        world.sim.spawn(process, partitions::run(Rc::clone(&world), Rc::clone(&self)));
+        loop {
+            world.sim.sleep(PING_INTERVAL).await;
+            self.look_at_clock(&world).await;
+        }
+    }
+
+    async fn look_at_clock(&self, world: &World) -> bool {
+        let Ok(now_ms) = world.store.now_ms().await else { return false };
+        self.posted.backlog().note_time(now_ms);
+        true
     }
 
     /// Serves requests that arrive in a mailbox.
     async fn serve(self: Rc<Self>, world: Rc<World>, mailbox: Queue<Packet>) {
         loop {
             let Packet::Request(request) = mailbox.pop().await else { continue };
+            if self.has_left.get() {
+                continue;
+            }
             let (replica, of) = (Rc::clone(&self), Rc::clone(&world));
             world.sim.spawn(self.process, async move { replica.handle(&of, &request).await });
         }
     }
 
     async fn handle(&self, world: &Rc<World>, request: &Request) {
-        let deadline_ms = u64::try_from(request.send.deadline_ms).unwrap_or(0);
-        let deadline = Duration::from_millis(deadline_ms);
-        let patience = deadline.saturating_sub(world.sim.now() + ANSWER_MARGIN);
-        if patience.is_zero() {
+        let patience = world.sim.until(request.send.deadline_ms);
+        if patience <= ANSWER_MARGIN {
             return;
         }
-        let count = request.send.drafts.len();
-        let results = world.sim.timeout(patience, self.results(world, &request.send, deadline)).await;
+        let (count, deadline) = (request.send.drafts.len(), world.sim.now() + patience);
+        let results = self.results(world, &request.send, deadline);
+        let results = world.sim.timeout(patience.saturating_sub(ANSWER_MARGIN), results).await;
         let results = results.unwrap_or_else(|| vec![unavailable(); count]);
         world.net.reply(self.process, request, SendReply { results });
     }
@@ -105,7 +141,13 @@ impl Replica {
             return vec![failure(Code::MatchNotFound); count];
         }
         let (answer, results) = Answer::expected();
-        self.lanes[chat % LANES].push(Job { request: parsed, members, deadline, answer });
+        self.lanes[chat % LANES].push(Job {
+            request: parsed,
+            members,
+            deadline,
+            answer,
+            _unfinished: Rc::clone(&self.unfinished),
+        });
         results.await.unwrap_or_else(|| vec![unavailable(); count])
     }
 
@@ -124,10 +166,10 @@ impl Replica {
         id: MatchId,
         (milestone_id, threshold): (String, i64),
     ) -> Result<bool, Away> {
-        let stands = Rc::clone(&world.store).record_milestone(id, milestone_id, threshold).await?;
+        let stands = Rc::clone(&world.store).record_milestone(id.clone(), milestone_id, threshold).await?;
         if stands {
             // It is recorded: what cannot be told now is found by a poll.
-            let _ = announcer::announce(&world, self.process).await;
+            let _ = announcer::announce(&world, self.process, Some(&id)).await;
         }
         Ok(stands)
     }

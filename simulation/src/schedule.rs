@@ -8,15 +8,15 @@ use fastrand::Rng;
 pub(crate) const CLIENTS: usize = 4;
 /// Matches.
 pub(crate) const CHATS: usize = 2;
-/// Replicas of each kind.
-pub(crate) const GATEWAYS: usize = 2;
-pub(crate) const REPLICAS: usize = 2;
-pub(crate) const COUNTERS: usize = 2;
+/// Processes of each kind.
+pub(crate) const SERVERS: usize = 2;
 
 /// How long people act and faults strike; then everything has to come right.
 const LONGEST_MS: u64 = 25_000;
 const MOST_STEPS: usize = 70;
 const LONGEST_FAULT_MS: u64 = 9_000;
+/// From the end of a replica that was stopped to its next beginning.
+pub(crate) const RESTART_MS: u64 = 1_000;
 
 /// One run.
 #[derive(Debug, Clone)]
@@ -53,88 +53,57 @@ pub struct Step {
     pub action: Action,
 }
 
+/// A kind of process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    /// Of the gateway.
+    Gateway,
+    /// Of chat-service.
+    Replica,
+    /// Of milestone-service.
+    Counter,
+}
+
+/// How a process is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It dies; another one is started later.
+    Kill,
+    /// It stops where it is.
+    Freeze,
+    /// It loses its connection.
+    CutFromNats,
+}
+
 /// What can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the variants and their fields say it")]
 pub enum Action {
-    /// A client sends a new message, as often as it takes.
-    Send {
-        client: usize,
-        chat: usize,
-    },
-    /// A client sends one again that was acked before.
-    Repeat {
-        client: usize,
-    },
-    /// A client sends another text under the clientId of one that was acked before.
-    Contradict {
-        client: usize,
-    },
-    Join {
-        client: usize,
-        chat: usize,
-        keep_others: bool,
-    },
-    Leave {
-        client: usize,
-        chat: usize,
-    },
-    /// Somebody who is no member tries everything.
-    Intrude {
-        client: usize,
-        chat: usize,
-    },
-    /// A client loses its connection; the gateway notices later, or much later.
-    Cut {
-        client: usize,
-        noticed_ms: u64,
-    },
-    /// A client starts anew: it has kept its messages, not its session.
-    Reload {
-        client: usize,
-    },
-    CloseMatch {
-        chat: usize,
-    },
-    KillGateway {
-        index: usize,
-        for_ms: u64,
-    },
-    FreezeGateway {
-        index: usize,
-        for_ms: u64,
-    },
-    KillReplica {
-        index: usize,
-        for_ms: u64,
-    },
-    FreezeReplica {
-        index: usize,
-        for_ms: u64,
-    },
-    KillCounter {
-        index: usize,
-        for_ms: u64,
-    },
-    CutGatewayFromNats {
-        index: usize,
-        for_ms: u64,
-    },
-    CutReplicaFromNats {
-        index: usize,
-        for_ms: u64,
-    },
-    NatsDown {
-        for_ms: u64,
-    },
-    WipeStream,
+    Act { client: usize, deed: Deed },
+    CloseMatch { chat: usize },
+    Break { server: Server, index: usize, fault: Fault, for_ms: u64 },
+    StopReplica { index: usize, within_ms: u64 },
+    NatsDown { for_ms: u64, is_wiped: bool },
+    StreamDown { for_ms: u64 },
+    RedisDown { for_ms: u64 },
     FlushRedis,
-    RedisDown {
-        for_ms: u64,
-    },
-    RestartPostgres {
-        for_ms: u64,
-    },
+    RestartPostgres { for_ms: u64 },
+}
+
+/// What somebody can do: send a new message, one again that was acked before, or another text under the clientId of such a one;
+/// join and leave; try all of it as a stranger; lose the connection, which the gateway notices later; or start anew with the
+/// messages and without the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants and their fields say it")]
+pub enum Deed {
+    Send { chat: usize },
+    Repeat,
+    Contradict,
+    Join { chat: usize, keep_others: bool },
+    Leave { chat: usize },
+    Intrude { chat: usize },
+    Cut { noticed_ms: u64 },
+    Reload,
 }
 
 impl Schedule {
@@ -145,8 +114,8 @@ impl Schedule {
         let (length_ms, count) = (rng.u64(2_000..LONGEST_MS), rng.usize(6..MOST_STEPS));
         let faults = [0, 15, 30, 50][rng.usize(0..4)];
         let noise = if rng.bool() { Noise::default() } else { Noise::of(&mut rng) };
-        let joins = (0..CLIENTS).map(|client| Action::Join { client, chat: client % CHATS, keep_others: true });
-        let mut actions: Vec<Action> = joins.collect();
+        let join = |client| Action::Act { client, deed: Deed::Join { chat: client % CHATS, keep_others: true } };
+        let mut actions: Vec<Action> = (0..CLIENTS).map(join).collect();
         actions.extend((0..count).map(|_| if rng.usize(0..100) < faults { fault(&mut rng) } else { deed(&mut rng) }));
         let at = |action| Step { at: Duration::from_millis(rng.u64(0..length_ms)), action };
         let mut steps: Vec<Step> = actions.into_iter().map(at).collect();
@@ -175,31 +144,12 @@ impl Noise {
 }
 
 impl Action {
-    /// The client that does it, if one does.
-    pub(crate) fn client(self) -> Option<usize> {
-        match self {
-            Self::Send { client, .. }
-            | Self::Repeat { client }
-            | Self::Contradict { client }
-            | Self::Join { client, .. }
-            | Self::Leave { client, .. }
-            | Self::Intrude { client, .. }
-            | Self::Cut { client, .. }
-            | Self::Reload { client } => Some(client),
-            _ => None,
-        }
-    }
-
     fn lasts(self) -> Duration {
         Duration::from_millis(match self {
-            Self::KillGateway { for_ms, .. }
-            | Self::FreezeGateway { for_ms, .. }
-            | Self::KillReplica { for_ms, .. }
-            | Self::FreezeReplica { for_ms, .. }
-            | Self::KillCounter { for_ms, .. }
-            | Self::CutGatewayFromNats { for_ms, .. }
-            | Self::CutReplicaFromNats { for_ms, .. }
-            | Self::NatsDown { for_ms }
+            Self::StopReplica { within_ms, .. } => within_ms + RESTART_MS,
+            Self::Break { for_ms, .. }
+            | Self::NatsDown { for_ms, .. }
+            | Self::StreamDown { for_ms }
             | Self::RedisDown { for_ms }
             | Self::RestartPostgres { for_ms } => for_ms,
             _ => 0,
@@ -216,33 +166,34 @@ impl fmt::Display for Schedule {
 
 fn deed(rng: &mut Rng) -> Action {
     let (client, chat) = (rng.usize(0..CLIENTS), rng.usize(0..CHATS));
-    match rng.u32(0..100) {
-        0..55 => Action::Send { client, chat },
-        55..60 => Action::Repeat { client },
-        60..63 => Action::Contradict { client },
-        63..72 => Action::Join { client, chat, keep_others: rng.bool() },
-        72..75 => Action::Leave { client, chat },
-        75..78 => Action::Intrude { client, chat },
-        78..93 => Action::Cut { client, noticed_ms: [0, 0, 700, 20_000][rng.usize(0..4)] },
-        93..99 => Action::Reload { client },
-        _ => Action::CloseMatch { chat },
-    }
+    let deed = match rng.u32(0..100) {
+        0..55 => Deed::Send { chat },
+        55..60 => Deed::Repeat,
+        60..63 => Deed::Contradict,
+        63..72 => Deed::Join { chat, keep_others: rng.bool() },
+        72..75 => Deed::Leave { chat },
+        75..78 => Deed::Intrude { chat },
+        78..93 => Deed::Cut { noticed_ms: [0, 0, 700, 20_000][rng.usize(0..4)] },
+        93..99 => Deed::Reload,
+        _ => return Action::CloseMatch { chat },
+    };
+    Action::Act { client, deed }
 }
 
 fn fault(rng: &mut Rng) -> Action {
-    let (index, for_ms) = (rng.usize(0..2), rng.u64(1..LONGEST_FAULT_MS));
-    match rng.u32(0..11) {
-        0 => Action::KillGateway { index, for_ms },
-        1 => Action::FreezeGateway { index, for_ms },
-        2 => Action::KillReplica { index, for_ms },
-        3 => Action::FreezeReplica { index, for_ms },
-        4 => Action::KillCounter { index, for_ms },
-        5 => Action::CutGatewayFromNats { index, for_ms },
-        6 => Action::CutReplicaFromNats { index, for_ms },
-        7 => Action::NatsDown { for_ms: for_ms / 2 },
-        8 => Action::RestartPostgres { for_ms: for_ms / 2 },
-        9 => Action::RedisDown { for_ms },
-        _ if rng.bool() => Action::WipeStream,
+    let for_ms = rng.u64(1..LONGEST_FAULT_MS);
+    match rng.u32(0..14) {
+        0..8 => Action::Break {
+            server: [Server::Gateway, Server::Replica, Server::Counter][rng.usize(0..3)],
+            index: rng.usize(0..SERVERS),
+            fault: [Fault::Kill, Fault::Freeze, Fault::CutFromNats][rng.usize(0..3)],
+            for_ms,
+        },
+        8 => Action::NatsDown { for_ms: for_ms / 2, is_wiped: rng.bool() },
+        9 => Action::RestartPostgres { for_ms: for_ms / 2 },
+        10 => Action::RedisDown { for_ms },
+        11 => Action::StreamDown { for_ms },
+        12 => Action::StopReplica { index: rng.usize(0..SERVERS), within_ms: for_ms },
         _ => Action::FlushRedis,
     }
 }

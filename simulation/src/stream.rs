@@ -41,8 +41,8 @@ pub(crate) enum Delivery {
 pub(crate) struct Found {
     /// Another one after each loss.
     pub(crate) life: u64,
-    /// When its last event was stored.
-    pub(crate) last_ms: Option<i64>,
+    /// What its newest event says; `None` while it is empty.
+    pub(crate) watermark_ms: Option<i64>,
 }
 
 /// The stream with its one consumer.
@@ -50,7 +50,7 @@ pub(crate) struct Stream {
     sim: Sim,
     net: Rc<Network>,
     life: Cell<u64>,
-    last_ms: Cell<Option<i64>>,
+    watermark_ms: Cell<Option<i64>>,
     /// The life in which the consumer was made.
     consumer: Cell<Option<u64>>,
     acked: RefCell<Vec<bool>>,
@@ -64,7 +64,7 @@ impl Stream {
             sim: net.sim().clone(),
             net: Rc::clone(net),
             life: Cell::new(0),
-            last_ms: Cell::new(None),
+            watermark_ms: Cell::new(None),
             consumer: Cell::new(None),
             acked: RefCell::default(),
             counters: RefCell::default(),
@@ -75,7 +75,7 @@ impl Stream {
     /// Loses everything.
     pub(crate) fn wipe(&self) {
         self.life.set(self.life.get() + 1);
-        self.last_ms.set(None);
+        self.watermark_ms.set(None);
         self.acked.borrow_mut().clear();
         self.counters.borrow().iter().for_each(|(_, mailbox)| mailbox.push(Delivery::Reopen));
     }
@@ -86,16 +86,21 @@ impl Stream {
     }
 
     /// Makes sure that it is there.
-    pub(crate) async fn look(&self) -> Result<Found, Away> {
-        self.trip(|| Found { life: self.life.get(), last_ms: self.last_ms.get() }).await
+    pub(crate) async fn look(&self, process: ProcessId) -> Result<Found, Away> {
+        self.trip(process, || Found { life: self.life.get(), watermark_ms: self.watermark_ms.get() }).await
     }
 
     /// Stores an event. An error says nothing about whether it was stored.
-    pub(crate) async fn publish(self: &Rc<Self>, heads: Heads) -> Result<(), Away> {
-        let lost = self.sim.happens(self.net.noise().request_loss);
+    pub(crate) async fn publish(
+        self: &Rc<Self>,
+        process: ProcessId,
+        heads: Heads,
+        watermark_ms: i64,
+    ) -> Result<(), Away> {
+        let is_lost = self.sim.happens(self.net.noise().request_loss);
         let heads = Rc::new(heads);
-        self.trip(|| {
-            self.last_ms.set(Some(self.sim.now_ms()));
+        self.trip(process, || {
+            self.watermark_ms.set(Some(watermark_ms));
             let number = self.acked.borrow().len();
             self.acked.borrow_mut().push(false);
             let event = Delivery::Event { number, life: self.life.get(), deliveries: 0, heads };
@@ -105,12 +110,12 @@ impl Stream {
             self.deliver_after(self.net.delay(), event);
         })
         .await?;
-        if lost { Err(Away) } else { Ok(()) }
+        if is_lost || !self.is_reached_by(process) { Err(Away) } else { Ok(()) }
     }
 
     /// Takes part in consuming. True when the consumer had to be made, so that events of before may be lost.
     pub(crate) async fn open(&self, process: ProcessId, mailbox: &Queue<Delivery>) -> Result<bool, Away> {
-        self.trip(|| {
+        self.trip(process, || {
             let mut counters = self.counters.borrow_mut();
             counters.retain(|(other, _)| *other != process);
             counters.push((process, mailbox.clone()));
@@ -120,8 +125,8 @@ impl Stream {
     }
 
     /// An event was counted.
-    pub(crate) fn ack(&self, number: usize, life: u64) {
-        if life == self.life.get() && self.up_at.get() <= self.sim.now() {
+    pub(crate) fn ack(&self, process: ProcessId, number: usize, life: u64) {
+        if life == self.life.get() && self.is_reached_by(process) {
             self.acked.borrow_mut()[number] = true;
         }
     }
@@ -138,10 +143,12 @@ impl Stream {
             return;
         }
         self.counters.borrow_mut().retain(|(process, _)| self.sim.is_alive(*process));
-        let counters: Vec<_> = self.counters.borrow().iter().map(|(_, mailbox)| mailbox.clone()).collect();
+        let counters = self.counters.borrow();
+        let reached = counters.iter().filter(|(process, _)| self.is_reached_by(*process));
+        let chosen = self.sim.chance(|rng| rng.choice(reached.collect::<Vec<_>>()));
         let event = Delivery::Event { number, life, deliveries: deliveries + 1, heads };
-        match self.sim.chance(|rng| rng.choice(counters)).filter(|_| self.up_at.get() <= self.sim.now()) {
-            Some(mailbox) => {
+        match chosen {
+            Some((_, mailbox)) => {
                 mailbox.push(event.clone());
                 self.deliver_after(ACK_WAIT, event);
             }
@@ -149,13 +156,17 @@ impl Stream {
         }
     }
 
-    async fn trip<T>(&self, look: impl FnOnce() -> T) -> Result<T, Away> {
+    async fn trip<T>(&self, process: ProcessId, look: impl FnOnce() -> T) -> Result<T, Away> {
         self.sim.sleep(self.net.delay()).await;
-        if self.up_at.get() > self.sim.now() {
+        if !self.is_reached_by(process) {
             return Err(Away);
         }
         let seen = look();
         self.sim.sleep(self.net.delay()).await;
         Ok(seen)
+    }
+
+    fn is_reached_by(&self, process: ProcessId) -> bool {
+        self.up_at.get() <= self.sim.now() && self.net.is_up(process)
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     network::Network,
     promises::{Promises, Violation},
     replica::Replica,
-    schedule::{Action, CLIENTS, COUNTERS, GATEWAYS, REPLICAS, Schedule},
+    schedule::{Action, CLIENTS, Fault, RESTART_MS, SERVERS, Schedule, Server},
     store::Store,
     stream::Stream,
 };
@@ -82,9 +82,9 @@ impl World {
         let world = Rc::new(Self {
             stream: Rc::new(Stream::new(&net)),
             registers: Registers::new(&net),
-            gateways: RefCell::new((0..GATEWAYS).map(|_| None).collect()),
-            replicas: RefCell::new((0..REPLICAS).map(|_| None).collect()),
-            counters: RefCell::new((0..COUNTERS).map(|_| None).collect()),
+            gateways: RefCell::new(vec![None; SERVERS]),
+            replicas: RefCell::new(vec![None; SERVERS]),
+            counters: RefCell::new(vec![None; SERVERS]),
             clients: RefCell::default(),
             sim,
             cast,
@@ -93,9 +93,9 @@ impl World {
             promises,
             mistake,
         });
-        (0..REPLICAS).for_each(|index| world.start_replica(index));
-        (0..GATEWAYS).for_each(|index| world.start_gateway(index));
-        (0..COUNTERS).for_each(|index| world.start_counter(index));
+        for server in [Server::Replica, Server::Gateway, Server::Counter] {
+            (0..SERVERS).for_each(|index| world.start(server, index));
+        }
         *world.clients.borrow_mut() = (0..CLIENTS).map(|index| Client::start(&world, index)).collect();
         world
     }
@@ -104,33 +104,28 @@ impl World {
         self.sim.trace(|| format!("{action:?}"));
         let millis = Duration::from_millis;
         match action {
-            Action::KillGateway { index, for_ms } => self.kill_gateway(index, for_ms),
-            Action::KillReplica { index, for_ms } => self.kill_replica(index, for_ms),
-            Action::KillCounter { index, for_ms } => self.kill_counter(index, for_ms),
-            Action::FreezeGateway { index, for_ms } => {
-                self.freeze(self.gateways.borrow()[index].as_ref().map(|of| of.process), for_ms);
+            Action::Break { server, index, fault, for_ms } => {
+                self.break_process((server, index), fault, millis(for_ms));
             }
-            Action::FreezeReplica { index, for_ms } => {
-                self.freeze(self.replicas.borrow()[index].as_ref().map(|of| of.process), for_ms);
-            }
-            Action::CutGatewayFromNats { index, for_ms } => {
-                let process = self.gateways.borrow()[index].as_ref().map(|of| of.process);
-                self.cut(process, millis(for_ms));
-            }
-            Action::CutReplicaFromNats { index, for_ms } => {
-                let process = self.replicas.borrow()[index].as_ref().map(|of| of.process);
-                self.cut(process, millis(for_ms));
-            }
-            Action::NatsDown { for_ms } => {
+            Action::NatsDown { for_ms, is_wiped } => {
+                if is_wiped {
+                    self.stream.wipe();
+                }
                 self.stream.away_for(millis(for_ms));
                 self.net.cut_all(millis(for_ms));
             }
-            Action::WipeStream => self.stream.wipe(),
+            Action::StreamDown { for_ms } => self.stream.away_for(millis(for_ms)),
+            Action::StopReplica { index, within_ms } => {
+                self.replicas.borrow()[index].iter().for_each(|replica| replica.stop());
+                let (world, end) = (Rc::clone(self), Fault::Kill);
+                let restart = move || world.break_process((Server::Replica, index), end, millis(RESTART_MS));
+                self.sim.after(millis(within_ms), restart);
+            }
             Action::FlushRedis => self.registers.flush(),
             Action::RedisDown { for_ms } => self.registers.away_for(millis(for_ms)),
             Action::RestartPostgres { for_ms } => self.store.restart(millis(for_ms)),
             Action::CloseMatch { chat } => self.close_match(chat),
-            deed => self.clients.borrow().iter().for_each(|client| client.act(deed)),
+            Action::Act { client, deed } => self.clients.borrow()[client].act(deed),
         }
     }
 
@@ -157,67 +152,62 @@ impl World {
         self.sim.chance(|rng| rng.choice(up))
     }
 
-    fn cut(&self, process: Option<ProcessId>, lasts: Duration) {
-        if let Some(process) = process {
-            self.net.cut(process, lasts);
+    fn break_process(self: &Rc<Self>, (server, index): (Server, usize), fault: Fault, lasts: Duration) {
+        let Some(process) = self.process(server, index) else { return };
+        let world = Rc::clone(self);
+        match fault {
+            Fault::Kill => {
+                self.kill((server, index), process);
+                self.sim.after(lasts, move || world.start(server, index));
+            }
+            Fault::Freeze => {
+                self.sim.freeze(process);
+                self.sim.after(lasts, move || world.sim.thaw(process));
+            }
+            Fault::CutFromNats => self.net.cut(process, lasts),
         }
     }
 
-    fn freeze(self: &Rc<Self>, process: Option<ProcessId>, for_ms: u64) {
-        let Some(process) = process else { return };
-        self.sim.freeze(process);
-        let sim = self.sim.clone();
-        self.sim.after(Duration::from_millis(for_ms), move || {
-            if sim.is_alive(process) {
-                sim.thaw(process);
-            }
-        });
+    fn process(&self, server: Server, index: usize) -> Option<ProcessId> {
+        match server {
+            Server::Gateway => self.gateways.borrow()[index].as_ref().map(|gateway| gateway.process),
+            Server::Replica => self.replicas.borrow()[index].as_ref().map(|replica| replica.process),
+            Server::Counter => self.counters.borrow()[index].as_ref().map(|counter| counter.process),
+        }
     }
 
-    fn kill(self: &Rc<Self>, process: ProcessId) {
+    fn start(self: &Rc<Self>, server: Server, index: usize) {
+        match server {
+            Server::Gateway => {
+                let gateway = Gateway::start(self);
+                self.gateways.borrow_mut()[index] = Some(gateway);
+            }
+            Server::Replica => {
+                let replica = Replica::start(self);
+                self.replicas.borrow_mut()[index] = Some(replica);
+            }
+            Server::Counter => {
+                let counter = Counter::start(self);
+                self.counters.borrow_mut()[index] = Some(counter);
+            }
+        }
+    }
+
+    fn kill(&self, (server, index): (Server, usize), process: ProcessId) {
         self.sim.kill(process);
+        match server {
+            Server::Gateway => {
+                let gateway = self.gateways.borrow_mut()[index].take();
+                if let Some(gateway) = gateway {
+                    gateway.dissolve();
+                }
+                self.clients.borrow().iter().for_each(|client| client.gateway_died(process));
+            }
+            Server::Replica => drop(self.replicas.borrow_mut()[index].take()),
+            Server::Counter => drop(self.counters.borrow_mut()[index].take()),
+        }
         let (net, noticed) = (Rc::clone(&self.net), self.sim.chance(|rng| rng.u64(0..NOTICED_WITHIN_MS)));
         self.sim.after(Duration::from_millis(noticed), move || net.forget(process));
-    }
-
-    fn kill_gateway(self: &Rc<Self>, index: usize, for_ms: u64) {
-        let Some(gateway) = self.gateways.borrow_mut()[index].take() else { return };
-        self.kill(gateway.process);
-        gateway.dissolve();
-        for client in self.clients.borrow().iter() {
-            client.gateway_died(gateway.process);
-        }
-        let world = Rc::clone(self);
-        self.sim.after(Duration::from_millis(for_ms), move || world.start_gateway(index));
-    }
-
-    fn kill_replica(self: &Rc<Self>, index: usize, for_ms: u64) {
-        let Some(replica) = self.replicas.borrow_mut()[index].take() else { return };
-        self.kill(replica.process);
-        let world = Rc::clone(self);
-        self.sim.after(Duration::from_millis(for_ms), move || world.start_replica(index));
-    }
-
-    fn kill_counter(self: &Rc<Self>, index: usize, for_ms: u64) {
-        let Some(counter) = self.counters.borrow_mut()[index].take() else { return };
-        self.sim.kill(counter.process);
-        let world = Rc::clone(self);
-        self.sim.after(Duration::from_millis(for_ms), move || world.start_counter(index));
-    }
-
-    fn start_gateway(self: &Rc<Self>, index: usize) {
-        let gateway = Gateway::start(self);
-        self.gateways.borrow_mut()[index] = Some(gateway);
-    }
-
-    fn start_replica(self: &Rc<Self>, index: usize) {
-        let replica = Replica::start(self);
-        self.replicas.borrow_mut()[index] = Some(replica);
-    }
-
-    fn start_counter(self: &Rc<Self>, index: usize) {
-        let counter = Counter::start(self);
-        self.counters.borrow_mut()[index] = Some(counter);
     }
 
     /// The app server closes a match, until chat-service has done so.

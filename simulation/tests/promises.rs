@@ -102,6 +102,11 @@ fn a_recovery_that_believes_strangers_is_found() {
 }
 
 #[test]
+fn a_stranger_who_may_join_is_found() {
+    found(Mistake::OpenDoors, &[Promise::Secret]);
+}
+
+#[test]
 fn a_counter_that_counts_events_is_found() {
     found(Mistake::CountEvents, &[Promise::Milestones]);
 }
@@ -109,6 +114,11 @@ fn a_counter_that_counts_events_is_found() {
 #[test]
 fn an_event_that_is_forgotten_when_the_stream_is_away_is_found() {
     found(Mistake::ForgetUnpublished, &[Promise::Milestones]);
+}
+
+#[test]
+fn what_a_dead_replica_left_unpublished_is_found() {
+    found(Mistake::ForgetTheDead, &[Promise::Milestones]);
 }
 
 #[test]

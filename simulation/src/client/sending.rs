@@ -37,7 +37,6 @@ impl Client {
         let number = self.next_ack.get() + 1;
         let client_id = format!("{}-{number}", self.name.replace('#', "-"));
         let letter = Letter { chat, body: format!("\"{client_id}\""), client_id };
-        self.state.borrow_mut().unacked += 1;
         let client = Rc::clone(self);
         let emitted = self.emit_letter(&letter);
         self.world.sim.spawn(self.process, async move {
@@ -45,7 +44,6 @@ impl Client {
                 let sent = Sent { chat, client_id: letter.client_id, body: letter.body, seq: stored.seq };
                 client.state.borrow_mut().sent.push(sent);
             }
-            client.state.borrow_mut().unacked -= 1;
         });
     }
 
@@ -78,7 +76,7 @@ impl Client {
     }
 
     /// A stranger's join and send.
-    pub(super) async fn knock(self: Rc<Self>, chat: usize) {
+    pub(super) async fn knock(&self, chat: usize) {
         let join = self.expect(move |ack| Up::Join { ack, chat, since_seq: Some(0), keep_others: true });
         let (client_id, body) = ("stranger".to_owned(), "\"stranger\"".to_owned());
         let send = self.expect(move |ack| Up::Send { ack, chat, client_id, body });
@@ -89,7 +87,14 @@ impl Client {
         }
     }
 
-    async fn send_reliably(self: &Rc<Self>, letter: &Letter, mut emitted: (u64, Arrives<Answered>)) -> Option<Stored> {
+    async fn send_reliably(&self, letter: &Letter, emitted: (u64, Arrives<Answered>)) -> Option<Stored> {
+        self.state.borrow_mut().unacked += 1;
+        let stored = self.send_until_answered(letter, emitted).await;
+        self.state.borrow_mut().unacked -= 1;
+        stored
+    }
+
+    async fn send_until_answered(&self, letter: &Letter, mut emitted: (u64, Arrives<Answered>)) -> Option<Stored> {
         loop {
             let (ack, answer) = emitted;
             let answer = self.world.sim.timeout(ACK_TIMEOUT, answer).await.flatten();

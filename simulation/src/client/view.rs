@@ -189,40 +189,31 @@ impl Client {
 
     /// What does not hold yet, and must when everything has come right.
     pub(crate) fn first_unmet(&self) -> Option<Violation> {
-        let state = self.state.borrow();
+        let (state, name) = (self.state.borrow(), &self.name);
         let unjoined = state.wanted.iter().find(|chat| !state.view.joined.contains_key(chat));
-        Promise::Answered
-            .unless(state.is_connected, || format!("{} is not connected", self.name))
-            .or_else(|| {
-                let all_acked = state.unacked == 0;
-                Promise::Answered.unless(all_acked, || format!("{} waits for {} acks", self.name, state.unacked))
-            })
-            .or_else(|| {
-                Promise::Answered
-                    .unless(unjoined.is_none(), || format!("{} has not come to join {unjoined:?}", self.name))
-            })
-            .or_else(|| state.view.joined.iter().find_map(|(chat, joined)| self.unmet_in(&state, *chat, joined)))
+        let unmet = [
+            Promise::Answered.unless(state.is_connected, || format!("{name} is not connected")),
+            Promise::Answered.unless(state.unacked == 0, || format!("{name} waits for {} acks", state.unacked)),
+            Promise::Answered.unless(unjoined.is_none(), || format!("{name} has not come to join {unjoined:?}")),
+        ];
+        let in_chats = state.view.joined.iter().flat_map(|(chat, joined)| self.unmet_in(&state, *chat, joined));
+        unmet.into_iter().chain(in_chats).flatten().next()
     }
 
-    fn unmet_in(&self, state: &State, chat: usize, joined: &Joined) -> Option<Violation> {
+    fn unmet_in(&self, state: &State, chat: usize, joined: &Joined) -> [Option<Violation>; 4] {
         let (id, name) = (&self.world.cast.chats[chat].id, &self.name);
         let (head, milestones, is_closed) = self.world.store.head(id);
         let missing = self.first_missing(chat, joined.last, head, state.origin);
         let (told, complete) = (&joined.milestones, state.view.complete_to(chat));
-        Promise::Delivered
-            .unless(!is_closed, || format!("{name} takes {id} for open"))
-            .or_else(|| {
-                Promise::Delivered.unless(missing.is_none(), || format!("{name} was never given {id}:{missing:?}"))
-            })
-            .or_else(|| {
-                let all_told = told.len() == milestones;
-                Promise::Milestones
-                    .unless(all_told, || format!("{name} knows {told:?} of {milestones} milestones in {id}"))
-            })
-            .or_else(|| {
-                let is_complete = complete >= Some(head);
-                Promise::Delivered.unless(is_complete, || format!("{name} has {id} up to {complete:?} of {head}"))
-            })
+        [
+            Promise::Delivered.unless(!is_closed, || format!("{name} takes {id} for open")),
+            Promise::Delivered.unless(missing.is_none(), || format!("{name} was never given {id}:{missing:?}")),
+            Promise::Milestones.unless(told.len() == milestones, || {
+                format!("{name} knows {told:?} of {milestones} milestones in {id}")
+            }),
+            Promise::Delivered
+                .unless(complete >= Some(head), || format!("{name} has {id} up to {complete:?} of {head}")),
+        ]
     }
 
     /// The first message in a range that is not the socket's own.

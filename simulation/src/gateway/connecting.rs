@@ -4,7 +4,7 @@ use std::{rc::Rc, time::Duration};
 
 use gateway::chat::{Pid, Recovery, Resumed, read_cursor, resume};
 
-use super::{Gateway, Inbox, Presence, User, delivery, healing, inbox, joins, sends, socket::Socket};
+use super::{Gateway, Presence, User, delivery, healing, joins, sends, socket::Socket};
 use crate::{
     mistake::Mistake,
     network::{self, Away, Packet, Subject},
@@ -47,7 +47,9 @@ async fn connect(
     brought: (Option<&str>, Option<&str>),
 ) -> Result<Rc<Socket>, Away> {
     let (gateway, user) = (Rc::clone(&presence.gateway), Rc::clone(&presence.user));
-    subscribe(&gateway, &user).await;
+    while !user.is_subscribed.get() {
+        gateway.world.sim.sleep(LOOK_AGAIN).await;
+    }
     // Heads are read after the inbox is subscribed, and what it hears from here on is counted.
     let heard = user.heard.get();
     let recovery = recover(&gateway, &user, brought).await?;
@@ -59,33 +61,6 @@ async fn connect(
     // Accepting takes a moment in which the socket hears nothing.
     gateway.world.sim.sleep(gateway.world.net.delay()).await;
     Ok(socket)
-}
-
-/// Sets the inbox back when subscribing is given up.
-struct Opening<'a>(&'a User);
-
-impl Drop for Opening<'_> {
-    fn drop(&mut self) {
-        if self.0.inbox.get() == Inbox::Opening {
-            self.0.inbox.set(Inbox::Closed);
-        }
-    }
-}
-
-async fn subscribe(gateway: &Rc<Gateway>, user: &Rc<User>) {
-    while user.inbox.get() == Inbox::Opening {
-        gateway.world.sim.sleep(LOOK_AGAIN).await;
-    }
-    if user.inbox.get() == Inbox::Open {
-        return;
-    }
-    user.inbox.set(Inbox::Opening);
-    let opening = Opening(user);
-    let mailbox = crate::channel::Queue::default();
-    gateway.world.net.subscribe(gateway.process, Subject::User(user.index), &mailbox).await;
-    user.inbox.set(Inbox::Open);
-    drop(opening);
-    gateway.world.sim.spawn(gateway.process, inbox::listen(Rc::clone(gateway), Rc::clone(user), mailbox));
 }
 
 async fn recover(

@@ -10,11 +10,14 @@ use super::{Gateway, User, delivery};
 use crate::{
     channel::Queue,
     mistake::Mistake,
-    network::{Inbox, Packet},
+    network::{Inbox, Packet, Subject},
 };
 
 /// Listens until the gateway dies; a user who is gone has no sockets.
-pub(super) async fn listen(gateway: Rc<Gateway>, user: Rc<User>, mailbox: Queue<Packet>) {
+pub(super) async fn listen(gateway: Rc<Gateway>, user: Rc<User>) {
+    let mailbox = Queue::default();
+    gateway.world.net.subscribe(gateway.process, Subject::User(user.index), &mailbox).await;
+    user.is_subscribed.set(true);
     loop {
         let Packet::Inbox(event) = mailbox.pop().await else { continue };
         user.heard.set(user.heard.get() + 1);

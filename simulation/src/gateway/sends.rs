@@ -89,8 +89,8 @@ async fn ask(socket: &Rc<Socket>, chat: usize, mut request: SendRequest) -> Send
             Route::Any => Subject::SendAny,
         };
         let patience = tries.patience(world.sim.instant());
-        request.deadline_ms = world.sim.now_ms() + i64::try_from(patience.as_millis()).unwrap_or(0);
-        if let Ok(reply) = world.net.request((process, subject), request.clone(), patience).await {
+        request.deadline_ms = world.sim.now_ms() + i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
+        if let Some(reply) = world.net.request((process, subject), request.clone(), patience).await {
             tries.answered(reply);
         }
         let chance = world.sim.chance(fastrand::Rng::f64);

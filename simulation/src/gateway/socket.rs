@@ -15,9 +15,6 @@ use crate::{
     world::World,
 };
 
-/// Sockets that connected within this time have connected at about the same moment.
-const SAME_MOMENT_MS: i64 = 2_000;
-
 /// A connected socket.
 pub(super) struct Socket {
     presence: Presence,
@@ -66,11 +63,7 @@ impl Socket {
     }
 
     pub(super) fn is_replaced_by(&self, connected_at_ms: i64, connection: u64) -> bool {
-        if connection == self.connection {
-            return false;
-        }
-        let age_ms = self.world().sim.now_ms() - self.connected_at_ms;
-        age_ms > SAME_MOMENT_MS || (connected_at_ms, connection) > (self.connected_at_ms, self.connection)
+        (connected_at_ms, connection) > (self.connected_at_ms, self.connection)
     }
 
     pub(super) fn ack(&self, ack: u64, answer: Answered) {

@@ -2,6 +2,8 @@
 
 use std::{rc::Rc, time::Duration};
 
+use proto::MatchId;
+
 use super::tell_members;
 use crate::{
     executor::ProcessId,
@@ -10,27 +12,27 @@ use crate::{
 };
 
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// A claim holds locks, so telling must not take long.
+const TELL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Announces what is left over, for ever.
 pub(super) async fn run(world: Rc<World>, process: ProcessId) {
     loop {
         // What cannot be announced now is announced later.
-        let _ = announce(&world, process).await;
+        let _ = announce(&world, process, None).await;
         world.sim.sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Announces what is recorded and unannounced.
-pub(super) async fn announce(world: &Rc<World>, process: ProcessId) -> Result<(), Away> {
-    let claim = world.store.claim_unannounced().await?;
+/// Announces what is recorded and unannounced, of one match or of all.
+pub(super) async fn announce(world: &Rc<World>, process: ProcessId, only: Option<&MatchId>) -> Result<(), Away> {
+    let claim = world.store.claim_unannounced(only).await?;
     for (id, milestone) in &claim.milestones {
         let Some(chat) = world.cast.chat(id.as_str()) else { continue };
         let event = Rc::new(Inbox::Milestone(id.clone(), milestone.clone()));
         tell_members(world, process, world.cast.chats[chat].members, &event);
     }
-    if !claim.milestones.is_empty() {
-        // The flush.
-        world.sim.sleep(world.net.delay()).await;
+    if !claim.milestones.is_empty() && world.sim.timeout(TELL_TIMEOUT, world.net.flush(process)).await == Some(true) {
         claim.settle().await?;
     }
     Ok(())

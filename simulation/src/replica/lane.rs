@@ -2,12 +2,13 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    rc::Rc,
     time::Duration,
 };
 
 use chat_service::{
     batch::{self, Decision, Request},
-    room::Room,
+    room::{Room, failure},
 };
 use proto::{
     MatchId,
@@ -21,12 +22,18 @@ use crate::{
     store::{Connection, TripError},
 };
 
+/// As `chat-service/src/lane/link.rs`.
+const GRACE: Duration = Duration::from_secs(2);
+const ANSWER_MARGIN: Duration = Duration::from_millis(150);
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
 /// A request with whoever waits for its answer.
 pub(super) struct Job {
     pub(super) request: Request,
     pub(super) members: [usize; 2],
     pub(super) deadline: Duration,
     pub(super) answer: Answer<Vec<SendResult>>,
+    pub(super) _unfinished: Rc<()>,
 }
 
 /// Requests that are committed together.
@@ -40,11 +47,13 @@ struct Part {
 struct Lane {
     shell: Shell,
     connection: Option<Connection>,
+    /// While the database is known to be away: when to look again.
+    next_attempt: Option<Duration>,
 }
 
 /// Commits what comes, for ever.
 pub(super) async fn run(shell: Shell, jobs: Queue<Job>) {
-    let mut lane = Lane { shell, connection: None };
+    let mut lane = Lane { shell, connection: None, next_attempt: None };
     loop {
         let mut first = Part { jobs: vec![jobs.pop().await], ..Part::default() };
         while let Some(job) = jobs.try_pop() {
@@ -60,56 +69,65 @@ pub(super) async fn run(shell: Shell, jobs: Queue<Job>) {
 impl Lane {
     /// Commits a part and answers its jobs. Returns what must be tried match by match.
     async fn commit(&mut self, mut part: Part) -> Vec<Part> {
-        loop {
-            let now = self.shell.world.sim.now();
-            part.jobs.retain(|job| now < job.deadline);
-            let Some(deadline) = part.jobs.iter().map(|job| job.deadline).min() else { return Vec::new() };
-            let outcome = self.attempt(&part, deadline).await;
-            match outcome {
-                Ok(Some(decision)) => {
-                    self.finish(part, decision);
-                    return Vec::new();
+        while let Some(deadline) = part.drop_expired(self.shell.world.sim.now()) {
+            self.connect(deadline).await;
+            let Some(connection) = &mut self.connection else {
+                part.answer(&unavailable());
+                break;
+            };
+            match self.shell.transact(connection, &part, deadline).await {
+                Ok(decision) => {
+                    self.shell.finish(part, decision);
+                    break;
                 }
-                // Its time was over before the COMMIT.
-                Ok(None) => {}
+                Err(TripError::Expired) => {}
                 Err(TripError::Lost) => {
                     self.connection = None;
-                    self.shell.posted.missed(self.shell.world.sim.now_ms());
+                    self.shell.posted.missed();
                     (part.locked, part.recovering) = (true, true);
                 }
                 Err(TripError::Stalled | TripError::Duplicate) if part.matches().len() > 1 => return part.split(),
-                Err(error) => {
-                    let result = match error {
-                        TripError::Stalled => unavailable(),
-                        _ => chat_service::room::failure(Code::Internal),
-                    };
-                    part.answer(&result);
-                    return Vec::new();
+                Err(TripError::Stalled) => {
+                    part.answer(&unavailable());
+                    break;
+                }
+                Err(TripError::Duplicate) => {
+                    part.answer(&failure(Code::Internal));
+                    break;
                 }
             }
         }
+        Vec::new()
     }
 
-    /// `None` when the deadline passed before the COMMIT.
-    async fn attempt(&mut self, part: &Part, deadline: Duration) -> Result<Option<Decision>, TripError> {
-        if self.connection.is_none() {
-            self.connection = Connection::open(&self.shell.world.store).await;
+    /// Connects, if need be. The first batch that finds the connection lost waits for it; those that follow are refused at once
+    /// until it is back.
+    async fn connect(&mut self, deadline: Duration) {
+        let world = &self.shell.world;
+        let give_up_at = deadline.saturating_sub(ANSWER_MARGIN).min(world.sim.now() + GRACE);
+        let is_due = self.next_attempt.is_none_or(|next| world.sim.now() >= next);
+        while self.connection.is_none() && is_due {
+            self.connection = Connection::open(&world.store).await;
+            if self.connection.is_some() {
+                self.next_attempt = None;
+            } else if self.next_attempt.is_some() || world.sim.now() + RETRY_PAUSE >= give_up_at {
+                self.next_attempt = Some(world.sim.now() + RETRY_PAUSE);
+                return;
+            } else {
+                world.sim.sleep(RETRY_PAUSE).await;
+            }
         }
-        let Some(mut connection) = self.connection.take() else {
-            self.shell.world.sim.sleep(Duration::from_millis(100)).await;
-            return Ok(None);
-        };
-        let outcome = self.transact(&mut connection, part, deadline).await;
-        self.connection = Some(connection);
-        outcome
     }
+}
 
+impl Shell {
+    /// Commits what the requests of a part come to; after `chat-service/src/lane/transaction.rs`.
     async fn transact(
         &self,
         connection: &mut Connection,
         part: &Part,
         deadline: Duration,
-    ) -> Result<Option<Decision>, TripError> {
+    ) -> Result<Decision, TripError> {
         let requests: &[&Request] = &part.jobs.iter().map(|job| &job.request).collect::<Vec<_>>();
         if !part.locked
             && let Some(advances) = batch::advances(requests)
@@ -125,11 +143,11 @@ impl Lane {
                 connection.roll_back().await;
             }
         }
-        let ids: Vec<MatchId> = batch::matches(requests.iter().copied()).into_iter().cloned().collect();
+        let ids: Vec<MatchId> = part.matches().into_iter().cloned().collect();
         let found = connection.lock(&ids, &batch::keys(requests)).await?;
         let mut rooms: BTreeMap<MatchId, Room> =
             found.heads.into_iter().map(|(id, head)| (id.clone(), Room::new(id, head))).collect();
-        let knows = self.shell.world.mistake != Some(Mistake::NoDedupe);
+        let knows = self.world.mistake != Some(Mistake::NoDedupe);
         for row in found.rows.into_iter().filter(|_| knows) {
             if let Some(room) = rooms.get_mut(row.message.match_id.as_str()) {
                 room.remember(row);
@@ -143,17 +161,17 @@ impl Lane {
         connection: &mut Connection,
         (part, deadline): (&Part, Duration),
         decision: Decision,
-    ) -> Result<Option<Decision>, TripError> {
-        if self.shell.world.sim.now() >= deadline {
+    ) -> Result<Decision, TripError> {
+        if self.world.sim.now() >= deadline {
             connection.roll_back().await;
-            return Ok(None);
+            return Err(TripError::Expired);
         }
-        if self.shell.world.mistake == Some(Mistake::AckBeforeCommit) {
+        if self.world.mistake == Some(Mistake::AckBeforeCommit) {
             let answers = part.jobs.iter().zip(&decision.results);
             answers.for_each(|(job, results)| job.answer.give_early(results.clone()));
         }
         connection.insert(decision.rows.clone()).await?;
-        Ok(Some(decision))
+        Ok(decision)
     }
 
     /// The acks first; then everybody else hears of it.
@@ -163,10 +181,9 @@ impl Lane {
             job.answer.give(results);
             members.insert(job.request.match_id, job.members);
         }
-        let posted = &self.shell.posted;
         for message in &decision.repeated {
             if let Some((id, _)) = members.get_key_value(message.match_id.as_str()) {
-                posted.moved(id, message.seq);
+                self.posted.moved(id, message.seq, None);
             }
         }
         let stored = decision.rows.into_iter().map(|row| row.message);
@@ -175,16 +192,22 @@ impl Lane {
         for messages in batch::runs(stored.chain(unheard).collect()) {
             let Some(last) = messages.last() else { continue };
             let Some((id, members)) = members.get_key_value(last.match_id.as_str()) else { continue };
-            posted.moved(id, last.seq);
+            self.posted.moved(id, last.seq, Some(last.created_at_ms));
             runs.push(Run { members: *members, messages });
         }
         if !runs.is_empty() {
-            self.shell.told.push(runs);
+            self.told.push(runs);
         }
     }
 }
 
 impl Part {
+    /// Drops the jobs for which nobody waits any more; returns the earliest deadline of the others, if there are any.
+    fn drop_expired(&mut self, now: Duration) -> Option<Duration> {
+        self.jobs.retain(|job| now < job.deadline);
+        self.jobs.iter().map(|job| job.deadline).min()
+    }
+
     fn matches(&self) -> Vec<&MatchId> {
         batch::matches(self.jobs.iter().map(|job| &job.request)).into_iter().collect()
     }

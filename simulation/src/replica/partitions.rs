@@ -1,71 +1,139 @@
-//! Which partitions a replica serves, as its `Ownership` says; after `chat-service/src/partitions.rs`.
+//! Which partitions a replica serves, as its `Ownership` says, and which others died, as its `Peers` say; after
+//! `chat-service/src/partitions.rs`.
 
 use std::{collections::BTreeSet, rc::Rc};
 
-use chat_service::ownership::{Ownership, Step};
-use proto::{chat::ReplicaState, partition};
+use chat_service::{
+    ownership::{INTERVAL, Ownership, Step},
+    peers::Peers,
+};
+use proto::{
+    chat::{ReplicaAnnounced, ReplicaState},
+    partition,
+};
 
 use super::Replica;
 use crate::{
     channel::Queue,
+    mistake::Mistake,
     network::{Packet, Subject},
     world::World,
 };
 
-/// Serves its share until the process dies.
+/// Serves its share until the process dies, or stops and leaves it to the others.
 pub(super) async fn run(world: Rc<World>, replica: Rc<Replica>) {
-    let (process, announcements) = (replica.process, Queue::default());
+    let announcements = Queue::default();
     // Short, as much of a run's time goes into hashing it.
     let id = format!("{:x}", world.sim.chance(|rng| rng.u32(..)));
-    world.net.subscribe(process, Subject::Replica, &announcements).await;
-    let mut serving = Serving { requests: Queue::default(), world: Rc::clone(&world), replica };
+    world.net.subscribe(replica.process, Subject::Replica, &announcements).await;
+    let ownership = Ownership::new(id.clone(), world.sim.instant());
+    let mut serving = Serving {
+        ownership,
+        peers: Peers::default(),
+        lost_since_ms: None,
+        requests: Queue::default(),
+        id,
+        world: Rc::clone(&world),
+        replica: Rc::clone(&replica),
+    };
     serving.begin(Subject::SendAny).await;
-    let requests = serving.requests.clone();
-    world.sim.spawn(process, Rc::clone(&serving.replica).serve(Rc::clone(&world), requests));
-    let mut ownership = Ownership::new(id.clone(), world.sim.instant());
-    loop {
-        let wait = ownership.wake_at().saturating_duration_since(world.sim.instant());
-        // Time first: who was frozen must see that before what it missed meanwhile.
+    world.sim.spawn(replica.process, Rc::clone(&replica).serve(Rc::clone(&world), serving.requests.clone()));
+    let mut is_leaving = false;
+    while !is_leaving || !serving.ownership.owned().is_empty() {
+        if replica.is_stopping.get() && !is_leaving {
+            is_leaving = true;
+            let step = serving.ownership.leave(world.sim.instant());
+            serving.take(step).await;
+        }
+        let wait = serving.ownership.wake_at().saturating_duration_since(world.sim.instant());
         let heard = if wait.is_zero() { None } else { world.sim.timeout(wait, announcements.pop()).await };
-        let now = world.sim.instant();
-        let step = match heard {
-            Some(Packet::Replica(other, state)) if ownership.wake_at() > now => ownership.hear(&other, state, now),
-            Some(Packet::Replica(other, state)) => {
-                serving.take(ownership.on_time(now), &id).await;
-                ownership.hear(&other, state, now)
-            }
-            _ => ownership.on_time(now),
-        };
-        serving.take(step, &id).await;
+        // Time first: who was frozen must see that before what it missed meanwhile.
+        if serving.ownership.wake_at() <= world.sim.instant() {
+            serving.on_time().await;
+        }
+        if let Some(Packet::Replica(announced)) = heard {
+            serving.hear(&announced).await;
+        }
     }
+    serving.say_goodbye().await;
 }
 
 struct Serving {
+    ownership: Ownership,
+    peers: Peers,
+    /// Since when a dead replica's commits may be missing in the stream.
+    lost_since_ms: Option<i64>,
+    requests: Queue<Packet>,
+    id: String,
     world: Rc<World>,
     replica: Rc<Replica>,
-    requests: Queue<Packet>,
 }
 
 impl Serving {
-    async fn take(&mut self, step: Step, id: &str) {
+    async fn hear(&mut self, announced: &ReplicaAnnounced) {
+        let (id, state, now) = (announced.replica_id.as_str(), announced.state(), self.world.sim.instant());
+        if id != self.id && self.world.mistake != Some(Mistake::ForgetTheDead) {
+            self.peers.hear(id, state, announced.published_ms, now);
+            self.replica.posted.backlog().note_peers(self.peers.published_ms());
+        }
+        let step = self.ownership.hear(id, state, now);
+        self.take(step).await;
+    }
+
+    async fn on_time(&mut self) {
+        let now = self.world.sim.instant();
+        let step = self.ownership.on_time(now);
+        if let Some(since_ms) = self.peers.on_time(now, self.ownership.is_deaf()) {
+            self.lost_since_ms = Some(self.lost_since_ms.unwrap_or(since_ms).min(since_ms));
+        }
+        self.take(step).await;
+    }
+
+    async fn take(&mut self, step: Step) {
         // Of the 64 partitions only those of the cast's matches make a difference.
         let used: BTreeSet<u8> = self.world.cast.chats.iter().map(|chat| partition::of(&chat.id)).collect();
         for partition in step.take.intersection(&used) {
             self.begin(Subject::Send(*partition)).await;
         }
         if let Some(state) = step.announce {
-            self.announce(id, state);
+            self.announce(state);
         }
         for partition in step.release.intersection(&used) {
             self.world.net.unsubscribe(self.replica.process, Subject::Send(*partition));
         }
+        self.tell_publisher();
+    }
+
+    /// After the partitions were taken: only their owner looks for what a dead replica left behind in them.
+    fn tell_publisher(&mut self) {
+        let posted = &self.replica.posted;
+        if self.ownership.is_settled() {
+            posted.note_owned(self.ownership.owned());
+        }
+        if let Some(since_ms) = self.lost_since_ms.take() {
+            posted.lost_peer(since_ms);
+        }
+        posted.backlog().note_peers(self.peers.published_ms());
+    }
+
+    /// As long as it is heard of, the others count on it to publish what it committed.
+    async fn say_goodbye(self) {
+        self.world.net.unsubscribe(self.replica.process, Subject::SendAny);
+        self.replica.has_left.set(true);
+        while Rc::strong_count(&self.replica.unfinished) > 1 || !self.replica.posted.is_done() {
+            self.world.sim.sleep(INTERVAL).await;
+            self.announce(ReplicaState::Leaving);
+        }
+        self.announce(ReplicaState::Left);
     }
 
     async fn begin(&self, subject: Subject) {
         self.world.net.subscribe(self.replica.process, subject, &self.requests).await;
     }
 
-    fn announce(&self, id: &str, state: ReplicaState) {
-        self.world.net.publish(self.replica.process, Subject::Replica, Packet::Replica(id.to_owned(), state));
+    fn announce(&self, state: ReplicaState) {
+        let published_ms = self.replica.posted.backlog().published_ms();
+        let announced = ReplicaAnnounced { replica_id: self.id.clone(), state: state.into(), published_ms };
+        self.world.net.publish(self.replica.process, Subject::Replica, Packet::Replica(announced));
     }
 }

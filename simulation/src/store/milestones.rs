@@ -39,8 +39,8 @@ impl Store {
         .await
     }
 
-    /// Claims the milestones that nobody has announced and nobody else is announcing.
-    pub(crate) async fn claim_unannounced(self: &Rc<Self>) -> Result<Claim, Away> {
+    /// Claims the milestones (only those of `only`, if given) that nobody has announced and nobody else is announcing.
+    pub(crate) async fn claim_unannounced(self: &Rc<Self>, only: Option<&MatchId>) -> Result<Claim, Away> {
         let mut claim = Claim {
             store: Rc::clone(self),
             number: self.new_transaction(),
@@ -50,7 +50,8 @@ impl Store {
         let claimed = &mut claim.milestones;
         let number = claim.number;
         self.trip(|store| {
-            for (id, stored) in store.rows.borrow_mut().iter_mut() {
+            let mut rows = store.rows.borrow_mut();
+            for (id, stored) in rows.iter_mut().filter(|(id, _)| only.is_none_or(|only| *id == only)) {
                 for recorded in stored.milestones.iter_mut().filter(|recorded| !recorded.is_announced) {
                     if recorded.claimed_by.is_none() {
                         recorded.claimed_by = Some(number);

@@ -62,8 +62,8 @@ impl Store {
         .await
     }
 
-    /// The newest message of each match that has one since a Unix time.
-    pub(crate) async fn moved_since(self: Rc<Self>, since_ms: i64) -> Result<Vec<(MatchId, i64)>, Away> {
+    /// The heads of the matches with messages of a Unix time or newer.
+    pub(crate) async fn heads_moved_since(&self, since_ms: i64) -> Result<Vec<(MatchId, i64)>, Away> {
         self.trip(|store| {
             let rows = store.rows.borrow();
             let moved = rows
@@ -74,17 +74,21 @@ impl Store {
         .await
     }
 
-    /// Closes the match for good.
+    /// Closes the match for good, once nobody else has its row.
     pub(crate) async fn close_match(self: Rc<Self>, id: MatchId) -> Result<(), Away> {
-        while self.rows.borrow().get(&id).is_some_and(|stored| stored.lock.is_some()) {
-            self.sim.sleep(self.net.delay()).await;
-        }
-        self.trip(|store| {
-            if let Some(stored) = store.rows.borrow_mut().get_mut(&id) {
-                stored.closed = true;
-            }
-        })
-        .await
+        let try_to_close = |store: &Self| {
+            store.rows.borrow_mut().get_mut(&id).is_none_or(|stored| {
+                stored.closed |= stored.lock.is_none();
+                stored.closed
+            })
+        };
+        while !self.trip(try_to_close).await? {}
+        Ok(())
+    }
+
+    /// Its clock, as Unix time.
+    pub(crate) async fn now_ms(&self) -> Result<i64, Away> {
+        self.trip(|store| store.sim.now_ms()).await
     }
 
     /// One trip to the database: `look` happens there, at one moment.

@@ -20,6 +20,8 @@ pub(crate) enum TripError {
     Stalled,
     /// The connection is gone: whether the transaction committed is unknown.
     Lost,
+    /// The deadline passed before the COMMIT.
+    Expired,
 }
 
 /// A connection to the database.
@@ -186,8 +188,8 @@ impl Store {
 
     fn holds(&self, transaction: u64, ids: &[MatchId]) -> bool {
         let rows = self.rows.borrow();
-        ids.iter()
-            .all(|id| rows.get(id).and_then(|stored| stored.lock).is_some_and(|lock| lock.transaction == transaction))
+        let is_held = |lock: Lock| lock.transaction == transaction && lock.since + IDLE_TIMEOUT >= self.sim.now();
+        ids.iter().all(|id| rows.get(id).and_then(|stored| stored.lock).is_some_and(is_held))
     }
 
     /// All rows or none, by the unique keys.
