@@ -115,7 +115,7 @@ mod tests {
     fn faults_that_overlap_are_not_told_apart() {
         let blamed = blame(&[span("kill a", 7, 10), span("kill b", 9, 11)], &stalls(), (s(1), s(20)));
         assert_eq!(blamed.keys().collect::<Vec<_>>(), ["no fault", "several at once"]);
-        assert_eq!((blamed["several at once"].times, blamed["several at once"].ack_ms), (2, 4_000));
+        assert_eq!((blamed["several at once"].times, blamed["several at once"].ack_ms), (2, 3_000));
     }
 
     #[test]

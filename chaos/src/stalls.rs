@@ -56,19 +56,19 @@ impl Stalls {
         self.gateways.get(gateway).map_or(Duration::ZERO, |beats| beats.longest_pause(from, to))
     }
 
-    /// The longest time from the first emit of a message to its ack, of those acked between two instants.
+    /// The longest that a message waited for its ack between two instants, from its first emit on.
     pub fn slowest_ack(&self, from: Duration, to: Duration) -> Duration {
-        self.acks.highest(from, to)
+        self.acks.longest(from, to)
     }
 
-    /// The longest time from the end of a connection to the next one, of those that came back between two instants.
+    /// The longest that a client was away between two instants, from the end of a connection to the next one.
     pub fn slowest_return(&self, from: Duration, to: Duration) -> Duration {
-        self.returns.highest(from, to)
+        self.returns.longest(from, to)
     }
 
-    /// The longest time from the ack of the message that reached a milestone to its announcement to a joined client.
+    /// The longest that a joined client waited for a milestone between two instants, from the ack of its message on.
     pub fn slowest_milestone(&self, from: Duration, to: Duration) -> Duration {
-        self.milestones.highest(from, to)
+        self.milestones.longest(from, to)
     }
 }
 
@@ -113,10 +113,15 @@ impl Peaks {
         self.0[slot] = self.0[slot].max(waited);
     }
 
-    fn highest(&self, from: Duration, to: Duration) -> Duration {
-        let end = slot(to).min(self.0.len());
-        let start = slot(from).min(end);
-        Duration::from_millis(u64::from(self.0[start..end].iter().copied().max().unwrap_or(0)))
+    /// The longest part of a wait that lies between two instants.
+    fn longest(&self, from: Duration, to: Duration) -> Duration {
+        let ended = self.0.iter().enumerate().skip(slot(from));
+        let part = ended.map(|(slot, ms)| {
+            let now = SLOT * u32::try_from(slot).unwrap_or(u32::MAX);
+            let since = now.saturating_sub(Duration::from_millis(u64::from(*ms)));
+            now.min(to).saturating_sub(since.max(from))
+        });
+        part.max().unwrap_or_default()
     }
 }
 
@@ -156,8 +161,10 @@ mod tests {
         let mut stalls = Stalls::new(1);
         stalls.acked(0, ms(100), ms(130));
         stalls.acked(0, ms(100), ms(2_600));
-        assert_eq!(stalls.slowest_ack(ms(0), ms(2_000)), ms(30));
-        assert_eq!(stalls.slowest_ack(ms(2_000), ms(9_000)), ms(2_500));
+        assert_eq!(stalls.slowest_ack(ms(0), ms(9_000)), ms(2_500));
+        assert_eq!(stalls.slowest_ack(ms(0), ms(90)), ms(0));
+        assert_eq!(stalls.slowest_ack(ms(0), ms(2_000)), ms(1_900), "what lies outside is not charged");
+        assert_eq!(stalls.slowest_ack(ms(2_000), ms(9_000)), ms(600));
         assert_eq!(stalls.slowest_ack(ms(9_000), ms(9_500)), ms(0));
     }
 }
