@@ -26,7 +26,7 @@ pub(crate) mod roster;
 pub(crate) mod world;
 
 use matchmaker::Matchmaker;
-use room::Pairing;
+use room::{Pairing, Room};
 use world::{Ground, Phase, World};
 pub use world::{Progress, Refusals};
 
@@ -177,16 +177,17 @@ impl Crowd {
         Ok(Outcome { progress, refusals, stalls, tally })
     }
 
+    /// Nothing is open any more, and everybody has the current chat open and has been given all of every open one.
     fn has_settled(&self) -> bool {
         self.pairings.iter().all(|pairing| {
-            let rooms = pairing.all_rooms();
-            let is_quiet = rooms.iter().all(|room| {
-                let chat = room.chat();
-                chat.open() == 0 && !chat.awaits_close()
-            });
             let slots = 0..u8::try_from(pairing.couple.clients.len()).unwrap_or_default();
-            is_quiet
-                && pairing.current().is_some_and(|room| slots.into_iter().all(|slot| room.chat().has_caught_up(slot)))
+            let is_done = |room: &Arc<Room>| {
+                let chat = room.chat();
+                let has_all = |slot| !chat.is_joined(slot) || chat.has_caught_up(slot);
+                chat.open() == 0 && !chat.awaits_close() && slots.clone().all(has_all)
+            };
+            let is_there = |room: Arc<Room>| slots.clone().all(|slot| room.chat().is_joined(slot));
+            pairing.all_rooms().iter().all(is_done) && pairing.current().is_some_and(is_there)
         })
     }
 
