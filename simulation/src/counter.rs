@@ -20,7 +20,7 @@ use registers::{IfMissing, Register};
 
 const REOPEN_DELAY: Duration = Duration::from_millis(500);
 /// As `milestone-service/src/consumer.rs`.
-const WORK_TIMEOUT: Duration = Duration::from_secs(8);
+const WORK_TIMEOUT: Duration = Duration::from_secs(4);
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(250);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
 
@@ -73,15 +73,33 @@ async fn work_on(world: Rc<World>, process: ProcessId, delivery: Delivery) {
     world.stream.deliver_after(delay, delivery);
 }
 
-/// Takes the heads in. When it returns, every milestone that they reach is recorded.
+/// Takes the heads in. When it returns, every milestone that they reach is recorded. A head that was heard of is committed, so it
+/// proves without Redis what it reaches.
 async fn count(world: &Rc<World>, heads: &Heads) -> Result<(), Away> {
+    if world.registers.is_up() {
+        let counted = count_in_registers(world, heads).await;
+        if counted.is_ok() || world.registers.is_up() {
+            return counted;
+        }
+    }
+    for (id, seq) in heads {
+        for milestone in world.cast.milestones.reached(*seq) {
+            record(world, id, milestone).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn count_in_registers(world: &Rc<World>, heads: &Heads) -> Result<(), Away> {
     for (id, seq) in heads {
         let register = match world.registers.raise(id, *seq, IfMissing::Leave, world.mistake).await? {
             Some(register) => Some(register),
             None => rebuild(world, id).await?,
         };
         if let Some(register) = register {
-            record_due(world, id, &register).await?;
+            for milestone in world.cast.milestones.due(register.count, &register.recorded) {
+                record(world, id, milestone).await?;
+            }
         }
     }
     Ok(())
@@ -107,16 +125,15 @@ async fn committed(world: &Rc<World>, ids: Vec<MatchId>) -> Result<Vec<(MatchId,
     Ok(heads.into_iter().filter_map(|head| Some((MatchId::new(head.match_id).ok()?, head.last_seq))).collect())
 }
 
-async fn record_due(world: &Rc<World>, id: &MatchId, register: &Register) -> Result<(), Away> {
-    for Milestone { id: name, threshold, .. } in world.cast.milestones.due(register.count, &register.recorded) {
-        let replica = world.any_replica().ok_or(Away)?;
-        let recording = Rc::clone(&replica).record_milestone(Rc::clone(world), id.clone(), (name.clone(), *threshold));
-        if world.net.call(replica.process, recording).await? {
-            world.registers.mark_recorded(id, name).await?;
-        } else {
-            world.registers.forget(id).await?;
-            return Ok(());
-        }
-    }
+async fn record(world: &Rc<World>, id: &MatchId, milestone: &Milestone) -> Result<(), Away> {
+    let Milestone { id: name, threshold, .. } = milestone;
+    let replica = world.any_replica().ok_or(Away)?;
+    let recording = Rc::clone(&replica).record_milestone(Rc::clone(world), id.clone(), (name.clone(), *threshold));
+    // A register that is not brought up to date leads to a record that was made before.
+    let _ = if world.net.call(replica.process, recording).await? {
+        world.registers.mark_recorded(id, name).await
+    } else {
+        world.registers.forget(id).await
+    };
     Ok(())
 }

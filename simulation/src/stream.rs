@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// An event whose counter died is delivered to another one after this.
-const ACK_WAIT: Duration = Duration::from_secs(10);
+const ACK_WAIT: Duration = Duration::from_secs(5);
 const NOBODY_PAUSE: Duration = Duration::from_millis(500);
 
 /// The newest heads of some matches.

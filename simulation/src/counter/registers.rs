@@ -52,6 +52,11 @@ impl Registers {
         self.up_at.set(self.up_at.get().max(self.net.sim().now() + lasts));
     }
 
+    /// Whether it answers.
+    pub(crate) fn is_up(&self) -> bool {
+        self.up_at.get() <= self.net.sim().now()
+    }
+
     /// Raises a match's count, as `raise.lua` does. `None` when the register is missing and stays so.
     pub(crate) async fn raise(
         &self,
@@ -98,7 +103,7 @@ impl Registers {
 
     async fn trip<T>(&self, change: impl FnOnce(&mut BTreeMap<MatchId, Register>) -> T) -> Result<T, Away> {
         self.net.sim().sleep(self.net.delay()).await;
-        if self.up_at.get() > self.net.sim().now() {
+        if !self.is_up() {
             return Err(Away);
         }
         let result = change(&mut self.of.borrow_mut());

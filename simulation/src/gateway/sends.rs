@@ -88,9 +88,9 @@ async fn ask(socket: &Rc<Socket>, chat: usize, mut request: SendRequest) -> Send
             Route::Owner => Subject::Send(partition::of(&socket.id_of(chat))),
             Route::Any => Subject::SendAny,
         };
-        let patience = tries.patience(world.sim.instant());
-        request.deadline_ms = world.sim.now_ms() + i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
-        if let Some(reply) = world.net.request((process, subject), request.clone(), patience).await {
+        let now = world.sim.instant();
+        request.deadline_ms = world.sim.now_ms() + i64::try_from(tries.deadline(now).as_millis()).unwrap_or(i64::MAX);
+        if let Some(reply) = world.net.request((process, subject), request.clone(), tries.patience(now)).await {
             tries.answered(reply);
         }
         let chance = world.sim.chance(fastrand::Rng::f64);
