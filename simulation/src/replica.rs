@@ -10,7 +10,7 @@ use std::{cell::Cell, rc::Rc, time::Duration};
 
 use chat_service::{
     batch,
-    room::{Author, Draft, failure, failure_for_now},
+    room::{Author, Draft, failure, unavailable},
 };
 use proto::{
     ClientId, MatchId, UserId,
@@ -29,7 +29,6 @@ use posted::Posted;
 const LANES: usize = 2;
 /// As `chat-service/src/sends.rs`.
 const ANSWER_MARGIN: Duration = Duration::from_millis(50);
-const RETRY_AWAY_MS: i64 = 250;
 /// As `chat-service/src/app.rs`.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -186,10 +185,6 @@ fn parse(send: &SendRequest) -> Option<batch::Request> {
         author,
         drafts: drafts.collect::<Option<_>>()?,
     })
-}
-
-fn unavailable() -> SendResult {
-    failure_for_now(Code::Unavailable, RETRY_AWAY_MS)
 }
 
 /// Tells the inboxes what a lane committed, in that order.

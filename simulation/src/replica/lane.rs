@@ -8,14 +8,14 @@ use std::{
 
 use chat_service::{
     batch::{self, Decision, Request},
-    room::{Room, failure},
+    room::{Room, failure, unavailable},
 };
 use proto::{
     MatchId,
     chat::{Code, SendResult},
 };
 
-use super::{Run, Shell, unavailable};
+use super::{Run, Shell};
 use crate::{
     channel::{Answer, Queue},
     mistake::Mistake,
@@ -213,13 +213,9 @@ impl Part {
     }
 
     fn split(self) -> Vec<Self> {
-        let mut parts: BTreeMap<MatchId, Self> = BTreeMap::new();
-        for job in self.jobs {
-            let part = parts.entry(job.request.match_id.clone()).or_default();
-            (part.locked, part.recovering) = (true, self.recovering);
-            part.jobs.push(job);
-        }
-        parts.into_values().collect()
+        let recovering = self.recovering;
+        let of_matches = batch::by_match(self.jobs, |job| &job.request).into_iter();
+        of_matches.map(|jobs| Self { jobs, locked: true, recovering }).collect()
     }
 
     fn answer(self, result: &SendResult) {
