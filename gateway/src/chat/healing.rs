@@ -26,8 +26,10 @@ const DRAINED_BYTES: usize = 64 * 1024;
 const DRAINED_PACKETS: usize = 50;
 /// How often a queue is looked at. A client that does not read at all is cut off by the write deadline.
 const DRAIN_CHECK: Duration = Duration::from_millis(20);
+/// Pauses between fetches that fail double from the first up to this: what was missed comes within a second of PostgreSQL's return.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A fetch that keeps failing is left to the next comparison of heads.
-const MAX_TRIES: u32 = 5;
+const MAX_TRIES: u32 = 12;
 
 /// Fetches what the socket misses of a chat, unless that is under way.
 pub(super) fn heal_if_behind(context: &Arc<Context>, socket: &Arc<Socket>, chat: &mut JoinedChat) {
@@ -50,7 +52,9 @@ async fn heal(context: Arc<Context>, socket: Arc<Socket>, chat: MatchId) {
             Ok(page) if !page.messages.is_empty() => backfill(&context, &socket, &chat, page.messages).await,
             Err(_) if failures < MAX_TRIES => {
                 failures += 1;
-                tokio::time::sleep(HOLD * 2_u32.pow(failures)).await;
+                let pause = (HOLD * 2_u32.pow(failures)).min(LONGEST_PAUSE);
+                // Those who failed together do not come back together.
+                tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
             }
             // PostgreSQL has no more, or cannot be asked now.
             _ => return stop(&socket, &chat),
