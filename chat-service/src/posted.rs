@@ -162,8 +162,9 @@ impl Publisher {
             if is_due && self.check().await {
                 checked = Some(Instant::now());
             }
+            // Into a stream that may be another one nothing is published before it was looked at.
             let is_whole = checked.is_some() && self.repair().await;
-            let is_done = self.publish_all().await && is_whole;
+            let is_done = checked.is_some() && self.publish_all().await && is_whole;
             // At the latest the stream is to be looked at, or what failed is tried again.
             let wait = if is_done { CHECK_INTERVAL } else { pause };
             pause = if is_done { FIRST_PAUSE } else { (pause * 2).min(MAX_PAUSE) };
@@ -180,11 +181,8 @@ impl Publisher {
     /// Makes sure of the stream, and finds out what it lacks. False when that must be tried again.
     async fn check(&mut self) -> bool {
         match self.stream.ensure().await {
-            Ok(found) => {
-                if let Some(since_ms) = found {
-                    // Of all, not only of its share: once it vouches for the stream, who looks later finds nothing missing.
-                    self.posted.backlog().owe(Repair { since_ms, of: Scope::AllPartitions });
-                }
+            Ok(lacks_since_ms) => {
+                self.posted.backlog().looked(lacks_since_ms);
                 true
             }
             Err(error) => {

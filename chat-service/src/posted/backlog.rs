@@ -26,6 +26,8 @@ pub struct Backlog {
     peers_ms: Option<i64>,
     /// The partitions that this replica owns, once it has come to own any.
     pub owned: Option<BTreeSet<u8>>,
+    /// Whether the stream was ever looked at, and what it lacks is owed.
+    has_looked: bool,
 }
 
 impl Backlog {
@@ -36,9 +38,18 @@ impl Backlog {
         repairs.chain(unpublished).fold(self.now_ms, i64::min)
     }
 
-    /// Before this time everything is published, whoever committed it.
+    /// Before this time everything is published, whoever committed it. Who has not looked at the stream can vouch for nothing.
     pub fn watermark_ms(&self) -> i64 {
-        self.published_ms().min(self.peers_ms.unwrap_or(i64::MAX))
+        if self.has_looked { self.published_ms().min(self.peers_ms.unwrap_or(i64::MAX)) } else { 0 }
+    }
+
+    /// The stream was looked at; since when it lacks commits, if it does, of whatever replica.
+    pub fn looked(&mut self, lacks_since_ms: Option<i64>) {
+        self.has_looked = true;
+        if let Some(since_ms) = lacks_since_ms {
+            // Of all, not only of its share: once it vouches for the stream, who looks later finds nothing missing.
+            self.owe(Repair { since_ms, of: Scope::AllPartitions });
+        }
     }
 
     /// It is `now_ms` by the database's clock.
@@ -119,6 +130,8 @@ mod tests {
     fn the_watermark_stands_before_whatever_is_not_published() {
         let mut backlog = Backlog::default();
         backlog.note_time(1_000);
+        assert_eq!(backlog.watermark_ms(), 0, "the stream was not looked at");
+        backlog.looked(None);
         assert_eq!(backlog.watermark_ms(), 1_000);
         backlog.add((&id(), 7), Some(900), None);
         backlog.note_time(2_000);
@@ -139,6 +152,7 @@ mod tests {
     fn a_replica_vouches_for_itself_and_for_no_more_than_the_others_say() {
         let mut backlog = Backlog::default();
         backlog.note_time(1_000);
+        backlog.looked(None);
         backlog.note_peers(Some(800));
         assert_eq!((backlog.watermark_ms(), backlog.published_ms()), (800, 1_000));
         backlog.note_peers(None);
@@ -149,6 +163,7 @@ mod tests {
     fn what_others_committed_does_not_hold_the_watermark() {
         let mut backlog = Backlog::default();
         backlog.note_time(1_000);
+        backlog.looked(None);
         backlog.add((&id(), 7), None, None);
         assert_eq!(backlog.watermark_ms(), 1_000);
         assert!(!backlog.is_empty());

@@ -119,7 +119,7 @@ impl Publisher {
                 checked = Some(sim.now());
             }
             let is_whole = checked.is_some() && self.repair().await;
-            if self.publish_all().await && is_whole {
+            if checked.is_some() && self.publish_all().await && is_whole {
                 sim.timeout(CHECK_INTERVAL, self.posted.changed()).await;
             } else {
                 checked = None;
@@ -134,10 +134,9 @@ impl Publisher {
         let before = self.life.replace(found.life);
         // The next start looks for what the dead left behind, too.
         let forgets = before.is_none() && self.world.mistake == Some(Mistake::ForgetTheDead);
-        if before != Some(found.life) && !forgets {
-            let since_ms = found.watermark_ms.filter(|_| before.is_none()).unwrap_or(0);
-            self.posted.backlog().owe(Repair { since_ms, of: Scope::AllPartitions });
-        }
+        let is_new = before != Some(found.life) && !forgets;
+        let lacks_since_ms = is_new.then(|| found.watermark_ms.filter(|_| before.is_none()).unwrap_or(0));
+        self.posted.backlog().looked(lacks_since_ms);
         true
     }
 
