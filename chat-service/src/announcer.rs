@@ -50,6 +50,10 @@ impl Announcer {
     /// Announces what is recorded and unannounced, of one match or of all. What another replica is telling is left to it;
     /// what cannot be told stays for the next poll.
     pub(crate) async fn announce(&self, only: Option<&MatchId>) -> Result<(), StoreError> {
+        // It would wait, and be told a second time when the connection is back: another replica's poll tells it now.
+        if !self.inbox.is_connected() {
+            return Ok(());
+        }
         let claim = self.store.claim_unannounced(only, CLAIM_LIMIT).await?;
         let told = claim.milestones().is_empty() || {
             let span = info_span!("announce", milestones = claim.milestones().len(), otel.kind = "producer");

@@ -22,6 +22,11 @@ impl Inbox {
         Self { bus: shared.bus.clone(), metrics: shared.metrics.clone() }
     }
 
+    /// Whether NATS would take it now.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.bus.is_connected()
+    }
+
     /// Tells all members. Nobody may be listening, and an error is counted; [`flush`](Self::flush) makes sure.
     pub(crate) async fn publish(&self, members: &[UserId], event: Event) -> Result<(), BusError> {
         let payload = prost::bytes::Bytes::from(InboxEvent { event: Some(event) }.encode_to_vec());

@@ -32,6 +32,7 @@ pub struct Bus {
     /// Made once: each context runs a task of its own.
     jetstream: async_nats::jetstream::Context,
     subjects: Subjects,
+    connected: Condition,
     disturbances: watch::Receiver<u64>,
     losses: watch::Receiver<u64>,
     /// Held while the server is asked whether it hangs: one question is enough.
@@ -60,15 +61,21 @@ impl Bus {
     ///
     /// `connected` tells whether the connection stands.
     pub async fn connect(config: &NatsConfig, name: &str, connected: Condition) -> anyhow::Result<Self> {
-        let connection::Opened { client, disturbances, losses } = connection::open(config, name, connected).await?;
+        let opened = connection::open(config, name, connected.clone()).await?;
+        let connection::Opened { client, disturbances, losses } = opened;
         let jetstream = async_nats::jetstream::new(async_nats::Client::clone(&client));
         let subjects = Subjects::new(config.prefix.clone());
-        Ok(Self { client, jetstream, subjects, disturbances, losses, suspicion: Arc::default() })
+        Ok(Self { client, jetstream, subjects, connected, disturbances, losses, suspicion: Arc::default() })
     }
 
     /// The subjects of this stack.
     pub fn subjects(&self) -> &Subjects {
         &self.subjects
+    }
+
+    /// Whether the connection stands. While it does not, what is published waits, and may come long after it was meant to.
+    pub fn is_connected(&self) -> bool {
+        self.connected.holds()
     }
 
     /// Changes whenever messages may have been missed: after a reconnect, or when a subscription overflowed.

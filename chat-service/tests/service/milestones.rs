@@ -1,6 +1,7 @@
 //! Milestones: recorded once, announced once, whoever crashes in between.
 
 use futures_util::future::join_all;
+use local_stack::proxy::{Condition, Proxy};
 use proto::{
     chat::{RecordMilestoneRequest, RecordMilestoneResponse},
     inbox::inbox_event::Event,
@@ -90,4 +91,23 @@ async fn a_crash_between_record_and_announcement_still_announces_once() {
     tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
     assert!(milestones_heard(&mut bob).await.is_empty());
     drop((one, two));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_without_nats_leaves_announcing_to_the_others_and_repeats_nothing_later() {
+    let stack = shared().await.stack().await;
+    let port = stack.nats.rsplit(':').next().unwrap().parse().unwrap();
+    let link = Proxy::start(port).unwrap();
+    let behind = Stack { nats: format!("nats://127.0.0.1:{}", link.port()), ..stack.clone() };
+    let (cut_off, other, bus) = (behind.replica().await, stack.replica().await, stack.bus().await);
+    five_messages(&stack, &other).await;
+    let mut bob = inbox(&bus, "bob").await;
+    link.set(Condition::Cut);
+    eventually("it is cut off", async || cut_off.app.readiness.missing().contains(&"nats")).await;
+    assert!(recorded(&cut_off, 3).await.unwrap().recorded);
+    let Event::MilestoneReached(reached) = bob.next().await else { panic!("not a milestone") };
+    assert_eq!(reached.milestone.unwrap().milestone_id, "at-3");
+    link.set(Condition::Open);
+    cut_off.ready().await;
+    assert!(milestones_heard(&mut bob).await.is_empty());
 }
