@@ -42,6 +42,9 @@ async fn all_runs(config: &Config) -> anyhow::Result<ExitCode> {
         match campaign::run(config, seed).await {
             Ok(run) => {
                 eprint!("{}", run.failure());
+                if let Some(folder) = &run.folder {
+                    eprintln!("logs and data: {}", folder.display());
+                }
                 campaign.add(run);
             }
             // The next one may be possible; what is impossible for all of them ends after one.

@@ -47,9 +47,6 @@ impl RunReport {
             return text;
         }
         let _ = writeln!(text, "FAILED: seed {}, again with\n  {}", self.seed, self.command);
-        if let Some(folder) = &self.folder {
-            let _ = writeln!(text, "  logs and data: {}", folder.display());
-        }
         for trouble in &self.troubles {
             let _ = writeln!(text, "  {trouble}");
         }
