@@ -96,6 +96,13 @@ impl Posted {
         self.shared.changed.notify_one();
     }
 
+    /// Whether this replica knows who else is there.
+    pub(crate) fn note_settled(&self, is_settled: bool) {
+        if self.backlog().note_settled(is_settled) {
+            self.shared.changed.notify_one();
+        }
+    }
+
     /// This replica owns these partitions. Nothing is published before it owns any.
     pub(crate) fn note_owned(&self, partitions: &BTreeSet<u8>) {
         let mut backlog = self.backlog();

@@ -24,6 +24,8 @@ pub struct Backlog {
     now_ms: i64,
     /// What the other replicas say of theirs.
     peers_ms: Option<i64>,
+    /// Since when it does not hear them: one that nobody else heard may come and die meanwhile.
+    deaf_since_ms: Option<i64>,
     /// The partitions that this replica owns, once it has come to own any.
     pub owned: Option<BTreeSet<u8>>,
     /// Whether the stream was ever looked at, and what it lacks is owed.
@@ -31,10 +33,10 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// Before this time everything that this replica committed is published.
+    /// Before this time everything that this replica committed, or has to look for, is published.
     pub fn published_ms(&self) -> i64 {
         let repairs = [self.owed, self.begun].into_iter().flatten().map(|repair| repair.since_ms);
-        let unpublished = [self.pending.oldest_ms(), self.in_flight_ms].into_iter().flatten();
+        let unpublished = [self.pending.oldest_ms(), self.in_flight_ms, self.deaf_since_ms].into_iter().flatten();
         repairs.chain(unpublished).fold(self.now_ms, i64::min)
     }
 
@@ -60,6 +62,19 @@ impl Backlog {
     /// The other replicas have published everything of before this time; `None` when there are none.
     pub fn note_peers(&mut self, published_ms: Option<i64>) {
         self.peers_ms = published_ms;
+    }
+
+    /// Whether it knows who else is there. When it knows again, commits must be looked for: true then.
+    pub fn note_settled(&mut self, is_settled: bool) -> bool {
+        if !is_settled {
+            if self.owned.is_some() {
+                self.deaf_since_ms.get_or_insert(self.now_ms);
+            }
+            return false;
+        }
+        let Some(since_ms) = self.deaf_since_ms.take() else { return false };
+        self.owe(Repair { since_ms, of: Scope::OwnedPartitions });
+        true
     }
 
     /// A head moved. `committed_ms` if this replica did it.
@@ -195,5 +210,25 @@ mod tests {
         assert_eq!(backlog.begin_repair(), Some(Repair { since_ms: 500, of }));
         backlog.end_repair();
         assert!(backlog.is_empty());
+    }
+
+    #[test]
+    fn who_was_deaf_vouches_for_that_time_when_it_has_looked() {
+        let mut backlog = Backlog::default();
+        backlog.looked(None);
+        backlog.note_time(1_000);
+        backlog.note_settled(false);
+        assert_eq!(backlog.watermark_ms(), 1_000, "it only begins");
+        backlog.owned = Some(BTreeSet::new());
+        backlog.note_settled(true);
+        backlog.note_settled(false);
+        backlog.note_time(9_000);
+        backlog.note_settled(false);
+        assert_eq!((backlog.watermark_ms(), backlog.begin_repair()), (1_000, None));
+        assert!(backlog.note_settled(true));
+        let repair = Repair { since_ms: 1_000, of: Scope::OwnedPartitions };
+        assert_eq!((backlog.watermark_ms(), backlog.begin_repair()), (1_000, Some(repair)));
+        backlog.end_repair();
+        assert_eq!(backlog.watermark_ms(), 9_000);
     }
 }

@@ -110,6 +110,7 @@ impl Serving {
         if self.ownership.is_settled() {
             posted.note_owned(self.ownership.owned());
         }
+        posted.note_settled(self.ownership.is_settled());
         if let Some(since_ms) = self.lost_since_ms.take() {
             posted.lost_peer(since_ms);
         }

@@ -53,6 +53,13 @@ impl Posted {
         self.0.changed.push(());
     }
 
+    /// Whether this replica knows who else is there.
+    pub(super) fn note_settled(&self, is_settled: bool) {
+        if self.backlog().note_settled(is_settled) {
+            self.0.changed.push(());
+        }
+    }
+
     /// This replica owns these partitions. Nothing is published before it owns any.
     pub(super) fn note_owned(&self, partitions: &BTreeSet<u8>) {
         let is_news = self.backlog().owned.as_ref() != Some(partitions);
