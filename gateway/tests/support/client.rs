@@ -72,13 +72,18 @@ pub(crate) fn sign(claims: &Value) -> String {
     encode(&Header::default(), claims, &key).unwrap()
 }
 
+/// A connection for each request: the gateway closes one whose body was too long to be read, and the next request must not meet that.
+fn http() -> reqwest::Client {
+    reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap()
+}
+
 impl Caller {
     pub(crate) fn with_token(token: impl Into<String>) -> Self {
-        Self { http: reqwest::Client::new(), token: Some(token.into()), gateway: 0 }
+        Self { http: http(), token: Some(token.into()), gateway: 0 }
     }
 
     pub(crate) fn nobody() -> Self {
-        Self { http: reqwest::Client::new(), token: None, gateway: 0 }
+        Self { http: http(), token: None, gateway: 0 }
     }
 
     pub(crate) fn user(id: &str) -> Self {
