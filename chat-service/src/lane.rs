@@ -226,7 +226,9 @@ impl Lane {
             let (id, source) = job.answer(results);
             sources.entry(id).or_insert(source);
         }
-        if decision.rows.iter().any(|row| row.message.seq == COMPLETING_SEQ) {
+        if mutation::is_broken(Mutation::CrashAfterCommit)
+            && decision.rows.iter().any(|row| row.message.seq == COMPLETING_SEQ)
+        {
             mutation::crash(Mutation::CrashAfterCommit).await;
         }
         for message in &decision.repeated {
