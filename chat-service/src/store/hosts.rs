@@ -1,6 +1,6 @@
 //! The hosts of PostgreSQL, of which one takes writes.
 
-use std::{cmp::max, time::Duration};
+use std::{cmp::max, future::poll_fn, pin::pin, time::Duration};
 
 use deadpool_postgres::Connect;
 use futures_util::{
@@ -9,11 +9,12 @@ use futures_util::{
 };
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_postgres::{
-    Client, Config, Connection, Error, NoTls, Socket,
+    AsyncMessage, Client, Config, Connection, Error, NoTls, Socket,
     config::{Host, TargetSessionAttrs},
+    error::Severity,
     tls::NoTlsStream,
 };
-use tracing::debug;
+use tracing::{debug, warn};
 
 /// How long a host may take to accept a connection; a pooled one must be ready to use by then.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -64,15 +65,31 @@ impl Connect for Hosts {
             let (client, connection) = Hosts::connect(self).await?;
             let driven = async move {
                 tokio::select! {
-                    ended = connection => if let Err(error) = ended {
-                        debug!(%error, "a connection of the pool ended");
-                    },
+                    () = drive(connection) => {}
                     _ = abandoned.changed() => {}
                 }
             };
             Ok((client, tokio::spawn(driven)))
         }
         .boxed()
+    }
+}
+
+/// Moves the connection's bytes until it ends, or PostgreSQL warns.
+///
+/// A COMMIT whose wait for the standby was cut short succeeds, with a warning before its answer: it holds here and may be gone
+/// after a promotion. So a warning closes the connection, and who waits for the answer learns that the outcome is unknown.
+/// (What the server warns of while connecting, such as another version of a collation, has been read by then.)
+pub(super) async fn drive(connection: Connection<Socket, NoTlsStream>) {
+    let mut connection = pin!(connection);
+    while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+        match message {
+            Ok(AsyncMessage::Notice(notice)) if notice.parsed_severity() == Some(Severity::Warning) => {
+                return warn!(code = notice.code().code(), "PostgreSQL warns: {}", notice.message());
+            }
+            Ok(_) => {}
+            Err(error) => return debug!(%error, "a connection ended"),
+        }
     }
 }
 

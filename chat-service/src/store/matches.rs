@@ -70,7 +70,8 @@ impl Store {
         Ok(Some(Page { found: of_row(&row, milestones)?, messages, has_more }))
     }
 
-    /// Makes the match unless it is there.
+    /// Makes the match unless it is there. Its row is locked also then: only a COMMIT that writes waits for the standby, which may
+    /// lack what another call has made.
     pub(crate) async fn put_match(&self, id: &MatchId, members: &[UserId; 2]) -> Result<Put, StoreError> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
@@ -85,7 +86,8 @@ impl Store {
             let by_user = "INSERT INTO user_matches (match_id, user_id) SELECT $1, unnest($2::text[])";
             transaction.execute(by_user, &[&id.as_str(), &&users[..]]).await?;
         }
-        let row = transaction.query_one(&format!("{SELECT} WHERE m.match_id = $1"), &[&id.as_str()]).await?;
+        let row =
+            transaction.query_one(&format!("{SELECT} WHERE m.match_id = $1 FOR KEY SHARE"), &[&id.as_str()]).await?;
         let told = transaction.query(milestones::SELECT_OF_MATCHES, &[&&[id.as_str()][..]]).await?;
         transaction.commit().await?;
         let milestones =

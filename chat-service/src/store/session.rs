@@ -2,25 +2,18 @@
 
 use std::{
     collections::BTreeMap,
-    future::poll_fn,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::{Duration, SystemTime},
 };
 
-use futures_util::future::join3;
+use futures_util::{FutureExt, future::join3};
 use proto::{MatchId, chat::Message};
 use service_kit::Lifecycle;
 use tokio::time::timeout;
-use tokio_postgres::{AsyncMessage, Client, Connection, Error, Socket, Statement, error::Severity, tls::NoTlsStream};
+use tokio_postgres::{Client, Error, Statement};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tracing::{debug, warn};
 
 use super::{
-    Store, StoreError, TripError, assert_durable, messages,
+    Store, StoreError, TripError, assert_durable, hosts, messages,
     time::{from_ms, to_ms},
 };
 use crate::{
@@ -64,7 +57,6 @@ const INSERT: &str = "INSERT INTO messages (match_id, seq, sender_id, client_id,
 pub(crate) struct Session {
     client: Client,
     statements: Statements,
-    warned: Arc<AtomicBool>,
     _connection: DropGuard,
 }
 
@@ -127,18 +119,12 @@ impl Session {
     ///
     /// Only `Ok` says that they are stored; after [`TripError::Lost`] nobody knows.
     pub(crate) async fn insert(&self, rows: &[Row], heads: Option<&BTreeMap<&str, i64>>) -> Result<(), TripError> {
-        self.warned.store(false, Ordering::Relaxed);
         let set_heads = self.set_heads(heads);
         let insert = self.insert_rows(rows);
         let commit = self.client.batch_execute("COMMIT");
         let (moved, inserted, committed) = within(join3(set_heads, insert, commit)).await?;
         // A failed statement makes the COMMIT behind it a ROLLBACK, which does not fail.
-        moved.and(inserted).and(committed).map_err(|error| TripError::from(&error))?;
-        if self.warned.load(Ordering::Relaxed) {
-            warn!("a COMMIT returned a warning: it may not be durable everywhere");
-            return Err(TripError::Lost);
-        }
-        Ok(())
+        moved.and(inserted).and(committed).map_err(|error| TripError::from(&error))
     }
 
     /// Ends the transaction without a trace.
@@ -206,8 +192,9 @@ impl Session {
 
 async fn connect(store: &Store, lifecycle: &Lifecycle) -> Result<Session, StoreError> {
     let (client, connection) = store.hosts.connect().await?;
-    let (warned, dropped) = (Arc::new(AtomicBool::new(false)), CancellationToken::new());
-    lifecycle.spawn_background(drive(connection, warned.clone(), dropped.clone()));
+    let dropped = CancellationToken::new();
+    let driven = dropped.clone().run_until_cancelled_owned(hosts::drive(connection));
+    lifecycle.spawn_background(driven.map(|_| ()));
     let guard = dropped.drop_guard();
     assert_durable(&client).await?;
     client.batch_execute(PLANNER).await?;
@@ -219,25 +206,7 @@ async fn connect(store: &Store, lifecycle: &Lifecycle) -> Result<Session, StoreE
         set_heads: client.prepare(SET_HEADS).await?,
         insert: client.prepare(INSERT).await?,
     };
-    Ok(Session { client, statements, warned, _connection: guard })
-}
-
-/// Moves the connection's bytes and notes the warnings, which arrive before the answer that they belong to.
-async fn drive(connection: Connection<Socket, NoTlsStream>, warned: Arc<AtomicBool>, dropped: CancellationToken) {
-    let mut connection = pin!(connection);
-    let ended = dropped.run_until_cancelled(async {
-        while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
-            match message {
-                Ok(AsyncMessage::Notice(notice)) if notice.parsed_severity() == Some(Severity::Warning) => {
-                    warn!(code = notice.code().code(), "PostgreSQL warns: {}", notice.message());
-                    warned.store(true, Ordering::Relaxed);
-                }
-                Ok(_) => {}
-                Err(error) => return debug!(%error, "a lane's connection ended"),
-            }
-        }
-    });
-    ended.await;
+    Ok(Session { client, statements, _connection: guard })
 }
 
 async fn within<T>(trip: impl Future<Output = T>) -> Result<T, TripError> {

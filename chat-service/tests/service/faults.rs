@@ -12,11 +12,8 @@ use std::{
 
 use futures_util::future::join_all;
 use local_stack::servers::Postgres;
-use proto::{
-    MatchId,
-    chat::{Code, GetMatchRequest, ListMessagesRequest, SendReply, SendRequest, list_messages_request::Position},
-};
-use service_kit::{bus::Bus, clock};
+use proto::chat::{Code, GetMatchRequest, ListMessagesRequest, list_messages_request::Position};
+use service_kit::bus::Bus;
 use tokio::time::{Instant, sleep};
 
 use crate::support::{Replica, Servers, draft, eventually, inbox, outcomes, request, send, send_reliably};
@@ -152,53 +149,6 @@ async fn a_frozen_postgres_leaves_no_send_unanswered() {
     assert_eq!(outcomes(&send(&bus, &frozen).await), [Err(Code::Unavailable)]);
     servers.postgres.thaw();
     assert_eq!(send_reliably(&bus, &frozen).await[0].as_ref().unwrap().seq, 2);
-}
-
-/// How the wait of a COMMIT for the standby may end without it.
-const CUTS: [Option<&str>; 3] = [None, Some("pg_cancel_backend"), Some("pg_terminate_backend")];
-
-/// From now on each COMMIT waits for this standby; for none if it has no name.
-async fn wait_for_standby(sql: &tokio_postgres::Client, name: &str) {
-    sql.batch_execute(&format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'")).await.unwrap();
-    sql.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-    eventually("the setting holds", async || {
-        let row = sql.query_one("SHOW synchronous_standby_names", &[]).await.unwrap();
-        row.get::<_, &str>(0) == name
-    })
-    .await;
-}
-
-/// A COMMIT whose wait for the standby is cut short says so in a warning, and succeeds.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_did_not_reach_the_standby_is_not_acked() {
-    let servers = Servers::start().await;
-    let stack = servers.stack().await;
-    let (replica, bus, sql) = (stack.replica().await, stack.bus().await, stack.sql().await);
-    let mut bob = inbox(&bus, "bob").await;
-    for (n, cut) in CUTS.into_iter().enumerate() {
-        let id = format!("m{n}");
-        replica.put(&id).await;
-        wait_for_standby(&sql, "ghost").await;
-        // Longer than the statement time-out, which cuts the wait short if nothing else does.
-        let patient =
-            SendRequest { deadline_ms: clock::unix_ms() + 4_500, ..request(&id, "alice", vec![draft("a", "x")]) };
-        let subject = bus.subjects().send(&MatchId::new(id.as_str()).unwrap());
-        let cutting = async {
-            let Some(function) = cut else { return };
-            let sql_cut = format!("SELECT {function}(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
-            eventually("a COMMIT waits and is cut", async || {
-                sql.query(&sql_cut, &[]).await.is_ok_and(|rows| !rows.is_empty())
-            })
-            .await;
-        };
-        let (reply, ()) =
-            tokio::join!(bus.request::<_, SendReply>(&subject, &patient, Duration::from_secs(6)), cutting);
-        assert_eq!(outcomes(&reply.unwrap().results), [Err(Code::Unavailable)], "{cut:?}");
-        assert!(bob.rest().await.is_empty(), "{cut:?}");
-        wait_for_standby(&sql, "").await;
-        let results = send_reliably(&bus, &request(&id, "alice", vec![draft("a", "x")])).await;
-        assert_eq!(results[0].as_ref().unwrap().seq, 1, "{cut:?}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

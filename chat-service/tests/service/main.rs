@@ -12,4 +12,5 @@ mod posted;
 mod refusals;
 mod schema;
 mod sending;
+mod standby;
 mod support;

@@ -1,0 +1,118 @@
+//! COMMITs that PostgreSQL made and the standby may not have.
+
+use std::time::Duration;
+
+use proto::{
+    MatchId,
+    chat::{
+        CloseMatchRequest, Code, PutMatchRequest, RecordMilestoneRequest, RevokeRequest, SendReply, SendRequest,
+        chat_service_client::ChatServiceClient,
+    },
+};
+use service_kit::{clock, grpc};
+use tokio::time::sleep;
+use tonic::Status;
+
+use crate::support::{Servers, draft, eventually, inbox, outcomes, request, send, send_reliably};
+
+/// How the wait of a COMMIT for the standby may end without it.
+const CUTS: [Option<&str>; 3] = [None, Some("pg_cancel_backend"), Some("pg_terminate_backend")];
+
+/// From now on each COMMIT waits for this standby; for none if it has no name.
+async fn wait_for_standby(sql: &tokio_postgres::Client, name: &str) {
+    sql.batch_execute(&format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'")).await.unwrap();
+    sql.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    eventually("the setting holds", async || {
+        let row = sql.query_one("SHOW synchronous_standby_names", &[]).await.unwrap();
+        row.get::<_, &str>(0) == name
+    })
+    .await;
+}
+
+/// A COMMIT whose wait for the standby is cut short says so in a warning, and succeeds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_did_not_reach_the_standby_is_not_acked() {
+    let servers = Servers::start().await;
+    let stack = servers.stack().await;
+    let (replica, bus, sql) = (stack.replica().await, stack.bus().await, stack.sql().await);
+    let mut bob = inbox(&bus, "bob").await;
+    for (n, cut) in CUTS.into_iter().enumerate() {
+        let id = format!("m{n}");
+        replica.put(&id).await;
+        wait_for_standby(&sql, "ghost").await;
+        // Longer than the statement time-out, which cuts the wait short if nothing else does.
+        let patient =
+            SendRequest { deadline_ms: clock::unix_ms() + 4_500, ..request(&id, "alice", vec![draft("a", "x")]) };
+        let subject = bus.subjects().send(&MatchId::new(id.as_str()).unwrap());
+        let cutting = async {
+            let Some(function) = cut else { return };
+            let sql_cut = format!("SELECT {function}(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+            eventually("a COMMIT waits and is cut", async || {
+                sql.query(&sql_cut, &[]).await.is_ok_and(|rows| !rows.is_empty())
+            })
+            .await;
+        };
+        let (reply, ()) =
+            tokio::join!(bus.request::<_, SendReply>(&subject, &patient, Duration::from_secs(6)), cutting);
+        assert_eq!(outcomes(&reply.unwrap().results), [Err(Code::Unavailable)], "{cut:?}");
+        assert!(bob.rest().await.is_empty(), "{cut:?}");
+        wait_for_standby(&sql, "").await;
+        let results = send_reliably(&bus, &request(&id, "alice", vec![draft("a", "x")])).await;
+        assert_eq!(results[0].as_ref().unwrap().seq, 1, "{cut:?}");
+    }
+}
+
+/// What chat-service acks beside sends.
+const CALLS: [&str; 4] = ["put", "close", "record a milestone", "revoke"];
+
+async fn call(what: &str, id: &str, rpc: &mut ChatServiceClient<grpc::Client>) -> Result<(), Status> {
+    let match_id = id.to_owned();
+    match what {
+        "put" => {
+            let members = ["alice", "bob"].map(str::to_owned).into();
+            rpc.put_match(PutMatchRequest { match_id: format!("{id}-new"), members }).await.map(|_| ())
+        }
+        "close" => rpc.close_match(CloseMatchRequest { match_id }).await.map(|_| ()),
+        "revoke" => rpc.revoke(RevokeRequest { user_id: id.to_owned() }).await.map(|_| ()),
+        _ => {
+            let unlocks = vec!["video_call".to_owned()];
+            let reached = RecordMilestoneRequest { match_id, milestone_id: "first".into(), threshold: 1, unlocks };
+            rpc.record_milestone(reached).await.map(|_| ())
+        }
+    }
+}
+
+/// Cuts every wait for the standby for as long as it is polled.
+async fn keep_cutting(sql: &tokio_postgres::Client, function: &str) {
+    let cut = format!("SELECT {function}(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+    loop {
+        let _ = sql.query(&cut, &[]).await;
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Nor is a repeat acked that finds everything done already, and waits for the standby in vain as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_change_that_did_not_reach_the_standby_is_acked() {
+    let servers = Servers::start().await;
+    let stack = servers.stack().await;
+    let (replica, bus, sql) = (stack.replica().await, stack.bus().await, stack.sql().await);
+    let mut rpc = replica.rpc();
+    for function in CUTS.into_iter().flatten() {
+        for (n, what) in CALLS.into_iter().enumerate() {
+            let id = format!("{function}-{n}");
+            replica.put(&id).await;
+            send(&bus, &request(&id, "alice", vec![draft("a", "x")])).await;
+            wait_for_standby(&sql, "ghost").await;
+            for round in 0..2 {
+                let status = tokio::select! {
+                    answer = call(what, &id, &mut rpc) => answer.unwrap_err(),
+                    () = keep_cutting(&sql, function) => unreachable!("it goes on"),
+                };
+                assert_eq!(status.code(), tonic::Code::Unavailable, "{what}, round {round}: {function}");
+            }
+            wait_for_standby(&sql, "").await;
+            eventually("it is acked", async || call(what, &id, &mut rpc).await.is_ok()).await;
+        }
+    }
+}
