@@ -63,10 +63,10 @@ pub fn blame(spans: &[Span], stalls: &Stalls, (start, end): (Duration, Duration)
     let mut last_mended = Duration::ZERO;
     for (i, span) in spans.iter().enumerate() {
         let next = spans.get(i + 1).map_or(end, |next| next.from);
-        let window = (span.from, next.min(span.to + AFTERMATH));
         let is_alone = last_mended <= span.from && span.to <= next;
-        add(&mut blamed, if is_alone { &span.label } else { TOGETHER }, stalls, window);
         last_mended = last_mended.max(span.to);
+        let window = (span.from, next.min(last_mended + AFTERMATH));
+        add(&mut blamed, if is_alone { &span.label } else { TOGETHER }, stalls, window);
     }
     blamed
 }
@@ -116,6 +116,14 @@ mod tests {
         let blamed = blame(&[span("kill a", 7, 10), span("kill b", 9, 11)], &stalls(), (s(1), s(20)));
         assert_eq!(blamed.keys().collect::<Vec<_>>(), ["no fault", "several at once"]);
         assert_eq!((blamed["several at once"].times, blamed["several at once"].ack_ms), (2, 3_000));
+    }
+
+    #[test]
+    fn a_fault_that_outlasts_a_later_one_is_charged_until_its_own_end() {
+        let mut stalls = Stalls::new(1);
+        stalls.acked(0, s(41), s(45));
+        let blamed = blame(&[span("slow a", 7, 44), span("kill b", 9, 10)], &stalls, (s(1), s(60)));
+        assert_eq!(blamed["several at once"].ack_ms, 4_000);
     }
 
     #[test]

@@ -126,6 +126,8 @@ impl Injector {
     }
 
     async fn revive(&mut self, name: &str) -> Result<()> {
+        // Who has ended by itself is noted before it runs again.
+        self.orchestrator.look(&mut self.stack);
         self.daemon(name)?.start_again().await?;
         self.orchestrator.expect_up(name);
         Ok(())

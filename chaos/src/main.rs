@@ -50,7 +50,8 @@ async fn all_runs(config: &Config) -> anyhow::Result<ExitCode> {
             // The next one may be possible; what is impossible for all of them ends after one.
             Err(error) if config.runs > 1 => {
                 eprintln!("chaos: seed {seed}: {error:#}");
-                campaign.add_undone(seed, config.command(seed, &config.schedule(seed)), &error);
+                let schedule = config.schedule(seed);
+                campaign.add_undone(seed, &schedule, config.command(seed, &schedule), &error);
             }
             Err(error) => return Err(error.context(format!("seed {seed}"))),
         }

@@ -112,10 +112,11 @@ impl Campaign {
     }
 
     /// Adds a run that could not be done to its end.
-    pub fn add_undone(&mut self, seed: u64, command: String, error: &anyhow::Error) {
+    pub fn add_undone(&mut self, seed: u64, schedule: &Schedule, command: String, error: &anyhow::Error) {
         self.runs += 1;
         self.failed += 1;
-        self.failures.push(Failure { seed, schedule: String::new(), command, what: format!("{error:#}") });
+        let (schedule, what) = (schedule.to_string(), format!("{error:#}"));
+        self.failures.push(Failure { seed, schedule, command, what });
     }
 
     /// Whether there was a run and none failed.

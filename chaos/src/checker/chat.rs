@@ -43,6 +43,8 @@ pub struct Chat {
     pub(super) views: Vec<View>,
     calls: Calls,
     pub(super) closing: Closing,
+    /// The app server has asked for the end of the match and was not told that it is closed.
+    pub(super) close_is_open: bool,
     /// When the message that reaches the milestone was first known to be stored.
     reached_at_ms: Option<u32>,
     recent: Recent,
@@ -62,6 +64,7 @@ impl Chat {
             views: sides.iter().map(|_| View::default()).collect(),
             calls: Calls::default(),
             closing: Closing::Open,
+            close_is_open: false,
             reached_at_ms: None,
             recent: Recent::default(),
             tally: Tally::default(),
@@ -120,7 +123,7 @@ impl Chat {
     /// Whether the app server, or somebody who has the chat open, is still to be told that the match is closed.
     pub fn awaits_close(&self) -> bool {
         let is_open_to_somebody = self.views.iter().any(|view| view.joined);
-        self.closing == Closing::Asked || (self.closing == Closing::Closed && is_open_to_somebody)
+        self.close_is_open || (self.closing == Closing::Closed && is_open_to_somebody)
     }
 
     /// The match is over: little is kept until the end.
@@ -149,8 +152,8 @@ impl Chat {
             }
             Event::CallAccepted { call } => self.call_accepted(slot, call),
             Event::CallEnded { call, reason } => self.call_ended(slot, call, reason),
-            Event::CloseAsked => self.closing = Closing::Asked,
-            Event::Closed => self.closing = Closing::Closed,
+            Event::CloseAsked => (self.closing, self.close_is_open) = (Closing::Asked, true),
+            Event::Closed => (self.closing, self.close_is_open) = (Closing::Closed, false),
             _ => self.view_changed(slot, entry.event),
         }
     }

@@ -78,8 +78,8 @@ impl Chat {
         let what = match self.closing {
             Closing::Open if !facts.is_closed => return,
             Closing::Open => Some("the database has it closed, though nobody had asked for that".to_owned()),
-            Closing::Asked => Some("the app server never heard that it is closed".to_owned()),
-            Closing::Closed => (!facts.is_closed).then(|| "the database has it open again".to_owned()),
+            _ if self.close_is_open => Some("the app server never heard that it is closed".to_owned()),
+            Closing::Asked | Closing::Closed => (!facts.is_closed).then(|| "the database has it open again".to_owned()),
         };
         self.judge(Promise::Closed, APP_SERVER, what);
         if facts.stored_late > 0 {

@@ -70,8 +70,11 @@ impl Matchmaker {
                 let Some(last) = pairing.current().filter(is_long) else { continue };
                 attempt += 1;
                 let room = pairing.next(&self.world);
+                let created = self.create(&room, attempt).await;
+                let what = created.as_ref().err().map(|error| (format!("{error:#}"), Vec::new()));
+                self.world.judge(Promise::Answered, &room.id, what);
                 // Whoever cannot be reached is asked again at the next look.
-                if !self.create(&room, attempt).await.is_ok_and(|created| created) {
+                if !created.is_ok_and(|created| created) {
                     continue;
                 }
                 if self.rng.u8(..CLOSED_ONE_IN) == 0 {
@@ -127,4 +130,52 @@ fn url(world: &World, room: &Room, attempt: usize) -> String {
 /// Whether another try may bring another answer.
 fn may_succeed(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+}
+
+#[cfg(test)]
+mod tests {
+    use load_test::transport::Endpoint;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+        sync::watch,
+    };
+
+    use super::*;
+    use crate::crowd::{roster, world::Ground};
+
+    /// A gateway that answers everything with 409.
+    async fn refuse(listener: TcpListener) {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let answer = b"HTTP/1.1 409 Conflict\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _ = stream.write_all(answer).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_match_that_is_refused_for_good_is_a_violation() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gateway = Endpoint::resolve(&format!("http://{}", listener.local_addr().unwrap())).await.unwrap();
+        let (phase, changes) = watch::channel(Phase::Chatting);
+        let world = Arc::new(World::new(Ground {
+            gateways: vec![gateway],
+            http: reqwest::Client::new(),
+            rate: 0.0,
+            match_length: 0,
+            seed: 1,
+            phase: changes,
+        }));
+        let pairing = Arc::new(Pairing::new(&world, roster::couples(8).swap_remove(0), 0));
+        let matchmaker = Matchmaker::new(&world, &[Arc::clone(&pairing)], String::new());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(refuse(listener));
+        tasks.spawn(matchmaker.run());
+        while world.progress().violations == 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        phase.send(Phase::Over).unwrap();
+        assert!(world.tally().of(Promise::Answered).violations > 0);
+        assert_eq!(pairing.generation(), 0);
+    }
 }

@@ -5,19 +5,19 @@ use std::{fs, os::unix::fs::MetadataExt as _, process::Stdio};
 use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
 
-/// The server that can write nothing at present.
+/// The servers that can write nothing at present.
 ///
 /// A soft `RLIMIT_FSIZE` of zero fails each write with EFBIG, where a full disk says ENOSPC. PostgreSQL treats both alike, and
 /// ignores the signal that comes along (`SIGXFSZ` in its `postmaster.c`).
 #[derive(Debug, Default)]
 pub(super) struct Disk {
-    full_for: Option<u32>,
+    full_for: Vec<u32>,
 }
 
 impl Disk {
     /// Fills the disk for a process and its children; those that it starts later inherit it.
     pub(super) async fn fill(&mut self, root: u32) -> Result<()> {
-        self.full_for = Some(root);
+        self.full_for.push(root);
         limit(root, "0").await.with_context(|| format!("cannot limit process {root}"))?;
         for child in children(root) {
             // It may have ended.
@@ -28,11 +28,12 @@ impl Disk {
 
     /// There is room again.
     pub(super) async fn free(&mut self) {
-        let Some(root) = self.full_for.take() else { return };
-        // The parent first, so that nobody inherits the limit any more. If it has ended, so have all of them.
-        let _ = limit(root, "unlimited").await;
-        for child in children(root) {
-            let _ = limit(child, "unlimited").await;
+        for root in std::mem::take(&mut self.full_for) {
+            // The parent first, so that nobody inherits the limit any more. If it has ended, so have all of them.
+            let _ = limit(root, "unlimited").await;
+            for child in children(root) {
+                let _ = limit(child, "unlimited").await;
+            }
         }
     }
 }
@@ -57,4 +58,29 @@ async fn limit(pid: u32, bytes: &str) -> Result<()> {
 fn children(root: u32) -> Vec<u32> {
     let list = fs::read_to_string(format!("/proc/{root}/task/{root}/children")).unwrap_or_default();
     list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_full_for(pid: u32) -> bool {
+        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        let size = limits.lines().find(|line| line.starts_with("Max file size")).unwrap();
+        size.split_whitespace().nth(3) == Some("0")
+    }
+
+    #[tokio::test]
+    async fn there_is_room_again_for_everybody() {
+        let sleep = || Command::new("sleep").arg("60").kill_on_drop(true).spawn().unwrap();
+        let (one, two) = (sleep(), sleep());
+        let pids = [one.id().unwrap(), two.id().unwrap()];
+        let mut disk = Disk::default();
+        for pid in pids {
+            disk.fill(pid).await.unwrap();
+        }
+        assert_eq!(pids.map(is_full_for), [true; 2]);
+        disk.free().await;
+        assert_eq!(pids.map(is_full_for), [false; 2]);
+    }
 }

@@ -84,8 +84,11 @@ impl Injector {
     /// One after the other, each only when the one before is fit again: as an orchestrator does it.
     async fn roll(&mut self, target: &str) -> Result<()> {
         for name in targets::meant_by(target, &mut self.stack) {
+            // Who has ended by itself meanwhile is noted before.
+            self.orchestrator.look(&mut self.stack);
+            self.orchestrator.expect_down(&name);
             self.daemon(&name)?.stop().await?;
-            self.daemon(&name)?.start_again().await?;
+            self.revive(&name).await?;
             // It may be another fault that keeps it from getting fit, which is mended after this.
             let _ = timeout(ROLL_PATIENCE, self.stack.fit()).await;
         }
@@ -118,6 +121,7 @@ impl Injector {
     /// All launched at once, for nodes of a cluster need each other.
     async fn revive_all(&mut self, target: &str) -> Result<()> {
         let names = targets::meant_by(target, &mut self.stack);
+        self.orchestrator.look(&mut self.stack);
         for name in &names {
             let daemon = self.daemon(name)?;
             if !daemon.is_running() {

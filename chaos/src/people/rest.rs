@@ -132,12 +132,12 @@ impl Call {
         Err(code.is_retryable().then_some(pause))
     }
 
-    /// The code of an answer that is no success, and how long to wait; its status is the code's.
+    /// The code of an answer that is no success, and how long to wait; it has one, and its status is the code's.
     fn refused(&self, world: &World, status: StatusCode, text: &str) -> (Code, Duration) {
         let refusal = serde_json::from_str::<wire::Refusal<'_>>(text).ok();
         let code = refusal.as_ref().and_then(wire::Refusal::code);
         world.refused(code);
-        let is_wrong = code.is_some_and(|code| code.http_status() != status.as_u16());
+        let is_wrong = code.is_none_or(|code| code.http_status() != status.as_u16());
         let what = || (format!("{status} came with {text}"), Vec::new());
         world.judge(Promise::Answered, &self.room.id, is_wrong.then(what));
         let pause = refusal.map_or(Duration::from_millis(500), |refusal| refusal.pause());
@@ -174,4 +174,34 @@ impl Call {
 async fn read(response: Response) -> reqwest::Result<(StatusCode, String)> {
     let status = response.status();
     Ok((status, response.text().await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::crowd::{room::Pairing, roster, world::Ground};
+
+    #[test]
+    fn a_refusal_has_a_code_and_the_status_of_that() {
+        let (_phase, changes) = watch::channel(Phase::Chatting);
+        let world = World::new(Ground {
+            gateways: Vec::new(),
+            http: reqwest::Client::new(),
+            rate: 0.0,
+            match_length: 100,
+            seed: 1,
+            phase: changes,
+        });
+        let room = Pairing::new(&world, roster::couples(8).swap_remove(0), 0).current().unwrap();
+        let what = What::Read { after: 0, limit: 1 };
+        let call = Call { room, key: 0, slot: 0, token: "t".into(), gateway: 0, what };
+        let answers =
+            [("410", r#"{"code":"MATCH_CLOSED"}"#, 0), ("409", r#"{"code":"MATCH_CLOSED"}"#, 1), ("502", "", 2)];
+        for (status, text, violations) in answers {
+            call.refused(&world, status.parse().unwrap(), text);
+            assert_eq!(world.progress().violations, violations, "{status} {text}");
+        }
+    }
 }

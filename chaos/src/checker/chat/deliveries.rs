@@ -2,7 +2,7 @@
 
 use proto::Code;
 
-use super::{Chat, MILESTONE};
+use super::{Chat, MILESTONE, sends::MAX_SEQ};
 use crate::{
     checker::{
         author::Author,
@@ -112,8 +112,11 @@ impl Chat {
 
     fn resumed(&mut self, slot: u8, seq: u32, told: bool) {
         self.tally.checked(Promise::Delivered, 1);
+        if seq > MAX_SEQ {
+            return self.broken(Promise::Delivered, slot, format!("the cursor is at {seq}, which is no seq"));
+        }
         let view = &mut self.views[usize::from(slot)];
-        let cursor = view.cursor;
+        let (cursor, was_told) = (view.cursor, view.told);
         view.joined = true;
         view.told = told;
         view.advance(seq.saturating_add(1));
@@ -121,6 +124,9 @@ impl Chat {
         if seq < cursor {
             self.broken(Promise::Delivered, slot, format!("the cursor went back from {cursor} to {seq}"));
         }
+        // It would be told once more.
+        let is_forgotten = was_told && !told;
+        self.judge(Promise::Milestones, slot, is_forgotten.then(|| "the cursor forgot the milestone".to_owned()));
         self.explain(slot);
     }
 

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A seq above this was not given by the system.
-const MAX_SEQ: u32 = 50_000_000;
+pub(super) const MAX_SEQ: u32 = 50_000_000;
 
 impl Chat {
     pub(super) fn emitted(&mut self, slot: u8, tag: Tag, route: Route) {

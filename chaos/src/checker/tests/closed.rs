@@ -80,6 +80,16 @@ fn a_close_of_which_somebody_hears_nothing_is_found() {
 }
 
 #[test]
+fn a_close_that_the_app_server_never_hears_of_is_found_though_the_members_do() {
+    let mut script = Script::new();
+    script.now(APP_SERVER, Event::CloseAsked);
+    tell(&mut script, &[0, 1, 2]);
+    assert!(script.chat.awaits_close());
+    script.facts.is_closed = true;
+    script.breaks(&[Closed]);
+}
+
+#[test]
 fn a_match_that_is_open_again_is_found() {
     let mut script = Script::new();
     close(&mut script);

@@ -49,6 +49,14 @@ fn a_message_that_a_recovered_cursor_claims_is_found() {
 }
 
 #[test]
+fn a_cursor_that_is_beyond_every_seq_is_found() {
+    let mut script = Script::new();
+    script.now(2, Event::Connected { recovered: true });
+    script.now(2, Event::Resumed { seq: u32::MAX, told: false });
+    script.breaks(&[Delivered]);
+}
+
+#[test]
 fn a_message_that_comes_back_to_its_sender_is_found() {
     let mut script = Script::new();
     script.emit(message(0, 0));

@@ -25,6 +25,18 @@ fn a_milestone_that_a_recovered_socket_is_told_again_is_found() {
 }
 
 #[test]
+fn a_milestone_that_a_cursor_forgets_is_found() {
+    let mut script = hundred();
+    for slot in [0, 1, 2] {
+        script.now(slot, Event::Milestone);
+    }
+    script.now(2, Event::Connected { recovered: true });
+    script.now(2, Event::Resumed { seq: MILESTONE, told: false });
+    script.now(2, Event::Milestone);
+    script.breaks(&[Milestones]);
+}
+
+#[test]
 fn a_milestone_that_is_never_told_is_found() {
     let mut script = hundred();
     for slot in [0, 1] {

@@ -40,11 +40,9 @@ impl Person {
         for seat in &mut self.seats {
             seat.connected(&self.world, recovered.then_some(&*offset), lost.is_some());
         }
-        if !recovered {
-            // Late events of calls there are for the device that this was.
-            for (room, slot) in &self.past {
-                room.note(&self.world, *slot, Event::Connected { recovered });
-            }
+        // Late events there are for the device that this was, and told to each connection for itself.
+        for (room, slot) in &self.past {
+            room.note(&self.world, *slot, Event::Connected { recovered });
         }
         if let Some(since) = lost {
             self.world.stalls().returned(since, self.world.now());

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::{
     crowd::{roster, world::Ground},
-    history::APP_SERVER,
+    history::{APP_SERVER, Route},
     tag::Tag,
 };
 
@@ -177,4 +177,28 @@ fn a_chat_of_others_is_a_violation() {
     stage.connect(PID);
     stage.hears(r#"42["inbox_updated",{"matchId":"elsewhere","lastSeq":3,"senderId":"x"}]"#);
     assert_eq!(stage.person.world.tally().of(Promise::Secret).violations, 1);
+}
+
+#[test]
+fn a_match_that_was_left_behind_tells_its_milestone_to_each_connection_for_itself() {
+    let mut stage = Stage::new();
+    stage.connect(PID);
+    stage.joins(0);
+    let (room, slot) = (Arc::clone(&stage.person.seats[0].room), stage.person.seats[0].slot);
+    for index in 0..100 {
+        room.note(
+            &stage.person.world,
+            0,
+            Event::Emitted { tag: Tag { slot: 0, index, variant: 0 }, route: Route::Rest },
+        );
+    }
+    room.note(&stage.person.world, slot, Event::Left);
+    stage.person.seats.clear();
+    stage.person.past.push_front((room, slot));
+    for _ in 0..2 {
+        stage.hears(r#"42["milestone_reached",{"matchId":"M","milestone":100,"messageCount":100}]"#);
+        stage.person.disconnected();
+        stage.connect(PID);
+    }
+    assert_eq!(stage.person.world.progress().violations, 0);
 }
