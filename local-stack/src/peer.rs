@@ -45,7 +45,8 @@ impl Peer {
             orphan_signal: "KILL",
             user: None,
         };
-        drop((grpc, health));
+        grpc.release();
+        health.release();
         Ok(Self { daemon: Daemon::start(recipe(launch, probe)).await?, grpc: address })
     }
 }

@@ -1,10 +1,13 @@
-//! Free TCP ports on loopback, taken from below the range that the kernel hands to outgoing connections.
+//! Free TCP ports on loopback that no other stack takes, from below the range that the kernel hands to outgoing connections.
 
 use std::{
-    collections::HashSet,
     io,
     net::{Ipv4Addr, Ipv6Addr, TcpListener},
-    sync::{LazyLock, Mutex, PoisonError},
+    os::{
+        fd::IntoRawFd,
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixDatagram},
+    },
 };
 
 use anyhow::{Result, bail};
@@ -14,28 +17,27 @@ use anyhow::{Result, bail};
 const RANGE: std::ops::Range<u16> = 18_000..32_000;
 const ATTEMPTS: u32 = 200;
 
-static HANDED_OUT: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
-
-/// A port kept from everybody else until [`Reservation::release`] gives it to the server it is for.
+/// A port kept from everybody else until [`Reservation::release`] gives it to the server it is for, and from other stacks
+/// until this process ends.
 #[derive(Debug)]
 pub struct Reservation {
     port: u16,
     listener: TcpListener,
+    claim: UnixDatagram,
 }
 
 impl Reservation {
-    /// Takes a port that nobody listens on and that this process has not taken before.
+    /// Takes a port that nobody listens on and that no process has claimed.
     ///
     /// # Errors
     /// When none is found in a few hundred attempts.
     pub fn any() -> Result<Self> {
-        let mut handed_out = HANDED_OUT.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..ATTEMPTS {
             let port = RANGE.start + random_u16() % (RANGE.end - RANGE.start);
-            if let Ok(listener) = listen(port)
-                && handed_out.insert(port)
-            {
-                return Ok(Self { port, listener });
+            match Self::take(port) {
+                Ok(reservation) => return Ok(reservation),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => (),
+                Err(error) => bail!("cannot reserve port {port}: {error}"),
             }
         }
         bail!("no free TCP port found between {} and {}", RANGE.start, RANGE.end)
@@ -44,16 +46,21 @@ impl Reservation {
     /// Takes this very port.
     ///
     /// # Errors
-    /// When somebody listens on it, on either address of `localhost`.
+    /// When somebody listens on it, on either address of `localhost`, or another stack has claimed it.
     pub fn of(port: u16) -> Result<Self> {
         let on_ipv6 = TcpListener::bind((Ipv6Addr::LOCALHOST, port));
         // Other errors mean that this machine has no IPv6.
         let taken = on_ipv6.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse);
-        match listen(port) {
-            Ok(listener) if !taken => Ok(Self { port, listener }),
+        match Self::take(port) {
+            Ok(reservation) if !taken => Ok(reservation),
             Err(error) if error.kind() != io::ErrorKind::AddrInUse => bail!("cannot listen on port {port}: {error}"),
             _ => bail!("port {port} is in use: stop what listens there, or choose another --port"),
         }
+    }
+
+    fn take(port: u16) -> io::Result<Self> {
+        let claim = claim(port)?;
+        Ok(Self { port, listener: listen(port)?, claim })
     }
 
     /// The port number.
@@ -61,13 +68,15 @@ impl Reservation {
         self.port
     }
 
-    /// Lets the port go just before its server takes it.
+    /// Lets the port go just before its server takes it. The claim stays: the server may be started again.
     pub fn release(self) -> u16 {
-        self.port
+        self.into_listener().0
     }
 
     /// The port with what listens there, for a server within this process.
     pub(crate) fn into_listener(self) -> (u16, TcpListener) {
+        // Left open: the kernel closes it when this process ends, however it ends.
+        let _ = self.claim.into_raw_fd();
         (self.port, self.listener)
     }
 }
@@ -81,6 +90,12 @@ fn listen(port: u16) -> io::Result<TcpListener> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port))
 }
 
+/// Tells all stacks that a port has its owner, by a socket that nobody sends to: one at most has the abstract name, the name is
+/// gone with its process, and it is seen by exactly those who share the ports, those in the same network namespace (`unix(7)`).
+fn claim(port: u16) -> io::Result<UnixDatagram> {
+    UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(format!("local-stack/port/{port}"))?)
+}
+
 fn random_u16() -> u16 {
     use std::hash::{BuildHasher, RandomState};
     // Not for secrets: it only has to differ between processes and calls.
@@ -90,13 +105,19 @@ fn random_u16() -> u16 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
     fn a_port_is_handed_out_once_even_when_it_is_free_again() {
-        let ports: HashSet<u16> = (0..100).map(|_| Reservation::any().unwrap().release()).collect();
-        assert_eq!(ports.len(), 100);
-        assert!(ports.iter().all(|port| RANGE.contains(port)));
+        let handed_out: Vec<u16> = std::thread::scope(|scope| {
+            let taker = || (0..50).map(|_| Reservation::any().unwrap().release()).collect::<Vec<_>>();
+            let takers: Vec<_> = (0..8).map(|_| scope.spawn(taker)).collect();
+            takers.into_iter().flat_map(|taker| taker.join().unwrap()).collect()
+        });
+        assert!(handed_out.iter().all(|port| RANGE.contains(port)));
+        assert_eq!(handed_out.iter().collect::<HashSet<_>>().len(), 400);
     }
 
     #[test]
@@ -105,8 +126,11 @@ mod tests {
         let port = reservation.port();
         assert!(!is_free(port));
         assert!(Reservation::of(port).is_err());
-        reservation.release();
+        drop(reservation);
+        Reservation::of(port).unwrap().release();
         assert!(is_free(port));
+        // The server may take it now, other stacks may not.
+        assert!(Reservation::of(port).is_err());
     }
 
     #[test]

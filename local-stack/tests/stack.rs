@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use local_stack::stack::Manifest;
+use local_stack::{
+    ports::{self, Reservation},
+    stack::Manifest,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -172,6 +175,20 @@ fn a_second_stack_on_the_same_folder_is_refused() {
     let stack = Running::start(&[]);
     let second = run_to_end(stack.dir.path(), &["--port", "0"]);
     assert_fails_with_one_line(&second, "a stack already runs on");
+}
+
+#[test]
+fn no_other_stack_takes_the_port_of_a_server_that_is_down() {
+    let mut stack = Running::start(&["--control"]);
+    let url = stack.manifest().redis_url;
+    let port: u16 = url.rsplit_once(':').unwrap().1.parse().unwrap();
+    assert_eq!(stack.command("kill redis"), "ok kill redis");
+    assert!(ports::is_free(port));
+    assert!(Reservation::of(port).is_err());
+
+    stack.signal(Signal::KILL);
+    stack.wait();
+    Reservation::of(port).unwrap();
 }
 
 #[test]
