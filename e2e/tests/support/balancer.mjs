@@ -7,16 +7,24 @@ import { join } from 'node:path';
 import { after, before } from 'node:test';
 import { eventually } from './people.mjs';
 
+/** How many connections may wait for HAProxy: all those of a test at once. */
+const BACKLOG = 4096;
+
 /** HAProxy before all gateways of a stack for the tests around the call, which comes after that of the stack itself. */
 export function useBalancer(stack) {
   const balancer = { url: undefined };
   let child;
   before(async () => {
-    const port = await freePort();
     const config = join(stack.dir, 'haproxy.cfg');
-    writeFileSync(config, configuration(stack.manifest.gateways, port));
-    child = spawn('haproxy', ['-q', '-db', '-f', config], { stdio: ['ignore', 'ignore', 'inherit'] });
-    balancer.url = `http://127.0.0.1:${port}`;
+    writeFileSync(config, configuration(stack.manifest.gateways));
+    // HAProxy cannot choose a port; it is given one that listens already, so that nobody can take it meanwhile.
+    const listener = createServer().listen({ port: 0, host: '127.0.0.1', backlog: BACKLOG });
+    await once(listener, 'listening');
+    balancer.url = `http://127.0.0.1:${listener.address().port}`;
+    child = spawn('haproxy', ['-q', '-db', '-f', config], {
+      stdio: ['ignore', 'ignore', 'inherit', listener._handle.fd],
+    });
+    listener.close();
     await eventually(() => fetch(`${balancer.url}/readyz`).then(({ ok }) => ok, () => false), 'the balancer');
   });
   after(async () => {
@@ -27,7 +35,7 @@ export function useBalancer(stack) {
   return balancer;
 }
 
-function configuration(gateways, port) {
+function configuration(gateways) {
   const servers = gateways.map(
     ({ name, port }) => `  server ${name} 127.0.0.1:${port} check inter 200ms fall 1 rise 1`,
   );
@@ -42,19 +50,10 @@ function configuration(gateways, port) {
     '  timeout check 5s',
     '  option redispatch 1',
     'listen gateways',
-    `  bind 127.0.0.1:${port}`,
+    '  bind fd@3',
     '  balance roundrobin',
     '  option httpchk GET /readyz',
     ...servers,
     '',
   ].join('\n');
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -1,9 +1,11 @@
-//! A server for the official conformance suites: `--suite eio|sio|client|plain --port N`.
+//! A server for the official conformance suites: `--suite eio|sio|client|plain --port N`. Prints its port once it listens.
 
 mod client;
 mod eio;
 mod plain;
 mod sio;
+
+use std::io::Write as _;
 
 use axum::Router;
 use clap::{Parser, ValueEnum};
@@ -28,6 +30,7 @@ enum Suite {
 struct Arguments {
     #[arg(long)]
     suite: Suite,
+    /// 0 = a free one.
     #[arg(long)]
     port: u16,
     /// Origins allowed to use the HTTP side (suite plain), e.g. `*`.
@@ -48,7 +51,7 @@ async fn main() -> std::io::Result<()> {
         Suite::Plain => plain::router(arguments.cors, arguments.recovery),
     };
     let listener = TcpListener::bind(("0.0.0.0", arguments.port)).await?;
-    tracing::info!(port = arguments.port, "listening");
+    writeln!(std::io::stdout(), "{}", listener.local_addr()?.port())?;
     let shutdown = CancellationToken::new();
     listener::serve(listener, router, listener::Config::default(), shutdown).await;
     Ok(())
