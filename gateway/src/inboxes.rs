@@ -5,12 +5,13 @@
 //! belongs to one of the connections for good, so that what it hears keeps its order.
 //!
 //! `protocol` is what is said, `stream` a connection to a server, `link` what goes over it, `dialogue` its rules,
-//! `connection` the task that always has one; `interest` is what users want of it. Everything else on NATS goes by
-//! [`service_kit::bus::Bus`].
+//! `connection` the task that always has one, `leaving` its change to another server; `interest` is what users want of it.
+//! Everything else on NATS goes by [`service_kit::bus::Bus`].
 
 mod connection;
 mod dialogue;
 mod interest;
+mod leaving;
 mod link;
 mod overlap;
 mod protocol;

@@ -1,10 +1,6 @@
 //! One connection to the cluster: a task that always has a link to some server, with all subscriptions.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{pin::Pin, sync::Arc, time::Instant};
 
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
@@ -14,16 +10,14 @@ use super::{
     Inboxes, Listener, Lost, Standing,
     dialogue::TICK,
     interest::Interest,
+    leaving::Leaving,
     link::{Link, News},
-    overlap::{Overlap, Side},
+    overlap::Side,
     protocol::{self, Info},
     servers::{self, Servers},
     stream,
 };
 use crate::{NAME, metrics};
-
-/// A server that is left is heard for this long after the next one has all subscriptions: until the cluster knows of them.
-const OVERLAP: Duration = Duration::from_secs(1);
 
 type Connecting = Pin<Box<dyn Future<Output = Box<Connected>> + Send>>;
 
@@ -42,13 +36,6 @@ pub(super) struct Connection<L> {
     stands: bool,
     /// Links that were lost one after the other, none of which stood for long.
     losses: u32,
-}
-
-/// A link to a server that wants its clients to leave.
-struct Leaving {
-    link: Link,
-    overlap: Overlap,
-    until: Option<Instant>,
 }
 
 /// A server is ready.
@@ -100,7 +87,7 @@ impl<L: Listener> Connection<L> {
             let happened = tokio::select! {
                 () = over.cancelled() => Happened::Over,
                 transferred = transfer(self.current.as_mut()) => Happened::Current(transferred),
-                transferred = transfer(self.leaving.as_mut().map(|leaving| &mut leaving.link)) => {
+                transferred = transfer(self.leaving.as_mut().and_then(|leaving| leaving.link.as_mut())) => {
                     Happened::Leaving(transferred)
                 }
                 connected = connected(self.connecting.as_mut()) => Happened::Connected(connected),
@@ -137,7 +124,7 @@ impl<L: Listener> Connection<L> {
         });
         link.dialogue.command(&commands, below);
         let left = self.current.replace(link);
-        self.leaving = left.map(|link| Leaving { link, overlap: Overlap::default(), until: None });
+        self.leaving = left.map(Leaving::new);
         self.learn(&info);
     }
 
@@ -173,7 +160,8 @@ impl<L: Listener> Connection<L> {
     }
 
     fn leaving_transferred(&mut self, transferred: Result<(), Lost>) {
-        let Some(Leaving { link, overlap, .. }) = &mut self.leaving else { return };
+        let Some(leaving) = &mut self.leaving else { return };
+        let Leaving { link: Some(link), overlap, .. } = leaving else { return };
         let listener = &mut self.listener;
         let received = transferred.and_then(|()| {
             link.receive(|message| {
@@ -183,7 +171,7 @@ impl<L: Listener> Connection<L> {
             })
         });
         if received.is_err() {
-            self.leaving = None;
+            leaving.leave(Instant::now());
             // It may have gone before the next one had all subscriptions.
             let is_proven = self.current.as_ref().is_some_and(|link| link.dialogue.is_proven());
             self.stand(is_proven);
@@ -194,7 +182,7 @@ impl<L: Listener> Connection<L> {
     fn proven(&mut self, below: u64) {
         self.interest.prove(below);
         if let Some(leaving) = &mut self.leaving {
-            leaving.until.get_or_insert_with(|| Instant::now() + OVERLAP);
+            leaving.succeeded(Instant::now());
         }
         self.stand(true);
     }
@@ -211,7 +199,8 @@ impl<L: Listener> Connection<L> {
 
     fn learn(&mut self, info: &Info) {
         self.servers.learn(&info.connect_urls);
-        if info.ldm && self.leaving.is_none() {
+        let is_leaving_another = self.leaving.as_ref().is_some_and(|leaving| leaving.link.is_some());
+        if info.ldm && !is_leaving_another {
             info!("NATS asks to leave one of its servers; connecting to another");
             self.connect();
         }
@@ -236,7 +225,7 @@ impl<L: Listener> Connection<L> {
         if let Some(Err(lost)) = self.current.as_mut().map(|link| link.dialogue.tick()) {
             self.lost(&lost);
         }
-        if self.leaving.as_ref().is_some_and(|leaving| leaving.until.is_some_and(|until| until <= now)) {
+        if self.leaving.as_mut().is_some_and(|leaving| leaving.tick(now)) {
             self.leaving = None;
         }
     }

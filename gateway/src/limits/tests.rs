@@ -1,5 +1,7 @@
 //! Buckets with made-up clocks.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -54,6 +56,35 @@ fn a_drained_key_is_not_forgotten_by_a_sweep() {
         let _ = limiter.take(&i.to_string(), now);
     }
     assert!(limiter.take("greedy", now).is_err());
+}
+
+#[test]
+fn those_who_are_refused_together_come_back_one_after_the_other() {
+    let (limiter, start) = (Limiter::new(rate("20/4")), Instant::now());
+    let take = |now| limiter.take("alice", now).map_err(|wait| now + wait);
+    let turns: Vec<_> = (0..10).filter_map(|_| take(start).err()).collect();
+    let after = |tokens: u32| start + Duration::from_millis(50) * tokens;
+    assert_eq!(turns, [1, 2, 3, 4, 4, 4].map(after), "as far as a burst reaches");
+    for turn in &turns[..4] {
+        assert_eq!(take(*turn), Ok(()));
+    }
+    assert_eq!(take(turns[4]), Err(after(5)), "turns that have passed count no more");
+}
+
+#[test]
+fn who_comes_back_when_told_is_hardly_refused_again() {
+    let (limiter, start) = (Limiter::new(rate("20/40")), Instant::now());
+    let mut due: BTreeSet<(Instant, u32)> = (0..100).map(|sender| (start, sender)).collect();
+    let (mut refused, mut end) = (0, start);
+    while let Some((now, sender)) = due.pop_first() {
+        end = now;
+        if let Err(wait) = limiter.take("alice", now) {
+            refused += 1;
+            due.insert((now + wait, sender));
+        }
+    }
+    assert_eq!(end - start, Duration::from_millis(60 * 50), "60 of 100 waited for a token each");
+    assert!(refused < 3 * 60, "{refused} refusals");
 }
 
 proptest! {

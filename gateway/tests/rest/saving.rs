@@ -141,10 +141,12 @@ async fn a_flood_of_one_user_is_refused_early_and_told_when_to_come_back() {
     let answers = join_all((0..60).map(|_| pair.alice.post(&path, &message))).await;
     let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 201).collect();
     assert!((1..=20).contains(&refused.len()), "{} of 60 refused", refused.len());
+    let mut waits: Vec<u64> = refused.iter().map(|answer| answer.json()["retryAfterMs"].as_u64().unwrap()).collect();
     for answer in refused {
         assert_eq!(answer.refusal(), (429, "RATE_LIMITED".into()));
-        assert!(answer.json()["retryAfterMs"].as_u64().unwrap() <= 50);
         assert_eq!(answer.header("retry-after"), "1");
     }
+    waits.sort_unstable();
+    assert!(waits[0] <= 50 && waits[waits.len() - 1] <= 20 * 50, "a token comes back every 50 ms: {waits:?}");
     pair.bob.post(&path, &json!({ "message": "bob may" })).await.ok(201);
 }
