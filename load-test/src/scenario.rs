@@ -37,6 +37,7 @@ const START_PAUSE: Duration = Duration::from_millis(200);
 const SETTLE_POLL: Duration = Duration::from_millis(100);
 /// How long users may take to leave.
 const LEAVE_LIMIT: Duration = Duration::from_secs(5);
+
 /// A run under way.
 struct Scenario<'a> {
     config: &'a Config,

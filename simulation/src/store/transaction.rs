@@ -177,10 +177,10 @@ impl Store {
     }
 
     fn commit(&self, mut open: Open, restarts: u64, rows: Vec<Row>) -> Result<(), TripError> {
-        let ids = std::mem::take(&mut open.ids);
-        if !self.is_up() || self.restarts.get() != restarts || !self.holds(open.transaction, &ids) {
+        if !self.is_up() || self.restarts.get() != restarts || !self.holds(open.transaction, &open.ids) {
             return Err(TripError::Lost);
         }
+        let ids = std::mem::take(&mut open.ids);
         let result = self.apply(rows);
         self.release(open.transaction, &ids);
         result
@@ -224,5 +224,31 @@ impl Store {
                 stored.wake();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, time::Duration};
+
+    use super::*;
+    use crate::{cast::Cast, executor::Sim, network::Network, promises::Promises, schedule::Noise};
+
+    #[test]
+    fn a_transaction_that_was_idle_for_too_long_keeps_nobody_from_closing_the_match() {
+        let (sim, cast, closed) = (Sim::new(1, false), Cast::new(), Rc::new(Cell::new(false)));
+        let net = Rc::new(Network::new(&sim, Noise::default()));
+        let store = Rc::new(Store::new(&cast, &net, &Rc::new(Promises::new(&sim)), None));
+        let (of, id, is_closed) = (Rc::clone(&store), cast.chats[0].id.clone(), Rc::clone(&closed));
+        sim.spawn(sim.start(), async move {
+            let mut connection = Connection::open(&of).await.unwrap();
+            connection.advance(&BTreeMap::from([(id.clone(), 1)])).await.unwrap();
+            of.sim.sleep(IDLE_TIMEOUT * 2).await;
+            assert_eq!(connection.insert(Vec::new()).await, Err(TripError::Lost));
+            of.close_match(id).await.unwrap();
+            is_closed.set(true);
+        });
+        sim.run_until(Duration::from_mins(1));
+        assert!(closed.get());
     }
 }
