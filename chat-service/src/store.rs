@@ -7,6 +7,7 @@ mod matches;
 mod messages;
 mod migrations;
 mod milestones;
+mod outage;
 mod revocations;
 mod session;
 mod time;
@@ -20,10 +21,14 @@ pub(crate) use session::Session;
 use std::time::Duration;
 
 use anyhow::Context;
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+};
+use tokio::time::Instant;
 use tokio_postgres::Client;
 
 use hosts::{CONNECT_TIMEOUT, Hosts};
+use outage::Outage;
 
 /// Connections beside the lanes': reads, matches, milestones.
 const POOL_SIZE: usize = 8;
@@ -39,6 +44,7 @@ const ASSERT_DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', fals
 pub(crate) struct Store {
     hosts: Hosts,
     pool: Pool,
+    outage: Outage,
 }
 
 impl Store {
@@ -57,17 +63,31 @@ impl Store {
             }))
             .build()
             .context("the connection pool cannot be built")?;
-        Ok(Self { hosts, pool })
+        Ok(Self { hosts, pool, outage: Outage::default() })
     }
 
     /// Brings the schema to this version; several replicas may do so at once.
     pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
-        let mut client = self.client().await?;
+        let mut client = self.probe().await?;
         migrations::migrate(&mut client).await
     }
 
+    /// A connection of the pool. While PostgreSQL is known to be away, most calls fail at once.
     async fn client(&self) -> Result<Object, StoreError> {
-        Ok(self.pool.get().await?)
+        if !self.outage.may_connect(Instant::now()) && self.pool.status().available == 0 {
+            return Err(StoreError::Unavailable("it was away a moment ago".to_owned()));
+        }
+        self.probe().await
+    }
+
+    /// A connection of the pool, also while PostgreSQL is known to be away.
+    async fn probe(&self) -> Result<Object, StoreError> {
+        let client = self.pool.get().await;
+        // Who waited for others' connections in vain has learnt nothing.
+        if !matches!(client, Err(PoolError::Timeout(TimeoutType::Wait))) {
+            self.outage.note(client.is_ok(), Instant::now());
+        }
+        Ok(client?)
     }
 }
 

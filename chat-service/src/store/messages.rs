@@ -128,7 +128,7 @@ impl Store {
 
     /// The database's time; also proves that it answers. One that does not loses the connections of all who wait for it.
     pub(crate) async fn now_ms(&self) -> Result<i64, StoreError> {
-        let client = self.client().await?;
+        let client = self.probe().await?;
         let Ok(row) = timeout(ANSWER_TIMEOUT, client.query_one("SELECT clock_timestamp()", &[])).await else {
             self.hosts.abandon_pooled();
             return Err(StoreError::Unavailable("no answer in time".to_owned()));
