@@ -6,7 +6,10 @@ use anyhow::{Result, bail};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
-use crate::process::{Launch, POLL, Process};
+use crate::{
+    ports::Claim,
+    process::{Launch, POLL, Process},
+};
 
 mod descendants;
 mod probe;
@@ -46,29 +49,25 @@ pub struct Daemon {
     recipe: Recipe,
     process: Option<Process>,
     frozen: Vec<u32>,
+    /// Of its ports, which are its own also while it is down.
+    claims: Vec<Claim>,
 }
 
 impl Daemon {
     /// One that does not run yet.
     pub fn new(recipe: Recipe) -> Self {
-        Self { recipe, process: None, frozen: Vec::new() }
+        Self { recipe, process: None, frozen: Vec::new(), claims: Vec::new() }
     }
 
-    /// Starts it and waits until it is ready.
-    ///
-    /// # Errors
-    /// When it cannot be started, ends meanwhile, or is not ready in time (it is killed then).
-    pub async fn start(recipe: Recipe) -> Result<Self> {
-        let mut daemon = Self::new(recipe);
-        daemon.launch()?;
-        daemon.ready().await?;
-        Ok(daemon)
+    /// Keeps a port for it, also while it is down.
+    pub fn keep(&mut self, port: Claim) {
+        self.claims.push(port);
     }
 
     /// Starts it again on the same data and port and waits until it is ready. Without effect while it runs.
     ///
     /// # Errors
-    /// As [`Daemon::start`].
+    /// When it cannot be started, ends meanwhile, or is not ready in time (it is killed then).
     pub async fn start_again(&mut self) -> Result<()> {
         if !self.is_running() {
             self.launch()?;

@@ -45,9 +45,13 @@ impl Peer {
             orphan_signal: "KILL",
             user: None,
         };
-        grpc.release();
-        health.release();
-        Ok(Self { daemon: Daemon::start(recipe(launch, probe)).await?, grpc: address })
+        let mut daemon = Daemon::new(recipe(launch, probe));
+        for port in [grpc, health] {
+            daemon.keep(port.release());
+        }
+        daemon.launch()?;
+        daemon.ready().await?;
+        Ok(Self { daemon, grpc: address })
     }
 }
 

@@ -4,7 +4,6 @@ use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, TcpListener},
     os::{
-        fd::IntoRawFd,
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr, UnixDatagram},
     },
@@ -17,13 +16,28 @@ use anyhow::{Result, bail};
 const RANGE: std::ops::Range<u16> = 18_000..32_000;
 const ATTEMPTS: u32 = 200;
 
-/// A port kept from everybody else until [`Reservation::release`] gives it to the server it is for, and from other stacks
-/// until this process ends.
+/// A port kept from everybody else until [`Reservation::release`] gives it to the server it is for.
 #[derive(Debug)]
 pub struct Reservation {
     port: u16,
     listener: TcpListener,
-    claim: UnixDatagram,
+    claim: Claim,
+}
+
+/// Keeps a port from all other stacks while its server is down, until it is dropped.
+///
+/// It is a socket that nobody sends to: one at most has its abstract name, the name is gone with its process, and it is seen by
+/// exactly those who share the ports, those in the same network namespace (`unix(7)`).
+#[derive(Debug)]
+pub struct Claim {
+    _name: UnixDatagram,
+}
+
+impl Claim {
+    fn to(port: u16) -> io::Result<Self> {
+        let name = SocketAddr::from_abstract_name(format!("local-stack/port/{port}"))?;
+        Ok(Self { _name: UnixDatagram::bind_addr(&name)? })
+    }
 }
 
 impl Reservation {
@@ -59,7 +73,7 @@ impl Reservation {
     }
 
     fn take(port: u16) -> io::Result<Self> {
-        let claim = claim(port)?;
+        let claim = Claim::to(port)?;
         Ok(Self { port, listener: listen(port)?, claim })
     }
 
@@ -68,16 +82,14 @@ impl Reservation {
         self.port
     }
 
-    /// Lets the port go just before its server takes it. The claim stays: the server may be started again.
-    pub fn release(self) -> u16 {
-        self.into_listener().0
+    /// Lets the port go just before its server takes it. The claim is for whoever may start the server again.
+    pub fn release(self) -> Claim {
+        self.claim
     }
 
-    /// The port with what listens there, for a server within this process.
-    pub(crate) fn into_listener(self) -> (u16, TcpListener) {
-        // Left open: the kernel closes it when this process ends, however it ends.
-        let _ = self.claim.into_raw_fd();
-        (self.port, self.listener)
+    /// What listens on the port, for a server within this process.
+    pub(crate) fn into_listener(self) -> TcpListener {
+        self.listener
     }
 }
 
@@ -88,12 +100,6 @@ pub fn is_free(port: u16) -> bool {
 
 fn listen(port: u16) -> io::Result<TcpListener> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-}
-
-/// Tells all stacks that a port has its owner, by a socket that nobody sends to: one at most has the abstract name, the name is
-/// gone with its process, and it is seen by exactly those who share the ports, those in the same network namespace (`unix(7)`).
-fn claim(port: u16) -> io::Result<UnixDatagram> {
-    UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(format!("local-stack/port/{port}"))?)
 }
 
 fn random_u16() -> u16 {
@@ -111,13 +117,15 @@ mod tests {
 
     #[test]
     fn a_port_is_handed_out_once_even_when_it_is_free_again() {
-        let handed_out: Vec<u16> = std::thread::scope(|scope| {
-            let taker = || (0..50).map(|_| Reservation::any().unwrap().release()).collect::<Vec<_>>();
+        let release = |reservation: Reservation| (reservation.port(), reservation.release());
+        let handed_out: Vec<(u16, Claim)> = std::thread::scope(|scope| {
+            let taker = || (0..50).map(|_| release(Reservation::any().unwrap())).collect::<Vec<_>>();
             let takers: Vec<_> = (0..8).map(|_| scope.spawn(taker)).collect();
             takers.into_iter().flat_map(|taker| taker.join().unwrap()).collect()
         });
-        assert!(handed_out.iter().all(|port| RANGE.contains(port)));
-        assert_eq!(handed_out.iter().collect::<HashSet<_>>().len(), 400);
+        let ports: HashSet<u16> = handed_out.iter().map(|(port, _)| *port).collect();
+        assert!(ports.iter().all(|port| RANGE.contains(port)));
+        assert_eq!(ports.len(), 400);
     }
 
     #[test]
@@ -127,10 +135,12 @@ mod tests {
         assert!(!is_free(port));
         assert!(Reservation::of(port).is_err());
         drop(reservation);
-        Reservation::of(port).unwrap().release();
+        let claim = Reservation::of(port).unwrap().release();
         assert!(is_free(port));
         // The server may take it now, other stacks may not.
         assert!(Reservation::of(port).is_err());
+        drop(claim);
+        Reservation::of(port).unwrap();
     }
 
     #[test]

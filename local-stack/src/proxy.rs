@@ -68,7 +68,9 @@ impl Proxy {
     /// # Errors
     /// When there is no free port.
     pub fn start(to: u16) -> Result<Self> {
-        let (port, listener) = Reservation::any()?.into_listener();
+        let reservation = Reservation::any()?;
+        let port = reservation.port();
+        let listener = reservation.into_listener();
         listener.set_nonblocking(true).context("cannot listen")?;
         let listener = TcpListener::from_std(listener).context("cannot listen")?;
         let condition = watch::Sender::new(Condition::Open);

@@ -21,7 +21,7 @@ use rustix::process::Signal;
 
 use crate::{
     daemon::{Daemon, Probe, Recipe},
-    ports::{self, Reservation},
+    ports::{self, Claim, Reservation},
     process::Launch,
 };
 
@@ -67,8 +67,9 @@ async fn start_on_free_ports(
     let mut attempt = 1;
     loop {
         let reserved = (0..count).map(|_| Reservation::any()).collect::<Result<Vec<_>>>()?;
-        let ports: Vec<u16> = reserved.into_iter().map(Reservation::release).collect();
-        match start_together(recipes_for(&ports)?).await {
+        let ports: Vec<u16> = reserved.iter().map(Reservation::port).collect();
+        let claims = reserved.into_iter().map(Reservation::release);
+        match start_together(recipes_for(&ports)?, claims).await {
             Ok(daemons) => return Ok((daemons, ports)),
             Err(_) if attempt < PORT_ATTEMPTS && !ports.iter().all(|port| ports::is_free(*port)) => attempt += 1,
             Err(error) => return Err(error),
@@ -76,8 +77,12 @@ async fn start_on_free_ports(
     }
 }
 
-async fn start_together(recipes: Vec<Recipe>) -> Result<Vec<Daemon>> {
+async fn start_together(recipes: Vec<Recipe>, claims: impl Iterator<Item = Claim>) -> Result<Vec<Daemon>> {
     let mut daemons: Vec<Daemon> = recipes.into_iter().map(Daemon::new).collect();
+    let count = daemons.len();
+    for (index, claim) in claims.enumerate() {
+        daemons[index % count].keep(claim);
+    }
     for daemon in &mut daemons {
         daemon.launch()?;
     }

@@ -52,8 +52,11 @@ impl Planned {
     }
 
     pub(super) fn release_and_launch(self) -> Result<Member> {
-        let (health_port, grpc_port) = (Some(self.health.release()), self.grpc.map(Reservation::release));
+        let (health_port, grpc_port) = (Some(self.health.port()), self.grpc_port());
         let mut daemon = Daemon::new(self.recipe);
+        for port in [Some(self.health), self.grpc].into_iter().flatten() {
+            daemon.keep(port.release());
+        }
         daemon.launch()?;
         Ok(Member { role: self.role, daemon, health_port, grpc_port })
     }

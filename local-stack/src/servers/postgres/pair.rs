@@ -61,8 +61,10 @@ impl PostgresPair {
         // Of an earlier run.
         roles.stop_waiting().await?;
         roles.copy_to_standby().await?;
-        standby_port.release();
-        let mut standby = Daemon::start(roles.recipe(1 - primary)).await?;
+        let mut standby = Daemon::new(roles.recipe(1 - primary));
+        standby.keep(standby_port.release());
+        standby.launch()?;
+        standby.ready().await?;
         roles.wait_for_standby(&mut standby).await?;
         let servers = if primary == 0 { [server, standby] } else { [standby, server] };
         Ok(Self { servers, roles })
@@ -153,7 +155,8 @@ impl Roles {
     pub(crate) async fn rejoin(&mut self, standby: &mut Daemon) -> Result<()> {
         ensure!(!self.has_standby, "{} is the standby already", self.standby_name());
         self.copy_to_standby().await?;
-        standby.start_again().await?;
+        standby.launch()?;
+        standby.ready().await?;
         self.wait_for_standby(standby).await
     }
 
