@@ -11,6 +11,7 @@ use proto::{
 };
 use service_kit::{clock, grpc};
 use tokio::time::sleep;
+use tokio_postgres::Client;
 use tonic::Status;
 
 use crate::support::{Servers, draft, eventually, inbox, outcomes, request, send, send_reliably};
@@ -18,8 +19,25 @@ use crate::support::{Servers, draft, eventually, inbox, outcomes, request, send,
 /// How the wait of a COMMIT for the standby may end without it.
 const CUTS: [Option<&str>; 3] = [None, Some("pg_cancel_backend"), Some("pg_terminate_backend")];
 
-/// From now on each COMMIT waits for this standby; for none if it has no name.
-async fn wait_for_standby(sql: &tokio_postgres::Client, name: &str) {
+/// What cuts the waits of all COMMITs that wait now, and tells how many.
+fn cut_by(function: &str) -> String {
+    format!("SELECT {function}(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+}
+
+/// From now on each COMMIT waits for a standby that never comes.
+async fn wait_for_a_standby([sql, other]: &[Client; 2]) {
+    set_standby(sql, "ghost").await;
+    // Sessions wait only once the checkpointer has read the setting too.
+    eventually("a COMMIT waits", async || {
+        tokio::select! {
+            done = other.batch_execute("SELECT pg_logical_emit_message(true, '', '')") => done.is_err(),
+            () = is_cut(sql, "pg_cancel_backend") => true,
+        }
+    })
+    .await;
+}
+
+async fn set_standby(sql: &Client, name: &str) {
     sql.batch_execute(&format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'")).await.unwrap();
     sql.batch_execute("SELECT pg_reload_conf()").await.unwrap();
     eventually("the setting holds", async || {
@@ -29,34 +47,38 @@ async fn wait_for_standby(sql: &tokio_postgres::Client, name: &str) {
     .await;
 }
 
+async fn is_cut(sql: &Client, function: &str) {
+    eventually("a COMMIT waits and is cut", async || {
+        sql.query(&cut_by(function), &[]).await.is_ok_and(|rows| !rows.is_empty())
+    })
+    .await;
+}
+
 /// A COMMIT whose wait for the standby is cut short says so in a warning, and succeeds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_did_not_reach_the_standby_is_not_acked() {
     let servers = Servers::start().await;
     let stack = servers.stack().await;
-    let (replica, bus, sql) = (stack.replica().await, stack.bus().await, stack.sql().await);
+    let (replica, bus, sql) = (stack.replica().await, stack.bus().await, [stack.sql().await, stack.sql().await]);
     let mut bob = inbox(&bus, "bob").await;
     for (n, cut) in CUTS.into_iter().enumerate() {
         let id = format!("m{n}");
         replica.put(&id).await;
-        wait_for_standby(&sql, "ghost").await;
+        wait_for_a_standby(&sql).await;
         // Longer than the statement time-out, which cuts the wait short if nothing else does.
         let patient =
             SendRequest { deadline_ms: clock::unix_ms() + 4_500, ..request(&id, "alice", vec![draft("a", "x")]) };
         let subject = bus.subjects().send(&MatchId::new(id.as_str()).unwrap());
         let cutting = async {
-            let Some(function) = cut else { return };
-            let sql_cut = format!("SELECT {function}(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
-            eventually("a COMMIT waits and is cut", async || {
-                sql.query(&sql_cut, &[]).await.is_ok_and(|rows| !rows.is_empty())
-            })
-            .await;
+            if let Some(function) = cut {
+                is_cut(&sql[0], function).await;
+            }
         };
         let (reply, ()) =
             tokio::join!(bus.request::<_, SendReply>(&subject, &patient, Duration::from_secs(6)), cutting);
         assert_eq!(outcomes(&reply.unwrap().results), [Err(Code::Unavailable)], "{cut:?}");
         assert!(bob.rest().await.is_empty(), "{cut:?}");
-        wait_for_standby(&sql, "").await;
+        set_standby(&sql[0], "").await;
         let results = send_reliably(&bus, &request(&id, "alice", vec![draft("a", "x")])).await;
         assert_eq!(results[0].as_ref().unwrap().seq, 1, "{cut:?}");
     }
@@ -83,10 +105,9 @@ async fn call(what: &str, id: &str, rpc: &mut ChatServiceClient<grpc::Client>) -
 }
 
 /// Cuts every wait for the standby for as long as it is polled.
-async fn keep_cutting(sql: &tokio_postgres::Client, function: &str) {
-    let cut = format!("SELECT {function}(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+async fn keep_cutting(sql: &Client, function: &str) {
     loop {
-        let _ = sql.query(&cut, &[]).await;
+        let _ = sql.query(&cut_by(function), &[]).await;
         sleep(Duration::from_millis(10)).await;
     }
 }
@@ -96,22 +117,22 @@ async fn keep_cutting(sql: &tokio_postgres::Client, function: &str) {
 async fn no_change_that_did_not_reach_the_standby_is_acked() {
     let servers = Servers::start().await;
     let stack = servers.stack().await;
-    let (replica, bus, sql) = (stack.replica().await, stack.bus().await, stack.sql().await);
+    let (replica, bus, sql) = (stack.replica().await, stack.bus().await, [stack.sql().await, stack.sql().await]);
     let mut rpc = replica.rpc();
     for function in CUTS.into_iter().flatten() {
         for (n, what) in CALLS.into_iter().enumerate() {
             let id = format!("{function}-{n}");
             replica.put(&id).await;
             send(&bus, &request(&id, "alice", vec![draft("a", "x")])).await;
-            wait_for_standby(&sql, "ghost").await;
+            wait_for_a_standby(&sql).await;
             for round in 0..2 {
                 let status = tokio::select! {
                     answer = call(what, &id, &mut rpc) => answer.unwrap_err(),
-                    () = keep_cutting(&sql, function) => unreachable!("it goes on"),
+                    () = keep_cutting(&sql[0], function) => unreachable!("it goes on"),
                 };
                 assert_eq!(status.code(), tonic::Code::Unavailable, "{what}, round {round}: {function}");
             }
-            wait_for_standby(&sql, "").await;
+            set_standby(&sql[0], "").await;
             eventually("it is acked", async || call(what, &id, &mut rpc).await.is_ok()).await;
         }
     }

@@ -28,9 +28,9 @@ pub struct Recovery {
     pub pid: Pid,
     /// The pid is the one that the client brought.
     pub is_resumed: bool,
-    /// Chats that stay open.
+    /// Chats that were open, also those that were closed meanwhile: each is in the cursor until its end was told.
     pub chats: Vec<RecoveredChat>,
-    /// Chats that were closed meanwhile.
+    /// Those of them that were closed meanwhile.
     pub closed: Vec<MatchId>,
     /// Chats whose milestones the earlier socket was not all told of.
     pub untold: Vec<MatchId>,
@@ -67,17 +67,14 @@ pub fn resume(pid: Pid, user: &UserId, positions: Vec<Position>, heads: &[MatchH
     for position in positions {
         let is_head = |head: &&MatchHead| head.match_id == position.chat.as_str();
         let Some(head) = heads.iter().find(is_head).filter(|head| is_member(head, user)) else { continue };
-        if head.closed {
-            recovery.closed.push(position.chat);
-            continue;
-        }
         // A cursor above the head was not written by us.
         let seq = position.seq.min(head.last_seq);
-        if head.last_seq - seq > MAX_MISSED {
-            return None;
-        }
         let milestones = position.milestones.min(i64::from(head.milestones));
-        if milestones < i64::from(head.milestones) {
+        if head.closed {
+            recovery.closed.push(position.chat.clone());
+        } else if head.last_seq - seq > MAX_MISSED {
+            return None;
+        } else if milestones < i64::from(head.milestones) {
             recovery.untold.push(position.chat.clone());
         }
         let other = head.members.iter().find(|member| *member != user.as_str());
@@ -134,6 +131,7 @@ async fn replace_earlier(context: &Context, socket: &Socket) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::session::{Resumed, Session};
 
     fn alice() -> UserId {
         UserId::new("alice").unwrap()
@@ -161,11 +159,21 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_chat_is_dropped_and_the_others_recover() {
-        let heads = [head("a", 9, true), head("b", 5, false)];
-        let recovery = resumed(vec![position("a", 3), position("b", 5)], &heads).unwrap();
-        assert_eq!(recovery.closed, [MatchId::new("a").unwrap()]);
-        assert_eq!(recovery.chats.len(), 1);
+    fn a_closed_chat_stays_in_the_cursor_until_its_end_was_told() {
+        let heads = [head("a", 9, true), head("b", MAX_MISSED + 9, true), head("c", 5, false)];
+        let positions = vec![position("a", 3), position("b", 5), position("c", 5)];
+        let Recovery { pid, chats, closed, untold, .. } = resumed(positions, &heads).unwrap();
+        let mut session = Session::default();
+        session.restore(chats, Resumed { closed: closed.clone(), untold, heard: 0 });
+        let mut left = vec![cursor::read(&session.cursor(pid.tag(), None), pid.tag())];
+        for chat in &closed {
+            assert!(session.close(chat));
+            left.push(cursor::read(&session.cursor(pid.tag(), None), pid.tag()));
+        }
+        let ids = |positions: &Vec<Position>| positions.iter().map(|position| position.chat.to_string()).collect();
+        let mut ids: Vec<Vec<String>> = left.iter().map(ids).collect();
+        ids.iter_mut().for_each(|ids| ids.sort());
+        assert_eq!(ids, [vec!["a", "b", "c"], vec!["b", "c"], vec!["c"]]);
     }
 
     #[test]

@@ -57,7 +57,7 @@ struct Parted {
 /// What is to be done for a recovered socket besides its open chats.
 #[derive(Debug)]
 pub struct Resumed {
-    /// Chats that were closed meanwhile.
+    /// Those of its open chats that were closed meanwhile.
     pub closed: Vec<MatchId>,
     /// Chats with milestones to be told.
     pub untold: Vec<MatchId>,
