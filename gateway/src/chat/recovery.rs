@@ -165,15 +165,17 @@ mod tests {
         let Recovery { pid, chats, closed, untold, .. } = resumed(positions, &heads).unwrap();
         let mut session = Session::default();
         session.restore(chats, Resumed { closed: closed.clone(), untold, heard: 0 });
-        let mut left = vec![cursor::read(&session.cursor(pid.tag(), None), pid.tag())];
-        for chat in &closed {
+        let open = |session: &Session| {
+            let positions = cursor::read(&session.cursor(pid.tag(), None), pid.tag());
+            let mut ids: Vec<String> = positions.iter().map(|position| position.chat.to_string()).collect();
+            ids.sort();
+            ids
+        };
+        assert_eq!(open(&session), ["a", "b", "c"]);
+        for (chat, left) in closed.iter().zip([vec!["b", "c"], vec!["c"]]) {
             assert!(session.close(chat));
-            left.push(cursor::read(&session.cursor(pid.tag(), None), pid.tag()));
+            assert_eq!(open(&session), left);
         }
-        let ids = |positions: &Vec<Position>| positions.iter().map(|position| position.chat.to_string()).collect();
-        let mut ids: Vec<Vec<String>> = left.iter().map(ids).collect();
-        ids.iter_mut().for_each(|ids| ids.sort());
-        assert_eq!(ids, [vec!["a", "b", "c"], vec!["b", "c"], vec!["c"]]);
     }
 
     #[test]
