@@ -127,7 +127,7 @@ fn a_signal_stops_every_process_and_the_data_is_found_again() {
     assert!(Manifest::read(stack.dir.path()).is_err());
 
     let again = run_command(stack.dir.path(), &["--port", "0", "--control"]).stdin(Stdio::null()).output().unwrap();
-    assert!(again.status.success());
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
     assert!(String::from_utf8_lossy(&again.stdout).starts_with("ready"));
 }
 
