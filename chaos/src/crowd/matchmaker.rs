@@ -158,14 +158,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let gateway = Endpoint::resolve(&format!("http://{}", listener.local_addr().unwrap())).await.unwrap();
         let (phase, changes) = watch::channel(Phase::Chatting);
-        let world = Arc::new(World::new(Ground {
-            gateways: vec![gateway],
-            http: reqwest::Client::new(),
-            rate: 0.0,
-            match_length: 0,
-            seed: 1,
-            phase: changes,
-        }));
+        let world = Arc::new(World::new(Ground { gateways: vec![gateway], match_length: 0, ..Ground::quiet(changes) }));
         let pairing = Arc::new(Pairing::new(&world, roster::couples(8).swap_remove(0), 0));
         let matchmaker = Matchmaker::new(&world, &[Arc::clone(&pairing)], String::new());
         let mut tasks = JoinSet::new();

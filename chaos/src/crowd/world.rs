@@ -76,6 +76,14 @@ pub(crate) struct Ground {
     pub(crate) phase: watch::Receiver<Phase>,
 }
 
+#[cfg(test)]
+impl Ground {
+    /// Of a world in which nothing happens by itself.
+    pub(crate) fn quiet(phase: watch::Receiver<Phase>) -> Self {
+        Self { gateways: Vec::new(), http: Client::new(), rate: 0.0, match_length: 100, seed: 1, phase }
+    }
+}
+
 impl World {
     pub(crate) fn new(ground: Ground) -> Self {
         let name: String = std::iter::repeat_with(fastrand::lowercase).take(6).collect();

@@ -186,14 +186,7 @@ mod tests {
     #[test]
     fn a_refusal_has_a_code_and_the_status_of_that() {
         let (_phase, changes) = watch::channel(Phase::Chatting);
-        let world = World::new(Ground {
-            gateways: Vec::new(),
-            http: reqwest::Client::new(),
-            rate: 0.0,
-            match_length: 100,
-            seed: 1,
-            phase: changes,
-        });
+        let world = World::new(Ground::quiet(changes));
         let room = Pairing::new(&world, roster::couples(8).swap_remove(0), 0).current().unwrap();
         let what = What::Read { after: 0, limit: 1 };
         let call = Call { room, key: 0, slot: 0, token: "t".into(), gateway: 0, what };

@@ -20,14 +20,7 @@ impl Stage {
     /// The fourth client of a town: it has one match, on one device.
     fn new() -> Self {
         let (phase, changes) = watch::channel(Phase::Chatting);
-        let world = Arc::new(World::new(Ground {
-            gateways: Vec::new(),
-            http: reqwest::Client::new(),
-            rate: 0.0,
-            match_length: 100,
-            seed: 1,
-            phase: changes,
-        }));
+        let world = Arc::new(World::new(Ground::quiet(changes)));
         let couple = roster::couples(8).swap_remove(1);
         // Not among those that begin near their milestone.
         let pairing = Arc::new(Pairing::new(&world, couple, 1));
