@@ -37,4 +37,6 @@ pub enum Mistake {
     ForgetTheDead,
     /// A repeated announcement is told again.
     NoTold,
+    /// An announcement is told also to who has connected since the milestone was reached.
+    ToldElsewhere,
 }

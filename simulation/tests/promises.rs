@@ -125,3 +125,8 @@ fn what_a_dead_replica_left_unpublished_is_found() {
 fn a_milestone_told_twice_is_found() {
     found(Mistake::NoTold, &[Promise::Milestones]);
 }
+
+#[test]
+fn a_milestone_told_again_at_another_gateway_is_found() {
+    found(Mistake::ToldElsewhere, &[Promise::Milestones]);
+}

@@ -46,10 +46,10 @@ pub(super) fn join_failed(context: &Arc<Context>, socket: &Arc<Socket>, session:
     }
 }
 
-/// Tells a socket of a milestone; `is_news` says whether the user's other devices were told before.
-pub(super) fn announce(socket: &Socket, announced: &Arc<Announced>, is_news: bool) {
+/// Tells a socket of a milestone; `to_all` also one that has not joined the chat.
+pub(super) fn announce(socket: &Socket, announced: &Arc<Announced>, to_all: bool) {
     let mut session = socket.session();
-    send(socket, session.take_milestone(socket.pid.tag(), announced, is_news).map(packet));
+    send(socket, session.take_milestone(socket.pid.tag(), announced, to_all).map(packet));
 }
 
 /// Drops a closed match's chat and says so, once.

@@ -86,13 +86,13 @@ impl Session {
         messages.chain(milestones)
     }
 
-    /// Takes a milestone; `is_news` says whether the user's other devices were told of it before. Returns what is due of it.
-    pub fn take_milestone(&mut self, tag: &str, announced: &Arc<Announced>, is_news: bool) -> Option<Given> {
+    /// Takes a milestone; `to_all` says whether it is told also to a socket that has not joined the chat. Returns what is due of it.
+    pub fn take_milestone(&mut self, tag: &str, announced: &Arc<Announced>, to_all: bool) -> Option<Given> {
         if let Some(joined) = self.chat(&announced.chat) {
             let due = joined.room.announce(Arc::clone(announced))?;
             return Some(Given::Milestone(due, self.cursor(tag, None)));
         }
-        let is_due = is_news && !self.is_past(&announced.chat, announced.seq());
+        let is_due = to_all && !self.is_past(&announced.chat, announced.seq());
         is_due.then(|| Given::Notice(Arc::clone(announced)))
     }
 

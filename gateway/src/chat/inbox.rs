@@ -135,7 +135,9 @@ fn milestone_reached(user: &User, reached: MilestoneReached) {
     let is_news = user.memory().is_news(&chat, milestone.ord);
     let announced = Arc::new(Announced { chat, milestone });
     for socket in user.sockets() {
-        delivery::announce(&socket, &announced, is_news);
+        // Who has connected since may have been told elsewhere, and learns it when joining.
+        let to_all = is_news && socket.was_connected(announced.milestone.reached_at_ms);
+        delivery::announce(&socket, &announced, to_all);
     }
 }
 

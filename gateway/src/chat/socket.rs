@@ -84,6 +84,11 @@ impl Socket {
         (connected_at_ms, connection) > (self.connected_at_ms, self.connection)
     }
 
+    /// Whether it was connected already at a Unix time in milliseconds.
+    pub(crate) fn was_connected(&self, at_ms: i64) -> bool {
+        self.connected_at_ms <= at_ms
+    }
+
     /// Takes a renewed token.
     pub(crate) fn renew(&self, token: Validity) {
         self.issued_at_s.store(token.issued_at_s, Ordering::Relaxed);

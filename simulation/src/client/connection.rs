@@ -71,7 +71,6 @@ impl Client {
         state.origin = pid_of_user.map(|pid| origin_of(&pid.sid())).unwrap_or_default();
         (state.is_connected, state.pid) = (true, Some(pid.to_owned()));
         state.order.clear();
-        state.view.told_here.clear();
         let (buffered, pipe) = (std::mem::take(&mut state.buffered), state.pipe.clone());
         for (up, (pipe, _)) in buffered.into_iter().zip(std::iter::repeat(pipe).flatten()) {
             pipe.emit(up);

@@ -23,8 +23,8 @@ pub(super) struct View {
     pub(super) joined: BTreeMap<usize, Joined>,
     /// Joins that were acked and whose `chat_joined` follows.
     pub(super) acked_joins: Vec<(usize, Joined, bool)>,
-    /// Milestones that this connection was told of.
-    pub(super) told_here: BTreeSet<(usize, i32)>,
+    /// Milestones that it was told of, joined or not, on whatever connection.
+    told: BTreeSet<(usize, i32)>,
     /// The messages it has.
     known: BTreeMap<usize, BTreeSet<i64>>,
     /// Where it began to collect them: what is older it does not ask for.
@@ -162,7 +162,7 @@ impl Client {
     fn reached(&self, chat: usize, milestone: &Milestone, cursor: Option<String>) {
         let promises = &self.world.promises;
         let mut state = self.state.borrow_mut();
-        let is_first = state.view.told_here.insert((chat, milestone.ord));
+        let is_first = state.view.told.insert((chat, milestone.ord));
         promises.check(Promise::Milestones, is_first, || {
             format!("{} is told of {} in {chat} twice", self.name, milestone.milestone_id)
         });

@@ -36,9 +36,9 @@ pub(super) fn join_failed(socket: &Rc<Socket>, chat: &MatchId) {
     }
 }
 
-/// Tells a socket of a milestone.
-pub(super) fn announce(socket: &Socket, announced: &Arc<Announced>, is_news: bool) {
-    let given = socket.session.borrow_mut().take_milestone(socket.pid.tag(), announced, is_news);
+/// Tells a socket of a milestone; `to_all` also one that has not joined the chat.
+pub(super) fn announce(socket: &Socket, announced: &Arc<Announced>, to_all: bool) {
+    let given = socket.session.borrow_mut().take_milestone(socket.pid.tag(), announced, to_all);
     send(socket, given);
 }
 

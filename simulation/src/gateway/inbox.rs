@@ -31,11 +31,13 @@ pub(super) async fn listen(gateway: Rc<Gateway>, user: Rc<User>) {
             }
             Inbox::Milestone(chat, milestone) => {
                 let chat: MatchId = chat.clone();
-                let is_news = user.told.borrow_mut().is_news(&chat, milestone.ord)
-                    || gateway.world.mistake == Some(Mistake::NoTold);
+                let mistake = gateway.world.mistake;
+                let is_news = user.told.borrow_mut().is_news(&chat, milestone.ord) || mistake == Some(Mistake::NoTold);
                 let announced = Arc::new(Announced { chat, milestone: milestone.clone() });
                 for socket in &sockets {
-                    delivery::announce(socket, &announced, is_news);
+                    let was_here =
+                        socket.was_connected(milestone.reached_at_ms) || mistake == Some(Mistake::ToldElsewhere);
+                    delivery::announce(socket, &announced, is_news && was_here);
                 }
             }
             Inbox::Closed(chat) => sockets.iter().for_each(|socket| delivery::close(socket, chat)),

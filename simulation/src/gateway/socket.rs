@@ -66,6 +66,10 @@ impl Socket {
         (connected_at_ms, connection) > (self.connected_at_ms, self.connection)
     }
 
+    pub(super) fn was_connected(&self, at_ms: i64) -> bool {
+        self.connected_at_ms <= at_ms
+    }
+
     pub(super) fn ack(&self, ack: u64, answer: Answered) {
         self.pipe.send(Down::Ack { ack, answer });
     }

@@ -31,7 +31,9 @@ impl Store {
             }
             if stored.milestones.iter().all(|recorded| recorded.milestone.milestone_id != milestone_id) {
                 let ord = i32::try_from(stored.milestones.len() + 1).unwrap_or(i32::MAX);
-                let milestone = Milestone { milestone_id, ord, threshold, ..Milestone::default() };
+                let reaching = stored.messages.iter().find(|row| row.message.seq == threshold);
+                let reached_at_ms = reaching.map_or(0, |row| row.message.created_at_ms);
+                let milestone = Milestone { milestone_id, ord, threshold, reached_at_ms, ..Milestone::default() };
                 stored.milestones.push(Recorded { milestone, is_announced: false, claimed_by: None });
             }
             true
