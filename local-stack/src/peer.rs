@@ -7,6 +7,7 @@ use rustix::process::Signal;
 
 use crate::{
     daemon::{Daemon, Probe, Recipe},
+    http::{self, Request},
     ports::Reservation,
     process::Launch,
 };
@@ -20,6 +21,8 @@ pub struct Peer {
     pub daemon: Daemon,
     /// Its gRPC interface, `host:port`.
     pub grpc: String,
+    /// The port of `/readyz` and `/metrics`.
+    health: u16,
 }
 
 impl Peer {
@@ -34,8 +37,9 @@ impl Peer {
         let program = own.ancestors().nth(2).context("the own program lies nowhere")?.join(name);
         ensure!(program.is_file(), "{} is missing: cargo build --release -p {name}", program.display());
         let (grpc, health) = (Reservation::any()?, Reservation::any()?);
-        let (address, probe) = (format!("127.0.0.1:{}", grpc.port()), Probe::http(health.port(), "/readyz"));
-        let listen = ["--grpc-listen", &address, "--health-listen", &format!("127.0.0.1:{}", health.port())];
+        let (address, health_port) = (format!("127.0.0.1:{}", grpc.port()), health.port());
+        let probe = Probe::http(health_port, "/readyz");
+        let listen = ["--grpc-listen", &address, "--health-listen", &format!("127.0.0.1:{health_port}")];
         let launch = Launch {
             name: name.to_owned(),
             program,
@@ -51,7 +55,19 @@ impl Peer {
         }
         daemon.launch()?;
         daemon.ready().await?;
-        Ok(Self { daemon, grpc: address })
+        Ok(Self { daemon, grpc: address, health: health_port })
+    }
+
+    /// The value of a metric in `/metrics`, whose names have `_` for `.`: the sum of the lines that begin with `name` and hold
+    /// `label`; 0 when there is none.
+    ///
+    /// # Errors
+    /// When the service does not answer.
+    pub async fn metric(&self, name: &str, label: &str) -> Result<f64> {
+        let request = Request { method: "GET", path: "/metrics", token: "", body: "" };
+        let (_, page) = http::send(self.health, &request).await?;
+        let lines = page.lines().filter(|line| line.starts_with(name) && line.contains(label));
+        Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
     }
 }
 

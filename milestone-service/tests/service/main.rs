@@ -5,5 +5,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod counting;
+mod events;
 mod faults;
 mod support;

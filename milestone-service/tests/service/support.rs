@@ -13,6 +13,7 @@ use proto::{
     },
     inbox::{InboxEvent, inbox_event::Event},
     milestone::{GetProgressRequest, GetProgressResponse, milestone_service_client::MilestoneServiceClient},
+    streams::{self, MILESTONE_CONSUMER},
 };
 use service_kit::{
     Lifecycle, NatsConfig,
@@ -147,6 +148,17 @@ impl Stack {
             };
             let reply: Result<SendReply, _> = self.bus.request(&subject, &request, Duration::from_secs(1)).await;
             reply.is_ok_and(|reply| reply.results.len() == client_ids.len())
+        })
+        .await;
+    }
+
+    /// Waits until every event of the stream was delivered to a replica and acknowledged.
+    pub(crate) async fn all_is_acknowledged(&self) {
+        let stream = streams::chat_events(self.bus.subjects()).name;
+        eventually("every event is acknowledged", async || {
+            let stream = self.bus.jetstream().get_stream_no_info(&stream).await.unwrap();
+            let consumer = stream.consumer_info(MILESTONE_CONSUMER).await.unwrap();
+            consumer.num_pending == 0 && consumer.num_ack_pending == 0
         })
         .await;
     }
