@@ -115,7 +115,7 @@ fn crowd_config(config: &Config, seed: u64, stack: &Stack) -> CrowdConfig {
 
 fn spans(struck: &[Struck], origin: Instant, end: Instant) -> Vec<Span> {
     let span = |struck: &Struck| Span {
-        label: struck.fault.label(),
+        label: struck.label.clone(),
         from: struck.began.saturating_duration_since(origin),
         to: struck.ended.unwrap_or(end).saturating_duration_since(origin),
     };

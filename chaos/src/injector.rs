@@ -22,6 +22,8 @@ pub use orchestrator::UnaskedEnd;
 pub struct Struck {
     /// What was planned.
     pub fault: Fault,
+    /// What it is counted as: [`Fault::label`], or for example `kill standby`.
+    pub label: String,
     /// When it struck.
     pub began: Instant,
     /// When it was mended; absent while it lasts.
@@ -85,7 +87,10 @@ impl Injector {
     }
 
     async fn begin(&mut self, fault: &Fault) -> Result<()> {
-        self.struck.push(Struck { fault: fault.clone(), began: Instant::now(), ended: None });
+        // Which of the two it is changes with each promotion.
+        let is_standby = self.stack.standby_name() == Some(&fault.target);
+        let label = if is_standby { format!("{} standby", fault.kind.name()) } else { fault.label() };
+        self.struck.push(Struck { fault: fault.clone(), label, began: Instant::now(), ended: None });
         self.strike(fault).await
     }
 

@@ -25,7 +25,7 @@ impl Injector {
             Kind::Wipe => self.stack.wipe(target).await,
             Kind::LameDuck => self.lame_duck(target).await,
             Kind::Flush => self.flush().await,
-            Kind::Promote => self.stack.promote_postgres().await,
+            Kind::Promote => self.promote().await,
             Kind::DiskFull => self.fill_disk(target).await,
             Kind::Lock => {
                 self.lock = Some(TableLock::take(&self.stack.manifest().database_url, target)?);
@@ -47,7 +47,7 @@ impl Injector {
                     self.set_clock(&name, 0)?;
                 }
             }
-            Kind::Promote => self.stack.rejoin_postgres().await?,
+            Kind::Promote => self.rejoin().await?,
             Kind::Kill | Kind::Stop | Kind::LameDuck => self.revive_all(target).await?,
             Kind::Cut | Kind::Slow(_) | Kind::Silent | Kind::HalfOpen => self.set_link(target, Condition::Open),
             Kind::DiskFull => self.disk.free().await,
@@ -107,6 +107,27 @@ impl Injector {
     async fn flush(&mut self) -> Result<()> {
         // One that is down or frozen by another fault hears nothing.
         if self.daemon("redis")?.is_ready().await { self.stack.flush_redis().await } else { Ok(()) }
+    }
+
+    async fn promote(&mut self) -> Result<()> {
+        // One that another fault has down or frozen cannot take over: the primary stays.
+        if self.stack.can_promote_postgres().await {
+            self.stack.promote_postgres().await?;
+            if let Some(old) = self.stack.standby_name() {
+                self.orchestrator.expect_down(old);
+            }
+        }
+        Ok(())
+    }
+
+    async fn rejoin(&mut self) -> Result<()> {
+        if !self.stack.has_standby() {
+            self.stack.rejoin_postgres().await?;
+            if let Some(new) = self.stack.standby_name() {
+                self.orchestrator.expect_up(new);
+            }
+        }
+        Ok(())
     }
 
     async fn fill_disk(&mut self, target: &str) -> Result<()> {

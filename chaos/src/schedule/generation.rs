@@ -13,6 +13,28 @@ const OVERLAP_ONE_IN: u32 = 4;
 /// What is broken at the end of a run has this long to recover while messages still flow.
 const QUIET_END_MS: u64 = 2_000;
 const SERVICES: [&str; 3] = ["chat-service", "milestone-service", "signaling-service"];
+const ROLLED: [&str; 4] = ["gateway", SERVICES[0], SERVICES[1], SERVICES[2]];
+/// Who connects to whom, as the services' flags tell. What every message takes stands twice.
+const LINKS: [(&str, &str); 18] = [
+    ("clients", "gateway"),
+    ("clients", "gateway"),
+    ("gateway", "nats"),
+    ("gateway", "nats"),
+    ("chat-service", "nats"),
+    ("chat-service", "nats"),
+    ("chat-service", "postgres"),
+    ("chat-service", "postgres"),
+    ("gateway", "chat-service"),
+    ("gateway", "milestone-service"),
+    ("gateway", "signaling-service"),
+    ("milestone-service", "nats"),
+    ("milestone-service", "redis"),
+    ("milestone-service", "chat-service"),
+    ("signaling-service", "nats"),
+    ("signaling-service", "redis"),
+    ("signaling-service", "chat-service"),
+    ("signaling-service", "milestone-service"),
+];
 /// Jumps of clocks in seconds: a step of NTP, a wrong time zone, a battery that is empty.
 const JUMPS_S: [i64; 6] = [-3_600, -30, -2, 2, 30, 86_400];
 
@@ -80,15 +102,15 @@ impl Setup {
     fn fault(&self, kind: Kind, at_ms: u64, end_ms: u64, dice: &mut fastrand::Rng) -> Fault {
         let (kind, target) = match kind {
             Kind::Kill | Kind::Freeze | Kind::Stop => (kind, self.process(dice)),
-            Kind::Roll => (kind, if dice.bool() { "gateway" } else { "chat-service" }.to_owned()),
+            Kind::Roll => (kind, any(&ROLLED, dice).to_owned()),
             Kind::Slow(_) => (Kind::Slow(dice.i64(5..400)), self.link(dice)),
             Kind::Cut | Kind::Silent | Kind::HalfOpen => (kind, self.link(dice)),
             Kind::Wipe => (kind, "nats".to_owned()),
-            Kind::LameDuck => (kind, self.nats_node(dice)),
+            Kind::LameDuck => (kind, self.one("nats", dice)),
             Kind::Flush => (kind, "redis".to_owned()),
             Kind::Promote | Kind::DiskFull => (kind, "postgres".to_owned()),
             Kind::Lock => (kind, "matches".to_owned()),
-            Kind::Clock(_) => (Kind::Clock(*dice.choice(&JUMPS_S).unwrap_or(&0)), self.service(dice)),
+            Kind::Clock(_) => (Kind::Clock(any(&JUMPS_S, dice)), self.service(dice)),
         };
         let longest_ms = match kind {
             Kind::Flush | Kind::Promote | Kind::Roll => 0,
@@ -103,52 +125,44 @@ impl Setup {
     /// Any process, each kind of server and service equally likely.
     fn process(&self, dice: &mut fastrand::Rng) -> String {
         match dice.u32(..8) {
-            0 | 1 => numbered("gateway", self.gateways, dice),
-            2 => "postgres".to_owned(),
-            3 => "redis".to_owned(),
-            4 => self.nats_node(dice),
+            0 | 1 => self.one("gateway", dice),
+            2 => self.one("postgres", dice),
+            3 => self.one("redis", dice),
+            4 => self.one("nats", dice),
             // All of it.
             5 if self.nats > 1 && dice.bool() => "nats".to_owned(),
             _ => self.replica(dice),
         }
     }
 
-    fn nats_node(&self, dice: &mut fastrand::Rng) -> String {
-        if self.nats > 1 { numbered("nats", self.nats, dice) } else { "nats".to_owned() }
+    fn service(&self, dice: &mut fastrand::Rng) -> String {
+        if dice.u32(..3) == 0 { self.one("gateway", dice) } else { self.replica(dice) }
     }
 
     fn replica(&self, dice: &mut fastrand::Rng) -> String {
         // Most goes through chat-service.
-        let service = if dice.bool() { SERVICES[0] } else { dice.choice(&SERVICES).unwrap_or(&SERVICES[0]) };
-        numbered(service, self.replicas, dice)
+        let service = if dice.bool() { "chat-service" } else { any(&SERVICES, dice) };
+        self.one(service, dice)
     }
 
-    fn service(&self, dice: &mut fastrand::Rng) -> String {
-        if dice.u32(..3) == 0 { numbered("gateway", self.gateways, dice) } else { self.replica(dice) }
-    }
-
-    /// A link that exists: who needs what is told by the services' flags.
     fn link(&self, dice: &mut fastrand::Rng) -> String {
-        let gateway = |dice: &mut fastrand::Rng| numbered("gateway", self.gateways, dice);
-        let replica = |of: &str, dice: &mut fastrand::Rng| numbered(of, self.replicas, dice);
-        let (from, to) = match dice.u32(..9) {
-            0 => ("clients".to_owned(), gateway(dice)),
-            1 | 2 => (gateway(dice), self.nats_node(dice)),
-            3 => (replica("chat-service", dice), self.nats_node(dice)),
-            4 => (replica("chat-service", dice), self.database(dice)),
-            5 => (gateway(dice), self.replica(dice)),
-            6 => (replica("milestone-service", dice), replica("chat-service", dice)),
-            7 => (replica("milestone-service", dice), "redis".to_owned()),
-            _ => (replica("signaling-service", dice), "redis".to_owned()),
-        };
-        format!("{from}>{to}")
+        let (from, to) = any(&LINKS, dice);
+        format!("{}>{}", self.one(from, dice), self.one(to, dice))
     }
 
-    fn database(&self, dice: &mut fastrand::Rng) -> String {
-        if self.has_standby { numbered("postgres", 2, dice) } else { "postgres".to_owned() }
+    /// One of those of this kind, as a stack names them: without a number where there can be no other.
+    fn one(&self, kind: &str, dice: &mut fastrand::Rng) -> String {
+        let count = match kind {
+            "gateway" => self.gateways,
+            "nats" if self.nats > 1 => self.nats,
+            "postgres" if self.has_standby => 2,
+            "nats" | "postgres" | "redis" | "clients" => return kind.to_owned(),
+            _ => self.replicas,
+        };
+        format!("{kind}-{}", dice.u16(..count.max(1)))
     }
 }
 
-fn numbered(name: &str, count: u16, dice: &mut fastrand::Rng) -> String {
-    format!("{name}-{}", dice.u16(..count.max(1)))
+fn any<T: Copy>(choices: &[T], dice: &mut fastrand::Rng) -> T {
+    choices[dice.usize(..choices.len())]
 }

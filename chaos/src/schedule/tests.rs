@@ -1,5 +1,7 @@
 //! The text form and what seeds give.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -63,6 +65,56 @@ fn every_kind_comes_up() {
     for kind in Kind::ALL {
         assert!(all.iter().any(|fault| fault.kind.name() == kind.name()), "{}", kind.name());
     }
+}
+
+/// Whom the faults of this kind hit in some hundred seeds.
+fn hit(kind: Kind, setup: &Setup) -> BTreeSet<String> {
+    let faults = (0..400).flat_map(|seed| Schedule::generate(seed, Duration::from_mins(2), setup, &[kind]).faults);
+    faults.map(|fault| fault.target).collect()
+}
+
+fn names(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn every_link_of_a_stack_breaks() {
+    let smallest = Setup { gateways: 1, replicas: 1, nats: 1, has_standby: false, has_clocks: false };
+    // As in local-stack/tests/faults.rs.
+    let links = names(&[
+        "chat-service-0>nats",
+        "chat-service-0>postgres",
+        "clients>gateway-0",
+        "gateway-0>chat-service-0",
+        "gateway-0>milestone-service-0",
+        "gateway-0>nats",
+        "gateway-0>signaling-service-0",
+        "milestone-service-0>chat-service-0",
+        "milestone-service-0>nats",
+        "milestone-service-0>redis",
+        "signaling-service-0>chat-service-0",
+        "signaling-service-0>milestone-service-0",
+        "signaling-service-0>nats",
+        "signaling-service-0>redis",
+    ]);
+    assert_eq!(hit(Kind::Cut, &smallest), links);
+    let on_a_cluster = hit(Kind::Cut, &SETUP);
+    assert_eq!(on_a_cluster.len(), 3 * (1 + 3 + 6) + 2 * (3 + 2) + 2 * (3 + 1 + 2) + 2 * (3 + 1 + 2 + 2));
+    assert!(on_a_cluster.contains("chat-service-1>postgres-1") && on_a_cluster.contains("gateway-2>nats-2"));
+}
+
+#[test]
+fn every_process_is_struck() {
+    let services = ["chat-service-0", "chat-service-1", "milestone-service-0", "milestone-service-1"];
+    let more = ["signaling-service-0", "signaling-service-1", "gateway-0", "gateway-1", "gateway-2"];
+    let servers = ["nats", "nats-0", "nats-1", "nats-2", "postgres-0", "postgres-1", "redis"];
+    assert_eq!(hit(Kind::Kill, &SETUP), names(&[&services[..], &more, &servers].concat()));
+    assert_eq!(hit(Kind::Clock(0), &SETUP), names(&[&services[..], &more].concat()));
+}
+
+#[test]
+fn the_gateways_and_every_service_are_rolled() {
+    assert_eq!(hit(Kind::Roll, &SETUP), names(&["chat-service", "gateway", "milestone-service", "signaling-service"]));
 }
 
 #[test]

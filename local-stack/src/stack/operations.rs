@@ -6,7 +6,10 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 
 use super::{Role, Stack};
-use crate::daemon::{Daemon, Probe};
+use crate::{
+    daemon::{Daemon, Probe},
+    servers::Roles,
+};
 
 /// What a server in lame-duck mode is told by (NATS documentation, "Signals").
 const LAME_DUCK: Signal = Signal::USR2;
@@ -70,6 +73,24 @@ impl Stack {
         let member = self.member_mut(name).with_context(|| format!("nobody is called {name}"))?;
         member.daemon.crash().await?;
         member.daemon.start_again().await
+    }
+
+    /// PostgreSQL's standby, or who is to become it after a promotion.
+    pub fn standby_name(&self) -> Option<&'static str> {
+        self.roles.as_ref().map(Roles::standby_name)
+    }
+
+    /// Whether COMMITs wait for a standby: not between [`Stack::promote_postgres`] and [`Stack::rejoin_postgres`].
+    pub fn has_standby(&self) -> bool {
+        self.roles.as_ref().is_some_and(Roles::has_standby)
+    }
+
+    /// Whether there is a standby that answers, and so can be promoted.
+    pub async fn can_promote_postgres(&self) -> bool {
+        match &self.roles {
+            Some(roles) => roles.check_standby().await.is_ok(),
+            None => false,
+        }
     }
 
     /// Kills PostgreSQL's primary for good and lets the standby take its place. COMMITs wait for no standby then, until

@@ -135,16 +135,24 @@ impl Roles {
         NAMES[1 - self.primary]
     }
 
+    pub(crate) fn has_standby(&self) -> bool {
+        self.has_standby
+    }
+
+    /// Refuses where no standby can be promoted.
+    pub(crate) async fn check_standby(&self) -> Result<()> {
+        ensure!(self.has_standby, "there is no standby to promote: rejoin first");
+        self.psql(1 - self.primary).query("SELECT 1").await.context("the standby does not answer").map(|_| ())
+    }
+
     /// See [`PostgresPair::promote`].
     pub(crate) async fn promote(&mut self, old: &mut Daemon, new: &mut Daemon) -> Result<()> {
-        ensure!(self.has_standby, "there is no standby to promote: rejoin first");
         ensure!(new.is_running(), "the standby {} is down", self.standby_name());
-        let standby = self.psql(1 - self.primary);
-        standby.query("SELECT 1").await.context("the standby does not answer")?;
+        self.check_standby().await?;
         // Before anything else: there must never be two that take writes.
         old.kill();
         cluster::remove(&self.data(self.primary))?;
-        let promoted = standby.query("SELECT pg_promote(true, 30)").await?;
+        let promoted = self.psql(1 - self.primary).query("SELECT pg_promote(true, 30)").await?;
         ensure!(promoted == "t", "the standby does not become the primary");
         self.primary = 1 - self.primary;
         self.has_standby = false;
