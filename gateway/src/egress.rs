@@ -63,7 +63,7 @@ impl Services {
         }
     }
 
-    /// Opens a send: to be asked before [`send`](Self::send), and kept until the answer is given.
+    /// Opens a send: to be asked before anything else is done for it, and kept until it is answered.
     ///
     /// # Errors
     /// `RATE_LIMITED` while more are open than the services answer in time.

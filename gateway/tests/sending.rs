@@ -174,3 +174,15 @@ async fn a_call_command_that_somebody_took_is_not_given_again() {
     assert_eq!(failure.code, Code::Unavailable);
     assert_eq!(*taken.lock().unwrap(), 1);
 }
+
+#[tokio::test]
+async fn a_refusal_that_follows_silence_is_not_the_last_word() {
+    let world = World::new().await;
+    let subjects = world.services.bus.subjects();
+    // The owner takes its time, and stores the message all the same.
+    let owner = world.serve(&subjects.send(&demo()), |n| (n > 0).then(stored_reply)).await;
+    let busy = |_| Some(failed(ChatCode::RateLimited, Some(50)));
+    let any = world.serve(&subjects.send_any(&demo()), busy).await;
+    assert_eq!(world.send().await.0, Ok(stored()));
+    assert_eq!((owner.lock().unwrap().len(), any.lock().unwrap().len()), (2, 1));
+}

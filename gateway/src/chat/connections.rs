@@ -143,7 +143,7 @@ fn watch_token(context: &Context, socket: &Socket) {
     if context.revocations.check(socket.user_id(), token.issued_at_s) == Verdict::Revoked {
         return socket.emitter.disconnect_transport();
     }
-    if token.expires_at_s - clock::unix_ms() / 1_000 <= EXPIRY_NOTICE_S {
+    if token.expires_at_s - clock::unix_ms() / 1_000 < EXPIRY_NOTICE_S {
         sweeper::give_notice(socket);
     }
 }

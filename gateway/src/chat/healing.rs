@@ -49,7 +49,10 @@ async fn heal(context: Arc<Context>, socket: Arc<Socket>, chat: MatchId) {
     while let Some(cursor) = cursor_if_behind(&socket, &chat) {
         drained(&socket).await;
         match context.services.list_messages(&chat, Some(Position::After(cursor)), PAGE).await {
-            Ok(page) if !page.messages.is_empty() => backfill(&context, &socket, &chat, page.messages).await,
+            Ok(page) if !page.messages.is_empty() => {
+                failures = 0;
+                backfill(&context, &socket, &chat, page.messages).await;
+            }
             Err(_) if failures < MAX_TRIES => {
                 failures += 1;
                 let pause = (HOLD * 2_u32.pow(failures)).min(LONGEST_PAUSE);

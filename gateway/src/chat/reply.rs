@@ -34,6 +34,13 @@ impl Reply {
         self.send(&all);
     }
 
+    /// Refuses what is more than the client may send, and reads nothing more from it for a moment: its next refusals, if it goes
+    /// on, cost less together.
+    pub(crate) fn throttle(self, failure: &Failure) {
+        self.emitter.pause_reads();
+        self.fail(failure);
+    }
+
     /// Answers with a failure.
     pub(crate) fn fail(self, failure: &Failure) {
         crate::metrics::rejected(failure.code);

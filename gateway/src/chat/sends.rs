@@ -40,7 +40,7 @@ pub(crate) struct Draft {
     reply: Reply,
     span: tracing::Span,
     taken_at: Instant,
-    _admitted: Admitted,
+    admitted: Admitted,
 }
 
 impl Weighted for Draft {
@@ -63,19 +63,17 @@ struct Sent<'a> {
 /// Handles a `send_message`.
 pub(super) fn send(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>, reply: Reply) {
     let now = Instant::now();
+    // Before anything is read: who is refused costs little.
+    let admitted = match admit(context, socket, now) {
+        Ok(admitted) => admitted,
+        Err(failure) => return reply.throttle(&failure),
+    };
     let (chat, draft) = match read(args) {
         Ok(read) => read,
         Err(failure) => return reply.fail(&failure),
     };
-    if let Err(wait) = context.limits.sends.take(socket.user_id().as_str(), now) {
-        return reply.fail(&Failure::rate_limited(wait));
-    }
-    let admitted = match context.services.admit(now) {
-        Ok(admitted) => admitted,
-        Err(failure) => return reply.fail(&failure.spread(socket.connection)),
-    };
     let span = info_span!("send_message", match_id = %chat, user_id = %socket.user_id());
-    let draft = Draft { content: draft, reply, span, taken_at: now, _admitted: admitted };
+    let draft = Draft { content: draft, reply, span, taken_at: now, admitted };
     let turn = socket.session().take_send(&chat, draft);
     match turn {
         Turn::Now(draft) => {
@@ -83,8 +81,15 @@ pub(super) fn send(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>,
             context.lifecycle.spawn(sends);
         }
         Turn::Waits => {}
-        Turn::Full(draft) => draft.reply.fail(&Failure::rate_limited(RETRY_AFTER)),
+        Turn::Full(draft) => draft.reply.throttle(&Failure::rate_limited(RETRY_AFTER)),
     }
+}
+
+/// Whether there is room for one more send, and the user may make it.
+fn admit(context: &Context, socket: &Socket, now: Instant) -> Result<Admitted, Failure> {
+    let admitted = context.services.admit(now).map_err(|failure| failure.spread(fastrand::u64(..)))?;
+    context.limits.sends.take(socket.user_id().as_str(), now).map_err(Failure::rate_limited)?;
+    Ok(admitted)
 }
 
 fn read(args: Args<'_>) -> Result<(MatchId, chat::Draft), Failure> {
@@ -118,7 +123,8 @@ async fn send_batch(context: &Context, socket: &Socket, chat: &MatchId, mut batc
     let mut results = reply.results.into_iter();
     for draft in batch {
         let result = results.next().map_or_else(|| Err(Failure::unavailable()), outcome_of);
-        let result = result.map_err(|failure| failure.spread(socket.connection));
+        let result = result.map_err(|failure| failure.spread(fastrand::u64(..)));
+        draft.admitted.answered(&result);
         metrics::send_answered(draft.taken_at.elapsed(), outcome_name(&result));
         answer(chat, draft.reply, result);
     }

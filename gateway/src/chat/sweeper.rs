@@ -42,7 +42,10 @@ async fn sweep_heads(context: &Arc<Context>) {
             }
             Ok(()) = disturbances.changed() => {
                 tokio::time::sleep(Duration::from_millis(fastrand::u64(DISTURBANCE_PAUSE_MS))).await;
-                compare_heads(context, |_| true).await;
+                if !compare_heads(context, |_| true).await {
+                    // What was lost with it must not wait for the next round.
+                    disturbances.mark_changed();
+                }
             }
         }
     }
@@ -69,7 +72,8 @@ fn every_second() -> Interval {
     ticks
 }
 
-async fn compare_heads(context: &Arc<Context>, is_due: impl Fn(&User) -> bool) {
+/// False if some heads could not be read now.
+async fn compare_heads(context: &Arc<Context>, is_due: impl Fn(&User) -> bool) -> bool {
     let mut sockets: HashMap<MatchId, Vec<Arc<Socket>>> = HashMap::new();
     for user in context.users.all().into_iter().filter(|user| is_due(user)) {
         for socket in user.sockets() {
@@ -81,13 +85,14 @@ async fn compare_heads(context: &Arc<Context>, is_due: impl Fn(&User) -> bool) {
     }
     let ids: Vec<MatchId> = sockets.keys().cloned().collect();
     for ids in ids.chunks(HEADS) {
-        // What cannot be read now is compared in the next round.
-        let Ok(heads) = context.services.heads(ids.iter().map(ToString::to_string).collect()).await else { return };
+        let ids = ids.iter().map(ToString::to_string).collect();
+        let Ok(heads) = context.services.heads(ids).await else { return false };
         for head in heads {
             let Ok(chat) = MatchId::new(head.match_id.as_str()) else { continue };
             healing::compare(context, sockets.get(&chat).map_or(&[], Vec::as_slice), &head, &chat).await;
         }
     }
+    true
 }
 
 /// Closes what has expired, and gives notice to what comes within a minute of its expiry in these seconds.

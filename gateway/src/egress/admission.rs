@@ -5,10 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use proto::{Code, chat::Stored};
+
 use crate::failure::Failure;
 
-/// An answer that took longer means that there is too much to do. It was not there when the first try was given up (`tries.rs`),
-/// and what is asked for again makes even more to do.
+/// An answer that took longer means that there is too much to do.
 const LATE: Duration = Duration::from_millis(500);
 /// The bounds of the limit, and where it begins.
 const FEWEST: f64 = 256.0;
@@ -19,6 +20,8 @@ const RAISE: f64 = 0.05;
 /// Late answers lower it to this part, at most once in the time in which the effect can be seen.
 const LOWER: f64 = 0.8;
 const LOWER_EVERY: Duration = LATE;
+/// How long after late answers more of them are to be expected.
+const STRAIN: Duration = Duration::from_secs(2);
 /// When to try again, at the earliest: [`Failure::spread`] makes it later by up to as much.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -27,11 +30,23 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(super) struct Admission(Arc<Mutex<Window>>);
 
-/// A send that is open until this is dropped.
+/// A send that is open until this is dropped, or answered.
 #[derive(Debug)]
 pub struct Admitted {
     admission: Admission,
     since: Instant,
+    lesson: Lesson,
+}
+
+/// What an answer says of how much there may be to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lesson {
+    /// There may be more.
+    InTime,
+    /// There is too much.
+    TooMuch,
+    /// Nothing.
+    None,
 }
 
 #[derive(Debug)]
@@ -49,10 +64,15 @@ impl Admission {
     /// Opens a send, unless too many are.
     pub(super) fn admit(&self, now: Instant) -> Result<Admitted, Failure> {
         if self.window().open() {
-            Ok(Admitted { admission: self.clone(), since: now })
+            Ok(Admitted { admission: self.clone(), since: now, lesson: Lesson::None })
         } else {
             Err(Failure::rate_limited(RETRY_AFTER))
         }
+    }
+
+    /// Whether answers were late a moment ago.
+    pub(super) fn is_strained(&self, now: Instant) -> bool {
+        self.window().lowered_at.is_some_and(|at| now.saturating_duration_since(at) < STRAIN)
     }
 
     fn window(&self) -> MutexGuard<'_, Window> {
@@ -60,10 +80,26 @@ impl Admission {
     }
 }
 
+impl Admitted {
+    /// The services have answered: how soon, and with what, says how many sends may be open.
+    pub fn answered(mut self, result: &Result<Stored, Failure>) {
+        let code = result.as_ref().err().map(|failure| failure.code);
+        self.lesson = lesson_of(code, self.since.elapsed());
+    }
+}
+
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let now = Instant::now();
-        self.admission.window().close(now.saturating_duration_since(self.since), now);
+        self.admission.window().close(self.lesson, Instant::now());
+    }
+}
+
+/// What is learned of a send that ended, after `took`, well or with a code.
+fn lesson_of(code: Option<Code>, took: Duration) -> Lesson {
+    match code {
+        None if took <= LATE => Lesson::InTime,
+        None | Some(Code::RateLimited | Code::Unavailable) => Lesson::TooMuch,
+        Some(_) => Lesson::None,
     }
 }
 
@@ -79,17 +115,21 @@ impl Window {
         self.limit as usize
     }
 
-    /// A send is answered, `took` after it was opened.
-    fn close(&mut self, took: Duration, now: Instant) {
-        if took > LATE {
-            if self.lowered_at.is_none_or(|at| now.saturating_duration_since(at) >= LOWER_EVERY) {
-                self.limit = (self.limit * LOWER).max(FEWEST);
-                self.lowered_at = Some(now);
-            }
-        } else if self.open > self.room() / 2 {
-            self.limit = (self.limit + RAISE).min(MOST);
+    /// A send is over.
+    fn close(&mut self, lesson: Lesson, now: Instant) {
+        match lesson {
+            Lesson::TooMuch => self.lower(now),
+            Lesson::InTime if self.open > self.room() / 2 => self.limit = (self.limit + RAISE).min(MOST),
+            Lesson::InTime | Lesson::None => {}
         }
         self.open = self.open.saturating_sub(1);
+    }
+
+    fn lower(&mut self, now: Instant) {
+        if self.lowered_at.is_none_or(|at| now.saturating_duration_since(at) >= LOWER_EVERY) {
+            self.limit = (self.limit * LOWER).max(FEWEST);
+            self.lowered_at = Some(now);
+        }
     }
 }
 
@@ -97,20 +137,18 @@ impl Window {
 mod tests {
     use super::*;
 
-    const SOON: Duration = Duration::from_millis(5);
-
     fn window() -> Window {
         Window { open: 0, limit: FIRST, lowered_at: None }
     }
 
-    /// Opens all that there is room for, and has it answered after `took`.
-    fn round(window: &mut Window, took: Duration, now: Instant) -> usize {
+    /// Opens all that there is room for, and closes it.
+    fn round(window: &mut Window, lesson: Lesson, now: Instant) -> usize {
         let mut opened = 0;
         while window.open() {
             opened += 1;
         }
         for _ in 0..opened {
-            window.close(took, now);
+            window.close(lesson, now);
         }
         opened
     }
@@ -130,13 +168,31 @@ mod tests {
     #[test]
     fn late_answers_lower_the_limit_once_per_round_and_never_to_nothing() {
         let (mut window, mut now) = (window(), Instant::now());
-        round(&mut window, LATE * 2, now);
-        assert_eq!(round(&mut window, SOON, now), 3_276);
+        round(&mut window, Lesson::TooMuch, now);
+        assert_eq!(round(&mut window, Lesson::InTime, now), 3_276);
         for _ in 0..100 {
             now += LOWER_EVERY;
-            round(&mut window, LATE * 2, now);
+            round(&mut window, Lesson::TooMuch, now);
         }
         assert_eq!(window.room(), 256);
+    }
+
+    #[test]
+    fn refusals_of_the_services_are_no_answers_in_time() {
+        let soon = Duration::from_millis(5);
+        assert_eq!(lesson_of(None, soon), Lesson::InTime);
+        assert_eq!(lesson_of(None, LATE * 2), Lesson::TooMuch);
+        assert_eq!(lesson_of(Some(Code::RateLimited), soon), Lesson::TooMuch);
+        assert_eq!(lesson_of(Some(Code::MatchNotFound), soon), Lesson::None);
+    }
+
+    #[test]
+    fn late_answers_are_remembered_for_a_moment() {
+        let (admission, now) = (Admission::new(), Instant::now());
+        assert!(!admission.is_strained(now));
+        admission.window().close(Lesson::TooMuch, now);
+        assert!(admission.is_strained(now));
+        assert!(!admission.is_strained(now + STRAIN));
     }
 
     #[test]
@@ -144,14 +200,14 @@ mod tests {
         let (mut window, now) = (window(), Instant::now());
         for _ in 0..10_000 {
             window.open();
-            window.close(SOON, now);
+            window.close(Lesson::InTime, now);
         }
         assert_eq!(window.room(), 4_096, "nobody needed more");
-        let before = round(&mut window, SOON, now);
-        let after = round(&mut window, SOON, now);
+        let before = round(&mut window, Lesson::InTime, now);
+        let after = round(&mut window, Lesson::InTime, now);
         assert!(after > before + before / 50 && after < before + before / 10, "{before} {after}");
         for _ in 0..200 {
-            round(&mut window, SOON, now);
+            round(&mut window, Lesson::InTime, now);
         }
         assert_eq!(window.room(), 65_536);
     }

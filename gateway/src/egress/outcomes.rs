@@ -17,6 +17,8 @@ pub fn outcome_of(result: SendResult) -> Result<Stored, Failure> {
 #[derive(Debug)]
 pub(super) struct Outcomes {
     drafts: Vec<Result<Stored, ChatFailure>>,
+    /// Some try had no answer, and may store the drafts yet.
+    pending: bool,
 }
 
 const UNKNOWN: ChatFailure = ChatFailure { code: ChatCode::Unavailable as i32, retry_after_ms: None };
@@ -24,7 +26,12 @@ const UNKNOWN: ChatFailure = ChatFailure { code: ChatCode::Unavailable as i32, r
 impl Outcomes {
     /// Of `count` drafts nothing is known.
     pub(super) fn unknown(count: usize) -> Self {
-        Self { drafts: vec![Err(UNKNOWN); count] }
+        Self { drafts: vec![Err(UNKNOWN); count], pending: false }
+    }
+
+    /// One try had no answer. What it asked for may be done all the same: a refusal of a later try is not the last word then.
+    pub(super) fn unanswered(&mut self) {
+        self.pending = true;
     }
 
     /// Takes in the reply to one try. One that does not answer each draft says nothing.
@@ -38,13 +45,18 @@ impl Outcomes {
             return;
         }
         for (known, result) in self.drafts.iter_mut().zip(reply.results) {
-            // What an earlier try has stored stays stored by this request: it is no duplicate of itself.
+            // What an answered try has stored stays stored by this request: it is no duplicate of itself.
             if known.is_ok() {
                 continue;
             }
             match result.result {
                 Some(send_result::Result::Stored(stored)) => *known = Ok(stored),
-                Some(send_result::Result::Failure(failure)) => *known = Err(failure),
+                Some(send_result::Result::Failure(mut failure)) => {
+                    if self.pending && failure.code() == ChatCode::RateLimited {
+                        failure.set_code(ChatCode::Unavailable);
+                    }
+                    *known = Err(failure);
+                }
                 None => {}
             }
         }
@@ -123,6 +135,17 @@ mod tests {
         assert_eq!(after(&[&refused]).retry_after_ms(), None);
         let waiting = [failed(ChatCode::Unavailable, Some(20)), failed(ChatCode::Unavailable, Some(70))];
         assert_eq!(after(&[&waiting]).retry_after_ms(), Some(70));
+    }
+
+    #[test]
+    fn a_refusal_after_silence_leaves_the_outcome_unknown() {
+        let mut outcomes = Outcomes::unknown(2);
+        outcomes.unanswered();
+        let busy = || failed(ChatCode::RateLimited, Some(1_000));
+        outcomes.absorb(SendReply { results: vec![busy(), failed(ChatCode::MatchClosed, None)] });
+        assert_eq!(outcomes.retry_after_ms(), Some(1_000));
+        outcomes.absorb(SendReply { results: vec![stored(1, true), busy()] });
+        assert_eq!(outcomes.into_reply().results[0], stored(1, true));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use proto::{
     MatchId,
     chat::{SendReply, SendRequest},
 };
-use service_kit::clock;
+use service_kit::{bus::BusError, clock};
 
 use super::{
     Services,
@@ -16,10 +16,12 @@ use super::{
 impl Services {
     /// Sends the drafts of `request` and says for each what has become of it, in the same order, within 5 s.
     ///
-    /// The deadline in the request is set here. A draft whose outcome stays unknown has failed with `UNAVAILABLE`; what
-    /// this very request stored is no duplicate, whichever of its tries did it.
+    /// The deadline in the request is set here. A draft whose outcome stays unknown has failed with `UNAVAILABLE`, any other
+    /// failure is final. What an answered try of this request stored is no duplicate to its later ones; what one without an answer
+    /// stored is.
     pub async fn send(&self, match_id: &MatchId, mut request: SendRequest) -> SendReply {
-        let mut tries = Tries::new(request.drafts.len(), Instant::now());
+        let now = Instant::now();
+        let mut tries = Tries::new(request.drafts.len(), now, self.admission.is_strained(now));
         loop {
             self.try_once(match_id, &mut request, &mut tries).await;
             let Some(pause) = tries.next(Instant::now(), fastrand::f64()) else { break };
@@ -41,7 +43,12 @@ impl Services {
         request.deadline_ms = clock::deadline_in(tries.deadline(now));
         match self.bus.request(&subject, request, tries.patience(now)).await {
             Ok(reply) => tries.answered(reply),
-            Err(error) => tracing::debug!(?subject, %error, "a send is tried again"),
+            Err(error) => {
+                if error != BusError::NoResponders {
+                    tries.unanswered();
+                }
+                tracing::debug!(?subject, %error, "a send is tried again");
+            }
         }
     }
 }

@@ -6,10 +6,11 @@ use proto::chat::SendReply;
 
 use super::outcomes::Outcomes;
 
-/// How long the first try waits for its reply: longer than any that comes from a system at its limit (a lane refuses what has
-/// waited for 250 ms), short enough that the death of a replica or a NATS node is hardly noticed.
+/// How long the first try waits for its reply while answers come in time: so short that the death of a replica or a NATS node
+/// is hardly noticed.
 const FIRST_PATIENCE: Duration = Duration::from_millis(400);
-/// How long the others wait: whoever is slow, and not dead, must have time to answer.
+/// How long the others wait, and the first one while answers are late: whoever is slow, and not dead, must have time to answer. What is
+/// asked twice is done twice, and that is the last thing that a slow service needs.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a request is repeated before its outcome stays unknown.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -31,13 +32,14 @@ pub enum Route {
 pub struct Tries {
     began: Instant,
     number: u32,
+    strained: bool,
     outcomes: Outcomes,
 }
 
 impl Tries {
-    /// The tries of a request with so many drafts, before the first.
-    pub fn new(drafts: usize, now: Instant) -> Self {
-        Self { began: now, number: 0, outcomes: Outcomes::unknown(drafts) }
+    /// The tries of a request with so many drafts, before the first. `strained` says that answers are late at the moment.
+    pub fn new(drafts: usize, now: Instant, strained: bool) -> Self {
+        Self { began: now, number: 0, strained, outcomes: Outcomes::unknown(drafts) }
     }
 
     /// Where this try goes. The owner may be gone without anybody having noticed yet: every other one goes to whoever is
@@ -48,7 +50,7 @@ impl Tries {
 
     /// How long this try waits for its reply before the next one.
     pub fn patience(&self, now: Instant) -> Duration {
-        if self.number == 0 { FIRST_PATIENCE } else { self.deadline(now) }
+        if self.number == 0 && !self.strained { FIRST_PATIENCE } else { self.deadline(now) }
     }
 
     /// How long whoever is asked may work on this try. Who is slower than the first one's patience is not stopped: what it
@@ -60,6 +62,11 @@ impl Tries {
     /// Takes in the reply to this try.
     pub fn answered(&mut self, reply: SendReply) {
         self.outcomes.absorb(reply);
+    }
+
+    /// This try had no answer, and somebody may have been asked: what it asked for may be done yet.
+    pub fn unanswered(&mut self) {
+        self.outcomes.unanswered();
     }
 
     /// This try is over: how long to wait before the next. `None` when the outcome is known or the time is over.
@@ -107,7 +114,7 @@ mod tests {
     #[test]
     fn a_request_without_an_answer_is_tried_for_five_seconds_by_both_ways() {
         let start = Instant::now();
-        let (mut tries, mut now, mut routes) = (Tries::new(1, start), start, Vec::new());
+        let (mut tries, mut now, mut routes) = (Tries::new(1, start, false), start, Vec::new());
         loop {
             routes.push(tries.route());
             assert!(now + tries.patience(now) <= start + WINDOW);
@@ -118,6 +125,13 @@ mod tests {
         assert_eq!(routes[..4], [Route::Owner, Route::Any, Route::Owner, Route::Any]);
         assert!(now + PATIENCE > start + WINDOW && tries.is_unknown());
         assert_eq!(tries.count() as usize, routes.len());
+    }
+
+    #[test]
+    fn while_answers_are_late_the_first_try_has_as_much_time_as_the_others() {
+        let now = Instant::now();
+        assert_eq!(Tries::new(1, now, false).patience(now), FIRST_PATIENCE);
+        assert_eq!(Tries::new(1, now, true).patience(now), PATIENCE);
     }
 
     #[test]

@@ -14,6 +14,12 @@ impl Session {
             Deadline::Heartbeat => self.beat(now),
             Deadline::Connect => self.connect_due(now),
             Deadline::Write => self.write_due(now),
+            Deadline::ReadPause => {
+                let mut state = self.lock();
+                state.reads_paused = false;
+                state.wake_task();
+                None
+            }
             Deadline::Close => {
                 self.context.registry.remove(&self.sid);
                 let mut state = self.lock();

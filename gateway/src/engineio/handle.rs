@@ -34,6 +34,11 @@ impl Handle {
         self.0.send(messages.into_iter().map(Outgoing::Message))
     }
 
+    /// Reads nothing more from a WebSocket for a moment, as its client sends more than it may.
+    pub(crate) fn pause_reads(&self) {
+        self.0.pause_reads();
+    }
+
     /// Closes the transport after what is queued was written, or fetched.
     pub fn close(&self) {
         self.0.close(CloseReason::ServerClosed);

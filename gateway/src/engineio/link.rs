@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 use tokio::{
-    io::{AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::TcpStream,
 };
 
@@ -54,6 +54,11 @@ impl Link {
         Self { stream, decoder, stashed: !read.is_empty(), unsent: Bytes::new() }
     }
 
+    /// Whether something that was read is not given out yet.
+    pub(super) fn has_read(&self) -> bool {
+        self.stashed
+    }
+
     /// Reads once and gives out what is whole, until `each` says stop; the rest is given out the next time.
     pub(super) fn poll_read(
         &mut self,
@@ -79,14 +84,14 @@ impl Link {
         })
     }
 
+    /// Unlike `try_read`, `poll_read` takes a read that did not fill the buffer for the last one: the next costs no system call until more
+    /// has come.
     fn poll_fill(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.stream.poll_read_ready(cx))?;
-            match self.stream.try_read(into) {
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
+        let mut into = ReadBuf::new(into);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut into))?;
+        match into.filled().len() {
+            0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            filled => Poll::Ready(Ok(filled)),
         }
     }
 

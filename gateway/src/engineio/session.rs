@@ -21,6 +21,10 @@ const WRITE_BYTES: usize = 64 * 1024;
 /// How long a closed session is kept for the client to fetch or read the rest.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a client is not read from that is sending more than it may: what it sends meanwhile is then read, and answered,
+/// at once, and a flood fills the client's own buffers.
+const READ_PAUSE: Duration = Duration::from_millis(200);
+
 /// How long the client's end of the connection is awaited after our close frame.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -45,6 +49,8 @@ pub(super) struct State {
     /// Bytes of a write that the client holds up.
     pub(super) unwritten: usize,
     pub(super) task: Option<Waker>,
+    /// The task runs, and will write what is queued before it waits: nobody needs to wake it for that.
+    pub(super) task_writes: bool,
     pub(super) closed: Option<CloseReason>,
     /// The rest is not waited for any longer.
     pub(super) abandoned: bool,
@@ -57,6 +63,8 @@ pub(super) struct State {
     pub(super) blocked_since: Option<u64>,
     /// Whether a write deadline is on its way already.
     pub(super) write_watched: bool,
+    /// Nothing more is read for the moment.
+    pub(super) reads_paused: bool,
     /// The part of a session that is not (yet) a WebSocket.
     pub(super) polling: Option<Box<Polling>>,
 }
@@ -72,6 +80,7 @@ impl State {
     pub(super) fn wake_writer(&self) {
         match &self.polling {
             Some(polling) => polling.wake_get(),
+            None if self.task_writes => {}
             None => self.wake_task(),
         }
     }
@@ -119,6 +128,7 @@ impl Session {
                 queued_bytes: 0,
                 unwritten: 0,
                 task: None,
+                task_writes: false,
                 closed: None,
                 abandoned: false,
                 heartbeat: Heartbeat::start(context.rhythm, now),
@@ -126,6 +136,7 @@ impl Session {
                 connect_watched: false,
                 blocked_since: None,
                 write_watched: false,
+                reads_paused: false,
                 polling: polling.then(Box::default),
             }),
         });
@@ -188,7 +199,7 @@ impl Session {
         self.watch(self.context.now() + millis(LINGER_TIMEOUT), Deadline::Close);
     }
 
-    /// Encodes packets from the queue's front for one write; false if there was none.
+    /// Encodes packets from the queue's front for one write; false if there was none: from then on the task is woken for what comes.
     pub(super) fn take_frames(&self, out: &mut Vec<u8>) -> bool {
         let mut state = self.lock();
         while out.len() < WRITE_BYTES
@@ -200,6 +211,7 @@ impl Session {
         if state.queue.is_empty() {
             state.take_queue();
         }
+        state.task_writes &= !out.is_empty();
         !out.is_empty()
     }
 
@@ -217,6 +229,13 @@ impl Session {
                 drop(state);
                 self.watch(now + millis(self.context.config.write_timeout), Deadline::Write);
             }
+        }
+    }
+
+    /// Reads nothing more from a WebSocket for [`READ_PAUSE`]; what was read already is handled.
+    pub(super) fn pause_reads(self: &Arc<Self>) {
+        if !std::mem::replace(&mut self.lock().reads_paused, true) {
+            self.watch(self.context.now() + millis(READ_PAUSE), Deadline::ReadPause);
         }
     }
 

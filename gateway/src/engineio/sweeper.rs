@@ -23,6 +23,8 @@ pub(super) enum Deadline {
     Connect,
     /// Progress of a write that the client holds up.
     Write,
+    /// The end of a pause in which nothing is read.
+    ReadPause,
     /// The end of a closed session.
     Close,
 }

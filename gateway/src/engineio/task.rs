@@ -42,7 +42,7 @@ impl<H: Handler> SessionTask<H> {
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         for _ in 0..READS_PER_TURN {
-            if let Some(reason) = self.dispatch.session.lock().closed {
+            if let Some(reason) = self.begin_turn() {
                 return Poll::Ready(reason);
             }
             let input = match self.dispatch.poll_wait(cx) {
@@ -61,11 +61,21 @@ impl<H: Handler> SessionTask<H> {
         Poll::Pending
     }
 
+    /// From here on the task writes what is queued. Gives the reason if the session is closed.
+    fn begin_turn(&self) -> Option<CloseReason> {
+        let mut state = self.dispatch.session.lock();
+        state.task_writes = self.link.is_some();
+        state.closed
+    }
+
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(link) = &mut self.link else {
             return self.poll_inbox();
         };
         let dispatch = &mut self.dispatch;
+        if !link.has_read() && dispatch.session.lock().reads_paused {
+            return Poll::Pending;
+        }
         let limit = dispatch.session.context.config.max_payload;
         match ready!(link.poll_read(cx, limit, |item| dispatch.item(item))) {
             Ok(()) => {}
@@ -182,34 +192,4 @@ impl<H: Handler> Future for SessionTask<H> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engineio::{Control, Handle, Message};
-    use std::convert::Infallible;
-
-    struct Deaf;
-
-    impl Handler for Deaf {
-        type Session = ();
-        type Outcome = Infallible;
-
-        fn open(&self, _: &Handle) {}
-
-        fn message(&self, (): &mut (), _: Message<'_>) -> Control<Infallible> {
-            Control::Continue
-        }
-
-        fn resume(&self, (): &mut (), outcome: Infallible) -> Control<Infallible> {
-            match outcome {}
-        }
-
-        fn closed(&self, (): (), _: CloseReason) {}
-    }
-
-    /// What an idle connection costs beside its socket: the handler's state comes on top.
-    #[test]
-    fn a_session_is_small() {
-        assert!(size_of::<SessionTask<Deaf>>() <= 216, "{}", size_of::<SessionTask<Deaf>>());
-        assert!(size_of::<Session>() <= 280, "{}", size_of::<Session>());
-    }
-}
+mod tests;

@@ -81,7 +81,7 @@ async fn save(
     origin: Option<u64>,
     draft: Draft,
 ) -> Result<Stored, Failure> {
-    let _admitted = api.services.admit(Instant::now())?;
+    let admitted = api.services.admit(Instant::now())?;
     let request = SendRequest {
         match_id: id.to_string(),
         sender_id: user.to_string(),
@@ -91,7 +91,9 @@ async fn save(
         deadline_ms: 0,
     };
     let reply = api.services.send(id, request).await;
-    outcome_of(reply.results.into_iter().next().ok_or(Code::Internal)?)
+    let outcome = outcome_of(reply.results.into_iter().next().ok_or(Code::Internal)?);
+    admitted.answered(&outcome);
+    outcome
 }
 
 fn as_stored(id: &MatchId, user: UserId, draft: Draft, stored: Stored) -> Message {

@@ -200,6 +200,11 @@ impl Emitter {
         self.0.handle.close();
     }
 
+    /// Reads nothing more from a WebSocket for a moment (all namespaces): its client sends more than it may.
+    pub fn pause_reads(&self) {
+        self.0.handle.pause_reads();
+    }
+
     /// Whether nothing can be sent any more.
     pub fn is_closed(&self) -> bool {
         self.0.left.load(Ordering::Relaxed) || self.0.handle.is_closed()

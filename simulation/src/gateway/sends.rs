@@ -82,7 +82,7 @@ async fn send_batch(socket: &Rc<Socket>, chat: usize, batch: Vec<Draft>) {
 async fn ask(socket: &Rc<Socket>, chat: usize, mut request: SendRequest) -> SendReply {
     let world = socket.world();
     let process = socket.gateway().process;
-    let mut tries = Tries::new(request.drafts.len(), world.sim.instant());
+    let mut tries = Tries::new(request.drafts.len(), world.sim.instant(), false);
     loop {
         let subject = match tries.route() {
             Route::Owner => Subject::Send(partition::of(&socket.id_of(chat))),
@@ -90,8 +90,9 @@ async fn ask(socket: &Rc<Socket>, chat: usize, mut request: SendRequest) -> Send
         };
         let now = world.sim.instant();
         request.deadline_ms = world.sim.now_ms() + i64::try_from(tries.deadline(now).as_millis()).unwrap_or(i64::MAX);
-        if let Some(reply) = world.net.request((process, subject), request.clone(), tries.patience(now)).await {
-            tries.answered(reply);
+        match world.net.request((process, subject), request.clone(), tries.patience(now)).await {
+            Some(reply) => tries.answered(reply),
+            None => tries.unanswered(),
         }
         let chance = world.sim.chance(fastrand::Rng::f64);
         let Some(pause) = tries.next(world.sim.instant(), chance) else { break };
