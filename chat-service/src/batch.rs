@@ -58,14 +58,14 @@ pub fn by_match<J>(jobs: Vec<J>, request: impl Fn(&J) -> &Request) -> Vec<Vec<J>
     matches.into_values().collect()
 }
 
-/// How far each match's head moves if no draft repeats a stored row; `None` when that cannot be assumed, because a draft
-/// names a saved message.
+/// How far each match's head moves if no draft repeats a stored row; `None` when no unique key would tell of it, because a draft
+/// names a saved message by more than its clientId.
 pub fn advances(requests: &[&Request]) -> Option<BTreeMap<MatchId, i64>> {
     let mut fresh = HashSet::new();
     let mut advances = BTreeMap::new();
     for request in requests {
         for draft in &request.drafts {
-            if draft.saved_as.is_some() {
+            if is_named_otherwise(draft, &request.match_id) {
                 return None;
             }
             if fresh.insert((&request.match_id, &request.author.id, &draft.client_id)) {
@@ -74,6 +74,12 @@ pub fn advances(requests: &[&Request]) -> Option<BTreeMap<MatchId, i64>> {
         }
     }
     Some(advances)
+}
+
+/// Whether the draft names a saved message by something else than the clientId under which it would be stored.
+fn is_named_otherwise(draft: &Draft, id: &MatchId) -> bool {
+    let name = draft.saved_as.as_deref();
+    name.is_some_and(|name| name != draft.client_id.as_str() || seq_named_by(name, id).is_some())
 }
 
 /// The keys under which the drafts may be stored already.

@@ -42,6 +42,8 @@ use stream::Stream;
 const CHUNK: usize = 1_000;
 /// How often to look whether the stream is still there and still the same.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// After an event was stored: how long more commits gather for the next one of their partition. The first after a quiet moment goes at once.
+const GATHER: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// How often a repair tries to get rid of the same heads before the stream is looked at again: it may have vanished.
@@ -176,6 +178,9 @@ impl Publisher {
             let wait = if is_done { CHECK_INTERVAL } else { pause };
             pause = if is_done { FIRST_PAUSE } else { (pause * 2).min(MAX_PAUSE) };
             checked = checked.filter(|_| is_done);
+            if is_done {
+                sleep(GATHER).await;
+            }
             tokio::select! {
                 // A server that came back may have lost everything.
                 _ = disturbances.changed() => checked = None,

@@ -54,6 +54,16 @@ fn a_draft_that_names_a_saved_message_needs_locks_and_is_looked_up_by_all_its_na
 }
 
 #[test]
+fn a_draft_that_is_named_by_its_client_id_alone_needs_no_locks() {
+    let mut named = request("demo", "alice", &[("a", "1")]);
+    named.drafts[0].saved_as = Some("a".to_owned());
+    assert_eq!(advances(&[&named]).unwrap().into_values().collect::<Vec<_>>(), [1]);
+    let mut by_seq = request("demo", "alice", &[("demo:7", "1")]);
+    by_seq.drafts[0].saved_as = Some("demo:7".to_owned());
+    assert_eq!(advances(&[&by_seq]), None);
+}
+
+#[test]
 fn a_name_that_no_client_id_can_be_is_not_looked_up() {
     let mut named = request("demo", "alice", &[("a", "1")]);
     named.drafts[0].saved_as = Some("a\0b".to_owned());
