@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use async_nats::jetstream;
-use prost::Message as _;
 use proto::{chat::MessagesCommitted, streams};
-use service_kit::bus::Bus;
+use service_kit::bus::{self, Bus};
 use tokio::time::timeout;
 use tracing::info;
 
@@ -47,8 +46,9 @@ impl Stream {
     }
 }
 
-/// The watermark of the newest event.
+/// The watermark of the newest event. One that cannot be decoded vouches for nothing: 0.
 async fn watermark_ms(stream: &jetstream::stream::Stream) -> anyhow::Result<i64> {
     let newest = stream.get_raw_message(stream.cached_info().state.last_sequence).await?;
-    Ok(MessagesCommitted::decode(newest.payload)?.watermark_ms)
+    let newest: Option<MessagesCommitted> = bus::decode(&newest.subject, newest.payload);
+    Ok(newest.map_or(0, |event| event.watermark_ms))
 }

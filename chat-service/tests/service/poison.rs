@@ -1,9 +1,14 @@
 //! What can never be stored or read fails alone.
 
-use futures_util::future::join_all;
-use proto::{MatchId, chat::Code};
+use std::collections::BTreeMap;
 
-use crate::support::{Process, draft, eventually, outcomes, request, send, shared};
+use futures_util::future::join_all;
+use proto::{MatchId, chat::Code, partition};
+
+use crate::{
+    posted::{heads, orphan},
+    support::{Process, draft, eventually, outcomes, request, send, shared},
+};
 
 #[tokio::test]
 #[allow(clippy::disallowed_methods)]
@@ -26,6 +31,25 @@ async fn an_undecodable_payload_is_counted_and_the_requests_around_it_are_answer
         assert_eq!(outcomes(&sent)[0].as_ref().unwrap().seq, n + 1);
     }
     eventually("they are counted", async || replica.metric("bus_undecodable").await >= 30.0).await;
+}
+
+#[tokio::test]
+async fn a_start_that_cannot_decode_the_newest_event_publishes_everything_again() {
+    let stack = shared().await.stack().await;
+    let (replica, bus) = (stack.replica().await, stack.bus().await);
+    replica.put("demo").await;
+    replica.put("old").await;
+    send(&bus, &request("demo", "alice", vec![draft("a", "x")])).await;
+    eventually("the stream knows it", async || heads(&bus).await == BTreeMap::from([("demo".to_owned(), 1)])).await;
+    assert!(replica.stop().await);
+    orphan(&stack, "old", 1, "100 days").await;
+    let subject = bus.subjects().posted(partition::of(&MatchId::new("demo").unwrap()));
+    bus.jetstream().publish(subject.as_str().to_owned(), "\u{7f}".into()).await.unwrap().await.unwrap();
+    let next = stack.process().await;
+    send(&bus, &request("demo", "alice", vec![draft("b", "y")])).await;
+    let all = BTreeMap::from([("demo".to_owned(), 2), ("old".to_owned(), 1)]);
+    eventually("the stream knows all", async || heads(&bus).await == all).await;
+    assert!(next.metric("bus_undecodable").await >= 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,8 +15,8 @@ use tokio::time::sleep;
 
 use crate::support::{Servers, Stack, draft, eventually, outcomes, request, send, shared};
 
-/// The highest head of each match that the stream holds now.
-async fn heads(bus: &Bus) -> BTreeMap<String, i64> {
+/// The highest head of each match that the stream holds now, by the events that can be decoded.
+pub(crate) async fn heads(bus: &Bus) -> BTreeMap<String, i64> {
     let mut heads = BTreeMap::new();
     let Ok(stream) = bus.jetstream().get_stream(streams::chat_events(bus.subjects()).name).await else { return heads };
     let config = async_nats::jetstream::consumer::pull::OrderedConfig::default();
@@ -25,7 +25,8 @@ async fn heads(bus: &Bus) -> BTreeMap<String, i64> {
     let Ok(messages) = consumer.messages().await else { return heads };
     let messages: Vec<_> = messages.take(count).collect().await;
     for message in messages {
-        for head in MessagesCommitted::decode(message.unwrap().payload.clone()).unwrap().heads {
+        let Ok(event) = MessagesCommitted::decode(message.unwrap().payload.clone()) else { continue };
+        for head in event.heads {
             let newest = heads.entry(head.match_id).or_insert(0);
             *newest = head.last_seq.max(*newest);
         }
@@ -39,7 +40,7 @@ async fn committed(stack: &Stack, bus: &Bus, seq: i64) {
 }
 
 /// A COMMIT of a replica that died before it could publish.
-async fn orphan(stack: &Stack, id: &str, seq: i64, age: &str) {
+pub(crate) async fn orphan(stack: &Stack, id: &str, seq: i64, age: &str) {
     let orphan = format!(
         "WITH head AS (UPDATE matches SET last_seq = {seq} WHERE match_id = '{id}')
          INSERT INTO messages VALUES ('{id}', {seq}, 'bob', 'orphan', NULL, false, '\"x\"', now() - interval '{age}')"

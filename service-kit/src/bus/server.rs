@@ -7,6 +7,7 @@ use std::{
 };
 
 use async_nats::{Message as NatsMessage, Subscriber};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use opentelemetry::{global, metrics::Counter};
 use prost::Message;
@@ -46,7 +47,7 @@ impl<P: Message + Default> Subscription<P> {
     pub async fn next(&mut self) -> Option<(P, Span)> {
         loop {
             let message = self.subscriber.next().await?;
-            if let Some(payload) = decode(&message) {
+            if let Some(payload) = decode(&message.subject, message.payload) {
                 let span = info_span!("receive", otel.kind = "consumer");
                 propagation::continue_from_nats(&span, message.headers.as_ref());
                 return Some((payload, span));
@@ -118,7 +119,7 @@ impl Server {
         slot: Slot,
         handler: &impl Handler<Q, R>,
     ) {
-        let Some(request) = decode::<Q>(&message) else { return };
+        let Some(request) = decode::<Q>(&message.subject, message.payload.clone()) else { return };
         let span = info_span!("serve", otel.kind = "server");
         propagation::continue_from_nats(&span, message.headers.as_ref());
         let answer = span.in_scope(|| handler(request));
@@ -190,11 +191,12 @@ impl Bus {
     }
 }
 
-/// A payload that cannot be decoded is nobody's fault but its sender's: it is dropped alone.
-fn decode<P: Message + Default>(message: &NatsMessage) -> Option<P> {
-    P::decode(message.payload.clone())
+/// What came on a subject. A payload that cannot be decoded is nobody's fault but its sender's: it is logged, counted and
+/// dropped alone.
+pub fn decode<P: Message + Default>(subject: &str, payload: Bytes) -> Option<P> {
+    P::decode(payload)
         .inspect_err(|error| {
-            warn!(subject = %message.subject, %error, "an undecodable payload was dropped");
+            warn!(subject, %error, "an undecodable payload was dropped");
             UNDECODABLE.add(1, &[]);
         })
         .ok()
