@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
-use proto::chat::Code;
+use proto::chat::{Code, SendRequest, Stored};
 use service_kit::bus::Bus;
 
-use crate::support::{draft, inbox, outcomes, request, send, send_reliably, shared};
+use crate::support::{draft, inbox, outcomes, request, send, send_reliably, send_to_any, shared};
 
 /// The seqs of three messages a round, each round after the one before is acked.
 async fn send_rounds(bus: &Bus, id: &str, user: &str, rounds: usize) -> Vec<i64> {
@@ -18,6 +18,14 @@ async fn send_rounds(bus: &Bus, id: &str, user: &str, rounds: usize) -> Vec<i64>
     }
     assert!(seqs.is_sorted(), "a sender's messages keep their order");
     seqs
+}
+
+/// All at once. Every other one goes past the owner, so that several replicas commit the same match.
+async fn send_past_each_other(bus: &Bus, requests: &[SendRequest]) -> Vec<Vec<Result<Stored, Code>>> {
+    join_all(requests.iter().enumerate().map(async |(n, request)| {
+        if n % 2 == 0 { send_reliably(bus, request).await } else { send_to_any(bus, request).await }
+    }))
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,11 +69,10 @@ async fn two_replicas_migrate_at_once_and_store_a_repeat_once() {
     tokio::join!(one.ready(), two.ready());
     let bus = stack.bus().await;
     one.put("demo").await;
-    // The same request eight times at once: the queue group spreads it over both replicas.
     for round in 0..30 {
         let same =
             request("demo", "alice", vec![draft(&format!("c{round}"), "same"), draft(&format!("d{round}"), "same")]);
-        let results = join_all((0..8).map(|_| send_reliably(&bus, &same))).await;
+        let results = send_past_each_other(&bus, &vec![same; 8]).await;
         let seqs: BTreeSet<Vec<i64>> =
             results.iter().map(|results| results.iter().map(|result| result.as_ref().unwrap().seq).collect()).collect();
         assert_eq!(seqs, BTreeSet::from([vec![2 * round + 1, 2 * round + 2]]));
@@ -79,17 +86,21 @@ async fn two_replicas_migrate_at_once_and_store_a_repeat_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_bodies_under_one_client_id_one_wins_across_replicas() {
     let stack = shared().await.stack().await;
-    let (one, _two, bus) = (stack.replica().await, stack.replica().await, stack.bus().await);
-    one.put("demo").await;
+    let (maker, bus) = (stack.replica().await, stack.bus().await);
+    maker.put("demo").await;
+    let others = [stack.process().await, stack.process().await];
     for round in 0..20 {
         let bodies = (0..6).map(|n| request("demo", "alice", vec![draft(&format!("c{round}"), &format!("body {n}"))]));
-        let bodies: Vec<_> = bodies.collect();
-        let results = join_all(bodies.iter().map(|request| send_reliably(&bus, request))).await;
+        let results = send_past_each_other(&bus, &bodies.collect::<Vec<_>>()).await;
         let stored = results.iter().flatten().filter(|result| result.is_ok()).count();
         let conflicts = results.iter().flatten().filter(|result| **result == Err(Code::IdempotencyConflict)).count();
         assert_eq!((stored, conflicts), (1, 5));
     }
-    assert_eq!(one.get("demo").await.last_seq, 20);
+    assert_eq!(maker.get("demo").await.last_seq, 20);
+    // At most one of the two is the owner.
+    for other in &others {
+        assert!(other.metric("chat_sends").await >= 1.0, "it was asked too");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

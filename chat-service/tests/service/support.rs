@@ -23,6 +23,7 @@ use proto::{
         chat_service_client::ChatServiceClient, send_result,
     },
     inbox::{InboxEvent, inbox_event::Event},
+    subjects::RequestSubject,
 };
 use service_kit::{
     Lifecycle, NatsConfig,
@@ -205,10 +206,23 @@ pub(crate) async fn send(bus: &Bus, request: &SendRequest) -> Vec<SendResult> {
 
 /// As a gateway does: the same request again until it is decided, every other time to any replica.
 pub(crate) async fn send_reliably(bus: &Bus, request: &SendRequest) -> Vec<Result<Stored, Code>> {
-    let give_up = Instant::now() + PATIENCE;
     let id = MatchId::new(request.match_id.as_str()).unwrap();
-    let subjects = [bus.subjects().send(&id), bus.subjects().send_any(&id)];
-    for subject in subjects.iter().cycle() {
+    send_by(bus, request, [bus.subjects().send(&id), bus.subjects().send_any(&id)]).await
+}
+
+/// The same, but first to any replica, as after a request to the owner that was not answered.
+pub(crate) async fn send_to_any(bus: &Bus, request: &SendRequest) -> Vec<Result<Stored, Code>> {
+    let id = MatchId::new(request.match_id.as_str()).unwrap();
+    send_by(bus, request, [bus.subjects().send_any(&id), bus.subjects().send(&id)]).await
+}
+
+async fn send_by(
+    bus: &Bus,
+    request: &SendRequest,
+    ways: [RequestSubject<SendRequest, SendReply>; 2],
+) -> Vec<Result<Stored, Code>> {
+    let give_up = Instant::now() + PATIENCE;
+    for subject in ways.iter().cycle() {
         let request = SendRequest { deadline_ms: clock::unix_ms() + 1_000, ..request.clone() };
         if let Ok(reply) = bus.request(subject, &request, Duration::from_secs(1)).await {
             let results = outcomes(&reply.results);
@@ -221,7 +235,7 @@ pub(crate) async fn send_reliably(bus: &Bus, request: &SendRequest) -> Vec<Resul
         assert!(Instant::now() < give_up, "a send was not decided in time");
         sleep(Duration::from_millis(50)).await;
     }
-    unreachable!("the subjects go round")
+    unreachable!("the ways go round")
 }
 
 pub(crate) fn outcomes(results: &[SendResult]) -> Vec<Result<Stored, Code>> {
