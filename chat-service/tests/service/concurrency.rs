@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use proto::chat::{Code, SendRequest, Stored};
 use service_kit::bus::Bus;
 
-use crate::support::{draft, inbox, outcomes, request, send, send_reliably, send_to_any, shared};
+use crate::support::{draft, eventually, inbox, outcomes, request, send, send_reliably, send_to_any, seqs, shared};
 
 /// The seqs of three messages a round, each round after the one before is acked.
 async fn send_rounds(bus: &Bus, id: &str, user: &str, rounds: usize) -> Vec<i64> {
@@ -141,6 +141,27 @@ async fn a_row_that_cannot_be_stored_fails_alone() {
         let stored = result[0].clone().map(|stored| stored.seq);
         assert_eq!(stored, if is_bad(n) { Err(Code::Internal) } else { Ok(1) });
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_while_a_batch_commits_goes_together_in_the_next() {
+    let stack = shared().await.stack().await.patient();
+    let (maker, bus, mut sql) = (stack.replica().await, stack.bus().await, stack.sql().await);
+    let ids: Vec<String> = (0..40).map(|n| format!("m{n}")).collect();
+    join_all(ids.iter().map(|id| maker.put(id))).await;
+    assert!(maker.stop().await);
+    let replica = stack.process().await;
+    let requests: Vec<_> = ids.iter().map(|id| request(id, "alice", vec![draft("a", "x")])).collect();
+    let rows_locked = sql.transaction().await.unwrap();
+    rows_locked.execute("SELECT 1 FROM matches FOR UPDATE", &[]).await.unwrap();
+    let (results, ()) = tokio::join!(join_all(requests.iter().map(|request| send(&bus, request))), async {
+        eventually("all are queued", async || replica.metric("chat_queue_depth").await >= 40.0).await;
+        rows_locked.rollback().await.unwrap();
+    });
+    assert!(results.iter().all(|results| seqs(results) == [1]));
+    assert!(replica.metric("chat_commit_rows_sum").await >= 40.0);
+    let commits = replica.metric("chat_commit_rows_count").await;
+    assert!(commits < 20.0, "{commits} commits");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -124,6 +124,13 @@ impl Stack {
         bus
     }
 
+    /// The same one, whose replicas wait for locks for as long as any test takes.
+    pub(crate) fn patient(&self) -> Self {
+        let patience_ms = PATIENCE.as_millis();
+        let options = format!("-c%20lock_timeout%3D{patience_ms}%20-c%20statement_timeout%3D{patience_ms}");
+        Self { database: format!("{}?options={options}", self.database), ..self.clone() }
+    }
+
     /// The database itself, to look into.
     pub(crate) async fn sql(&self) -> tokio_postgres::Client {
         let (client, connection) = tokio_postgres::connect(&self.database, tokio_postgres::NoTls).await.unwrap();
