@@ -7,4 +7,5 @@
 mod counting;
 mod events;
 mod faults;
+mod registers;
 mod support;
