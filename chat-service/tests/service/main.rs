@@ -4,6 +4,7 @@
 
 mod concurrency;
 mod faults;
+mod grpc;
 mod matches;
 mod milestones;
 mod partitions;

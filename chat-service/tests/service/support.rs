@@ -154,7 +154,12 @@ impl Replica {
 
     /// Its gRPC.
     pub(crate) fn rpc(&self) -> ChatServiceClient<grpc::Client> {
-        ChatServiceClient::new(grpc::connect(&[self.app.grpc.to_string()], &self.lifecycle).with_timeout(PATIENCE))
+        ChatServiceClient::new(self.client())
+    }
+
+    /// Calls of whatever it serves by gRPC.
+    pub(crate) fn client(&self) -> grpc::Client {
+        grpc::connect(&[self.app.grpc.to_string()], &self.lifecycle).with_timeout(PATIENCE)
     }
 
     /// Makes a match of alice and bob.
