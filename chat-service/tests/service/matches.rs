@@ -10,7 +10,7 @@ use proto::{
 };
 use tonic::Code;
 
-use crate::support::{draft, inbox, request, send, shared};
+use crate::support::{draft, eventually, inbox, request, send, shared};
 
 fn heads_of(ids: &[&str]) -> HeadsRequest {
     HeadsRequest { match_ids: ids.iter().map(|id| (*id).to_owned()).collect(), ..HeadsRequest::default() }
@@ -101,8 +101,13 @@ async fn heads_are_those_of_known_matches_for_many_callers_at_once() {
         let expected = [("a", 2, false), ("b", 0, true)];
         assert_eq!(heads, expected[n % 2..]);
     }
-    let too_many = heads_of(&["a"; 1_001]);
-    assert_eq!(code(replica.rpc().heads(too_many).await), Code::InvalidArgument);
+    let many = (0..1_000).map(|n| format!("m{n}")).chain(["a".to_owned()]).collect::<Vec<_>>();
+    let heads = async |ids: &[String]| {
+        let request = HeadsRequest { match_ids: ids.to_vec(), ..HeadsRequest::default() };
+        replica.rpc().heads(request).await
+    };
+    assert_eq!(heads(&many[1..]).await.unwrap().into_inner().heads.len(), 1);
+    assert_eq!(code(heads(&many).await), Code::InvalidArgument);
     let with_members = HeadsRequest { with_members: true, ..heads_of(&["a"]) };
     let mut members = replica.rpc().heads(with_members).await.unwrap().into_inner().heads.remove(0).members;
     members.sort();
@@ -122,6 +127,35 @@ async fn revocations_are_found_by_whoever_polls_with_the_time_of_the_last_answer
     assert!(next.revocations.iter().any(|revocation| revocation.user_id == "bob"));
     let later = rpc.revocations(RevocationsRequest { since_ms: first + 3_600_000 }).await.unwrap().into_inner();
     assert!(later.revocations.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_for_heads_that_come_while_a_query_runs_share_the_next() {
+    let stack = shared().await.stack().await.patient();
+    let (replica, mut sql, watch) = (stack.replica().await, stack.sql().await, stack.sql().await);
+    replica.put("demo").await;
+    let locked = sql.transaction().await.unwrap();
+    locked.batch_execute("LOCK TABLE matches").await.unwrap();
+    let rpc = replica.rpc();
+    let calls = join_all((0..100).map(|_| {
+        let mut rpc = rpc.clone();
+        async move { rpc.heads(heads_of(&["demo"])).await }
+    }));
+    let (calls, ()) = tokio::join!(calls, async {
+        let waiting = async || {
+            let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                 AND wait_event_type = 'Lock' AND query LIKE '%FROM matches m WHERE match_id = ANY%'";
+            watch.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0)
+        };
+        eventually("a query waits", async || waiting().await > 0).await;
+        // By then the other calls have long come: they travel on the same connection.
+        for _ in 0..10 {
+            rpc.clone().revoke(RevokeRequest { user_id: "alice".into() }).await.unwrap();
+            assert_eq!(waiting().await, 1);
+        }
+        locked.rollback().await.unwrap();
+    });
+    assert!(calls.into_iter().all(|call| call.unwrap().into_inner().heads.len() == 1));
 }
 
 #[tokio::test]

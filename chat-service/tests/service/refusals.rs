@@ -116,13 +116,15 @@ async fn a_url_that_is_none_ends_the_start_with_one_line() {
 }
 
 #[tokio::test]
-async fn a_url_where_nobody_answers_is_told_in_one_line_and_waited_for() {
+async fn a_server_or_a_database_that_is_not_there_is_told_in_one_line_and_waited_for() {
     let servers = shared().await;
     let stack = servers.stack().await;
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (postgres, nats) = (format!("postgres://x@{nobody}/x"), format!("nats://{nobody}"));
+    let no_database = format!("{}x", stack.database);
     for (args, says) in [
         (["--database-url", postgres.as_str(), "--nats-url", stack.nats.as_str()], "waiting for PostgreSQL"),
+        (["--database-url", no_database.as_str(), "--nats-url", stack.nats.as_str()], "does not exist"),
         (["--database-url", stack.database.as_str(), "--nats-url", nats.as_str()], "NATS"),
     ] {
         let (text, failed) = output_of(&args).await;
