@@ -8,6 +8,7 @@ use std::{
 use async_nats::jetstream::{
     AckKind, Message,
     consumer::{AckPolicy, Consumer, DeliverPolicy, pull},
+    context::{ConsumerInfoError, ConsumerInfoErrorKind},
 };
 use futures_util::{FutureExt, StreamExt};
 use prost::Message as _;
@@ -34,8 +35,8 @@ const WORK_TIMEOUT: Duration = Duration::from_secs(4);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(250);
 const REOPEN_DELAY: Duration = Duration::from_millis(500);
+/// No more are pulled than are worked on: the time in which they must be acknowledged runs from their delivery.
 const MESSAGES_AT_ONCE: usize = 16;
-const PULLED_AT_ONCE: usize = 64;
 const PULL_EXPIRES: Duration = Duration::from_secs(2);
 /// A server that hangs, or the next leader, does not know of a pull: it is given up a moment after it should have ended.
 const PULL_LOST_AFTER: Duration = Duration::from_secs(3);
@@ -89,12 +90,14 @@ impl CommitConsumer {
 
     async fn open(&mut self) -> anyhow::Result<Consumer<pull::Config>> {
         let stream = self.bus.ensure_stream(&streams::chat_events(self.bus.subjects())).await?;
-        let consumer = if let Ok(consumer) = stream.get_consumer(MILESTONE_CONSUMER).await {
-            consumer
-        } else {
-            // A new consumer most likely means a new stream: commits of before may never have been counted.
-            self.recount_due = true;
-            stream.create_consumer(consumer_config()).await?
+        let consumer = match stream.get_consumer(MILESTONE_CONSUMER).await {
+            Ok(consumer) => consumer,
+            Err(error) if is_missing(&error) => {
+                // A new consumer most likely means a new stream: commits of before may never have been counted.
+                self.recount_due = true;
+                stream.create_consumer(consumer_config()).await?
+            }
+            Err(error) => anyhow::bail!("no consumer {MILESTONE_CONSUMER}: {error}"),
         };
         if self.recount_due {
             self.counter.recount().await?;
@@ -110,7 +113,7 @@ impl CommitConsumer {
     ) -> Interruption {
         let stopping = self.lifecycle.stopping();
         loop {
-            let pull = consumer.batch().max_messages(PULLED_AT_ONCE).expires(PULL_EXPIRES).messages();
+            let pull = consumer.batch().max_messages(MESSAGES_AT_ONCE).expires(PULL_EXPIRES).messages();
             let Ok(mut batch) = pull.await else { return Interruption::Reopen };
             loop {
                 let next = async {
@@ -151,6 +154,12 @@ impl CommitConsumer {
         };
         self.lifecycle.spawn(work.instrument(span));
     }
+}
+
+/// Whether the stream has no such consumer; any other error says nothing of it.
+fn is_missing(error: &async_nats::Error) -> bool {
+    let error = error.downcast_ref::<ConsumerInfoError>();
+    error.is_some_and(|error| error.kind() == ConsumerInfoErrorKind::NotFound)
 }
 
 fn consumer_config() -> pull::Config {

@@ -92,10 +92,15 @@ impl Counter {
 
     async fn record_unless_remembered(&self, id: &MatchId, count: i64) -> Result<(), CountError> {
         let recorded = self.recorded.get(id).unwrap_or(0);
+        let mut highest = recorded;
         for milestone in self.milestones.reached(count).iter().filter(|milestone| milestone.threshold > recorded) {
             if self.record(id, milestone).await? {
-                self.recorded.insert(id.clone(), milestone.threshold);
+                highest = milestone.threshold;
             }
+        }
+        // Only when all are recorded: several may have the same threshold.
+        if highest > recorded {
+            self.recorded.insert(id.clone(), highest);
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ pub struct Limiter {
 
 #[derive(Debug)]
 struct Buckets {
-    by_key: HashMap<Box<str>, Turns>,
+    by_key: HashMap<Box<str>, Account>,
     /// The number of buckets at which idle ones are dropped: twice what was left the last time, so that sweeping costs a
     /// constant per request.
     sweep_at: usize,
@@ -30,13 +30,13 @@ struct Buckets {
 
 /// A bucket, and when those are to come back who found it empty.
 #[derive(Debug, Clone, Copy)]
-struct Turns {
+struct Account {
     bucket: Bucket,
     /// The last turn that was given.
     last: Instant,
 }
 
-impl Turns {
+impl Account {
     fn new(now: Instant) -> Self {
         Self { bucket: Bucket::full(now), last: now }
     }
@@ -62,13 +62,13 @@ impl Limiter {
     /// Takes one of the key's tokens at `now`; without one, says how long until it is this one's turn.
     pub fn take(&self, key: &str, now: Instant) -> Result<(), Duration> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turns) = buckets.by_key.get_mut(key) {
-            return turns.take(self.rate, now);
+        if let Some(account) = buckets.by_key.get_mut(key) {
+            return account.take(self.rate, now);
         }
         buckets.sweep(now);
-        let mut turns = Turns::new(now);
-        let taken = turns.take(self.rate, now);
-        buckets.by_key.insert(key.into(), turns);
+        let mut account = Account::new(now);
+        let taken = account.take(self.rate, now);
+        buckets.by_key.insert(key.into(), account);
         taken
     }
 
@@ -81,7 +81,7 @@ impl Limiter {
 impl Buckets {
     fn sweep(&mut self, now: Instant) {
         if self.by_key.len() >= self.sweep_at {
-            self.by_key.retain(|_, turns| !turns.bucket.is_full(now));
+            self.by_key.retain(|_, account| !account.bucket.is_full(now));
             self.sweep_at = SWEEP_FROM.max(self.by_key.len() * 2);
             self.by_key.shrink_to(self.sweep_at);
         }
