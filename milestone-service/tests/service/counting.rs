@@ -2,7 +2,7 @@
 
 use tonic::Code;
 
-use crate::support::{Stack, eventually};
+use crate::support::{PREFIX, Stack, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_message_that_reaches_a_milestone_has_it_announced_once_whatever_the_number_of_replicas() {
@@ -83,4 +83,28 @@ async fn a_replica_stops_in_good_order_and_another_goes_on() {
     assert!(first.stop().await);
     stack.send("demo", &["3"]).await;
     eventually("the milestone is recorded", async || stack.get("demo").await.milestones.len() == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_stacks_behind_prefixes_on_the_same_servers_do_not_meet() {
+    let stack = Stack::start().await;
+    let other = stack.neighbour("t2.").await;
+    let _replicas = (stack.replica().await, other.replica().await);
+    let (mut alice, mut namesake) = (stack.inbox("alice").await, other.inbox("alice").await);
+    for tenant in [&*stack, &other] {
+        tenant.put("demo").await;
+    }
+    stack.send("demo", &["1", "2", "3"]).await;
+    other.send("demo", &["1", "2"]).await;
+    assert_eq!(alice.milestone().await.milestone_id, "three");
+    let count = async |prefix| {
+        let mut get = redis::cmd("HGET");
+        stack.redis::<Option<i64>>(get.arg(format!("{prefix}milestone:{{demo}}")).arg("count")).await
+    };
+    eventually("each has its count", async || (count(PREFIX).await, count("t2.").await) == (Some(3), Some(2))).await;
+    namesake.no_milestone().await;
+    assert!(other.get("demo").await.milestones.is_empty());
+    other.send("demo", &["3"]).await;
+    assert_eq!(namesake.milestone().await.milestone_id, "three");
+    alice.no_milestone().await;
 }

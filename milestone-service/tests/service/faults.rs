@@ -1,6 +1,6 @@
 //! Servers lose their data, go away and come back.
 
-use crate::support::{Stack, eventually};
+use crate::support::{PREFIX, Stack, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wiped_redis_loses_no_count_and_announces_nothing_twice() {
@@ -9,10 +9,10 @@ async fn a_wiped_redis_loses_no_count_and_announces_nothing_twice() {
     let mut alice = stack.inbox("alice").await;
     stack.put("demo").await;
     stack.send("demo", &["1", "2"]).await;
-    stack.redis(&redis::cmd("FLUSHALL")).await;
+    stack.redis::<()>(&redis::cmd("FLUSHALL")).await;
     stack.send("demo", &["3"]).await;
     assert_eq!(alice.milestone().await.milestone_id, "three");
-    stack.redis(&redis::cmd("FLUSHALL")).await;
+    stack.redis::<()>(&redis::cmd("FLUSHALL")).await;
     stack.send("demo", &["4"]).await;
     alice.no_milestone().await;
     stack.send("demo", &["5"]).await;
@@ -25,7 +25,7 @@ async fn a_redis_that_counts_too_much_is_not_believed() {
     let _replica = stack.replica().await;
     let mut alice = stack.inbox("alice").await;
     let mut set = redis::cmd("HSET");
-    stack.redis(set.arg("milestone:{demo}").arg("count").arg(50)).await;
+    stack.redis::<()>(set.arg(format!("{PREFIX}milestone:{{demo}}")).arg("count").arg(50)).await;
     stack.put("demo").await;
     stack.send("demo", &["1"]).await;
     alice.no_milestone().await;

@@ -1,6 +1,11 @@
 //! A stack of one's own for each test: servers, chat-service, replicas of the service under test, a gateway's ears.
 
-use std::{os::unix::fs::PermissionsExt, time::Duration};
+use std::{
+    ops::{Deref, DerefMut},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Parser;
 use local_stack::servers::{Nats, Postgres, Redis};
@@ -34,16 +39,28 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Long enough for an event that should not come.
 const SILENCE: Duration = Duration::from_millis(400);
 
+/// What stands before everything that a stack has on its servers.
+pub(crate) const PREFIX: &str = "t1.";
+
+const MILESTONES_FILE: &str = "milestones.yaml";
 /// Three messages reach the first milestone, five the second.
 const MILESTONES: &str = "milestones:\n- {id: three, messages: 3, unlocks: [video_call]}\n- {id: five, messages: 5}\n";
 
-/// Everything that a test needs, nothing of it shared but PostgreSQL.
+/// Servers of its own but PostgreSQL, and one stack's services on them.
 pub(crate) struct Stack {
     pub(crate) nats: Nats,
     pub(crate) redis: Redis,
+    pub(crate) dir: TempDir,
+    tenant: Tenant,
+}
+
+/// What of one stack stands behind its prefix on servers that it may share.
+pub(crate) struct Tenant {
     pub(crate) chat: Peer,
     pub(crate) bus: Bus,
-    pub(crate) dir: TempDir,
+    nats_url: String,
+    redis_url: String,
+    dir: PathBuf,
     lifecycle: Lifecycle,
 }
 
@@ -79,28 +96,53 @@ impl Stack {
     pub(crate) async fn start() -> Self {
         let dir = folder();
         let (nats, redis) = tokio::try_join!(Nats::start(dir.path()), Redis::start(dir.path())).unwrap();
-        std::fs::write(dir.path().join("milestones.yaml"), MILESTONES).unwrap();
-        let args = ["--nats-url", nats.url(), "--database-url", &database().await];
-        let chat = Peer::start("chat-service", &args, dir.path()).await.unwrap();
+        std::fs::write(dir.path().join(MILESTONES_FILE), MILESTONES).unwrap();
+        let tenant = Tenant::start(PREFIX, (&nats, &redis), dir.path()).await;
+        Self { nats, redis, dir, tenant }
+    }
+
+    /// Another stack on the same servers.
+    pub(crate) async fn neighbour(&self, prefix: &str) -> Tenant {
+        Tenant::start(prefix, (&self.nats, &self.redis), self.dir.path()).await
+    }
+}
+
+impl Deref for Stack {
+    type Target = Tenant;
+    fn deref(&self) -> &Tenant {
+        &self.tenant
+    }
+}
+
+impl DerefMut for Stack {
+    fn deref_mut(&mut self) -> &mut Tenant {
+        &mut self.tenant
+    }
+}
+
+impl Tenant {
+    async fn start(prefix: &str, (nats, redis): (&Nats, &Redis), dir: &Path) -> Self {
+        let args = ["--nats-url", nats.url(), "--database-url", &database().await, "--prefix", prefix];
+        let chat = Peer::start("chat-service", &args, dir).await.unwrap();
         let lifecycle = Lifecycle::new();
-        let config = NatsConfig { nats_url: vec![nats.url().parse().unwrap()], prefix: String::new() };
+        let config = NatsConfig { nats_url: vec![nats.url().parse().unwrap()], prefix: prefix.to_owned() };
         let connected = Readiness::new(&lifecycle).condition("nats");
         let bus = Bus::connect(&config, "test", connected.clone()).await.unwrap();
         eventually("NATS is reached", async || connected.holds()).await;
-        Self { nats, redis, chat, bus, dir, lifecycle }
+        let (nats_url, redis_url) = (nats.url().to_owned(), redis.url().to_owned());
+        Self { chat, bus, nats_url, redis_url, dir: dir.to_owned(), lifecycle }
     }
 
     /// A replica that is ready.
     pub(crate) async fn replica(&self) -> Replica {
-        self.replica_hearing(self.nats.url()).await
+        self.replica_hearing(&self.nats_url).await
     }
 
     /// A replica that hears of commits at another NATS.
     pub(crate) async fn replica_hearing(&self, nats_url: &str) -> Replica {
+        let file = self.dir.join(MILESTONES_FILE);
         let mut args = vec!["milestone-service", "--grpc-listen", "127.0.0.1:0"];
-        let file = self.dir.path().join("milestones.yaml");
-        args.extend(["--nats-url", nats_url, "--redis-url", self.redis.url()]);
-        args.extend(["--chat-service", &self.chat.grpc, "--milestones-file", file.to_str().unwrap()]);
+        args.extend(self.arguments(nats_url, file.to_str().unwrap()));
         let lifecycle = Lifecycle::new();
         let app = app::start(Config::parse_from(args), lifecycle.clone()).await.unwrap();
         let replica = Replica { app, lifecycle };
@@ -110,10 +152,21 @@ impl Stack {
 
     /// A replica as a process of its own, which a test may freeze.
     pub(crate) async fn process(&self) -> Peer {
-        let file = self.dir.path().join("milestones.yaml");
-        let mut args = vec!["--nats-url", self.nats.url(), "--redis-url", self.redis.url()];
-        args.extend(["--chat-service", &self.chat.grpc, "--milestones-file", file.to_str().unwrap()]);
-        Peer::start("milestone-service", &args, self.dir.path()).await.unwrap()
+        let file = self.dir.join(MILESTONES_FILE);
+        let args = self.arguments(&self.nats_url, file.to_str().unwrap());
+        Peer::start("milestone-service", &args, &self.dir).await.unwrap()
+    }
+
+    fn arguments<'a>(&'a self, nats_url: &'a str, milestones_file: &'a str) -> Vec<&'a str> {
+        let prefix = self.bus.subjects().prefix();
+        [
+            ["--nats-url", nats_url],
+            ["--redis-url", &self.redis_url],
+            ["--prefix", prefix],
+            ["--chat-service", &self.chat.grpc],
+            ["--milestones-file", milestones_file],
+        ]
+        .concat()
     }
 
     pub(crate) fn chat(&self) -> ChatServiceClient<grpc::Client> {
@@ -170,10 +223,10 @@ impl Stack {
         inbox
     }
 
-    pub(crate) async fn redis(&self, command: &redis::Cmd) {
-        let client = redis::Client::open(self.redis.url()).unwrap();
+    pub(crate) async fn redis<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> T {
+        let client = redis::Client::open(self.redis_url.as_str()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-        command.exec_async(&mut connection).await.unwrap();
+        command.query_async(&mut connection).await.unwrap()
     }
 }
 
