@@ -18,6 +18,7 @@ struct Instruments {
     delivery_delay: Histogram<f64>,
     healed: Counter<u64>,
     inboxes_lost: Counter<u64>,
+    inboxes_undecodable: Counter<u64>,
     forwarded: Counter<u64>,
     requests: Histogram<f64>,
 }
@@ -62,6 +63,10 @@ impl Instruments {
             inboxes_lost: meter
                 .u64_counter("gateway.inboxes.lost")
                 .with_description("Connections of the inboxes to NATS that ended, by reason.")
+                .build(),
+            inboxes_undecodable: meter
+                .u64_counter("gateway.inboxes.undecodable")
+                .with_description("Events in users' inboxes that could not be decoded and were dropped.")
                 .build(),
             forwarded: meter
                 .u64_counter("gateway.forwarded")
@@ -108,6 +113,11 @@ pub fn gap_healed(messages: usize) {
 /// A connection of the inboxes to NATS has ended.
 pub fn inboxes_lost(reason: &'static str) {
     INSTRUMENTS.inboxes_lost.add(1, &[KeyValue::new("reason", reason)]);
+}
+
+/// An event in a user's inbox could not be decoded.
+pub fn inbox_event_undecodable() {
+    INSTRUMENTS.inboxes_undecodable.add(1, &[]);
 }
 
 /// A request of another gateway's session was passed on.

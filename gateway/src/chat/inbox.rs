@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     inboxes::{Listener, Message},
+    metrics,
     socketio::Packet,
     views,
 };
@@ -51,7 +52,10 @@ impl Listener for Receiver {
         }
         let event = match InboxEvent::decode(message.payload) {
             Ok(event) => event,
-            Err(error) => return warn!(subject = message.subject, %error, "an undecodable event was dropped"),
+            Err(error) => {
+                warn!(subject = message.subject, %error, "an undecodable event was dropped");
+                return metrics::inbox_event_undecodable();
+            }
         };
         let span = info_span!("receive", otel.kind = "consumer");
         propagation::continue_from(&span, &|name| message.headers.get(name));
