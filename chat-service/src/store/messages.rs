@@ -9,7 +9,7 @@ use tokio_postgres::{Error, Row as SqlRow};
 
 use super::{
     Store, StoreError,
-    time::{from_ms, to_ms},
+    time::{self, from_ms, to_ms},
 };
 use crate::room::Row;
 
@@ -129,11 +129,11 @@ impl Store {
     /// The database's time; also proves that it answers. One that does not loses the connections of all who wait for it.
     pub(crate) async fn now_ms(&self) -> Result<i64, StoreError> {
         let client = self.probe().await?;
-        let Ok(row) = timeout(ANSWER_TIMEOUT, client.query_one("SELECT clock_timestamp()", &[])).await else {
+        let Ok(answer) = timeout(ANSWER_TIMEOUT, time::now_ms(&client)).await else {
             self.hosts.abandon_pooled();
             return Err(StoreError::Unavailable("no answer in time".to_owned()));
         };
-        Ok(to_ms(row?.try_get(0)?))
+        Ok(answer?)
     }
 }
 

@@ -4,7 +4,7 @@ use proto::{UserId, chat::Revocation};
 
 use super::{
     Store, StoreError,
-    time::{from_ms, to_ms},
+    time::{from_ms, now_ms, to_ms},
 };
 
 /// A revocation may become visible this long after the time that it carries: whoever polls sees it again.
@@ -26,7 +26,7 @@ impl Store {
         let client = self.client().await?;
         let statement =
             client.prepare_cached("SELECT user_id, not_before FROM revocations WHERE not_before >= $1").await?;
-        let as_of_ms = self.now_ms().await? - OVERLAP_MS;
+        let as_of_ms = now_ms(&client).await? - OVERLAP_MS;
         let rows = client.query(&statement, &[&from_ms(since_ms)]).await?;
         let revocations =
             rows.iter().map(|row| Ok(Revocation { user_id: row.try_get(0)?, not_before_ms: to_ms(row.try_get(1)?) }));

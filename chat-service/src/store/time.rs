@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio_postgres::{Client, Error};
+
 /// Milliseconds since the Unix epoch.
 pub(super) fn to_ms(time: SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
@@ -13,4 +15,9 @@ pub(super) fn to_ms(time: SystemTime) -> i64 {
 /// A time from milliseconds since the Unix epoch; what lies before it is the epoch.
 pub(super) fn from_ms(ms: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+/// The server's time.
+pub(super) async fn now_ms(client: &Client) -> Result<i64, Error> {
+    client.query_one("SELECT clock_timestamp()", &[]).await?.try_get(0).map(to_ms)
 }

@@ -11,6 +11,7 @@ mod partitions;
 mod poison;
 mod posted;
 mod refusals;
+mod revocations;
 mod schema;
 mod sending;
 mod standby;
