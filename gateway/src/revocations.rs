@@ -1,5 +1,6 @@
 //! Which tokens were revoked: every revocation, kept fresh by asking chat-service again and again.
 
+mod round;
 mod state;
 
 pub use state::Verdict;
@@ -13,12 +14,11 @@ use proto::UserId;
 use service_kit::{Lifecycle, health::Condition};
 
 use crate::egress::Services;
+use round::Round;
 use state::State;
 
 /// How often chat-service is asked.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// Revocations may become visible a little out of order, so this much is asked for again, in milliseconds.
-const OVERLAP_MS: i64 = 5_000;
 
 /// All revocations. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -48,14 +48,17 @@ impl Revocations {
     }
 
     async fn keep_up(self, services: Services, fresh: Condition, on_revoked: impl Fn(&UserId, i64)) {
-        let mut since_ms = 0;
+        let mut round = Round::since(0);
         loop {
-            match services.revocations(since_ms).await {
-                Ok(response) => {
-                    since_ms = response.as_of_ms.saturating_sub(OVERLAP_MS).max(0);
-                    for (user, not_before_s) in self.write(|state| state.apply(response.revocations, Instant::now())) {
+            let asked = Instant::now();
+            match services.revocations(round.next_page()).await {
+                Ok(page) => {
+                    let completed = round.take_in(&page, asked);
+                    for (user, not_before_s) in self.write(|state| state.apply(page.revocations)) {
                         on_revoked(&user, not_before_s);
                     }
+                    let Some(begun) = completed else { continue };
+                    self.write(|state| state.note_complete(begun));
                 }
                 Err(error) => tracing::debug!(%error, "the revocations are not up to date"),
             }

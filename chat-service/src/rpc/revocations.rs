@@ -6,6 +6,9 @@ use tracing::info;
 
 use super::{Rpc, status::user_id};
 
+/// The longest page: less than 1 MB.
+const MAX_PAGE: usize = 10_000;
+
 impl Rpc {
     pub(super) async fn refuse_tokens(&self, request: RevokeRequest) -> Result<RevokeResponse, Status> {
         let user = user_id(request.user_id)?;
@@ -15,7 +18,9 @@ impl Rpc {
     }
 
     pub(super) async fn revoked_since(&self, request: RevocationsRequest) -> Result<RevocationsResponse, Status> {
-        let (revocations, as_of_ms) = self.store.revocations(request.since_ms).await?;
-        Ok(RevocationsResponse { revocations, as_of_ms })
+        let limit = usize::try_from(request.limit).unwrap_or(0);
+        let limit = (limit > 0).then_some(limit.min(MAX_PAGE));
+        let revoked = self.store.revocations((request.since_ms, &request.after_user_id), limit).await?;
+        Ok(RevocationsResponse { revocations: revoked.page, as_of_ms: revoked.as_of_ms, has_more: revoked.has_more })
     }
 }

@@ -1,11 +1,8 @@
-//! Matches over gRPC: made, closed, listed; heads; revocations; what is malformed.
+//! Matches over gRPC: made, closed, listed; heads; what is malformed.
 
 use futures_util::future::join_all;
 use proto::{
-    chat::{
-        CloseMatchRequest, GetMatchRequest, HeadsRequest, ListMatchesRequest, PutMatchRequest, RevocationsRequest,
-        RevokeRequest,
-    },
+    chat::{CloseMatchRequest, GetMatchRequest, HeadsRequest, ListMatchesRequest, PutMatchRequest, RevokeRequest},
     inbox::inbox_event::Event,
 };
 use tonic::Code;
@@ -112,21 +109,6 @@ async fn heads_are_those_of_known_matches_for_many_callers_at_once() {
     let mut members = replica.rpc().heads(with_members).await.unwrap().into_inner().heads.remove(0).members;
     members.sort();
     assert_eq!(members, ["alice", "bob"]);
-}
-
-#[tokio::test]
-async fn revocations_are_found_by_whoever_polls_with_the_time_of_the_last_answer() {
-    let stack = shared().await.stack().await;
-    let replica = stack.replica().await;
-    let mut rpc = replica.rpc();
-    let first = rpc.revoke(RevokeRequest { user_id: "alice".into() }).await.unwrap().into_inner().not_before_ms;
-    let all = rpc.revocations(RevocationsRequest { since_ms: 0 }).await.unwrap().into_inner();
-    assert_eq!((all.revocations[0].user_id.as_str(), all.revocations[0].not_before_ms), ("alice", first));
-    rpc.revoke(RevokeRequest { user_id: "bob".into() }).await.unwrap();
-    let next = rpc.revocations(RevocationsRequest { since_ms: all.as_of_ms }).await.unwrap().into_inner();
-    assert!(next.revocations.iter().any(|revocation| revocation.user_id == "bob"));
-    let later = rpc.revocations(RevocationsRequest { since_ms: first + 3_600_000 }).await.unwrap().into_inner();
-    assert!(later.revocations.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -92,8 +92,8 @@ impl Services {
         ask(async || self.milestones.clone().get_progress(request.clone()).await).await
     }
 
-    /// The revocations recorded since a Unix time; 0 for all.
-    pub async fn revocations(&self, since_ms: i64) -> Result<RevocationsResponse, Failure> {
-        ask(async || self.chat.clone().revocations(RevocationsRequest { since_ms }).await).await
+    /// A page of the revocations.
+    pub async fn revocations(&self, request: &RevocationsRequest) -> Result<RevocationsResponse, Failure> {
+        ask(async || self.chat.clone().revocations(request.clone()).await).await
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use proto::{UserId, chat::Revocation};
 
-/// How long an answer of chat-service counts.
+/// How long a round of asking chat-service counts, from its beginning.
 const FRESH_FOR: Duration = Duration::from_secs(10);
 
 /// Whether a token is still good.
@@ -25,13 +25,13 @@ pub enum Verdict {
 pub(super) struct State {
     /// Per user, the Unix time in seconds up to which issued tokens are refused.
     not_before_s: HashMap<Box<str>, i64>,
-    heard: Option<Instant>,
+    /// When the last round began that came to its end.
+    complete_at: Option<Instant>,
 }
 
 impl State {
-    /// Takes in an answer, heard at `now`; returns what of it is new.
-    pub(super) fn apply(&mut self, revocations: Vec<Revocation>, now: Instant) -> Vec<(UserId, i64)> {
-        self.heard = Some(now);
+    /// Takes in an answer; returns what of it is new.
+    pub(super) fn apply(&mut self, revocations: Vec<Revocation>) -> Vec<(UserId, i64)> {
         let mut news = Vec::new();
         for revocation in revocations {
             let Ok(user) = UserId::new(revocation.user_id) else { continue };
@@ -46,9 +46,14 @@ impl State {
         news
     }
 
+    /// All that was revoked until a round began, at `begun`, is known.
+    pub(super) fn note_complete(&mut self, begun: Instant) {
+        self.complete_at = Some(begun);
+    }
+
     /// Whether what is known can be relied on at `now`.
     pub(super) fn is_fresh(&self, now: Instant) -> bool {
-        self.heard.is_some_and(|heard| now.saturating_duration_since(heard) < FRESH_FOR)
+        self.complete_at.is_some_and(|begun| now.saturating_duration_since(begun) < FRESH_FOR)
     }
 
     /// The verdict at `now` on a token issued at a Unix time in seconds. What is revoked stays so, however old the news.
@@ -72,19 +77,22 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_decided_before_the_first_answer() {
+    fn nothing_is_decided_before_the_first_round_is_complete() {
         let now = Instant::now();
         let mut state = State::default();
         assert_eq!(state.check("alice", 10, now), Verdict::Undecided);
-        state.apply(vec![], now);
+        state.apply(vec![revocation("mallory", 10_000)]);
+        assert_eq!(state.check("alice", 10, now), Verdict::Undecided);
+        state.note_complete(now);
         assert_eq!(state.check("alice", 10, now), Verdict::Valid);
     }
 
     #[test]
-    fn an_answer_counts_for_ten_seconds_but_what_is_revoked_stays_so() {
+    fn a_round_counts_for_ten_seconds_but_what_is_revoked_stays_so() {
         let now = Instant::now();
         let mut state = State::default();
-        state.apply(vec![revocation("mallory", 10_000)], now);
+        state.apply(vec![revocation("mallory", 10_000)]);
+        state.note_complete(now);
         let at = |seconds| now + Duration::from_secs(seconds);
         assert_eq!(state.check("alice", 10, at(9)), Verdict::Valid);
         assert_eq!(state.check("alice", 10, at(10)), Verdict::Undecided);
@@ -95,7 +103,8 @@ mod tests {
     fn a_token_of_the_same_second_is_refused_and_one_of_the_next_is_good() {
         let now = Instant::now();
         let mut state = State::default();
-        state.apply(vec![revocation("alice", 10_999)], now);
+        state.apply(vec![revocation("alice", 10_999)]);
+        state.note_complete(now);
         assert_eq!(state.check("alice", 10, now), Verdict::Revoked);
         assert_eq!(state.check("alice", 11, now), Verdict::Valid);
         assert_eq!(state.check("bob", 10, now), Verdict::Valid);
@@ -103,11 +112,10 @@ mod tests {
 
     #[test]
     fn only_what_is_new_is_told() {
-        let now = Instant::now();
         let mut state = State::default();
         let alice = UserId::new("alice").unwrap();
-        assert_eq!(state.apply(vec![revocation("alice", 10_000)], now), [(alice.clone(), 10)]);
-        assert_eq!(state.apply(vec![revocation("alice", 10_500), revocation("alice", 9_000)], now), []);
-        assert_eq!(state.apply(vec![revocation("alice", 11_000), revocation("not an id", 1)], now), [(alice, 11)]);
+        assert_eq!(state.apply(vec![revocation("alice", 10_000)]), [(alice.clone(), 10)]);
+        assert_eq!(state.apply(vec![revocation("alice", 10_500), revocation("alice", 9_000)]), []);
+        assert_eq!(state.apply(vec![revocation("alice", 11_000), revocation("not an id", 1)]), [(alice, 11)]);
     }
 }
