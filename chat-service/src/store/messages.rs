@@ -16,6 +16,8 @@ use crate::room::Row;
 /// The columns of [`of_row`], in its order.
 const SELECT: &str =
     "SELECT match_id, seq, sender_id, client_id, origin, body, created_at FROM messages WHERE match_id = $1";
+/// Where among them the body is.
+const BODY: usize = 5;
 
 /// A scan of two days takes longer than a message may; its reader sets the pace.
 const SCAN_SETTINGS: &str =
@@ -23,6 +25,9 @@ const SCAN_SETTINGS: &str =
 
 /// A server that does not tell the time by then hangs.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The bodies of a page take no more together: gRPC refuses messages above 4 MiB, and clients are given less at once anyway.
+const MAX_PAGE_BYTES: usize = 1_000_000;
 
 /// Where a page lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,11 +62,13 @@ impl Position {
 
     /// A page from the rows of [`statement`](Self::statement), which was asked for one more than the page holds.
     pub(super) fn page(self, rows: &[SqlRow], limit: usize) -> Result<MessagePage, Error> {
-        let mut messages = rows.iter().take(limit).map(of_row).collect::<Result<Vec<_>, _>>()?;
+        let sizes = rows.iter().take(limit).map(|row| Ok(row.try_get::<_, &str>(BODY)?.len()));
+        let count = fitting(&sizes.collect::<Result<Vec<_>, Error>>()?);
+        let mut messages = rows[..count].iter().map(of_row).collect::<Result<Vec<_>, _>>()?;
         if !matches!(self, Self::After(_)) {
             messages.reverse();
         }
-        Ok((messages, rows.len() > limit))
+        Ok((messages, rows.len() > count))
     }
 }
 
@@ -142,6 +149,16 @@ pub(super) fn one_more_than(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1
 }
 
+/// How many bodies of these sizes a page holds: at least one, so that whoever reads on comes to the end.
+fn fitting(sizes: &[usize]) -> usize {
+    let mut total = 0;
+    let fitting = sizes.iter().take_while(|size| {
+        total += **size;
+        total <= MAX_PAGE_BYTES
+    });
+    fitting.count().max(1).min(sizes.len())
+}
+
 pub(super) fn of_row(row: &SqlRow) -> Result<Message, Error> {
     Ok(Message {
         match_id: row.try_get(0)?,
@@ -149,11 +166,24 @@ pub(super) fn of_row(row: &SqlRow) -> Result<Message, Error> {
         sender_id: row.try_get(2)?,
         client_id: row.try_get(3)?,
         origin: row.try_get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
-        body: row.try_get(5)?,
+        body: row.try_get(BODY)?,
         created_at_ms: to_ms(row.try_get(6)?),
     })
 }
 
 pub(super) fn row_with_provenance(row: &SqlRow) -> Result<Row, Error> {
     Ok(Row { message: of_row(row)?, by_rest: row.try_get(7)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_holds_what_fits_and_at_least_one() {
+        assert_eq!(fitting(&[MAX_PAGE_BYTES / 2; 3]), 2);
+        assert_eq!(fitting(&[MAX_PAGE_BYTES + 1, 1]), 1);
+        assert_eq!(fitting(&[1; 200]), 200);
+        assert_eq!(fitting(&[]), 0);
+    }
 }

@@ -8,7 +8,7 @@ use proto::chat::{
 };
 use service_kit::clock;
 
-use crate::support::{draft, inbox, outcomes, request, send, seqs, shared, try_send};
+use crate::support::{Replica, draft, inbox, outcomes, request, send, seqs, shared, try_send};
 
 #[tokio::test]
 async fn a_message_is_acked_told_to_both_and_listed() {
@@ -168,4 +168,48 @@ async fn pages_go_both_ways() {
     assert_eq!(page(Some(Position::After(10)), 3).await, (vec![], false));
     assert_eq!(page(None, 0).await, (vec![10], true));
     assert_eq!(page(None, 1000).await.0.len(), 10);
+}
+
+/// What one body takes at most when a text is made canonical: 4,000 characters that JSON escapes.
+fn heavy(client_id: String) -> Draft {
+    Draft { client_id, body: format!("\"{}\"", "\\u0001".repeat(4_000)), saved_as: None }
+}
+
+/// Reads on from each page until there is no more; each is bounded.
+async fn read_all(replica: &Replica, backwards: bool) -> Vec<i64> {
+    let (mut rpc, mut seqs) = (replica.rpc(), Vec::new());
+    let mut position = (!backwards).then_some(Position::After(0));
+    loop {
+        let request = ListMessagesRequest { match_id: "demo".into(), position, limit: 200 };
+        let page = rpc.list_messages(request).await.unwrap().into_inner();
+        assert!(page.messages.iter().map(|message| message.body.len()).sum::<usize>() <= 1_000_000);
+        let of_page = page.messages.iter().map(|message| message.seq);
+        if backwards {
+            seqs.splice(0..0, of_page);
+            position = seqs.first().copied().map(Position::Before);
+        } else {
+            seqs.extend(of_page);
+            position = seqs.last().copied().map(Position::After);
+        }
+        if !page.has_more {
+            return seqs;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_the_longest_messages_is_cut_short_and_says_so() {
+    let stack = shared().await.stack().await;
+    let (replica, bus) = (stack.replica().await, stack.bus().await);
+    replica.put("demo").await;
+    for n in 0..10 {
+        let drafts = (0..20).map(|k| heavy(format!("{n}-{k}"))).collect();
+        assert_eq!(send(&bus, &request("demo", "alice", drafts)).await.len(), 20);
+    }
+    let all: Vec<i64> = (1..=200).collect();
+    assert_eq!(read_all(&replica, false).await, all);
+    assert_eq!(read_all(&replica, true).await, all);
+    let joined = GetMatchRequest { match_id: "demo".into(), since_seq: Some(150), limit: 200 };
+    let joined = replica.rpc().get_match(joined).await.unwrap().into_inner();
+    assert_eq!((joined.messages[0].seq, joined.has_more), (151, true));
 }
