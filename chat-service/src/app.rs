@@ -89,9 +89,13 @@ impl Serving {
     async fn run(self) {
         let stopping = self.lifecycle.stopping().clone();
         let work = async {
-            self.migrate().await;
+            tokio::select! {
+                () = self.migrate() => {}
+                // A server that hangs in its middle loses it, too.
+                () = self.watch(|_| {}) => {}
+            }
             self.serve();
-            self.watch().await;
+            self.watch(|answers| self.postgres.set(answers)).await;
         };
         stopping.run_until_cancelled(work).await;
     }
@@ -110,8 +114,9 @@ impl Serving {
     }
 
     async fn try_migrate(&self) -> Result<(), StoreError> {
-        self.shared.store.migrate().await?;
-        self.look_at_clock().await
+        // First: who watches over the migration must be connected to the server that makes it.
+        self.look_at_clock().await?;
+        self.shared.store.migrate().await
     }
 
     /// Also tells whether PostgreSQL answers.
@@ -136,10 +141,11 @@ impl Serving {
         lifecycle.spawn_essential("partitions", partitions.run(all_published));
     }
 
-    async fn watch(&self) {
+    /// Looks again and again, for ever, whether PostgreSQL answers.
+    async fn watch(&self, tell: impl Fn(bool)) {
         loop {
             sleep(PING_INTERVAL).await;
-            self.postgres.set(self.look_at_clock().await.is_ok());
+            tell(self.look_at_clock().await.is_ok());
         }
     }
 }

@@ -11,6 +11,7 @@ mod outage;
 mod revocations;
 mod session;
 mod time;
+mod watch;
 
 pub(crate) use error::{StoreError, TripError};
 pub(crate) use matches::Put;
@@ -25,7 +26,7 @@ use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
 };
 use tokio::time::Instant;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Config};
 
 use hosts::{CONNECT_TIMEOUT, Hosts};
 use outage::Outage;
@@ -44,31 +45,22 @@ const ASSERT_DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', fals
 pub(crate) struct Store {
     hosts: Hosts,
     pool: Pool,
+    /// One connection, so that who looks whether PostgreSQL answers never waits behind those to whom it does not.
+    watch: Pool,
     outage: Outage,
 }
 
 impl Store {
     /// A store of the database that `config` names. Nothing is connected yet.
-    pub(crate) fn new(config: &tokio_postgres::Config) -> anyhow::Result<Self> {
+    pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
         let hosts = Hosts::of(config);
-        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_connect(config.clone(), hosts.clone(), recycling))
-            .max_size(POOL_SIZE)
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(POOL_TIMEOUT))
-            .create_timeout(Some(CONNECT_TIMEOUT))
-            .recycle_timeout(Some(POOL_TIMEOUT))
-            .post_create(Hook::async_fn(|client, _| {
-                Box::pin(async move { assert_durable(client).await.map_err(HookError::Backend) })
-            }))
-            .build()
-            .context("the connection pool cannot be built")?;
-        Ok(Self { hosts, pool, outage: Outage::default() })
+        let [pool, watch] = [POOL_SIZE, 1].map(|size| pool_of(config, &hosts, size));
+        Ok(Self { pool: pool?, watch: watch?, hosts, outage: Outage::default() })
     }
 
     /// Brings the schema to this version; several replicas may do so at once.
     pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
-        let mut client = self.probe().await?;
+        let mut client = self.probe(&self.pool).await?;
         migrations::migrate(&mut client).await
     }
 
@@ -77,18 +69,33 @@ impl Store {
         if !self.outage.may_connect(Instant::now()) && self.pool.status().available == 0 {
             return Err(StoreError::Unavailable("it was away a moment ago".to_owned()));
         }
-        self.probe().await
+        self.probe(&self.pool).await
     }
 
-    /// A connection of the pool, also while PostgreSQL is known to be away.
-    async fn probe(&self) -> Result<Object, StoreError> {
-        let client = self.pool.get().await;
+    /// A connection of a pool, also while PostgreSQL is known to be away.
+    async fn probe(&self, pool: &Pool) -> Result<Object, StoreError> {
+        let client = pool.get().await;
         // Who waited for others' connections in vain has learnt nothing.
         if !matches!(client, Err(PoolError::Timeout(TimeoutType::Wait))) {
             self.outage.note(client.is_ok(), Instant::now());
         }
         Ok(client?)
     }
+}
+
+fn pool_of(config: &Config, hosts: &Hosts, size: usize) -> anyhow::Result<Pool> {
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    Pool::builder(Manager::from_connect(config.clone(), hosts.clone(), recycling))
+        .max_size(size)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(POOL_TIMEOUT))
+        .create_timeout(Some(CONNECT_TIMEOUT))
+        .recycle_timeout(Some(POOL_TIMEOUT))
+        .post_create(Hook::async_fn(|client, _| {
+            Box::pin(async move { assert_durable(client).await.map_err(HookError::Backend) })
+        }))
+        .build()
+        .context("the connection pool cannot be built")
 }
 
 async fn assert_durable(client: &Client) -> Result<(), tokio_postgres::Error> {

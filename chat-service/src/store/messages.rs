@@ -1,15 +1,15 @@
 //! Reading messages: pages, and what a repair needs.
 
-use std::{pin::pin, time::Duration};
+use std::pin::pin;
 
 use futures_util::TryStreamExt;
 use proto::{MatchId, chat::Message};
-use tokio::{sync::mpsc::Sender, time::timeout};
+use tokio::sync::mpsc::Sender;
 use tokio_postgres::{Error, Row as SqlRow};
 
 use super::{
     Store, StoreError,
-    time::{self, from_ms, to_ms},
+    time::{from_ms, to_ms},
 };
 use crate::room::Row;
 
@@ -22,9 +22,6 @@ const BODY: usize = 5;
 /// A scan of two days takes longer than a message may; its reader sets the pace.
 const SCAN_SETTINGS: &str =
     "SET LOCAL statement_timeout = '10min'; SET LOCAL idle_in_transaction_session_timeout = '1min'";
-
-/// A server that does not tell the time by then hangs.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The bodies of a page take no more together: gRPC refuses messages above 4 MiB, and clients are given less at once anyway.
 const MAX_PAGE_BYTES: usize = 1_000_000;
@@ -131,16 +128,6 @@ impl Store {
                 return Ok(());
             }
         }
-    }
-
-    /// The database's time; also proves that it answers. One that does not loses the connections of all who wait for it.
-    pub(crate) async fn now_ms(&self) -> Result<i64, StoreError> {
-        let client = self.probe().await?;
-        let Ok(answer) = timeout(ANSWER_TIMEOUT, time::now_ms(&client)).await else {
-            self.hosts.abandon_pooled();
-            return Err(StoreError::Unavailable("no answer in time".to_owned()));
-        };
-        Ok(answer?)
     }
 }
 

@@ -5,6 +5,7 @@
 mod concurrency;
 mod faults;
 mod grpc;
+mod hang;
 mod matches;
 mod milestones;
 mod partitions;
