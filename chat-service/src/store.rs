@@ -36,9 +36,10 @@ const POOL_SIZE: usize = 8;
 /// How long a call may wait for a connection of the pool.
 const POOL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// `synchronous_commit` weaker than `on` would ack what a crash may lose; `remote_apply` is stronger and stays.
-const ASSERT_DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false)
-     WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')";
+/// `synchronous_commit` weaker than `on` would ack what a crash may lose; `remote_apply` is stronger and stays. It is set in any
+/// case: what a session has not set changes in its middle when the server is told so.
+const SET_DURABLE: &str = "SELECT set_config('synchronous_commit',
+     CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)";
 
 /// PostgreSQL behind a pool of connections. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -92,12 +93,12 @@ fn pool_of(config: &Config, hosts: &Hosts, size: usize) -> anyhow::Result<Pool> 
         .create_timeout(Some(CONNECT_TIMEOUT))
         .recycle_timeout(Some(POOL_TIMEOUT))
         .post_create(Hook::async_fn(|client, _| {
-            Box::pin(async move { assert_durable(client).await.map_err(HookError::Backend) })
+            Box::pin(async move { set_durable(client).await.map_err(HookError::Backend) })
         }))
         .build()
         .context("the connection pool cannot be built")
 }
 
-async fn assert_durable(client: &Client) -> Result<(), tokio_postgres::Error> {
-    client.batch_execute(ASSERT_DURABLE).await
+async fn set_durable(client: &Client) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(SET_DURABLE).await
 }

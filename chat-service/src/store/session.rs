@@ -13,7 +13,7 @@ use tokio_postgres::{Client, Error, Statement};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Store, StoreError, TripError, assert_durable, hosts, messages,
+    Store, StoreError, TripError, hosts, messages, set_durable,
     time::{from_ms, to_ms},
 };
 use crate::{
@@ -78,7 +78,7 @@ pub(crate) struct Locked {
 }
 
 impl Session {
-    /// Connects, asserts that a COMMIT is durable, and prepares the statements.
+    /// Connects, makes its COMMITs durable, and prepares the statements.
     pub(crate) async fn open(store: &Store, lifecycle: &Lifecycle) -> Result<Self, StoreError> {
         let opened = timeout(TRIP_TIMEOUT, connect(store, lifecycle)).await;
         opened.map_err(|_| StoreError::Unavailable("no connection in time".to_owned()))?
@@ -196,7 +196,7 @@ async fn connect(store: &Store, lifecycle: &Lifecycle) -> Result<Session, StoreE
     let driven = dropped.clone().run_until_cancelled_owned(hosts::drive(connection));
     lifecycle.spawn_background(driven.map(|_| ()));
     let guard = dropped.drop_guard();
-    assert_durable(&client).await?;
+    set_durable(&client).await?;
     client.batch_execute(PLANNER).await?;
     let statements = Statements {
         advance: client.prepare(ADVANCE).await?,

@@ -38,11 +38,15 @@ async fn wait_for_a_standby([sql, other]: &[Client; 2]) {
 }
 
 async fn set_standby(sql: &Client, name: &str) {
-    sql.batch_execute(&format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'")).await.unwrap();
+    set(sql, "synchronous_standby_names", name).await;
+}
+
+async fn set(sql: &Client, setting: &str, value: &str) {
+    sql.batch_execute(&format!("ALTER SYSTEM SET {setting} = '{value}'")).await.unwrap();
     sql.batch_execute("SELECT pg_reload_conf()").await.unwrap();
     eventually("the setting holds", async || {
-        let row = sql.query_one("SHOW synchronous_standby_names", &[]).await.unwrap();
-        row.get::<_, &str>(0) == name
+        let row = sql.query_one(&format!("SHOW {setting}"), &[]).await.unwrap();
+        row.get::<_, &str>(0) == value
     })
     .await;
 }
@@ -136,4 +140,22 @@ async fn no_change_that_did_not_reach_the_standby_is_acked() {
             eventually("it is acked", async || call(what, &id, &mut rpc).await.is_ok()).await;
         }
     }
+}
+
+/// A session keeps the durability that it began with, whatever the server is told later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_told_to_commit_carelessly_changes_no_ack() {
+    let servers = Servers::start().await;
+    let stack = servers.stack().await;
+    let (replica, bus, sql) = (stack.replica().await, stack.bus().await, [stack.sql().await, stack.sql().await]);
+    let mut rpc = replica.rpc();
+    replica.put("demo").await;
+    send(&bus, &request("demo", "alice", vec![draft("a", "x")])).await;
+    set(&sql[0], "synchronous_commit", "off").await;
+    sql[1].batch_execute("SET synchronous_commit = 'on'").await.unwrap();
+    wait_for_a_standby(&sql).await;
+    let careful = request("demo", "alice", vec![draft("b", "y")]);
+    let (sent, revoked) = tokio::join!(send(&bus, &careful), call("revoke", "carol", &mut rpc));
+    assert_eq!(outcomes(&sent), [Err(Code::Unavailable)]);
+    assert_eq!(revoked.unwrap_err().code(), tonic::Code::Unavailable);
 }

@@ -29,7 +29,7 @@ const SUPERUSER: &str = "postgres";
 /// notice that it is gone.
 const NOT_YET: &[&str] = &["lock file \"postmaster.pid\" already exists", "pre-existing shared memory block"];
 
-/// A PostgreSQL server with `synchronous_commit=on`, its data in `postgres/` of the folder given.
+/// A PostgreSQL server with `synchronous_commit=on`, as is its default, its data in `postgres/` of the folder given.
 #[derive(Debug)]
 pub struct Postgres {
     daemon: Daemon,
@@ -94,7 +94,6 @@ fn recipe_of(dir: &Path, name: &str, cluster: &cluster::Cluster, port: u16, sett
         "listen_addresses=127.0.0.1".to_owned(),
         // No socket file: its path may be longer than the 107 bytes that the kernel allows.
         "unix_socket_directories=".to_owned(),
-        "synchronous_commit=on".to_owned(),
         "max_connections=200".to_owned(),
     ];
     let settings = basic.iter().chain(settings).flat_map(|setting| ["-c".into(), setting.into()]);
