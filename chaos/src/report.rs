@@ -255,3 +255,50 @@ impl Line {
 fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1_000, ms % 1_000)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{checker::Violation, stalls::Stalls};
+
+    fn run(tally: Tally) -> RunReport {
+        let progress = Progress { acked: 12, ..Progress::default() };
+        RunReport {
+            seed: 9,
+            command: "./dev chaos --seed 9 --schedule '2+1 kill redis'".to_owned(),
+            schedule: "2+1 kill redis".to_owned(),
+            faults: 1,
+            lasted: Duration::from_secs(4),
+            waits: BTreeMap::new(),
+            troubles: Vec::new(),
+            outcome: Outcome { progress, refusals: Refusals::new(), stalls: Stalls::new(1), tally },
+            folder: None,
+        }
+    }
+
+    #[test]
+    fn a_failure_names_the_seed_the_command_that_repeats_it_and_the_trace() {
+        let mut tally = Tally::default();
+        tally.violated(Violation {
+            promise: Promise::Durable,
+            at: Duration::from_millis(2_500),
+            scene: "match m".to_owned(),
+            what: "7 is gone".to_owned(),
+            trace: vec!["it was sent".to_owned(), "it was acked".to_owned()],
+        });
+        let failed = RunReport { troubles: vec!["redis would not start".to_owned()], ..run(tally) };
+        assert_eq!(
+            failed.failure(),
+            "FAILED: seed 9, again with\n  ./dev chaos --seed 9 --schedule '2+1 kill redis'\n  redis would not start\n  \
+             acked is stored · 2.500 s · match m: 7 is gone\n    it was sent\n    it was acked\n"
+        );
+    }
+
+    #[test]
+    fn a_run_in_which_nothing_was_acked_has_failed() {
+        let mut silent = run(Tally::default());
+        assert_eq!(silent.failure(), "");
+        silent.outcome.progress.acked = 0;
+        assert!(silent.failure().contains("no message was acked"), "{}", silent.failure());
+    }
+}
