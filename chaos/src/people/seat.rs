@@ -9,7 +9,7 @@ use super::{
     wire::{self, Ack, Refusal, Told},
 };
 use crate::{
-    checker::MILESTONE,
+    checker::{MILESTONE, Promise},
     crowd::{
         room::{Pairing, Room},
         world::World,
@@ -51,6 +51,8 @@ pub(super) struct Seat {
     pub(super) door: Door,
     /// What the client has seen up to.
     pub(super) known: u32,
+    /// The head in the ack of a join whose `chat_joined` is to follow.
+    acked_head: Option<u32>,
     /// The pair goes on in another match: this one is only finished.
     pub(super) retired: bool,
     /// Whether the match is to be filled up to near its milestone.
@@ -64,7 +66,19 @@ impl Seat {
         let eager = pairing.number().is_multiple_of(EAGER_EVERY) && generation == 0;
         let (pairing, outbox) = (Arc::clone(pairing), Outbox::default());
         let door = Door::Shut(Duration::ZERO);
-        Some(Self { key, pairing, generation, room, slot, outbox, door, known: 0, retired: false, eager })
+        Some(Self {
+            key,
+            pairing,
+            generation,
+            room,
+            slot,
+            outbox,
+            door,
+            known: 0,
+            acked_head: None,
+            retired: false,
+            eager,
+        })
     }
 
     /// Whether a message is to be sent without waiting for the mood for it.
@@ -83,6 +97,7 @@ impl Seat {
     /// A connection was accepted: with the cursor if it goes on where an earlier one ended, which was lost or ended by the user.
     pub(super) fn connected(&mut self, world: &World, recovered: Option<&str>, was_lost: bool) {
         self.note(world, Event::Connected { recovered: recovered.is_some() });
+        self.acked_head = None;
         let position = recovered.and_then(|offset| wire::position(offset, &self.room.id));
         if let Some((seq, milestones)) = position {
             self.note(world, Event::Resumed { seq, told: milestones > 0 });
@@ -101,6 +116,10 @@ impl Seat {
 
     /// `chat_joined`.
     pub(super) fn joined(&mut self, world: &World, told: &Told<'_>, known: Known) {
+        let acked = self.acked_head.take();
+        let what = || format!("chat_joined says {}, the ack of the join before it {acked:?}", told.last_seq);
+        let wrong = (acked != Some(told.last_seq)).then(|| (what(), self.room.chat().about(self.slot)));
+        world.judge(Promise::Delivered, &self.room.id, wrong);
         let has_milestone = !told.milestones.is_empty();
         self.note(world, Event::Joined { last_seq: told.last_seq, known, told: has_milestone });
         self.known = self.known.max(told.last_seq);
@@ -119,6 +138,7 @@ impl Seat {
 
     /// The page of a join; where the next one begins, if there is more.
     pub(super) fn paged(&mut self, world: &World, since: u32, ack: &Ack<'_>) -> Option<u32> {
+        self.acked_head = Some(ack.last_seq);
         let last = self.note_page(world, since, &ack.messages);
         if ack.has_more && last > since {
             return Some(last);

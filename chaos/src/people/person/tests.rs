@@ -48,12 +48,16 @@ impl Stage {
     }
 
     fn joins(&mut self, last_seq: u32) {
+        self.joins_between(last_seq, last_seq);
+    }
+
+    fn joins_between(&mut self, in_ack: u32, told: u32) {
         let asked = self.frame();
         assert!(asked.contains("join_chat"), "{asked}");
         let id: String = asked[2..].chars().take_while(char::is_ascii_digit).collect();
-        self.hears(&format!(r#"43{id}[{{"ok":true,"lastSeq":{last_seq},"messages":[],"hasMore":false}}]"#));
+        self.hears(&format!(r#"43{id}[{{"ok":true,"lastSeq":{in_ack},"messages":[],"hasMore":false}}]"#));
         self.hears(&format!(
-            r#"42["chat_joined",{{"matchId":"M","lastSeq":{last_seq},"milestones":[]}},"1~PPPPPPPP~M:{last_seq}:0"]"#
+            r#"42["chat_joined",{{"matchId":"M","lastSeq":{told},"milestones":[]}},"1~PPPPPPPP~M:{told}:0"]"#
         ));
     }
 
@@ -94,6 +98,16 @@ fn a_connection_that_is_not_recovered_joins_again_from_what_was_seen() {
     stage.person.disconnected();
     stage.connect("QQQQQQQQxyz");
     assert!(stage.frame().contains("join_chat"), "the cursor is of an earlier pid");
+}
+
+#[test]
+fn a_join_that_is_told_with_another_head_than_it_was_acked_with_is_a_violation() {
+    let mut stage = Stage::new();
+    stage.connect(PID);
+    stage.joins_between(3, 4);
+    let tally = stage.person.world.tally();
+    let [violation] = &tally.of(Promise::Delivered).kept[..] else { panic!("{tally:?}") };
+    assert!(violation.what.contains("says 4") && violation.what.contains("Some(3)"), "{violation}");
 }
 
 #[test]
