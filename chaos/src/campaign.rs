@@ -123,12 +123,14 @@ fn spans(struck: &[Struck], origin: Instant, end: Instant) -> Vec<Span> {
 }
 
 /// What went wrong besides the promises: services that ended by themselves (a server has its reasons when its disk is full),
-/// and what could not be done.
+/// or did not when they were to, and what could not be done.
 fn troubles(injector: &mut Injector, outcomes: [Result<()>; 2]) -> Vec<String> {
+    let overdue = injector.overdue().iter().map(|name| format!("{name} was to stop, and had to be killed"));
+    let overdue: Vec<String> = overdue.collect();
     let ours = injector.unasked_ends().iter().filter(|end| end.role != Role::Server);
     let crashes = ours.map(|end| format!("nobody ended it: {}", end.obituary));
     let undone = outcomes.into_iter().filter_map(Result::err).map(|error| format!("{error:#}"));
-    crashes.chain(undone).collect()
+    overdue.into_iter().chain(crashes).chain(undone).collect()
 }
 
 /// The data folder of a run: removed with it unless it is worth a look.

@@ -39,6 +39,8 @@ pub struct Injector {
     orchestrator: Orchestrator,
     lock: Option<TableLock>,
     disk: Disk,
+    /// Services that were asked to end, and had to be killed.
+    overdue: Vec<String>,
 }
 
 impl Injector {
@@ -51,7 +53,7 @@ impl Injector {
             targets::check(fault, &mut stack)?;
         }
         let (orchestrator, disk) = (Orchestrator::default(), Disk::default());
-        Ok(Self { stack, schedule, struck: Vec::new(), orchestrator, lock: None, disk })
+        Ok(Self { stack, schedule, struck: Vec::new(), orchestrator, lock: None, disk, overdue: Vec::new() })
     }
 
     /// The stack.
@@ -68,6 +70,11 @@ impl Injector {
     pub fn unasked_ends(&mut self) -> &[UnaskedEnd] {
         self.orchestrator.look(&mut self.stack);
         self.orchestrator.unasked_ends()
+    }
+
+    /// Services that did not end in the time that an orderly stop has, and were killed.
+    pub fn overdue(&self) -> &[String] {
+        &self.overdue
     }
 
     /// Lets everything strike and mends it, each at its time after `start`, then watches until `until`.

@@ -149,11 +149,11 @@ impl Daemon {
         status
     }
 
-    /// Ends it in good order, or kills it when that takes too long.
+    /// Ends it in good order, or kills it when that takes too long. Whether it ended by itself.
     ///
     /// # Errors
     /// When the kernel refuses the signal.
-    pub async fn stop(&mut self) -> Result<()> {
+    pub async fn stop(&mut self) -> Result<bool> {
         self.request_stop()?;
         self.ended().await
     }
@@ -169,7 +169,7 @@ impl Daemon {
         };
         self.thaw();
         self.signal(signal)?;
-        self.ended().await
+        self.ended().await.map(|_| ())
     }
 
     /// Sends it a signal; without effect once it has ended.
@@ -189,16 +189,15 @@ impl Daemon {
         self.signal(self.recipe.stop_signal)
     }
 
-    /// Waits until it has ended; kills it when that takes longer than the recipe grants.
+    /// Waits until it has ended; kills it when that takes longer than the recipe grants. Whether it ended by itself.
     ///
     /// # Errors
     /// When the kernel refuses the kill.
-    pub async fn ended(&mut self) -> Result<()> {
-        let within = self.recipe.stop_within;
-        if let Some(process) = &mut self.process {
-            process.ended(within).await?;
+    pub async fn ended(&mut self) -> Result<bool> {
+        match &mut self.process {
+            Some(process) => Ok(process.ended(self.recipe.stop_within).await?),
+            None => Ok(true),
         }
-        Ok(())
     }
 
     /// Waits until it has ended without being made to.

@@ -115,19 +115,20 @@ impl Process {
         kill_process(pid, signal).with_context(|| format!("cannot signal {}", self.name))
     }
 
-    /// Waits until it has ended; kills it when that takes longer.
+    /// Waits until it has ended; kills it when that takes longer. Whether it ended by itself.
     ///
     /// # Errors
     /// When the kernel refuses the kill.
-    pub async fn ended(&mut self, within: Duration) -> io::Result<ExitStatus> {
+    pub async fn ended(&mut self, within: Duration) -> io::Result<bool> {
         let deadline = Instant::now() + within;
         while Instant::now() < deadline {
-            if let Some(status) = self.exited() {
-                return Ok(status);
+            if self.exited().is_some() {
+                return Ok(true);
             }
             sleep(POLL).await;
         }
-        self.kill()
+        self.kill()?;
+        Ok(false)
     }
 
     /// Waits until it has ended or the time is over.
@@ -171,4 +172,36 @@ fn read_from(path: &Path, start: u64) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn who_does_not_heed_a_signal_is_killed_for_that() {
+        let dir = tempfile::tempdir().unwrap();
+        for (trap, by_itself) in [("exit", true), ("", false)] {
+            let mut process = Process::spawn(&Launch {
+                name: "sh".to_owned(),
+                program: "/bin/sh".into(),
+                args: ["-c".into(), format!("trap '{trap}' TERM; echo ready; while :; do sleep 0.01; done").into()]
+                    .into(),
+                env: Vec::new(),
+                log: dir.path().join("log"),
+                orphan_signal: "KILL",
+                user: None,
+            })
+            .unwrap();
+            while process.last_lines(1) != "ready" {
+                sleep(POLL).await;
+            }
+            process.signal(Signal::TERM).unwrap();
+            let within = if by_itself { PATIENCE } else { Duration::from_millis(100) };
+            assert_eq!(process.ended(within).await.unwrap(), by_itself);
+            assert!(process.exited().is_some());
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use local_stack::proxy::Condition;
+use local_stack::{proxy::Condition, stack::Role};
 use tokio::time::timeout;
 
 use super::{Injector, lock::TableLock, targets};
@@ -75,7 +75,7 @@ impl Injector {
         }
         if fault.kind == Kind::Stop {
             for name in &names {
-                self.daemon(name)?.ended().await?;
+                self.await_end(name).await?;
             }
         }
         Ok(())
@@ -87,10 +87,20 @@ impl Injector {
             // Who has ended by itself meanwhile is noted before.
             self.orchestrator.look(&mut self.stack);
             self.orchestrator.expect_down(&name);
-            self.daemon(&name)?.stop().await?;
+            self.daemon(&name)?.request_stop()?;
+            self.await_end(&name).await?;
             self.revive(&name).await?;
             // It may be another fault that keeps it from getting fit, which is mended after this.
             let _ = timeout(ROLL_PATIENCE, self.stack.fit()).await;
+        }
+        Ok(())
+    }
+
+    /// A service that is stopped in good order ends by itself, whatever else is broken.
+    async fn await_end(&mut self, name: &str) -> Result<()> {
+        let member = targets::member(name, &mut self.stack)?;
+        if !member.daemon.ended().await? && member.role != Role::Server {
+            self.overdue.push(name.to_owned());
         }
         Ok(())
     }

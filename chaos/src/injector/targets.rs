@@ -1,7 +1,7 @@
 //! Whom a fault means, and whether a stack has that.
 
 use anyhow::{Context as _, Result, ensure};
-use local_stack::{Stack, daemon::Daemon};
+use local_stack::{Stack, daemon::Daemon, stack::Member};
 
 use super::lock;
 use crate::schedule::{Fault, Kind};
@@ -24,8 +24,15 @@ pub(super) fn meant_by(target: &str, stack: &mut Stack) -> Vec<String> {
 /// # Errors
 /// When nobody is called so.
 pub(super) fn daemon<'a>(name: &str, stack: &'a mut Stack) -> Result<&'a mut Daemon> {
-    let member = stack.member_mut(name).with_context(|| format!("nobody is called {name}"))?;
-    Ok(&mut member.daemon)
+    member(name, stack).map(|member| &mut member.daemon)
+}
+
+/// The process with this name, and what it is.
+///
+/// # Errors
+/// When nobody is called so.
+pub(super) fn member<'a>(name: &str, stack: &'a mut Stack) -> Result<&'a mut Member> {
+    stack.member_mut(name).with_context(|| format!("nobody is called {name}"))
 }
 
 /// Refuses a fault that is meant for somebody or a link that the stack does not have.

@@ -114,7 +114,7 @@ async fn execute(stack: &mut Stack, line: &str, down: &mut HashSet<String>) -> R
 async fn carry_out(stack: &mut Stack, verb: Verb, name: &str) -> Result<()> {
     match (verb, name) {
         (Verb::Kill, _) => _ = daemon(stack, name)?.kill(),
-        (Verb::Stop, _) => daemon(stack, name)?.stop().await?,
+        (Verb::Stop, _) => daemon(stack, name)?.stop().await.map(|_| ())?,
         (Verb::Start, _) => daemon(stack, name)?.start_again().await?,
         (Verb::Freeze, _) => daemon(stack, name)?.freeze(),
         (Verb::Thaw, _) => daemon(stack, name)?.thaw(),
