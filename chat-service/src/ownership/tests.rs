@@ -8,6 +8,8 @@ use super::*;
 
 /// The longest way of an announcement here.
 const MAX_DELAY_MS: u64 = 40;
+/// Of so many announcements an unreliable network loses one and repeats one.
+const ONE_IN: u64 = 10;
 
 struct Node {
     core: Ownership,
@@ -19,13 +21,15 @@ struct Node {
     missed: VecDeque<(String, ReplicaState)>,
 }
 
-/// Announcements on their way: by arrival, then by order of sending.
-type Ways = BTreeMap<(u64, u64), (usize, String, ReplicaState)>;
+/// Announcements on their way: by arrival, then by order of sending, then by copy.
+type Ways = BTreeMap<(u64, u64, u64), (usize, String, ReplicaState)>;
 
 struct World {
     start: Instant,
     now_ms: u64,
     sent: u64,
+    /// What decides which announcements are lost and repeated, if any.
+    unreliable: Option<u64>,
     nodes: Vec<Node>,
     ways: Ways,
     /// Of each pair the last arrival: NATS keeps the order of one sender.
@@ -41,6 +45,7 @@ impl World {
             start: Instant::now(),
             now_ms: 0,
             sent: 0,
+            unreliable: None,
             nodes: Vec::new(),
             ways: Ways::new(),
             last_arrivals: BTreeMap::new(),
@@ -82,10 +87,23 @@ impl World {
         let Some(state) = step.announce else { return };
         for to in 0..self.nodes.len() {
             self.sent += 1;
-            let delay = fnv1a(&self.sent.to_le_bytes()) % MAX_DELAY_MS + 1;
-            let last = self.last_arrivals.entry((n, to)).or_default();
-            *last = (self.now_ms + delay).max(*last);
-            self.ways.insert((*last, self.sent), (to, id.clone(), state));
+            for copy in 0..self.copies() {
+                let delay = fnv1a(&(self.sent + copy).to_le_bytes()) % MAX_DELAY_MS + 1;
+                let last = self.last_arrivals.entry((n, to)).or_default();
+                *last = (self.now_ms + delay).max(*last);
+                self.ways.insert((*last, self.sent, copy), (to, id.clone(), state));
+            }
+        }
+    }
+
+    /// How often the announcement that was sent last arrives.
+    fn copies(&self) -> u64 {
+        let Some(seed) = self.unreliable else { return 1 };
+        // The low bits of neighbours are too much alike.
+        match (fnv1a(&(seed ^ self.sent).to_le_bytes()) >> 32) % ONE_IN {
+            0 => 0,
+            1 => 2,
+            _ => 1,
         }
     }
 
@@ -200,12 +218,16 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happened_each_partition_has_one_owner_three_seconds_later(faults in schedule(any_fault())) {
-        let mut world = World::new();
+    fn whatever_happened_each_partition_has_one_owner_three_seconds_later(
+        faults in schedule(any_fault()),
+        seed in any::<u64>(),
+    ) {
+        let mut world = World { unreliable: Some(seed), ..World::new() };
         for (after_ms, fault) in faults {
             world.run(after_ms);
             world.strike(fault);
         }
+        world.unreliable = None;
         world.join();
         world.run(world.nodes.iter().map(|node| node.frozen_until_ms).max().unwrap_or(0).saturating_sub(world.now_ms));
         world.run(3_000);
