@@ -1,7 +1,9 @@
 //! Servers and services for the tests: shared servers where nobody breaks them, a database and a prefix of one's own.
 
+mod inbox;
 mod process;
 
+pub(crate) use inbox::{Inbox, inbox};
 pub(crate) use process::Process;
 
 use std::{
@@ -17,24 +19,23 @@ use chat_service::{
 use clap::Parser;
 use local_stack::servers::{Nats, Postgres};
 use proto::{
-    MatchId, UserId,
+    MatchId,
     chat::{
-        Code, Draft, GetMatchRequest, Match, Message, PutMatchRequest, SendReply, SendRequest, SendResult, Stored,
+        Code, Draft, GetMatchRequest, Match, PutMatchRequest, SendReply, SendRequest, SendResult, Stored,
         chat_service_client::ChatServiceClient, send_result,
     },
-    inbox::{InboxEvent, inbox_event::Event},
     subjects::RequestSubject,
 };
 use service_kit::{
     Lifecycle, NatsConfig,
-    bus::{Bus, BusError, Subscription},
+    bus::{Bus, BusError},
     clock, grpc,
     health::Readiness,
 };
 use tempfile::TempDir;
 use tokio::{
     sync::OnceCell,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 
 /// Nothing in a test takes this long unless it hangs.
@@ -260,45 +261,6 @@ pub(crate) fn outcomes(results: &[SendResult]) -> Vec<Result<Stored, Code>> {
 
 pub(crate) fn seqs(results: &[SendResult]) -> Vec<i64> {
     outcomes(results).into_iter().map(|result| result.unwrap().seq).collect()
-}
-
-/// Everything that a user's gateways hear from now on.
-pub(crate) async fn inbox(bus: &Bus, user: &str) -> Inbox {
-    let subject = bus.subjects().inbox(&UserId::new(user).unwrap());
-    let events = bus.subscribe(&subject).await.unwrap();
-    bus.flush().await.unwrap();
-    Inbox { events }
-}
-
-pub(crate) struct Inbox {
-    events: Subscription<InboxEvent>,
-}
-
-impl Inbox {
-    pub(crate) async fn next(&mut self) -> Event {
-        let next = timeout(PATIENCE, self.events.next()).await.expect("an event in time");
-        next.unwrap().0.event.unwrap()
-    }
-
-    /// The next `count` messages.
-    pub(crate) async fn messages(&mut self, count: usize) -> Vec<Message> {
-        let mut messages = Vec::new();
-        while messages.len() < count {
-            if let Event::MessagesPosted(posted) = self.next().await {
-                messages.extend(posted.messages);
-            }
-        }
-        messages
-    }
-
-    /// What has come and nobody has read, once NATS has delivered all that was published on `bus` before.
-    pub(crate) async fn rest(&mut self) -> Vec<Event> {
-        let mut rest = Vec::new();
-        while let Ok(Some((event, _))) = timeout(Duration::from_millis(200), self.events.next()).await {
-            rest.extend(event.event);
-        }
-        rest
-    }
 }
 
 /// Waits until something holds.
