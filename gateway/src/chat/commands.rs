@@ -41,7 +41,7 @@ enum MatchArgument {
 pub(super) fn handle(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event<'_>, now: Instant) {
     let reply = Reply::new(&socket.emitter, event.name, event.ack);
     if let Err(wait) = socket.session().limits.events.take(context.rates.events, now) {
-        return reply.throttle(&Failure::rate_limited(wait));
+        return reply.fail(&Failure::rate_limited(wait));
     }
     // No command of ours takes binary data.
     if event.is_invalid() || !event.attachments.is_empty() {

@@ -34,9 +34,9 @@ impl Reply {
         self.send(&all);
     }
 
-    /// Refuses what is more than the client may send, and reads nothing more from it for a moment: its next refusals, if it goes
-    /// on, cost less together.
-    pub(crate) fn throttle(self, failure: &Failure) {
+    /// Refuses what is more than all of the system can take, and reads nothing more from the client for a moment: its next refusals,
+    /// if it goes on, cost less together.
+    pub(crate) fn push_back(self, failure: &Failure) {
         self.emitter.pause_reads();
         self.fail(failure);
     }

@@ -64,10 +64,13 @@ struct Sent<'a> {
 pub(super) fn send(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>, reply: Reply) {
     let now = Instant::now();
     // Before anything is read: who is refused costs little.
-    let admitted = match admit(context, socket, now) {
+    let admitted = match context.services.admit(now) {
         Ok(admitted) => admitted,
-        Err(failure) => return reply.throttle(&failure),
+        Err(failure) => return reply.push_back(&failure.spread(fastrand::u64(..))),
     };
+    if let Err(wait) = context.limits.sends.take(socket.user_id().as_str(), now) {
+        return reply.fail(&Failure::rate_limited(wait));
+    }
     let (chat, draft) = match read(args) {
         Ok(read) => read,
         Err(failure) => return reply.fail(&failure),
@@ -81,15 +84,8 @@ pub(super) fn send(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>,
             context.lifecycle.spawn(sends);
         }
         Turn::Waits => {}
-        Turn::Full(draft) => draft.reply.throttle(&Failure::rate_limited(RETRY_AFTER)),
+        Turn::Full(draft) => draft.reply.fail(&Failure::rate_limited(RETRY_AFTER)),
     }
-}
-
-/// Whether there is room for one more send, and the user may make it.
-fn admit(context: &Context, socket: &Socket, now: Instant) -> Result<Admitted, Failure> {
-    let admitted = context.services.admit(now).map_err(|failure| failure.spread(fastrand::u64(..)))?;
-    context.limits.sends.take(socket.user_id().as_str(), now).map_err(Failure::rate_limited)?;
-    Ok(admitted)
 }
 
 fn read(args: Args<'_>) -> Result<(MatchId, chat::Draft), Failure> {

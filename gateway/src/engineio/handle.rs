@@ -34,7 +34,7 @@ impl Handle {
         self.0.send(messages.into_iter().map(Outgoing::Message))
     }
 
-    /// Reads nothing more from a WebSocket for a moment, as its client sends more than it may.
+    /// Reads nothing more from a WebSocket for a moment, as what its client sends now is to be refused.
     pub(crate) fn pause_reads(&self) {
         self.0.pause_reads();
     }

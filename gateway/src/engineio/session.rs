@@ -21,8 +21,7 @@ const WRITE_BYTES: usize = 64 * 1024;
 /// How long a closed session is kept for the client to fetch or read the rest.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a client is not read from that is sending more than it may: what it sends meanwhile is then read, and answered,
-/// at once, and a flood fills the client's own buffers.
+/// How long a client is not read from that sends what is to be refused: what it sends meanwhile is then read, and answered, at once.
 const READ_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long the client's end of the connection is awaited after our close frame.

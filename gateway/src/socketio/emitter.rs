@@ -200,7 +200,7 @@ impl Emitter {
         self.0.handle.close();
     }
 
-    /// Reads nothing more from a WebSocket for a moment (all namespaces): its client sends more than it may.
+    /// Reads nothing more from a WebSocket for a moment (all namespaces): what its client sends now is to be refused.
     pub fn pause_reads(&self) {
         self.0.handle.pause_reads();
     }
