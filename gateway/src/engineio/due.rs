@@ -4,7 +4,10 @@ use super::context::millis;
 use super::heartbeat::Beat;
 use super::packet::Outgoing;
 use super::sweeper::Deadline;
-use super::{CloseReason, session::Session};
+use super::{
+    CloseReason,
+    session::{Reads, Session},
+};
 use std::sync::Arc;
 
 impl Session {
@@ -16,7 +19,7 @@ impl Session {
             Deadline::Write => self.write_due(now),
             Deadline::ReadPause => {
                 let mut state = self.lock();
-                state.reads_paused = false;
+                state.reads = Reads::Flow;
                 state.wake_task();
                 None
             }

@@ -48,8 +48,7 @@ pub(super) struct State {
     /// Bytes of a write that the client holds up.
     pub(super) unwritten: usize,
     pub(super) task: Option<Waker>,
-    /// The task runs, and will write what is queued before it waits: nobody needs to wake it for that.
-    pub(super) task_writes: bool,
+    pub(super) turn: Turn,
     pub(super) closed: Option<CloseReason>,
     /// The rest is not waited for any longer.
     pub(super) abandoned: bool,
@@ -62,10 +61,26 @@ pub(super) struct State {
     pub(super) blocked_since: Option<u64>,
     /// Whether a write deadline is on its way already.
     pub(super) write_watched: bool,
-    /// Nothing more is read for the moment.
-    pub(super) reads_paused: bool,
+    pub(super) reads: Reads,
     /// The part of a session that is not (yet) a WebSocket.
     pub(super) polling: Option<Box<Polling>>,
+}
+
+/// What the task of a session with a WebSocket is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It is to be woken for what is queued.
+    Waiting,
+    /// It runs, and writes what is queued before it waits again.
+    Writing,
+}
+
+/// Whether a WebSocket is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reads {
+    Flow,
+    /// Not for the moment.
+    Pause,
 }
 
 impl State {
@@ -79,7 +94,7 @@ impl State {
     pub(super) fn wake_writer(&self) {
         match &self.polling {
             Some(polling) => polling.wake_get(),
-            None if self.task_writes => {}
+            None if self.turn == Turn::Writing => {}
             None => self.wake_task(),
         }
     }
@@ -127,7 +142,7 @@ impl Session {
                 queued_bytes: 0,
                 unwritten: 0,
                 task: None,
-                task_writes: false,
+                turn: Turn::Waiting,
                 closed: None,
                 abandoned: false,
                 heartbeat: Heartbeat::start(context.rhythm, now),
@@ -135,7 +150,7 @@ impl Session {
                 connect_watched: false,
                 blocked_since: None,
                 write_watched: false,
-                reads_paused: false,
+                reads: Reads::Flow,
                 polling: polling.then(Box::default),
             }),
         });
@@ -210,7 +225,9 @@ impl Session {
         if state.queue.is_empty() {
             state.take_queue();
         }
-        state.task_writes &= !out.is_empty();
+        if out.is_empty() {
+            state.turn = Turn::Waiting;
+        }
         !out.is_empty()
     }
 
@@ -233,7 +250,7 @@ impl Session {
 
     /// Reads nothing more from a WebSocket for [`READ_PAUSE`]; what was read already is handled.
     pub(super) fn pause_reads(self: &Arc<Self>) {
-        if !std::mem::replace(&mut self.lock().reads_paused, true) {
+        if std::mem::replace(&mut self.lock().reads, Reads::Pause) == Reads::Flow {
             self.watch(self.context.now() + millis(READ_PAUSE), Deadline::ReadPause);
         }
     }

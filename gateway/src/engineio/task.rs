@@ -2,7 +2,10 @@
 
 use super::dispatch::Dispatch;
 use super::link::{Link, ReadError};
-use super::{CloseReason, Handler, session::Session};
+use super::{
+    CloseReason, Handler,
+    session::{Reads, Session, Turn},
+};
 use crate::ws;
 use std::{
     future::Future,
@@ -64,7 +67,9 @@ impl<H: Handler> SessionTask<H> {
     /// From here on the task writes what is queued. Gives the reason if the session is closed.
     fn begin_turn(&self) -> Option<CloseReason> {
         let mut state = self.dispatch.session.lock();
-        state.task_writes = self.link.is_some();
+        if self.link.is_some() {
+            state.turn = Turn::Writing;
+        }
         state.closed
     }
 
@@ -73,7 +78,7 @@ impl<H: Handler> SessionTask<H> {
             return self.poll_inbox();
         };
         let dispatch = &mut self.dispatch;
-        if !link.has_read() && dispatch.session.lock().reads_paused {
+        if !link.has_read() && dispatch.session.lock().reads == Reads::Pause {
             return Poll::Pending;
         }
         let limit = dispatch.session.context.config.max_payload;

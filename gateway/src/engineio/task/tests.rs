@@ -12,6 +12,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::mpsc,
+    task::JoinSet,
 };
 
 /// A masked text frame with the message `a`.
@@ -59,7 +60,8 @@ async fn while_reading_pauses_what_was_read_is_handled_and_what_is_queued_is_wri
     let (told, mut heard) = mpsc::channel(8);
     let session = session();
     let link = Link::new(server, &[]);
-    let task = tokio::spawn(SessionTask::new(Arc::new(Pausing(told)), Arc::clone(&session), Some(link)));
+    let mut task = JoinSet::new();
+    task.spawn(SessionTask::new(Arc::new(Pausing(told)), Arc::clone(&session), Some(link)));
     client.write_all(&[MESSAGE, MESSAGE].concat()).await.unwrap();
     heard.recv().await.unwrap();
     heard.recv().await.unwrap();
@@ -72,7 +74,6 @@ async fn while_reading_pauses_what_was_read_is_handled_and_what_is_queued_is_wri
     assert!(heard.try_recv().is_err(), "nothing more was read");
     assert_eq!(session.due(Deadline::ReadPause, 0), None);
     heard.recv().await.unwrap();
-    task.abort();
 }
 
 /// What an idle connection costs beside its socket: the handler's state comes on top.
