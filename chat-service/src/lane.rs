@@ -99,14 +99,18 @@ impl Lanes {
         pair: Pair,
         deadline: Instant,
     ) -> Result<Vec<SendResult>, Refused> {
-        let hash = partition::fnv1a(request.match_id.as_str().as_bytes());
-        // Not the hash's low bits, which choose the partition and with it the replica.
-        let lane = usize::try_from(hash >> 32).unwrap_or(0) % self.queues.len();
         let (answer, results) = oneshot::channel();
-        let queue = self.queues.get(lane).ok_or(Refused::Away)?;
+        let queue = self.queues.get(lane_of(&request.match_id, self.queues.len())).ok_or(Refused::Away)?;
         queue.push(request, pair, deadline, answer)?;
         results.await.map_err(|_| Refused::Away)
     }
+}
+
+/// The lane of a match among `lanes`: by the bits of its hash that follow those of its partition, as the higher ones hardly tell ids
+/// apart that differ in their last characters only.
+fn lane_of(id: &MatchId, lanes: usize) -> usize {
+    let hash = partition::fnv1a(id.as_str().as_bytes()) / u64::from(partition::PARTITIONS);
+    usize::try_from(hash % lanes as u64).unwrap_or(0)
 }
 
 struct Lane {
@@ -262,5 +266,21 @@ fn reason(error: TripError) -> &'static str {
         TripError::Refused => "refused",
         TripError::Broken => "broken",
         TripError::Expired => "expired",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matches_spread_over_the_lanes_also_when_their_ids_are_numbered() {
+        for (prefix, count) in [("m", 10_000), ("match-00000", 1_000), ("load-", 500)] {
+            let mut taken = [0; 4];
+            for number in 0..count {
+                taken[lane_of(&MatchId::new(format!("{prefix}{number}")).unwrap(), taken.len())] += 1;
+            }
+            assert!(taken.iter().all(|matches| (count / 5..=count / 3).contains(matches)), "{prefix}: {taken:?}");
+        }
     }
 }
