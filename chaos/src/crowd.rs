@@ -163,6 +163,8 @@ impl Crowd {
         // Receivers live as long as the world.
         let _ = self.phase.send(Phase::Settling);
         let deadline = Instant::now() + settle;
+        // What was about to begin has begun by the first look.
+        sleep(SETTLE_POLL).await;
         while !self.has_settled() && Instant::now() < deadline {
             sleep(SETTLE_POLL).await;
         }

@@ -77,6 +77,10 @@ impl Matchmaker {
                 if !created.is_ok_and(|created| created) {
                     continue;
                 }
+                // That took its time: once the crowd settles nothing new begins.
+                if self.world.phase() != Phase::Chatting {
+                    break;
+                }
                 if self.rng.u8(..CLOSED_ONE_IN) == 0 {
                     // Before anybody moves on: who has it open stays to be told.
                     last.note(&self.world, APP_SERVER, Event::CloseAsked);
