@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _, process::Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use tokio::process::Command;
 
 /// The servers that can write nothing at present.
@@ -18,7 +18,10 @@ impl Disk {
     /// Fills the disk for a process and its children; those that it starts later inherit it.
     pub(super) async fn fill(&mut self, root: u32) -> Result<()> {
         self.full_for.push(root);
-        limit(root, "0").await.with_context(|| format!("cannot limit process {root}"))?;
+        if let Err(error) = limit(root, "0").await {
+            // Who has ended, as a server does whose disk was full before, writes nothing either.
+            ensure!(has_ended(root), "cannot limit process {root}: {error}");
+        }
         for child in children(root) {
             // It may have ended.
             let _ = limit(child, "0").await;
@@ -55,6 +58,11 @@ async fn limit(pid: u32, bytes: &str) -> Result<()> {
     Ok(())
 }
 
+/// Also of one whose end nobody has taken notice of yet.
+fn has_ended(pid: u32) -> bool {
+    fs::read_link(format!("/proc/{pid}/exe")).is_err()
+}
+
 fn children(root: u32) -> Vec<u32> {
     let list = fs::read_to_string(format!("/proc/{root}/task/{root}/children")).unwrap_or_default();
     list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
@@ -68,6 +76,17 @@ mod tests {
         let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
         let size = limits.lines().find(|line| line.starts_with("Max file size")).unwrap();
         size.split_whitespace().nth(3) == Some("0")
+    }
+
+    #[tokio::test]
+    async fn who_has_ended_needs_no_full_disk() {
+        let mut ended = Command::new("true").spawn().unwrap();
+        let pid = ended.id().unwrap();
+        while !has_ended(pid) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        Disk::default().fill(pid).await.unwrap();
+        ended.wait().await.unwrap();
     }
 
     #[tokio::test]

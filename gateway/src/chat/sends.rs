@@ -68,13 +68,13 @@ pub(super) fn send(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>,
         Ok(admitted) => admitted,
         Err(failure) => return reply.push_back(&failure.spread(fastrand::u64(..))),
     };
-    if let Err(wait) = context.limits.sends.take(socket.user_id().as_str(), now) {
-        return reply.fail(&Failure::rate_limited(wait));
-    }
     let (chat, draft) = match read(args) {
         Ok(read) => read,
         Err(failure) => return reply.fail(&failure),
     };
+    if let Err(wait) = context.limits.sends.take(socket.user_id().as_str(), now) {
+        return reply.fail(&Failure::rate_limited(wait));
+    }
     let span = info_span!("send_message", match_id = %chat, user_id = %socket.user_id());
     let draft = Draft { content: draft, reply, span, taken_at: now, admitted };
     let turn = socket.session().take_send(&chat, draft);
