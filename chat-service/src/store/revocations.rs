@@ -1,7 +1,6 @@
 //! Until when users' tokens are refused.
 
 use proto::{UserId, chat::Revocation};
-
 use tokio_postgres::Row;
 
 use super::{
