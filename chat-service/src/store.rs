@@ -15,7 +15,7 @@ mod watch;
 
 pub(crate) use error::{StoreError, TripError};
 pub(crate) use matches::Put;
-pub(crate) use messages::Position;
+pub(crate) use messages::{Listed, Position};
 pub(crate) use milestones::{Announced, Reached, Recorded};
 pub(crate) use session::Session;
 

@@ -7,7 +7,7 @@ use super::{
     Rpc, limit,
     status::{match_id, no_match},
 };
-use crate::store::Position;
+use crate::store::{Listed, Position};
 
 impl Rpc {
     pub(super) async fn messages_of(&self, request: ListMessagesRequest) -> Result<ListMessagesResponse, Status> {
@@ -18,7 +18,7 @@ impl Rpc {
             Some(list_messages_request::Position::After(seq)) => Position::After(seq),
         };
         let page = self.store.list_messages(&id, position, limit(request.limit)).await?;
-        let (messages, has_more) = page.ok_or_else(no_match)?;
-        Ok(ListMessagesResponse { messages, has_more })
+        let Listed { messages, has_more, through_seq } = page.ok_or_else(no_match)?;
+        Ok(ListMessagesResponse { messages, has_more, through_seq })
     }
 }

@@ -18,6 +18,10 @@ const SELECT: &str =
     "SELECT match_id, seq, sender_id, client_id, origin, body, created_at FROM messages WHERE match_id = $1";
 /// Where among them the body is.
 const BODY: usize = 5;
+/// Where the seq is.
+const SEQ: usize = 1;
+/// Where the match's head is, if it was asked for.
+const HEAD: usize = 7;
 
 /// A scan of two days takes longer than a message may; its reader sets the pace.
 const SCAN_SETTINGS: &str =
@@ -40,6 +44,17 @@ pub(crate) enum Position {
 /// Messages in ascending order, and whether more lie beyond them in the page's direction.
 pub(super) type MessagePage = (Vec<Message>, bool);
 
+/// A page of messages, and how far it is complete.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// Ascending.
+    pub(crate) messages: Vec<Message>,
+    /// Whether more lie beyond them in the page's direction.
+    pub(crate) has_more: bool,
+    /// Of a page after a seq: up to here it has every message that exists.
+    pub(crate) through_seq: Option<i64>,
+}
+
 impl Position {
     /// The statement with parameters (match, seq, count); its rows come in the page's direction.
     pub(super) fn statement(self) -> String {
@@ -47,6 +62,17 @@ impl Position {
             Self::Latest | Self::Before(_) => format!("{SELECT} AND seq < $2 ORDER BY seq DESC LIMIT $3"),
             Self::After(_) => format!("{SELECT} AND seq > $2 ORDER BY seq LIMIT $3"),
         }
+    }
+
+    /// The statement with the match's head as a last column: one statement is one snapshot. Without messages it gives one row, whose other
+    /// columns are null; without a match none.
+    fn statement_with_head(self) -> String {
+        let direction = if matches!(self, Self::After(_)) { "" } else { "DESC" };
+        let page = self.statement();
+        format!(
+            "SELECT p.*, h.last_seq FROM matches h LEFT JOIN ({page}) p ON true WHERE h.match_id = $1
+             ORDER BY p.seq {direction}"
+        )
     }
 
     /// The seq beyond which the page lies.
@@ -67,6 +93,17 @@ impl Position {
         }
         Ok((messages, rows.len() > count))
     }
+
+    /// The same from the rows of [`statement_with_head`](Self::statement_with_head), of which there is at least one.
+    fn listed(self, rows: &[SqlRow], limit: usize) -> Result<Listed, Error> {
+        let head: i64 = rows[0].try_get(HEAD)?;
+        let is_empty = rows[0].try_get::<_, Option<i64>>(SEQ)?.is_none();
+        let (messages, has_more) = self.page(if is_empty { &[] } else { rows }, limit)?;
+        let last = messages.last().map_or(0, |last| last.seq);
+        let through_seq = if has_more { last } else { last.max(head) };
+        let through_seq = matches!(self, Self::After(_)).then_some(through_seq);
+        Ok(Listed { messages, has_more, through_seq })
+    }
 }
 
 impl Store {
@@ -76,17 +113,14 @@ impl Store {
         id: &MatchId,
         position: Position,
         limit: usize,
-    ) -> Result<Option<MessagePage>, StoreError> {
+    ) -> Result<Option<Listed>, StoreError> {
         let client = self.client().await?;
-        let statement = client.prepare_cached(&position.statement()).await?;
+        let statement = client.prepare_cached(&position.statement_with_head()).await?;
         let rows = client.query(&statement, &[&id.as_str(), &position.seq(), &one_more_than(limit)]).await?;
         if rows.is_empty() {
-            let statement = client.prepare_cached("SELECT 1 FROM matches WHERE match_id = $1").await?;
-            if client.query_opt(&statement, &[&id.as_str()]).await?.is_none() {
-                return Ok(None);
-            }
+            return Ok(None);
         }
-        Ok(Some(position.page(&rows, limit)?))
+        Ok(Some(position.listed(&rows, limit)?))
     }
 
     /// Sends the heads of all matches with messages of a time or newer to `heads`, `chunk` at a time.

@@ -8,6 +8,7 @@ mod grpc;
 mod hang;
 mod matches;
 mod milestones;
+mod pages;
 mod partitions;
 mod poison;
 mod posted;

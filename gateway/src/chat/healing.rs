@@ -1,12 +1,16 @@
 //! Fetching what a socket missed: NATS delivers at most once, PostgreSQL has everything.
 
+mod pace;
+
 use std::{collections::VecDeque, slice, sync::Arc, time::Duration};
 
 use proto::{
     MatchId,
-    chat::{MatchHead, Message, list_messages_request::Position},
+    chat::{ListMessagesResponse, MatchHead, list_messages_request::Position},
 };
 use service_kit::mutation::{self, Mutation};
+
+use pace::{Fetched, Pace};
 
 use super::{
     Context, Socket, delivery,
@@ -26,10 +30,6 @@ const DRAINED_BYTES: usize = 64 * 1024;
 const DRAINED_PACKETS: usize = 50;
 /// How often a queue is looked at. A client that does not read at all is cut off by the write deadline.
 const DRAIN_CHECK: Duration = Duration::from_millis(20);
-/// Pauses between fetches that fail double from the first up to this: what was missed comes within a second of PostgreSQL's return.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// A fetch that keeps failing is left to the next comparison of heads.
-const MAX_TRIES: u32 = 12;
 
 /// Fetches what the socket misses of a chat, unless that is under way.
 pub(super) fn heal_if_behind(context: &Arc<Context>, socket: &Arc<Socket>, chat: &mut JoinedChat) {
@@ -42,32 +42,38 @@ pub(super) fn heal_if_behind(context: &Arc<Context>, socket: &Arc<Socket>, chat:
 }
 
 async fn heal(context: Arc<Context>, socket: Arc<Socket>, chat: MatchId) {
-    let mut failures = 0;
+    let mut pace = Pace::default();
     if !is_pulling(&socket, &chat) {
         tokio::time::sleep(HOLD).await;
     }
     while let Some(cursor) = cursor_if_behind(&socket, &chat) {
         drained(&socket).await;
-        match context.services.list_messages(&chat, Some(Position::After(cursor)), PAGE).await {
-            Ok(page) if !page.messages.is_empty() => {
-                failures = 0;
-                backfill(&context, &socket, &chat, page.messages).await;
-            }
-            Err(_) if failures < MAX_TRIES => {
-                failures += 1;
-                let pause = (HOLD * 2_u32.pow(failures)).min(LONGEST_PAUSE);
-                // Those who failed together do not come back together.
-                tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-            }
-            // PostgreSQL has no more, or cannot be asked now.
-            _ => return stop(&socket, &chat),
+        let fetched = fetch(&context, &socket, &chat, cursor).await;
+        let Some(pause) = pace.after(fetched) else { return stop(&socket, &chat) };
+        if !pause.is_zero() {
+            // Those who failed together do not come back together.
+            tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
         }
     }
+}
+
+/// Fetches the page after a cursor, and gives it to the socket.
+async fn fetch(context: &Arc<Context>, socket: &Arc<Socket>, id: &MatchId, cursor: i64) -> Fetched {
+    let Ok(page) = context.services.list_messages(id, Some(Position::After(cursor)), PAGE).await else {
+        return Fetched::Failure;
+    };
+    let is_empty = page.messages.is_empty();
+    backfill(context, socket, id, page).await;
+    let mut session = socket.session();
+    let is_over = session.chat(id).is_none_or(|chat| !chat.room.is_behind());
+    let has_moved = session.chat(id).is_some_and(|chat| chat.room.cursor() > cursor);
+    if is_over || (has_moved && !is_empty) { Fetched::Progress } else { Fetched::Nothing }
 }
 
 fn stop(socket: &Socket, chat: &MatchId) {
     if let Some(chat) = socket.session().chat(chat) {
         chat.healing = false;
+        chat.room.stop_pulling();
     }
 }
 
@@ -94,12 +100,17 @@ fn cursor_if_behind(socket: &Socket, chat: &MatchId) -> Option<i64> {
     chat.healing.then(|| chat.room.cursor())
 }
 
-async fn backfill(context: &Arc<Context>, socket: &Arc<Socket>, chat: &MatchId, messages: Vec<Message>) {
-    metrics::gap_healed(messages.len());
-    let mut posts: VecDeque<_> = messages.into_iter().filter_map(Posted::new).collect();
+async fn backfill(context: &Arc<Context>, socket: &Arc<Socket>, chat: &MatchId, page: ListMessagesResponse) {
+    metrics::gap_healed(page.messages.len());
+    // A chat-service that does not say how far the page is complete has given all up to its last message.
+    let through = page.through_seq.or(page.messages.last().map(|last| last.seq));
+    let mut posts: VecDeque<_> = page.messages.into_iter().filter_map(Posted::new).collect();
     while !posts.is_empty() && !socket.emitter.is_closed() {
         drained(socket).await;
         fill(context, socket, chat, &mut posts);
+    }
+    if let Some(through) = through.filter(|_| posts.is_empty()) {
+        pass(context, socket, chat, through);
     }
 }
 
@@ -113,6 +124,14 @@ fn fill(context: &Arc<Context>, socket: &Arc<Socket>, id: &MatchId, posts: &mut 
     let Some(chat) = session.chat(id) else { return posts.clear() };
     let piece = take_piece(posts, |posted| posted.json().len() + cursor_bytes);
     let messages = piece.flat_map(|posted| chat.room.fill(posted)).collect();
+    delivery::give(context, socket, &mut session, id, Due { messages, milestones: Vec::new() });
+}
+
+/// The page is given: what it leaves out does not exist, and what was held behind that is due.
+fn pass(context: &Arc<Context>, socket: &Arc<Socket>, id: &MatchId, through: i64) {
+    let mut session = socket.session();
+    let Some(chat) = session.chat(id) else { return };
+    let messages = chat.room.pass(through);
     delivery::give(context, socket, &mut session, id, Due { messages, milestones: Vec::new() });
 }
 

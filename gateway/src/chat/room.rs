@@ -88,11 +88,34 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
         self.take(message)
     }
 
-    /// A missed message was fetched. Returns what is to be delivered now.
+    /// The next message of a page of what was missed. Returns what is to be delivered now.
+    ///
+    /// The page begins at the cursor or before it and holds every message up to its last one. A seq that it leaves out has no message.
     pub fn fill(&mut self, message: M) -> Vec<M> {
-        let due = self.take(message);
+        let mut due = self.pass(message.seq().saturating_sub(1));
+        due.extend(self.take(message));
         self.pulling &= self.head > self.cursor;
         due
+    }
+
+    /// Every message up to `through` that exists was fetched. Returns what is to be delivered now: what was held behind the holes.
+    pub fn pass(&mut self, through: i64) -> Vec<M> {
+        // The join's snapshot moves the cursor; if the join fails, the page is fetched again.
+        if self.joining || through <= self.cursor {
+            return Vec::new();
+        }
+        let later = self.held.split_off(&through.saturating_add(1));
+        let mut due: Vec<M> = std::mem::replace(&mut self.held, later).into_values().collect();
+        self.cursor = through;
+        self.head = self.head.max(through);
+        self.pulling &= self.head > self.cursor;
+        due.extend(self.release());
+        due
+    }
+
+    /// What was missed cannot be fetched now: live messages are held again, until heads are compared.
+    pub fn stop_pulling(&mut self) {
+        self.pulling = false;
     }
 
     fn take(&mut self, message: M) -> Vec<M> {

@@ -3,13 +3,10 @@
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use gateway::chat::{Announced, Due, JoinedChat, Posted};
-use proto::{
-    MatchId,
-    chat::{MatchHead, Message},
-};
+use proto::{MatchId, chat::MatchHead};
 
 use super::{Gateway, delivery, socket::Socket};
-use crate::mistake::Mistake;
+use crate::{mistake::Mistake, store::Snapshot};
 
 const HOLD: Duration = Duration::from_millis(200);
 /// Messages fetched at once; few, so that the runs have several pages.
@@ -37,20 +34,23 @@ async fn heal(socket: Rc<Socket>, id: MatchId) {
     }
     while let Some(cursor) = cursor_if_behind(&socket, &id) {
         let page = socket.gateway().ask(|world| Rc::clone(&world.store).get_match(id.clone(), Some(cursor), PAGE));
-        match page.await {
-            Ok(Some(page)) if !page.messages.is_empty() => fill(&socket, &id, page.messages),
-            Err(_) if failures < MAX_TRIES => {
-                failures += 1;
-                sim.sleep(HOLD * 2_u32.pow(failures)).await;
-            }
-            // PostgreSQL has no more, or cannot be asked now.
-            _ => {
-                if let Some(chat) = socket.session.borrow_mut().chat(&id) {
-                    chat.healing = false;
-                }
-                return;
-            }
+        if let Ok(Some(page)) = page.await
+            && fill(&socket, &id, page)
+        {
+            continue;
         }
+        failures += 1;
+        if failures > MAX_TRIES {
+            return stop(&socket, &id);
+        }
+        sim.sleep(HOLD * 2_u32.pow(failures)).await;
+    }
+}
+
+fn stop(socket: &Socket, id: &MatchId) {
+    if let Some(chat) = socket.session.borrow_mut().chat(id) {
+        chat.healing = false;
+        chat.room.stop_pulling();
     }
 }
 
@@ -61,12 +61,19 @@ fn cursor_if_behind(socket: &Socket, id: &MatchId) -> Option<i64> {
     chat.healing.then(|| chat.room.cursor())
 }
 
-fn fill(socket: &Rc<Socket>, id: &MatchId, messages: Vec<Message>) {
+/// Gives a page to a socket; whether that moved its cursor, or ended the healing.
+fn fill(socket: &Rc<Socket>, id: &MatchId, page: Snapshot) -> bool {
     let mut session = socket.session.borrow_mut();
-    let Some(chat) = session.chat(id) else { return };
-    let posts = messages.into_iter().filter_map(Posted::new);
-    let messages = posts.flat_map(|posted| chat.room.fill(posted)).collect();
+    let Some(chat) = session.chat(id) else { return true };
+    let before = chat.room.cursor();
+    let last = page.messages.last().map_or(page.last_seq, |last| last.seq);
+    let through = if page.has_more { last } else { page.last_seq };
+    let posts = page.messages.into_iter().filter_map(Posted::new);
+    let mut messages: Vec<_> = posts.flat_map(|posted| chat.room.fill(posted)).collect();
+    messages.extend(chat.room.pass(through));
+    let has_moved = chat.room.cursor() > before || !chat.room.is_behind();
     delivery::give(socket, &mut session, id, Due { messages, milestones: Vec::new() });
+    has_moved
 }
 
 async fn compare(socket: &Rc<Socket>, head: &MatchHead, chat: &MatchId) {

@@ -108,7 +108,115 @@ fn a_join_of_a_room_that_pulls_leaves_the_rest_to_paging() {
     assert_eq!(room.post(7), [7]);
 }
 
+/// One page of at most `limit` of the messages that exist, as chat-service gives it. Returns what the room delivers.
+fn fetch(room: &mut TestRoom, (existing, head): (&[i64], i64), limit: usize) -> Vec<i64> {
+    let rest: Vec<i64> = existing.iter().copied().filter(|seq| *seq > room.cursor()).collect();
+    let page = &rest[..limit.min(rest.len())];
+    let through = if rest.len() > limit { page[limit - 1] } else { head };
+    let mut due: Vec<i64> = page.iter().flat_map(|seq| room.fill(*seq)).collect();
+    due.extend(room.pass(through));
+    due
+}
+
+/// Fetches page after page until nothing is missing. Fails if a page brings no progress.
+fn heal(room: &mut TestRoom, (existing, head): (&[i64], i64), limit: usize) -> Vec<i64> {
+    let mut due = Vec::new();
+    while room.is_behind() {
+        let before = room.cursor();
+        due.extend(fetch(room, (existing, head), limit));
+        assert!(room.cursor() > before, "the same page would be fetched for ever");
+    }
+    due
+}
+
+#[test]
+fn a_missing_row_after_the_cursor_is_passed_and_what_was_held_behind_it_is_delivered() {
+    let mut room = open_at(0);
+    assert_eq!([2, 3].map(|seq| room.post(seq)), [NOTHING; 2]);
+    assert_eq!(heal(&mut room, (&[2, 3], 3), 100), [2, 3]);
+    assert_eq!((room.cursor(), room.post(4)), (3, vec![4]));
+}
+
+#[test]
+fn holes_at_the_beginning_in_the_middle_and_at_the_end_are_passed() {
+    for limit in 1..8 {
+        let mut room = open_at(0);
+        room.learn_head(12);
+        assert_eq!(heal(&mut room, (&[3, 4, 7, 10], 12), limit), [3, 4, 7, 10]);
+        assert_eq!((room.cursor(), room.post(13)), (12, vec![13]));
+    }
+}
+
+#[test]
+fn a_chat_without_any_message_below_its_head_is_passed_with_one_page() {
+    let mut room = TestRoom::recovered(3, 900, 0);
+    assert_eq!(fetch(&mut room, (&[], 900), 100), NOTHING);
+    assert!(!room.is_behind() && !room.is_pulling());
+    assert_eq!(room.post(901), [901]);
+}
+
+#[test]
+fn a_page_of_a_service_that_does_not_say_how_far_it_is_complete_passes_the_holes_before_its_messages() {
+    let mut room = open_at(0);
+    room.learn_head(9);
+    assert_eq!([4, 7].into_iter().flat_map(|seq| room.fill(seq)).collect::<Vec<_>>(), [4, 7]);
+    assert!(room.is_behind(), "whether 8 and 9 exist is not known");
+}
+
+#[test]
+fn a_join_that_runs_holds_what_a_page_brings_and_passes_nothing() {
+    let mut room = open_at(0);
+    room.post(3);
+    room.rejoin();
+    assert_eq!((room.fill(2), room.pass(3)), (vec![], vec![]));
+    assert_eq!(room.cursor(), 0);
+    assert_eq!(room.join_failed().unwrap().messages, NOTHING);
+    assert_eq!(heal(&mut room, (&[2, 3], 3), 100), [2, 3]);
+}
+
+#[test]
+fn a_pull_that_is_given_up_holds_live_messages_again() {
+    let mut room = TestRoom::recovered(0, 5, 0);
+    room.stop_pulling();
+    assert_eq!(room.post(6), NOTHING);
+    assert_eq!(heal(&mut room, (&[1, 2, 3, 4, 5, 6], 6), 2), [1, 2, 3, 4, 5, 6]);
+}
+
 proptest! {
+    /// Whatever rows are missing: what exists is delivered once and in order, and each page brings the room forward.
+    #[test]
+    fn holes_of_any_kind_are_passed(
+        erased in prop::collection::btree_set(1_i64..60, 0..60),
+        arrivals in prop::collection::vec((1_i64..60, any::<bool>()), 0..80),
+        (limit, join_at, start) in (1_usize..12, 0_usize..100, 0_i64..5),
+        is_recovered in any::<bool>(),
+    ) {
+        let head = arrivals.iter().map(|(seq, _)| *seq).max().unwrap_or(0).max(start) + 2;
+        let existing: Vec<i64> = (1..=head).filter(|seq| !erased.contains(seq)).collect();
+        let mut room = if is_recovered { TestRoom::recovered(start, head, 0) } else { open_at(start) };
+        let mut seen = Vec::new();
+        for (index, (seq, fetches)) in arrivals.iter().enumerate() {
+            if index == join_at {
+                room.rejoin();
+            }
+            seen.extend(room.post(*seq));
+            if *fetches && room.is_behind() {
+                seen.extend(fetch(&mut room, (&existing, head), limit));
+            }
+        }
+        if arrivals.len() > join_at {
+            seen.extend(room.join_failed().unwrap().messages);
+        }
+        room.learn_head(head);
+        seen.extend(heal(&mut room, (&existing, head), limit));
+        prop_assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{seen:?}");
+        prop_assert!(existing.iter().filter(|seq| **seq > start).all(|seq| seen.contains(seq)), "{seen:?}");
+        let has_arrived = |seq: &i64| arrivals.iter().any(|(arrived, _)| arrived == seq);
+        prop_assert!(seen.iter().all(|seq| *seq > start && (existing.contains(seq) || has_arrived(seq))));
+        prop_assert_eq!(room.cursor(), head);
+        prop_assert_eq!(room.post(head + 1), [head + 1]);
+    }
+
     /// Whatever arrives in whatever order and however often: once the range was fetched, each came once and in order.
     #[test]
     fn every_message_is_delivered_once_and_in_order(
