@@ -2,24 +2,26 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { useStack } from './support/stack.mjs';
-import { connect, connected, done, eventually, newMatch, next, refused, rest, seen, serviceToken, userToken } from './support/people.mjs';
+import {
+  comeBack as comeBackThrough,
+  connect,
+  done,
+  eventually,
+  newMatch,
+  next,
+  refused,
+  rest,
+  seen,
+  serviceToken,
+  userToken,
+} from './support/people.mjs';
 
 describe('recovery', () => {
   const stack = useStack();
 
   const seqs = (socket) => seen(socket, 'receive_message').map(({ seq }) => seq);
 
-  /** Breaks the connection as a dead network would, lets `meanwhile` happen, and comes back through another gateway. */
-  async function comeBack(socket, { gateway = 1, meanwhile = async () => {} } = {}) {
-    socket.io.reconnection(false);
-    const gone = new Promise((resolve) => socket.once('disconnect', resolve));
-    socket.io.engine.close();
-    await gone;
-    await meanwhile();
-    socket.io.uri = stack.url(gateway);
-    socket.connect();
-    await connected(socket);
-  }
+  const comeBack = (socket, options) => comeBackThrough(stack, socket, options);
 
   async function joinedPair() {
     const match = await newMatch(stack);
@@ -44,14 +46,40 @@ describe('recovery', () => {
     assert.deepEqual(seqs(bob), [1, 2, 3, 4, 5]);
   });
 
-  test('a client that has heard nothing yet recovers too', async () => {
-    const match = await newMatch(stack);
-    const bob = await connect(stack, match.bob);
-    await comeBack(bob);
+  test('a client that has joined and heard nothing recovers too', async () => {
+    const { match, alice, bob } = await joinedPair();
+    await comeBack(bob, { meanwhile: () => say(alice, match, 'first') });
     assert.equal(bob.recovered, true);
-    const joined = await joinedPair();
-    await comeBack(joined.bob, { meanwhile: () => say(joined.alice, joined.match, 'first') });
-    await eventually(() => seqs(joined.bob).length === 1, 'the first message');
+    await eventually(() => seqs(bob).length === 1, 'the first message');
+  });
+
+  test('a client whose first join was lost with its connection is not recovered, and joins again', async () => {
+    const match = await newMatch(stack);
+    const alice = await connect(stack, match.alice);
+    const bob = await connect(stack, match.bob);
+    const pid = bob._pid;
+    // The connection breaks under the join: nothing of it reaches the gateway, and its answer never comes.
+    bob.io.engine.transport.send = () => {};
+    bob.emit('join_chat', match.id);
+    await comeBack(bob);
+    assert.equal(bob.recovered, false);
+    assert.notEqual(bob._pid, pid);
+    const { lastSeq } = await done(bob, 'join_chat', match.id);
+    assert.equal(lastSeq, 0);
+    await say(alice, match, 'hello');
+    await eventually(() => seqs(bob).length === 1, 'the message');
+    await comeBack(bob, { meanwhile: () => say(alice, match, 'again') });
+    assert.equal(bob.recovered, true);
+    await eventually(() => seqs(bob).length === 2, 'the next message');
+  });
+
+  test('a client that has left all its chats is recovered without any', async () => {
+    const { match, alice, bob } = await joinedPair();
+    await done(bob, 'leave_chat', match.id);
+    await comeBack(bob, { meanwhile: () => say(alice, match, 'unheard') });
+    assert.equal(bob.recovered, true);
+    assert.equal((await refused(bob, 'leave_chat', match.id)).code, 'NOT_JOINED');
+    assert.deepEqual(seqs(bob), []);
   });
 
   test("one's own messages are not replayed, and other devices' are", async () => {
@@ -110,7 +138,7 @@ describe('recovery', () => {
     assert.equal(seen(bob, 'milestone_reached').length, 1);
   });
 
-  test("a pid of another user, a mangled offset and a pid without an offset recover nothing of anybody's", async () => {
+  test("a pid of another user recovers nothing of anybody's", async () => {
     const { match, alice, bob } = await joinedPair();
     await say(alice, match, 'secret');
     await eventually(() => seqs(bob).length === 1, 'the message');
@@ -119,14 +147,63 @@ describe('recovery', () => {
     mallory._lastOffset = bob._lastOffset;
     await comeBack(mallory, { meanwhile: () => say(alice, match, 'more') });
     assert.equal(mallory.recovered, false);
-    for (const offset of ['1~', '1~xxxxxxxx~a:1:1', '\u0000', `${bob._lastOffset}~`, '1'.repeat(5_000)]) {
-      bob._lastOffset = offset;
-      await comeBack(bob);
-      assert.equal(bob.recovered, true);
-      assert.equal((await refused(bob, 'leave_chat', match.id)).code, 'NOT_JOINED');
-    }
+    await eventually(() => seqs(bob).length === 2, 'the next message');
     assert.deepEqual(seqs(mallory), []);
+  });
+
+  /** What may have become of an offset, by how it was damaged. */
+  const DAMAGES = {
+    'of a later version': (offset) => offset.replace(/^1~/, '2~'),
+    'of no version': (offset) => offset.slice(2),
+    'of another pid': (offset) => offset.replace(/~.{8}/, '~xxxxxxxx'),
+    'with something behind it': (offset) => `${offset}~`,
+    'with more behind it': (offset) => `${offset}:0`,
+    'cut short': (offset) => offset.slice(0, -2),
+    'with a chat that does not exist': (offset) => offset.replace('~m-', '~n-'),
+    'with a chat twice': (offset) => `${offset}~${offset.split('~')[2]}`,
+    'with a negative seq': (offset) => offset.replace(/:1:/, ':-1:'),
+    'with a seq that is no number': (offset) => offset.replace(/:1:/, ':one:'),
+    'with a seq that is too large': (offset) => offset.replace(/:1:/, ':9223372036854775808:'),
+    'with a seq above the head': (offset) => offset.replace(/:1:/, ':1000:'),
+    'with milestones that nobody reached': (offset) => offset.replace(/:0$/, ':7'),
+    'with too many chats': (offset) => offset + Array.from({ length: 16 }, (_, n) => `~m${n}:0:0`).join(''),
+    'without anything': () => '',
+    'of other characters': () => '\u0000',
+    'that is long': () => '1'.repeat(5_000),
+    'that is no text': () => ({ a: 1 }),
+  };
+
+  test('a damaged offset recovers nothing, and the chat can be joined again', async () => {
+    const { match, alice, bob } = await joinedPair();
+    await say(alice, match, 'one');
+    await eventually(() => seqs(bob).length === 1, 'the message');
+    const kept = { pid: bob._pid, offset: bob._lastOffset };
+    for (const [how, damage] of Object.entries(DAMAGES)) {
+      Object.assign(bob, { _pid: kept.pid, _lastOffset: damage(kept.offset) });
+      await comeBack(bob);
+      assert.equal(bob.recovered, false, how);
+      assert.notEqual(bob._pid, kept.pid, how);
+      assert.equal((await refused(bob, 'leave_chat', match.id)).code, 'NOT_JOINED', how);
+    }
+    assert.equal((await done(bob, 'join_chat', { matchId: match.id, sinceSeq: 1 })).lastSeq, 1);
+    await say(alice, match, 'two');
+    await eventually(() => seqs(bob).length === 2, 'the next message');
     assert.deepEqual(seqs(bob), [1, 2]);
+    Object.assign(bob, { _pid: kept.pid, _lastOffset: kept.offset });
+    await comeBack(bob);
+    assert.equal(bob.recovered, true, 'as it was it recovers');
+  });
+
+  test('the offset of the pid before counts for no later pid', async () => {
+    const { match, alice, bob } = await joinedPair();
+    await say(alice, match, 'one');
+    await eventually(() => seqs(bob).length === 1, 'the message');
+    const offset = bob._lastOffset;
+    bob._pid = undefined;
+    await comeBack(bob);
+    assert.deepEqual([bob.recovered, bob._lastOffset], [false, offset]);
+    await comeBack(bob);
+    assert.equal(bob.recovered, false, 'the client brings the old offset with the new pid');
   });
 
   test('a socket with the same pid that still lives is closed, and the later one goes on', async () => {
@@ -142,5 +219,17 @@ describe('recovery', () => {
     const received = next(twin, 'receive_message');
     await say(alice, match, 'to the later one');
     assert.equal((await received).message, 'to the later one');
+  });
+
+  test('a socket that still lives is closed also when its client comes back without a cursor', async () => {
+    const match = await newMatch(stack);
+    const ghost = await connect(stack, match.bob);
+    const closed = new Promise((resolve) => ghost.once('disconnect', resolve));
+    ghost.io.reconnection(false);
+    const bob = await connect(stack, match.bob, { gateway: 1 });
+    bob._pid = ghost._pid;
+    await comeBack(bob);
+    assert.equal(bob.recovered, false);
+    assert.equal(await closed, 'transport close');
   });
 });

@@ -14,6 +14,7 @@ mod cursor;
 mod delivery;
 mod feed;
 mod given;
+mod handover;
 mod healing;
 mod inbox;
 mod joined;

@@ -83,11 +83,8 @@ fn parse(request: CallRequest) -> Result<Request, Failure> {
     let match_id = MatchId::new(request.match_id).map_err(malformed)?;
     let user = UserId::new(request.user_id).map_err(malformed)?;
     let call_id = request.call_id.map(CallId::new).transpose().map_err(malformed)?;
-    if request.device.is_empty() || request.device.len() > MAX_DEVICE_LEN {
-        return Err(Failure::InvalidPayload);
-    }
     let wish = wish(request.command.ok_or(Failure::InvalidPayload)?);
-    if longest_json(&wish) > MAX_JSON_LEN {
+    if !is_device(&request.device) || !names_device(&wish) || longest_json(&wish) > MAX_JSON_LEN {
         return Err(Failure::InvalidPayload);
     }
     Ok(Request { match_id, user, device: request.device, call_id, wish })
@@ -101,7 +98,17 @@ fn wish(wanted: Wanted) -> Wish {
         Wanted::Reject(reject) => Command::Reject { signal: reject.signal, reason: reject.reason },
         Wanted::End(end) => Command::End { signal: end.signal, reason: end.reason },
         Wanted::Renew(_) => Command::Renew,
+        Wanted::TakeOver(taken) => Command::TakeOver { earlier: taken.earlier_device },
     })
+}
+
+fn is_device(name: &str) -> bool {
+    (1..=MAX_DEVICE_LEN).contains(&name.len())
+}
+
+/// Whether the other device that it names, if any, may be one.
+fn names_device(wish: &Wish) -> bool {
+    !matches!(wish, Wish::Command(Command::TakeOver { earlier }) if !is_device(earlier))
 }
 
 fn longest_json(wish: &Wish) -> usize {
@@ -111,7 +118,7 @@ fn longest_json(wish: &Wish) -> usize {
         Wish::Command(Command::Accept { signal } | Command::Reject { signal, .. } | Command::End { signal, .. }) => {
             signal.as_ref().map_or(0, String::len)
         }
-        Wish::Command(Command::Signal | Command::Renew) => 0,
+        Wish::Command(Command::Signal | Command::Renew | Command::TakeOver { .. }) => 0,
     }
 }
 
@@ -123,6 +130,7 @@ fn name(command: Option<&Wanted>) -> &'static str {
         Some(Wanted::End(_)) => "end",
         Some(Wanted::Signal(_)) => "signal",
         Some(Wanted::Renew(_)) => "renew",
+        Some(Wanted::TakeOver(_)) => "take_over",
         None => "none",
     }
 }

@@ -240,7 +240,7 @@ impl Switchboard {
     /// Members learn that there is no such call or that the match is closed, others that there is no such match.
     async fn why_missing(&self, request: &Request, command: &Command) -> Failure {
         // Gateways send it by themselves and want no more than to know that the call is over.
-        if matches!(command, Command::Renew) {
+        if matches!(command, Command::Renew | Command::TakeOver { .. }) {
             return Failure::CallNotFound;
         }
         match self.access.open_match(&request.match_id, &request.user).await {

@@ -53,6 +53,19 @@ export function connected(socket) {
   return within(new Promise((resolve) => socket.once('connect', resolve)), 'connect');
 }
 
+/** Breaks the connection as a dead network would, lets `meanwhile` happen, and comes back through another gateway. */
+export async function comeBack(stack, socket, { gateway = 1, meanwhile = async () => {} } = {}) {
+  socket.io.reconnection(false);
+  const gone = new Promise((resolve) => socket.once('disconnect', resolve));
+  // The engine would wait until what it has to send is sent.
+  socket.io.engine.transport.close();
+  await gone;
+  await meanwhile();
+  socket.io.uri = stack.url(gateway);
+  socket.connect();
+  await connected(socket);
+}
+
 /** The arguments of the next event of this name that matches. */
 export function next(socket, event, matches = () => true, limitMs = LIMIT_MS) {
   const arrived = new Promise((resolve) => {

@@ -16,7 +16,7 @@ use service_kit::clock;
 use tracing::{Instrument, info_span};
 
 use super::{
-    Context, Socket, commands,
+    Context, Socket, commands, handover,
     reply::Reply,
     turns::{RETRY_AFTER, Turn, Weighted},
 };
@@ -87,6 +87,16 @@ pub(super) fn take(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event<'
     }
 }
 
+/// Takes over the live call of an earlier device. The client's own call commands wait for it: they are this device's only then.
+pub(super) fn take_over(context: &Arc<Context>, socket: &Arc<Socket>, earlier_device: String) {
+    let command = Command::TakeOver(request::TakeOver { earlier_device });
+    let reply = Reply::new(&socket.emitter, "", None);
+    let first = CallCommand { chat: None, call_id: None, command, reply, span: tracing::Span::none() };
+    if let Turn::Now(first) = socket.session().call_commands.take(first) {
+        context.lifecycle.spawn(run_in_turn(Arc::clone(context), Arc::clone(socket), first));
+    }
+}
+
 fn read(name: &str, args: Args<'_>) -> Result<(Option<MatchId>, Option<String>, Command), Failure> {
     if name == command::VIDEO_CALL_SIGNAL {
         let SignalArgument { call_id } = commands::argument(args)?;
@@ -124,6 +134,9 @@ async fn run_in_turn(context: Arc<Context>, socket: Arc<Socket>, first: CallComm
 
 async fn run(context: &Arc<Context>, socket: &Arc<Socket>, command: CallCommand) {
     let CallCommand { chat, call_id, command, reply, .. } = command;
+    if let Command::TakeOver(request::TakeOver { earlier_device }) = command {
+        return handover::take_over(context, socket, earlier_device).await;
+    }
     let chat = match chat {
         Some(chat) => Ok(chat),
         None => chat_of_call(context, socket, call_id.as_deref().unwrap_or_default()).await,
@@ -159,7 +172,7 @@ async fn chat_of_call(context: &Context, socket: &Socket, call_id: &str) -> Resu
     MatchId::new(call.match_id).map_err(|_| Code::CallNotFound.into())
 }
 
-async fn ask(
+pub(super) async fn ask(
     context: &Context,
     socket: &Socket,
     chat: &MatchId,

@@ -41,10 +41,13 @@ struct Credentials {
     token: String,
 }
 
-/// What `auth` holds. The client itself adds `pid` and `offset`; malformed ones count as none.
+/// What `auth` holds. The client itself adds `pid` and `offset`; malformed ones count as none. `recovery` is the app's word, and a
+/// malformed one is refused as a malformed token is: the app would be given arguments that its handlers do not take.
 #[derive(Deserialize)]
 struct Auth {
     token: String,
+    /// False: no pid, and no cursor in any event.
+    recovery: Option<bool>,
     pid: Option<Value>,
     offset: Option<Value>,
 }
@@ -73,21 +76,26 @@ pub(super) async fn connect(context: &Arc<Context>, request: Connect<'_>) -> Res
         // Heads are read after the inbox is subscribed, and what it hears from here on is counted, so that nothing falls
         // between them: the socket itself hears nothing before it is connected.
         let heard = user.heard();
-        let recovery = recovery::recover(context, &user.id, auth.brought()).await.map_err(|_| Refuse::Close)?;
-        Ok(open(request.emitter, presence, token, (recovery, heard)))
+        let recovery = match auth.recovery {
+            Some(false) => None,
+            _ => Some(recovery::recover(context, &user.id, auth.brought()).await.map_err(|_| Refuse::Close)?),
+        };
+        Ok(open(request.emitter, presence, token, recovery.map(|recovery| (recovery, heard))))
     });
     decision.await.unwrap_or(Err(Refuse::Close))
 }
 
-fn open(emitter: Emitter, presence: Presence, token: Validity, (recovery, heard): (Recovery, u64)) -> Accept<Socket> {
-    let Recovery { pid, is_resumed, chats, closed, untold } = recovery;
+fn open(emitter: Emitter, presence: Presence, token: Validity, recovery: Option<(Recovery, u64)>) -> Accept<Socket> {
+    let Some((Recovery { pid, replaces, chats, closed, untold }, heard)) = recovery else {
+        return Accept { socket: Socket::new(emitter, None, presence, token), pid: None };
+    };
     emitter.restore_sid(&pid.sid());
-    let socket = Socket::new(emitter, pid, presence, token);
-    if is_resumed {
-        socket.session().restore(chats, Resumed { closed, untold, heard });
+    let told = pid.as_str().to_owned();
+    let socket = Socket::new(emitter, Some(pid), presence, token);
+    if let Some(replaces) = replaces {
+        socket.session().restore(chats, Resumed { replaces, closed, untold, heard });
     }
-    let pid = socket.pid.as_str().to_owned();
-    Accept { socket, pid: Some(pid) }
+    Accept { socket, pid: Some(told) }
 }
 
 async fn admit(context: &Context, token: &str) -> Result<(UserId, Validity), Refuse> {
@@ -125,15 +133,27 @@ pub(super) fn connected(context: &Arc<Context>, socket: &Arc<Socket>) {
     if socket.emitter.is_closed() {
         return;
     }
-    recovery::replay(context, socket);
+    let resumed = socket.session().resumed.take();
+    let earlier = resumed.as_ref().map(|resumed| resumed.replaces.clone());
+    if let Some(resumed) = resumed {
+        recovery::replay(context, socket, resumed);
+    }
+    if let Some(earlier) = earlier.filter(|earlier| socket.pid.as_ref() != Some(earlier)) {
+        return call_commands::take_over(context, socket, earlier.sid());
+    }
     let (of, socket) = (Arc::clone(context), Arc::clone(socket));
     context.lifecycle.spawn(async move {
         // Signaling repeats what it says of a call, so that one look is enough.
         if let Ok(Some(call)) = of.services.get_call(Of::UserId(socket.user_id().to_string())).await {
-            call_commands::keep_lease(&of, &socket, &call);
-            tell_of_call(&socket, call);
+            show_call(&of, &socket, call);
         }
     });
+}
+
+/// Shows a socket its user's live call: it keeps the lease of one that it takes part in, and is told what it may have missed.
+pub(super) fn show_call(context: &Arc<Context>, socket: &Arc<Socket>, call: Call) {
+    call_commands::keep_lease(context, socket, &call);
+    tell_of_call(socket, call);
 }
 
 /// Does for a new token what a moment earlier would have been done for all sockets.

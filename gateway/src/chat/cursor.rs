@@ -30,13 +30,17 @@ pub(crate) fn write<'a>(tag: &str, positions: impl Iterator<Item = (&'a MatchId,
     cursor
 }
 
-/// What a client's `offset` says about the pid with `tag`. One that is malformed, or another pid's, says nothing.
-pub fn read(offset: &str, tag: &str) -> Vec<Position> {
-    let Some(positions) = offset.strip_prefix("1~").and_then(|rest| rest.strip_prefix(tag)) else { return Vec::new() };
-    let Some(positions) = positions.strip_prefix('~') else { return Vec::new() };
-    let positions: Option<Vec<_>> = positions.split('~').take(MAX_JOINED + 1).map(read_position).collect();
-    let positions = positions.filter(|positions| positions.len() <= MAX_JOINED && are_distinct(positions));
-    positions.unwrap_or_default()
+/// What a client's `offset` says about the pid with `tag`; `None` unless it is, to the byte, a cursor that [`write`] gives for that pid.
+///
+/// A part that cannot be read makes all of it unreadable: the chat that it named would be neither recovered nor joined again.
+pub fn read(offset: &str, tag: &str) -> Option<Vec<Position>> {
+    let positions = offset.strip_prefix("1~")?.strip_prefix(tag)?;
+    if positions.is_empty() {
+        return Some(Vec::new());
+    }
+    let positions = positions.strip_prefix('~')?.split('~').take(MAX_JOINED + 1).map(read_position);
+    let positions: Vec<_> = positions.collect::<Option<_>>()?;
+    (positions.len() <= MAX_JOINED && are_distinct(&positions)).then_some(positions)
 }
 
 fn read_position(text: &str) -> Option<Position> {
@@ -46,8 +50,10 @@ fn read_position(text: &str) -> Option<Position> {
     parts.next().is_none().then_some(Position { chat, seq, milestones })
 }
 
+/// A number as it is written: without a sign, and without zeros before it.
 fn read_count(text: &str) -> Option<i64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+    let is_written = text == "0" || !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_written.then(|| text.parse().ok())?
 }
 
 fn are_distinct(positions: &[Position]) -> bool {
@@ -75,47 +81,100 @@ mod tests {
     }
 
     #[test]
-    fn the_cursor_of_another_pid_says_nothing() {
+    fn the_cursor_of_another_pid_cannot_be_read() {
         let cursor = written(&[position("demo", 7, 0)]);
-        assert_eq!(read(&cursor, "ABCDEFGH"), [position("demo", 7, 0)]);
-        assert_eq!(read(&cursor, "abcdefgh"), []);
-        assert_eq!(read(&cursor, "ABCDEFG"), []);
+        assert_eq!(read(&cursor, "ABCDEFGH"), Some(vec![position("demo", 7, 0)]));
+        assert_eq!(read(&cursor, "abcdefgh"), None);
+        assert_eq!(read(&cursor, "ABCDEFG"), None);
     }
 
     #[test]
-    fn a_mangled_cursor_says_nothing() {
+    fn a_cursor_without_chats_is_read() {
+        assert_eq!(read("1~ABCDEFGH", "ABCDEFGH"), Some(vec![]));
+    }
+
+    #[test]
+    fn a_damaged_cursor_cannot_be_read_at_all() {
         for text in [
             "",
             "1",
             "1~",
             "1~T~",
             "2~T~m:1:0",
+            "01~T~m:1:0",
+            " 1~T~m:1:0",
             "1~T~m",
             "1~T~m:1",
+            "1~T~m:1:",
             "1~T~m:1:0:0",
             "1~T~m:-1:0",
             "1~T~m:+1:0",
+            "1~T~m:1:-1",
             "1~T~m:x:0",
+            "1~T~m:01:0",
+            "1~T~m:1:00",
+            "1~T~m:1:0 ",
+            "1~T~m:1:0\n",
+            "1~T~m:1.0:0",
+            "1~T~m:\u{661}:0",
+            "1~T~m:9223372036854775808:0",
             "1~T~m:99999999999999999999:0",
             "1~T~m.*:1:0",
             "1~T~m:1:0~",
+            "1~T~~m:1:0",
+            "1~T~m:1:0~n:x:0",
+            "1~T~n:x:0~m:1:0",
             "1~T~m:1:0~m:2:0",
             "1~T~:1:0",
             "1~Tm:1:0",
+            "1~t~m:1:0",
         ] {
-            assert_eq!(read(text, "T"), [], "{text:?}");
+            assert_eq!(read(text, "T"), None, "{text:?}");
         }
         let too_many: Vec<_> = (0..=MAX_JOINED).map(|number| position(&format!("m{number}"), 1, 0)).collect();
-        assert_eq!(read(&written(&too_many), "ABCDEFGH"), []);
+        assert_eq!(read(&written(&too_many), "ABCDEFGH"), None);
+    }
+
+    /// What a cursor may hold.
+    fn positions() -> impl Strategy<Value = Vec<Position>> {
+        let chats = prop::collection::btree_map("[A-Za-z0-9_-]{1,64}", (0..i64::MAX, 0_i64..9), 0..=MAX_JOINED);
+        chats.prop_map(|chats| chats.iter().map(|(chat, (seq, k))| position(chat, *seq, *k)).collect())
     }
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(
-            positions in prop::collection::btree_map("[A-Za-z0-9_-]{1,64}", (0..i64::MAX, 0_i64..9), 0..=MAX_JOINED)
+        fn what_was_written_is_read(positions in positions()) {
+            prop_assert_eq!(read(&written(&positions), "ABCDEFGH"), Some(positions));
+        }
+
+        /// Whether the chats exist and have come so far is held against what chat-service says.
+        #[test]
+        fn whatever_character_changes_a_cursor_is_another_one_to_the_byte_or_none(
+            positions in positions(),
+            (at, character) in (any::<prop::sample::Index>(), any::<char>()),
         ) {
-            let positions: Vec<_> = positions.iter().map(|(chat, (seq, k))| position(chat, *seq, *k)).collect();
-            prop_assert_eq!(read(&written(&positions), "ABCDEFGH"), positions);
+            let mut changed: Vec<char> = written(&positions).chars().collect();
+            let at = at.index(changed.len());
+            changed[at] = character;
+            let changed: String = changed.into_iter().collect();
+            if let Some(read) = read(&changed, "ABCDEFGH") {
+                prop_assert!(at >= "1~ABCDEFGH".len() || read == positions);
+                prop_assert_eq!(written(&read), changed);
+            }
+        }
+
+        #[test]
+        fn a_cursor_that_was_cut_short_or_has_something_behind_it_names_no_other_chats(
+            positions in positions(),
+            (at, tail) in (any::<prop::sample::Index>(), "[~:0-9a-z]{1,4}"),
+        ) {
+            let whole = written(&positions);
+            let cut = &whole[..at.index(whole.len())];
+            for text in [cut.to_owned(), format!("{whole}{tail}")] {
+                if let Some(read) = read(&text, "ABCDEFGH") {
+                    prop_assert_eq!(written(&read), text);
+                }
+            }
         }
 
         #[test]

@@ -49,7 +49,7 @@ pub(super) fn join_failed(context: &Arc<Context>, socket: &Arc<Socket>, session:
 /// Tells a socket of a milestone; `to_all` also one that has not joined the chat.
 pub(super) fn announce(socket: &Socket, announced: &Arc<Announced>, to_all: bool) {
     let mut session = socket.session();
-    send(socket, session.take_milestone(socket.pid.tag(), announced, to_all).map(packet));
+    send(socket, session.take_milestone(socket.tag(), announced, to_all).map(packet));
 }
 
 /// Drops a closed match's chat and says so, once.
@@ -57,7 +57,7 @@ pub(super) fn close(socket: &Socket, chat: &MatchId) {
     let mut session = socket.session();
     if session.close(chat) {
         let closed = views::to_json(&serde_json::json!({ "matchId": chat.as_str() }));
-        send(socket, [recoverable(event::MATCH_CLOSED, &closed, &session.cursor(socket.pid.tag(), None))]);
+        send(socket, [recoverable(event::MATCH_CLOSED, &closed, &session.cursor(socket.tag(), None))]);
     }
 }
 

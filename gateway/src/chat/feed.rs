@@ -86,7 +86,10 @@ impl Sequenced for Arc<Announced> {
     }
 }
 
-/// An event whose last argument is the socket's cursor after it.
+/// An event whose last argument is the socket's cursor after it. A socket that is not recovered has an empty one and is given none.
 pub(crate) fn recoverable(name: &str, json: &str, cursor: &str) -> Packet {
+    if cursor.is_empty() {
+        return Packet::event(name, json);
+    }
     Packet::event(name, &format!("{json},\"{cursor}\""))
 }

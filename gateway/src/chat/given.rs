@@ -18,7 +18,7 @@ pub struct Viewer<'a> {
     pub user: &'a UserId,
     /// What its own messages are stored with.
     pub origin: u64,
-    /// The tag of its pid, which its cursors carry.
+    /// The tag of its pid, which its cursors carry; empty without a pid.
     pub tag: &'a str,
 }
 

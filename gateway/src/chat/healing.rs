@@ -120,7 +120,7 @@ fn fill(context: &Arc<Context>, socket: &Arc<Socket>, id: &MatchId, posts: &mut 
     if !is_drained(&socket.emitter) {
         return;
     }
-    let cursor_bytes = session.cursor(socket.pid.tag(), None).len();
+    let cursor_bytes = session.cursor(socket.tag(), None).len();
     let Some(chat) = session.chat(id) else { return posts.clear() };
     let piece = take_piece(posts, |posted| posted.json().len() + cursor_bytes);
     let messages = piece.flat_map(|posted| chat.room.fill(posted)).collect();

@@ -14,7 +14,7 @@ use service_kit::telemetry::propagation;
 use tracing::{info_span, warn};
 
 use super::{
-    Context, call_events, delivery,
+    Context, Socket, call_events, delivery,
     feed::{Announced, Posted},
     users::User,
 };
@@ -154,11 +154,15 @@ fn match_closed(user: &User, id: &str) {
 }
 
 fn socket_replaced(user: &User, replaced: &SocketReplaced) {
-    for socket in user.sockets().iter().filter(|socket| socket.pid.as_str() == replaced.pid) {
+    for socket in user.sockets().iter().filter(|socket| is_of(socket, &replaced.pid)) {
         if socket.is_replaced_by(replaced.connected_at_ms, replaced.connection) {
             socket.emitter.disconnect_transport();
         }
     }
+}
+
+fn is_of(socket: &Socket, pid: &str) -> bool {
+    socket.pid.as_ref().is_some_and(|own| own.as_str() == pid)
 }
 
 fn call_changed(user: &User, changed: &CallChanged) {

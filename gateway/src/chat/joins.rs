@@ -183,7 +183,7 @@ async fn run_join(context: &Arc<Context>, socket: &Arc<Socket>, join: Join, repl
     }
     let joined = Joined { snapshot: &snapshot, call: call.as_ref() };
     let event =
-        recoverable(event::CHAT_JOINED, &joined.event(), &session.cursor_joined(socket.pid.tag(), &join.chat, &due));
+        recoverable(event::CHAT_JOINED, &joined.event(), &session.cursor_joined(socket.tag(), &join.chat, &due));
     reply.ok_and(&joined.ack(), &[event]);
     delivery::give(context, socket, &mut session, &join.chat, due);
 }
@@ -214,7 +214,7 @@ fn run_leave(context: &Context, socket: &Socket, chat: &MatchId, reply: Reply) {
     };
     stop_typing(context, socket.user_id(), &left);
     let left = views::to_json(&serde_json::json!({ "matchId": chat.as_str() }));
-    let left = recoverable(event::CHAT_LEFT, &left, &session.cursor(socket.pid.tag(), None));
+    let left = recoverable(event::CHAT_LEFT, &left, &session.cursor(socket.tag(), None));
     reply.ok_and("{\"ok\":true}", &[left]);
 }
 

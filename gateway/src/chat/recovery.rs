@@ -14,7 +14,7 @@ use super::{
     cursor::{self, Position},
     delivery, healing,
     pid::Pid,
-    session::RecoveredChat,
+    session::{RecoveredChat, Resumed},
 };
 use crate::failure::Failure;
 
@@ -26,8 +26,9 @@ pub const MAX_MISSED: i64 = 1_000;
 pub struct Recovery {
     /// The socket's pid.
     pub pid: Pid,
-    /// The pid is the one that the client brought.
-    pub is_resumed: bool,
+    /// The pid that the client brought, if it is this user's: an earlier socket of it is replaced by this one. The socket is recovered
+    /// if it is its own pid.
+    pub replaces: Option<Pid>,
     /// Chats that were open, also those that were closed meanwhile: each is in the cursor until its end was told.
     pub chats: Vec<RecoveredChat>,
     /// Those of them that were closed meanwhile.
@@ -45,45 +46,51 @@ pub(crate) struct Brought<'a> {
 
 /// Recovers what the client brought back, or starts anew. Fails while chat-service cannot say how far the chats have come.
 pub(super) async fn recover(context: &Context, user: &UserId, brought: Brought<'_>) -> Result<Recovery, Failure> {
-    let Some(pid) = brought.pid.and_then(|pid| Pid::of_user(pid, user)) else { return fresh(user) };
-    let positions = cursor::read(brought.offset.unwrap_or_default(), pid.tag());
+    let Some(pid) = brought.pid.and_then(|pid| Pid::of_user(pid, user)) else { return fresh(user, None) };
+    // Without a cursor nobody knows what the client had open: a join that was lost with its connection would count as done.
+    let Some(positions) = brought.offset.and_then(|offset| cursor::read(offset, pid.tag())) else {
+        return fresh(user, Some(pid));
+    };
     let heads = if positions.is_empty() {
         Vec::new()
     } else {
         let ids = positions.iter().map(|position| position.chat.to_string()).collect();
         context.services.heads_with_members(ids).await?
     };
-    resume(pid, user, positions, &heads).map_or_else(|| fresh(user), Ok)
+    resume(&pid, user, positions, &heads).map_or_else(|| fresh(user, Some(pid)), Ok)
 }
 
-fn fresh(user: &UserId) -> Result<Recovery, Failure> {
+fn fresh(user: &UserId, replaces: Option<Pid>) -> Result<Recovery, Failure> {
     let pid = Pid::new(user).ok_or(Code::Internal)?;
-    Ok(Recovery { pid, is_resumed: false, chats: Vec::new(), closed: Vec::new(), untold: Vec::new() })
+    Ok(Recovery { pid, replaces, chats: Vec::new(), closed: Vec::new(), untold: Vec::new() })
 }
 
-/// What is left of the chats that were open; `None` when too much was missed. Pure.
-pub fn resume(pid: Pid, user: &UserId, positions: Vec<Position>, heads: &[MatchHead]) -> Option<Recovery> {
-    let mut recovery = Recovery { pid, is_resumed: true, chats: Vec::new(), closed: Vec::new(), untold: Vec::new() };
+/// What is left of the chats that were open. `None` when too much was missed, or when the cursor cannot be one of ours: it names a chat
+/// that the user does not have, or one that has not come so far. Pure.
+pub fn resume(pid: &Pid, user: &UserId, positions: Vec<Position>, heads: &[MatchHead]) -> Option<Recovery> {
+    let mut recovery = Recovery {
+        pid: pid.clone(),
+        replaces: Some(pid.clone()),
+        chats: Vec::new(),
+        closed: Vec::new(),
+        untold: Vec::new(),
+    };
     for position in positions {
-        let is_head = |head: &&MatchHead| head.match_id == position.chat.as_str();
-        let Some(head) = heads.iter().find(is_head).filter(|head| is_member(head, user)) else { continue };
-        // A cursor above the head was not written by us.
-        let seq = position.seq.min(head.last_seq);
-        let milestones = position.milestones.min(i64::from(head.milestones));
+        let head = heads.iter().find(|head| head.match_id == position.chat.as_str())?;
+        let milestones = i64::from(head.milestones);
+        if !is_member(head, user) || position.seq > head.last_seq || position.milestones > milestones {
+            return None;
+        }
         if head.closed {
             recovery.closed.push(position.chat.clone());
-        } else if head.last_seq - seq > MAX_MISSED {
+        } else if head.last_seq - position.seq > MAX_MISSED {
             return None;
-        } else if milestones < i64::from(head.milestones) {
+        } else if position.milestones < milestones {
             recovery.untold.push(position.chat.clone());
         }
         let other = head.members.iter().find(|member| *member != user.as_str());
         let other = other.and_then(|other| UserId::new(other.as_str()).ok());
-        recovery.chats.push(RecoveredChat {
-            position: Position { seq, milestones, ..position },
-            head: head.last_seq,
-            other,
-        });
+        recovery.chats.push(RecoveredChat { position, head: head.last_seq, other });
     }
     Some(recovery)
 }
@@ -93,8 +100,7 @@ fn is_member(head: &MatchHead, user: &UserId) -> bool {
 }
 
 /// After the CONNECT reply: what was closed is told, what was missed is fetched, an earlier socket is closed.
-pub(super) fn replay(context: &Arc<Context>, socket: &Arc<Socket>) {
-    let Some(resumed) = socket.session().resumed.take() else { return };
+pub(super) fn replay(context: &Arc<Context>, socket: &Arc<Socket>, resumed: Box<Resumed>) {
     for chat in &resumed.closed {
         delivery::close(socket, chat);
     }
@@ -104,7 +110,7 @@ pub(super) fn replay(context: &Arc<Context>, socket: &Arc<Socket>) {
     let has_missed_events = socket.presence.user().heard() != resumed.heard;
     let (context, socket) = (Arc::clone(context), Arc::clone(socket));
     context.lifecycle.clone().spawn(async move {
-        replace_earlier(&context, &socket).await;
+        replace_earlier(&context, &socket, &resumed.replaces).await;
         if has_missed_events {
             healing::compare_all(&context, &socket).await;
         }
@@ -114,9 +120,9 @@ pub(super) fn replay(context: &Arc<Context>, socket: &Arc<Socket>) {
     });
 }
 
-async fn replace_earlier(context: &Context, socket: &Socket) {
+async fn replace_earlier(context: &Context, socket: &Socket, pid: &Pid) {
     let replaced = SocketReplaced {
-        pid: socket.pid.as_str().to_owned(),
+        pid: pid.as_str().to_owned(),
         connected_at_ms: socket.connected_at_ms,
         connection: socket.connection,
     };
@@ -131,7 +137,7 @@ async fn replace_earlier(context: &Context, socket: &Socket) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::session::{Resumed, Session};
+    use crate::chat::session::Session;
 
     fn alice() -> UserId {
         UserId::new("alice").unwrap()
@@ -147,7 +153,7 @@ mod tests {
     }
 
     fn resumed(positions: Vec<Position>, heads: &[MatchHead]) -> Option<Recovery> {
-        resume(Pid::new(&alice()).unwrap(), &alice(), positions, heads)
+        resume(&Pid::new(&alice()).unwrap(), &alice(), positions, heads)
     }
 
     #[test]
@@ -155,7 +161,7 @@ mod tests {
         let recovery = resumed(vec![position("m", 3)], &[head("m", 9, false)]).unwrap();
         let other = UserId::new("bob").ok();
         assert_eq!(recovery.chats, [RecoveredChat { position: position("m", 3), head: 9, other }]);
-        assert!(recovery.is_resumed);
+        assert_eq!(recovery.replaces, Some(recovery.pid));
     }
 
     #[test]
@@ -164,9 +170,9 @@ mod tests {
         let positions = vec![position("a", 3), position("b", 5), position("c", 5)];
         let Recovery { pid, chats, closed, untold, .. } = resumed(positions, &heads).unwrap();
         let mut session = Session::default();
-        session.restore(chats, Resumed { closed: closed.clone(), untold, heard: 0 });
+        session.restore(chats, Resumed { replaces: pid.clone(), closed: closed.clone(), untold, heard: 0 });
         let open = |session: &Session| {
-            let positions = cursor::read(&session.cursor(pid.tag(), None), pid.tag());
+            let positions = cursor::read(&session.cursor(pid.tag(), None), pid.tag()).unwrap();
             let mut ids: Vec<String> = positions.iter().map(|position| position.chat.to_string()).collect();
             ids.sort();
             ids
@@ -179,11 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn another_users_chat_and_one_that_does_not_exist_recover_nothing() {
+    fn a_cursor_with_another_users_chat_or_with_one_that_does_not_exist_recovers_nothing() {
         let foreign = MatchHead { members: vec!["bob".to_owned(), "carol".to_owned()], ..head("m", 9, false) };
-        for heads in [vec![foreign], vec![]] {
-            let recovery = resumed(vec![position("m", 3)], &heads).unwrap();
-            assert_eq!((recovery.chats.len(), recovery.closed.len()), (0, 0));
+        for mut heads in [vec![foreign], vec![]] {
+            heads.push(head("own", 9, false));
+            for positions in [vec![position("m", 3)], vec![position("own", 3), position("m", 3)]] {
+                assert_eq!(resumed(positions, &heads), None);
+            }
         }
     }
 
@@ -194,8 +202,18 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_above_the_head_counts_as_the_head() {
-        let recovery = resumed(vec![position("m", i64::MAX)], &[head("m", 9, false)]).unwrap();
-        assert_eq!(recovery.chats[0].position.seq, 9);
+    fn a_cursor_above_what_the_chat_has_come_to_recovers_nothing() {
+        let heads = [head("m", 9, false), head("closed", 9, true)];
+        for chat in ["m", "closed"] {
+            assert!(resumed(vec![Position { milestones: 1, ..position(chat, 9) }], &heads).is_some());
+            assert_eq!(resumed(vec![position(chat, 10)], &heads), None);
+            assert_eq!(resumed(vec![position(chat, i64::MAX)], &heads), None);
+            assert_eq!(resumed(vec![Position { milestones: 2, ..position(chat, 9) }], &heads), None);
+        }
+    }
+
+    #[test]
+    fn a_cursor_without_chats_recovers_a_socket_without_chats() {
+        assert_eq!(resumed(vec![], &[]).map(|recovery| recovery.chats), Some(vec![]));
     }
 }

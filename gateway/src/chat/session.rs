@@ -11,6 +11,7 @@ use super::{
     cursor::{self, Position},
     feed::{Announced, Posted},
     joins::ChatCommand,
+    pid::Pid,
     room::Room,
     sends::Draft,
     turns::{Turn, Turns},
@@ -54,9 +55,11 @@ struct Parted {
     closed: bool,
 }
 
-/// What is to be done for a recovered socket besides its open chats.
+/// What is to be done, besides its open chats, for a socket that takes the place of an earlier one.
 #[derive(Debug)]
 pub struct Resumed {
+    /// The earlier one's pid: the socket's own if it is recovered.
+    pub replaces: Pid,
     /// Those of its open chats that were closed meanwhile.
     pub closed: Vec<MatchId>,
     /// Chats with milestones to be told.
@@ -76,7 +79,7 @@ pub struct Session {
     pub(crate) call_commands: Turns<CallCommand>,
     pub(crate) calls: Calls,
     pub(crate) limits: Limits,
-    /// What is still to be done for a recovered socket once it is connected.
+    /// What is still to be done for a socket that takes the place of an earlier one, once it is connected.
     pub resumed: Option<Box<Resumed>>,
 }
 
@@ -115,8 +118,12 @@ impl Session {
         chat.map_or((0, 0), |chat| (chat.room.cursor(), chat.room.milestones()))
     }
 
-    /// The cursor of the socket with the pid's `tag`; for one chat as it was at another position than now.
+    /// The cursor of the socket with the pid's `tag`; for one chat as it was at another position than now. It is empty for a socket
+    /// without a tag, which is not recovered.
     pub fn cursor(&self, tag: &str, at: Option<&Position>) -> String {
+        if tag.is_empty() {
+            return String::new();
+        }
         let positions = self.open_chats().map(|chat| match at {
             Some(at) if at.chat == chat.id => (&chat.id, at.seq, at.milestones),
             _ => (&chat.id, chat.room.cursor(), chat.room.milestones()),

@@ -23,7 +23,8 @@ pub(crate) struct Validity {
 pub struct Socket {
     pub(crate) emitter: Emitter,
     pub(crate) presence: Presence,
-    pub(crate) pid: Pid,
+    /// `None` for a client that does not want to be recovered.
+    pub(crate) pid: Option<Pid>,
     /// A number of its own, by chance: it tells it from an earlier socket with the same pid.
     pub(crate) connection: u64,
     /// When it connected, as Unix time.
@@ -36,7 +37,7 @@ pub struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(emitter: Emitter, pid: Pid, presence: Presence, token: Validity) -> Arc<Self> {
+    pub(crate) fn new(emitter: Emitter, pid: Option<Pid>, presence: Presence, token: Validity) -> Arc<Self> {
         Arc::new(Self {
             origin: origin_of(emitter.sid()),
             emitter,
@@ -60,8 +61,13 @@ impl Socket {
         self.emitter.sid()
     }
 
+    /// The tag of its pid, which its cursors carry; empty without a pid.
+    pub(crate) fn tag(&self) -> &str {
+        self.pid.as_ref().map_or("", Pid::tag)
+    }
+
     pub(crate) fn viewer(&self) -> Viewer<'_> {
-        Viewer { user: self.user_id(), origin: self.origin, tag: self.pid.tag() }
+        Viewer { user: self.user_id(), origin: self.origin, tag: self.tag() }
     }
 
     pub(crate) fn session(&self) -> MutexGuard<'_, Session> {

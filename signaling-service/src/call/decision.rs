@@ -39,6 +39,11 @@ pub enum Command {
     Signal,
     /// The device is there.
     Renew,
+    /// The device takes the place of an earlier one of the same user.
+    TakeOver {
+        /// The earlier one's name.
+        earlier: String,
+    },
 }
 
 /// Why a command is refused.
@@ -120,6 +125,7 @@ impl Call {
             Command::End { signal, reason } => Ok(self.hang_up(actor, signal.as_deref(), reason.as_deref(), now_ms)),
             Command::Signal => self.check_relay(actor).map(|()| None),
             Command::Renew => self.with_lease(actor, now_ms + timing.lease_ms).map(Some),
+            Command::TakeOver { earlier } => self.taken_over(actor, earlier, now_ms + timing.lease_ms).map(Some),
         }
     }
 
@@ -201,6 +207,18 @@ impl Call {
             device.lease_until_ms = lease_until_ms;
         }
         Ok(next)
+    }
+
+    /// The same call on the actor's device instead of the earlier one. It is no change that anybody is told of.
+    fn taken_over(&self, actor: Actor<'_>, earlier: &str, lease_until_ms: i64) -> Result<Self, Refusal> {
+        let mut next = self.clone();
+        let device =
+            if self.caller == *actor.user { Some(&mut next.caller_device) } else { next.callee_device.as_mut() };
+        if let Some(device) = device.filter(|device| device.name == earlier) {
+            actor.device.clone_into(&mut device.name);
+        }
+        // If it was another device's all the while, this refuses it.
+        next.with_lease(actor, lease_until_ms)
     }
 
     fn speaks_on(&self, actor: Actor<'_>) -> bool {

@@ -140,6 +140,48 @@ fn other_devices_hold_no_lease() {
     assert_eq!(step(&active(), elsewhere, &Command::Renew, START_MS + 20), Err(Refusal::StateConflict));
 }
 
+fn take_over(earlier: &str) -> Command {
+    Command::TakeOver { earlier: earlier.to_owned() }
+}
+
+#[test]
+fn a_device_takes_the_place_of_an_earlier_one_of_its_user_and_nobody_is_told() {
+    let sides = [("alice", "a-phone", "a-new"), ("bob", "b-phone", "b-new")];
+    for (user_id, earlier, device) in sides {
+        let call = active();
+        let taken = step(&call, (user_id, device), &take_over(earlier), START_MS + 40_000).unwrap().unwrap();
+        assert_eq!((taken.version, taken.repeats, &taken.state), (call.version, call.repeats, &call.state));
+        let device_now = taken.device_of(&user(user_id)).unwrap();
+        assert_eq!((&*device_now.name, device_now.lease_until_ms), (device, START_MS + 85_000));
+        let other = taken.other_than(&user(user_id));
+        assert_eq!(taken.device_of(other), call.device_of(other));
+        assert_eq!(step(&taken, (user_id, device), &Command::Signal, START_MS + 40_001), Ok(None));
+        for command in [Command::Signal, Command::Renew] {
+            assert_eq!(step(&taken, (user_id, earlier), &command, START_MS + 40_001), Err(Refusal::StateConflict));
+        }
+        assert_eq!(step(&taken, (user_id, device), &take_over(earlier), START_MS + 40_000), Ok(Some(taken.clone())));
+    }
+}
+
+#[test]
+fn the_device_of_a_caller_is_taken_over_while_it_rings_and_a_callee_has_none_yet() {
+    let taken = step(&ringing(), ("alice", "a-new"), &take_over("a-phone"), START_MS + 10).unwrap().unwrap();
+    assert_eq!(&*taken.caller_device.name, "a-new");
+    assert_eq!(step(&ringing(), ("bob", "b-new"), &take_over("b-phone"), START_MS + 10), Err(Refusal::StateConflict));
+}
+
+#[test]
+fn a_device_that_is_not_in_the_call_cannot_be_taken_over_and_an_ended_call_neither() {
+    for (who, earlier) in
+        [(("alice", "a-new"), "a-laptop"), (("bob", "b-new"), "b-tablet"), (("bob", "b-new"), "a-phone")]
+    {
+        assert_eq!(step(&active(), who, &take_over(earlier), START_MS + 20), Err(Refusal::StateConflict));
+    }
+    assert_eq!(step(&active(), ("carol", "c"), &take_over("a-phone"), START_MS + 20), Err(Refusal::NotFound));
+    let over = step(&active(), ("bob", "b-phone"), &end(None), START_MS + 20).unwrap().unwrap();
+    assert_eq!(step(&over, ("alice", "a-new"), &take_over("a-phone"), START_MS + 30), Err(Refusal::NotFound));
+}
+
 #[test]
 fn each_change_is_repeated_twice() {
     let call = ringing();

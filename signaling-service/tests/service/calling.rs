@@ -6,7 +6,7 @@ use proto::{
     inbox::call_changed::Change,
     signaling::{
         CallCode, CallState,
-        call_request::{Command, End},
+        call_request::{Command, End, TakeOver},
         get_call_request::Of,
     },
 };
@@ -150,4 +150,38 @@ async fn each_change_is_announced_again_after_one_and_three_seconds() {
     let mut bob = stack.party("demo", "bob", "b").await;
     alice.ring().await.unwrap();
     assert_eq!(bob.versions_within(Duration::from_secs(5)).await, [1, 1, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_takes_over_hears_the_signals_and_the_end_instead_of_the_earlier_one() {
+    let stack = Stack::new().await;
+    let (_replica, _other) = (stack.replica(&[]).await, stack.replica(&[]).await);
+    stack.put_unlocked("demo", ["alice", "bob"]).await;
+    let mut alice = stack.party("demo", "alice", "a-phone").await;
+    let mut phone = stack.party("demo", "bob", "b-phone").await;
+    alice.ring().await.unwrap();
+    phone.hears().await;
+    phone.accept().await.unwrap();
+    alice.hears().await;
+    let mut back = stack.party("demo", "alice", "a-new").await;
+    let taken = back.take_over(&alice).await.unwrap();
+    assert_eq!((taken.version, taken.caller_device.as_str()), (2, "a-new"));
+    assert_eq!(back.take_over(&alice).await.unwrap(), taken, "once more");
+    for refused in [alice.signal("late").await, alice.renew().await, alice.take_over(&phone).await] {
+        assert_eq!(code(refused), CallCode::StateConflict);
+    }
+    phone.signal("\"to the new one\"").await.unwrap();
+    loop {
+        // The acceptance is repeated, to the device that takes part now.
+        match back.hears().await {
+            Change::Accepted(_) => {}
+            Change::Signaled(signaled) => break assert_eq!(signaled.payload, "\"to the new one\""),
+            other => panic!("{other:?}"),
+        }
+    }
+    phone.end().await.unwrap();
+    assert_eq!(back.hears_end().await, "completed");
+    alice.hears_nothing().await;
+    assert_eq!(code(back.take_over(&alice).await), CallCode::NotFound);
+    assert_eq!(code(back.ask(None, Command::TakeOver(TakeOver::default())).await), CallCode::InvalidPayload);
 }

@@ -8,7 +8,7 @@ use proto::{
     signaling::{
         Call, CallCode, CallFailure, CallReply, CallRequest,
         call_reply::Reply,
-        call_request::{Accept, Command, End, Reject, Renew, Ring, Signal},
+        call_request::{Accept, Command, End, Reject, Renew, Ring, Signal, TakeOver},
     },
 };
 use service_kit::{
@@ -87,6 +87,10 @@ impl Party {
 
     pub(crate) async fn renew(&self) -> Result<Call, CallFailure> {
         self.ask(None, Command::Renew(Renew {})).await
+    }
+
+    pub(crate) async fn take_over(&self, earlier: &Self) -> Result<Call, CallFailure> {
+        self.ask(None, Command::TakeOver(TakeOver { earlier_device: earlier.device.clone() })).await
     }
 
     /// The next change that is meant for this device and that it has not heard yet.

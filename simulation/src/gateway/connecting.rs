@@ -53,10 +53,10 @@ async fn connect(
     // Heads are read after the inbox is subscribed, and what it hears from here on is counted.
     let heard = user.heard.get();
     let recovery = recover(&gateway, &user, brought).await?;
-    let Recovery { pid, is_resumed, chats, closed, untold } = recovery;
+    let Recovery { pid, replaces, chats, closed, untold } = recovery;
     let socket = Socket::new(presence, pipe, pid);
-    if is_resumed {
-        socket.session.borrow_mut().restore(chats, Resumed { closed, untold, heard });
+    if let Some(replaces) = replaces {
+        socket.session.borrow_mut().restore(chats, Resumed { replaces, closed, untold, heard });
     }
     // Accepting takes a moment in which the socket hears nothing.
     gateway.world.sim.sleep(gateway.world.net.delay()).await;
@@ -68,12 +68,14 @@ async fn recover(
     user: &User,
     (pid, offset): (Option<&str>, Option<&str>),
 ) -> Result<Recovery, Away> {
-    let fresh = || {
+    let fresh = |replaces: Option<Pid>| {
         let pid = Pid::from_random(gateway.world.sim.chance(|rng| std::array::from_fn(|_| rng.u8(..))), &user.id);
-        Recovery { pid, is_resumed: false, chats: Vec::new(), closed: Vec::new(), untold: Vec::new() }
+        Recovery { pid, replaces, chats: Vec::new(), closed: Vec::new(), untold: Vec::new() }
     };
-    let Some(pid) = pid.and_then(|pid| Pid::of_user(pid, &user.id)) else { return Ok(fresh()) };
-    let positions = read_cursor(offset.unwrap_or_default(), pid.tag());
+    let Some(pid) = pid.and_then(|pid| Pid::of_user(pid, &user.id)) else { return Ok(fresh(None)) };
+    let Some(positions) = offset.and_then(|offset| read_cursor(offset, pid.tag())) else {
+        return Ok(fresh(Some(pid)));
+    };
     let ids: Vec<String> = positions.iter().map(|position| position.chat.to_string()).collect();
     let mut heads = if ids.is_empty() {
         Vec::new()
@@ -85,7 +87,7 @@ async fn recover(
             head.members.push(user.id.to_string());
         }
     }
-    Ok(resume(pid, &user.id, positions, &heads).unwrap_or_else(fresh))
+    Ok(resume(&pid, &user.id, positions, &heads).unwrap_or_else(|| fresh(Some(pid))))
 }
 
 fn connected(socket: &Rc<Socket>) {
@@ -101,7 +103,7 @@ fn connected(socket: &Rc<Socket>) {
     let of = Rc::clone(socket);
     let gateway = socket.gateway();
     gateway.world.sim.spawn(gateway.process, async move {
-        replace_earlier(&of);
+        replace_earlier(&of, &resumed.replaces);
         if has_missed_events {
             healing::compare_all(&of).await;
         }
@@ -111,9 +113,9 @@ fn connected(socket: &Rc<Socket>) {
     });
 }
 
-fn replace_earlier(socket: &Socket) {
+fn replace_earlier(socket: &Socket, pid: &Pid) {
     let replaced = network::Inbox::Replaced {
-        pid: socket.pid.as_str().to_owned(),
+        pid: pid.as_str().to_owned(),
         connected_at_ms: socket.connected_at_ms,
         connection: socket.connection,
     };

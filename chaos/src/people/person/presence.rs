@@ -50,12 +50,15 @@ impl Person {
         Ok(())
     }
 
-    /// Who brings a pid keeps it, unless too much was missed.
+    /// Who brings a pid and a cursor of that pid keeps it, unless too much was missed. Without such a cursor it gets another pid.
     fn judge_recovery(&self, recovered: bool) {
         if self.pid.is_empty() {
             return;
         }
-        let offset = self.offset.as_deref().unwrap_or_default();
+        let Some(offset) = self.offset.as_deref().filter(|offset| wire::is_of(offset, &self.pid)) else {
+            let what = || (format!("{} brought no cursor of its pid and was recovered", self.name), Vec::new());
+            return self.world.judge(Promise::Delivered, &self.name, recovered.then(what));
+        };
         let has_missed_little = self.seats.iter().all(|seat| {
             let seq = wire::position(offset, &seat.room.id).map(|(seq, _)| seq);
             seq.is_none_or(|seq| seat.room.chat().known().highest <= seq + SURELY_RECOVERED)

@@ -96,8 +96,18 @@ fn a_connection_that_is_not_recovered_joins_again_from_what_was_seen() {
     stage.connect("QQQQQQQQxyz");
     assert!(stage.frame().contains(r#""sinceSeq":1"#));
     stage.person.disconnected();
-    stage.connect("QQQQQQQQxyz");
+    stage.connect("RRRRRRRRxyz");
     assert!(stage.frame().contains("join_chat"), "the cursor is of an earlier pid");
+    assert_eq!(stage.person.world.progress().violations, 0);
+}
+
+#[test]
+fn a_pid_that_is_kept_without_a_cursor_of_it_is_a_violation() {
+    let mut stage = Stage::new();
+    stage.connect(PID);
+    stage.person.disconnected();
+    stage.connect(PID);
+    assert_eq!(stage.person.world.tally().of(Promise::Delivered).violations, 1);
 }
 
 #[test]

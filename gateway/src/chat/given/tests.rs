@@ -63,6 +63,19 @@ fn own_messages_are_not_given_and_those_saved_by_rest_are_updates() {
     );
 }
 
+#[test]
+fn a_socket_that_is_not_recovered_is_given_the_same_without_cursors() {
+    let session = joined(0);
+    let user = UserId::new("alice").unwrap();
+    let viewer = Viewer { user: &user, origin: 7, tag: "" };
+    let due = Due { messages: vec![posted(1)], milestones: vec![announced(1)] };
+    let given: Vec<_> = session.given(viewer, &chat(), due).collect();
+    assert!(
+        matches!(&given[..], [Given::Message(_, first), Given::Milestone(_, second)] if first.is_empty() && second.is_empty()),
+        "{given:?}"
+    );
+}
+
 /// What happens to a socket and its chat.
 #[derive(Debug, Clone)]
 enum Event {
@@ -203,7 +216,7 @@ impl Client {
         self.on_the_way.truncate(self.on_the_way.len().saturating_sub(lost));
         self.read();
         self.snapshot = None;
-        let positions = cursor::read(&self.cursor, self.pid.tag());
+        let positions = cursor::read(&self.cursor, self.pid.tag()).unwrap();
         let members = vec!["alice".to_owned(), "bob".to_owned()];
         let head = MatchHead {
             match_id: "m".into(),
@@ -213,9 +226,9 @@ impl Client {
             members,
         };
         let Recovery { chats, closed, untold, .. } =
-            recovery::resume(self.pid.clone(), &self.user, positions, &[head]).unwrap();
+            recovery::resume(&self.pid, &self.user, positions, &[head]).unwrap();
         self.session = Session::default();
-        self.session.restore(chats, Resumed { closed, untold, heard: 0 });
+        self.session.restore(chats, Resumed { replaces: self.pid.clone(), closed, untold, heard: 0 });
     }
 
     /// Each message and each milestone comes once, after the one before it.
