@@ -44,8 +44,7 @@ const WHY = {
   connectIsAwaited: 'CONNECT is decided first, then what follows it is read: a client need not wait',
   noRecursion:
     'JSON is scanned without recursion; the process of the reference dies of a stack overflow. The gateway refuses what is deeper than 32',
-  pidAlone:
-    'a client that had no event has no offset yet, and nothing to lose: the pid is enough. Whose it is the gateway checks',
+  oneAtATime: 'two sockets of one session would share its id; the reference recovers a pid as often as it is brought',
 };
 
 /** The same difference in several cases. */
@@ -424,10 +423,10 @@ export const DIFFERENCES = {
     },
   },
   recovery: {
-    'a client that comes back and had no event yet': {
-      reference: ['not recovered'],
-      ours: ['recovered'],
-      why: WHY.pidAlone,
+    'a pid that is brought twice': {
+      reference: ['recovered', 'recovered'],
+      ours: ['recovered', 'not recovered'],
+      why: WHY.oneAtATime,
     },
   },
 };

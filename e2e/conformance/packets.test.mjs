@@ -305,6 +305,9 @@ async function comeBack(server, auth) {
   return [wire, await wire.next()];
 }
 
+const withoutOffset = (event) => event.replace(/"[^"]+"\]$/, '"…"]');
+const offsetOf = (event) => /"([^"]+)"\]$/.exec(event)[1];
+
 const pidOf = (reply) => JSON.parse(reply.slice(reply.indexOf('{'))).pid;
 
 /** Whether a client with this `auth` keeps its pid, which is how it learns that it is recovered. */
@@ -312,6 +315,33 @@ async function isRecovered(server, auth) {
   const [wire, reply] = await comeBack(server, auth);
   wire.destroy();
   return pidOf(reply) === auth.pid ? 'recovered' : 'not recovered';
+}
+
+/** A client that has had so many events, and whose connection is gone; `leave` is what it does last. */
+async function lost(server, events, leave = () => {}) {
+  const [wire, reply] = await comeBack(server, {});
+  const offsets = [];
+  for (let n = 0; n < events; n += 1) {
+    wire.send(`42["hi",${n}]`);
+    offsets.push(offsetOf(await wire.next()));
+  }
+  leave(wire);
+  wire.end();
+  await wire.until();
+  return { pid: pidOf(reply), offsets };
+}
+
+/** Whether a client is recovered, and the events that it has missed; the reference sends them before its reply. */
+async function missed(server, auth, count) {
+  const wire = await open(server);
+  await send(wire, [`0${JSON.stringify({ token: 'good', ...auth })}`]);
+  const packets = [];
+  for (let n = 0; n <= count; n += 1) packets.push(await wire.next());
+  wire.end();
+  await wire.until();
+  const reply = packets.find((packet) => packet.startsWith('text 40'));
+  const events = packets.filter((packet) => packet !== reply).map(withoutOffset);
+  return [pidOf(reply) === auth.pid ? 'recovered' : 'not recovered', ...events];
 }
 
 compare(
@@ -323,25 +353,73 @@ compare(
       wire.send('42["hi",1]');
       const event = await wire.next();
       wire.destroy();
-      return [reply, event.replace(/"[^"]+"\]$/, '"…"]')];
+      return [reply, withoutOffset(event)];
     },
     async 'an ack has no offset'(server) {
       const [wire] = await comeBack(server, {});
       return rest(wire);
     },
     async 'a client that comes back'(server) {
-      const [wire, reply] = await comeBack(server, {});
-      wire.send('42["hi",1]');
-      const [, offset] = /"([^"]+)"\]$/.exec(await wire.next());
-      wire.end();
-      await wire.until();
-      return [await isRecovered(server, { pid: pidOf(reply), offset })];
+      const { pid, offsets } = await lost(server, 1);
+      return [await isRecovered(server, { pid, offset: offsets[0] })];
+    },
+    async 'a client that comes back after it has missed something'(server) {
+      const { pid, offsets } = await lost(server, 3);
+      return missed(server, { pid, offset: offsets[0] }, 2);
+    },
+    async 'a client that comes back a second time'(server) {
+      const { pid, offsets } = await lost(server, 3);
+      await missed(server, { pid, offset: offsets[1] }, 1);
+      return missed(server, { pid, offset: offsets[0] }, 2);
+    },
+    async 'a client that goes on after it came back'(server) {
+      const { pid, offsets } = await lost(server, 1);
+      const [wire] = await comeBack(server, { pid, offset: offsets[0] });
+      wire.send('42["hi","on"]');
+      const event = await wire.next();
+      wire.destroy();
+      return [withoutOffset(event)];
     },
     async 'a client that comes back and had no event yet'(server) {
+      const { pid } = await lost(server, 0);
+      return [await isRecovered(server, { pid })];
+    },
+    async 'a client that brings no offset'(server) {
+      const { pid } = await lost(server, 1);
+      return [await isRecovered(server, { pid })];
+    },
+    async 'offsets that nobody gave'(server) {
+      const seen = [];
+      for (const offset of ['', 'x', '1~x', '99999999', null, 7, ['a'], { a: 1 }]) {
+        const { pid } = await lost(server, 1);
+        seen.push(await isRecovered(server, { pid, offset }));
+      }
+      return seen;
+    },
+    async 'pids that nobody has'(server) {
+      const { offsets } = await lost(server, 1);
+      const seen = [];
+      for (const pid of ['', 'x', 'A'.repeat(20), null, 7]) seen.push(await isRecovered(server, { pid, offset: offsets[0] }));
+      return seen;
+    },
+    async 'a pid whose client is still there'(server) {
       const [wire, reply] = await comeBack(server, {});
-      wire.end();
-      await wire.until();
-      return [await isRecovered(server, { pid: pidOf(reply) })];
+      wire.send('42["hi",1]');
+      const offset = offsetOf(await wire.next());
+      const found = await isRecovered(server, { pid: pidOf(reply), offset });
+      wire.destroy();
+      return [found];
+    },
+    async 'a pid whose client has left the namespace'(server) {
+      const { pid, offsets } = await lost(server, 1, (wire) => wire.send('41'));
+      return [await isRecovered(server, { pid, offset: offsets[0] })];
+    },
+    async 'a pid that is brought twice'(server) {
+      const { pid, offsets } = await lost(server, 1);
+      const [wire, reply] = await comeBack(server, { pid, offset: offsets[0] });
+      const second = await isRecovered(server, { pid, offset: offsets[0] });
+      wire.destroy();
+      return [pidOf(reply) === pid ? 'recovered' : 'not recovered', second];
     },
   },
   { recovery: true },

@@ -1,20 +1,14 @@
 //! The suite of the npm package socket.io-client: what its test server answers.
 
+use crate::sessions::{Opened, Sessions};
 use axum::{Router, extract::Request, middleware::Next, response::Response};
 use bytes::Bytes;
 use gateway::{
-    engineio::{self, KeptRequest, Sid},
-    socketio::{Accept, Application, CloseReason, Config, Connect, Emitter, Event, Refuse, Server},
+    engineio::{self, KeptRequest},
+    socketio::{Accept, Application, CloseReason, Config, Connect, Emitter, Event, Packet, Refuse, Server},
 };
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// What the suite's buffers hold.
@@ -26,18 +20,18 @@ const PLACEHOLDER: &str = r#"{"_placeholder":true,"num":0}"#;
 /// Every opening takes this long, so that the client's shortest time-outs fire.
 const OPENING_DELAY: Duration = Duration::from_millis(10);
 
-struct Suite;
+#[derive(Default)]
+struct Suite {
+    sessions: Arc<Sessions>,
+}
 
 struct Socket {
     emitter: Emitter,
     handshake: Value,
-    offset: AtomicU64,
-}
-
-#[derive(Deserialize)]
-struct Auth {
-    pid: Option<String>,
-    offset: Option<String>,
+    sessions: Arc<Sessions>,
+    pid: String,
+    /// What a recovered client is sent first.
+    missed: Vec<Packet>,
 }
 
 impl Application for Suite {
@@ -54,12 +48,14 @@ impl Application for Suite {
             "/" | "/foo" | "/timeout_socket" | "/valid" | "/asd" | "/abc" => {}
             _ => return Err(Refuse::InvalidNamespace),
         }
-        let pid = recover(&request).ok_or(Refuse::Close)?;
-        let socket = Socket { emitter: request.emitter, handshake, offset: AtomicU64::new(0) };
-        Ok(Accept { socket: Arc::new(socket), pid: Some(pid) })
+        let emitter = request.emitter;
+        let Opened { pid, missed } = self.sessions.open(&emitter, request.auth).ok_or(Refuse::Close)?;
+        let (sessions, told) = (Arc::clone(&self.sessions), pid.clone());
+        Ok(Accept { socket: Arc::new(Socket { emitter, handshake, sessions, pid, missed }), pid: Some(told) })
     }
 
     fn connected(&self, socket: &Arc<Socket>) {
+        let _ = socket.emitter.send_all(&socket.missed);
         if socket.emitter.namespace() == "/abc" {
             socket.emit("handshake", &socket.handshake.to_string());
         }
@@ -85,19 +81,8 @@ impl Application for Suite {
         }
     }
 
-    fn disconnected(&self, _: &Arc<Socket>, _: CloseReason) {}
-}
-
-/// The pid of the socket: the one it had, or a new one. It begins with the socket's id, so nothing is stored.
-fn recover(request: &Connect<'_>) -> Option<String> {
-    let auth: Option<Auth> = serde_json::from_str(request.auth).ok();
-    let sid = request.emitter.sid();
-    match auth {
-        Some(Auth { pid: Some(pid), offset: Some(_) }) => {
-            request.emitter.restore_sid(pid.get(..sid.len())?);
-            Some(pid)
-        }
-        _ => Some(format!("{sid}{}", Sid::random().ok()?.as_str())),
+    fn disconnected(&self, socket: &Arc<Socket>, reason: CloseReason) {
+        self.sessions.left(&socket.pid, reason);
     }
 }
 
@@ -108,10 +93,7 @@ impl Socket {
     }
 
     fn emit_binary(&self, name: &str, args: &str, attachments: &[Bytes]) {
-        let separator = if args.is_empty() { "" } else { "," };
-        let offset = self.offset.fetch_add(1, Ordering::Relaxed);
-        let args = format!("{args}{separator}\"{offset}\"");
-        let _ = self.emitter.emit_binary(name, &args, attachments);
+        self.sessions.emit((&self.pid, &self.emitter), name, args, attachments);
     }
 
     fn answer(&self, id: u64, value: &Value) {
@@ -216,5 +198,5 @@ pub(crate) fn router() -> Router {
         ..engineio::Config::default()
     };
     let config = Config { engine, connect_timeout: Duration::from_secs(45) };
-    Server::new(config, Arc::new(Suite)).router().layer(axum::middleware::from_fn(delay_opening))
+    Server::new(config, Arc::new(Suite::default())).router().layer(axum::middleware::from_fn(delay_opening))
 }

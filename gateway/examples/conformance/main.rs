@@ -3,6 +3,7 @@
 mod client;
 mod eio;
 mod plain;
+mod sessions;
 mod sio;
 
 use std::io::Write as _;

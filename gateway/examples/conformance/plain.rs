@@ -1,34 +1,31 @@
 //! The plain suite: a token is needed, `echo` acks its arguments, `hi` comes back.
 
+use crate::sessions::{Opened, Sessions};
 use axum::Router;
 use gateway::{
     cors::Origins,
-    engineio::{self, Sid},
-    socketio::{Accept, Application, CloseReason, Config, Connect, Emitter, Event, Refuse, Server},
+    engineio,
+    socketio::{Accept, Application, CloseReason, Config, Connect, Emitter, Event, Packet, Refuse, Server},
 };
 use serde::Deserialize;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 struct Suite {
-    recovery: bool,
+    /// If recovery is on.
+    sessions: Option<Sessions>,
 }
 
 struct Socket {
     emitter: Emitter,
-    /// Number of the next offset, if recovery is on.
-    offset: Option<AtomicU64>,
+    /// If recovery is on.
+    pid: Option<String>,
+    /// What a recovered client is sent first.
+    missed: Vec<Packet>,
 }
 
 #[derive(Deserialize)]
 struct Auth {
     token: Option<String>,
-    pid: Option<String>,
 }
 
 impl Application for Suite {
@@ -39,38 +36,47 @@ impl Application for Suite {
             return Err(Refuse::InvalidNamespace);
         }
         let auth: Option<Auth> = serde_json::from_str(request.auth).ok();
-        let Some(auth) = auth.filter(|auth| auth.token.as_deref() == Some("good")) else {
+        if auth.is_none_or(|auth| auth.token.as_deref() != Some("good")) {
             return Err(Refuse::Error {
                 message: "unauthorized".to_owned(),
                 data: Some(r#"{"code":"UNAUTHORIZED"}"#.to_owned()),
             });
+        }
+        let emitter = request.emitter;
+        let Some(sessions) = &self.sessions else {
+            return Ok(Accept { socket: Arc::new(Socket { emitter, pid: None, missed: Vec::new() }), pid: None });
         };
-        let fresh = || Sid::random().map(|pid| pid.as_str().to_owned()).ok();
-        let pid = if self.recovery { auth.pid.or_else(fresh) } else { None };
-        let offset = self.recovery.then(AtomicU64::default);
-        Ok(Accept { socket: Arc::new(Socket { emitter: request.emitter, offset }), pid })
+        let Opened { pid, missed } = sessions.open(&emitter, request.auth).ok_or(Refuse::Close)?;
+        Ok(Accept { socket: Arc::new(Socket { emitter, pid: Some(pid.clone()), missed }), pid: Some(pid) })
+    }
+
+    fn connected(&self, socket: &Arc<Socket>) {
+        let _ = socket.emitter.send_all(&socket.missed);
     }
 
     fn event(&self, socket: &Arc<Socket>, event: Event<'_>) {
-        let args = event.args.raw();
-        let _ = match (event.name, event.ack) {
-            ("echo", Some(id)) => socket.emitter.ack_binary(id, args, &event.attachments),
-            ("hi", _) => socket.hi(args, &event),
-            _ => Ok(()),
-        };
+        let (emitter, args) = (&socket.emitter, event.args.raw());
+        match (event.name, event.ack) {
+            ("echo", Some(id)) => drop(emitter.ack_binary(id, args, &event.attachments)),
+            ("hi", _) => self.hi(socket, args, &event),
+            _ => {}
+        }
     }
 
-    fn disconnected(&self, _: &Arc<Socket>, _: CloseReason) {}
+    fn disconnected(&self, socket: &Arc<Socket>, reason: CloseReason) {
+        if let (Some(sessions), Some(pid)) = (&self.sessions, &socket.pid) {
+            sessions.left(pid, reason);
+        }
+    }
 }
 
-impl Socket {
-    fn hi(&self, args: &str, event: &Event<'_>) -> Result<(), engineio::Closed> {
-        let Some(offset) = &self.offset else {
-            return self.emitter.emit_binary("hi", args, &event.attachments);
-        };
-        let offset = format!("\"{}\"", offset.fetch_add(1, Ordering::Relaxed));
-        let args = if args.is_empty() { offset } else { format!("{args},{offset}") };
-        self.emitter.emit_binary("hi", &args, &event.attachments)
+impl Suite {
+    fn hi(&self, socket: &Socket, args: &str, event: &Event<'_>) {
+        let emitter = &socket.emitter;
+        match (&self.sessions, &socket.pid) {
+            (Some(sessions), Some(pid)) => sessions.emit((pid, emitter), "hi", args, &event.attachments),
+            _ => drop(emitter.emit_binary("hi", args, &event.attachments)),
+        }
     }
 }
 
@@ -84,5 +90,5 @@ pub(crate) fn router(cors: Origins, recovery: bool) -> Router {
         ..engineio::Config::default()
     };
     let config = Config { engine, connect_timeout: Duration::from_millis(1500) };
-    Server::new(config, Arc::new(Suite { recovery })).router()
+    Server::new(config, Arc::new(Suite { sessions: recovery.then(Sessions::default) })).router()
 }
