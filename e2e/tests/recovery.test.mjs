@@ -56,12 +56,12 @@ describe('recovery', () => {
   test('a client whose first join was lost with its connection is not recovered, and joins again', async () => {
     const match = await newMatch(stack);
     const alice = await connect(stack, match.alice);
-    const bob = await connect(stack, match.bob);
+    const bob = await connect(stack, match.bob, { transports: ['websocket'] });
     const pid = bob._pid;
     // The connection breaks under the join: nothing of it reaches the gateway, and its answer never comes.
     bob.io.engine.transport.send = () => {};
     bob.emit('join_chat', match.id);
-    await comeBack(bob);
+    await comeBack(bob, { cut: (engine) => engine.transport.close() });
     assert.equal(bob.recovered, false);
     assert.notEqual(bob._pid, pid);
     const { lastSeq } = await done(bob, 'join_chat', match.id);

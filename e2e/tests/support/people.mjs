@@ -53,12 +53,18 @@ export function connected(socket) {
   return within(new Promise((resolve) => socket.once('connect', resolve)), 'connect');
 }
 
-/** Breaks the connection as a dead network would, lets `meanwhile` happen, and comes back through another gateway. */
-export async function comeBack(stack, socket, { gateway = 1, meanwhile = async () => {} } = {}) {
+/**
+ * Breaks the connection as a dead network would, lets `meanwhile` happen, and comes back through another gateway. `cut` is for one
+ * that has something to send, for which the engine would wait.
+ */
+export async function comeBack(
+  stack,
+  socket,
+  { gateway = 1, meanwhile = async () => {}, cut = (engine) => engine.close() } = {},
+) {
   socket.io.reconnection(false);
   const gone = new Promise((resolve) => socket.once('disconnect', resolve));
-  // The engine would wait until what it has to send is sent.
-  socket.io.engine.transport.close();
+  cut(socket.io.engine);
   await gone;
   await meanwhile();
   socket.io.uri = stack.url(gateway);

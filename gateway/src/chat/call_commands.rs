@@ -135,7 +135,7 @@ async fn run_in_turn(context: Arc<Context>, socket: Arc<Socket>, first: CallComm
 async fn run(context: &Arc<Context>, socket: &Arc<Socket>, command: CallCommand) {
     let CallCommand { chat, call_id, command, reply, .. } = command;
     if let Command::TakeOver(request::TakeOver { earlier_device }) = command {
-        return handover::take_over(context, socket, earlier_device).await;
+        return handover::take_over(context, socket, &earlier_device).await;
     }
     let chat = match chat {
         Some(chat) => Ok(chat),

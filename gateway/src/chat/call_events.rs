@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use service_kit::clock;
 
-use super::Socket;
+use super::{Socket, session::Session};
 use crate::{socketio::Packet, views};
 
 /// `video_call_incoming`.
@@ -38,10 +38,10 @@ struct Step<'a> {
 /// Gives a socket a step of a call, unless it is for another device or was given before.
 pub(super) fn give(socket: &Socket, changed: &CallChanged) {
     let (Ok(chat), Some(change)) = (MatchId::new(changed.match_id.as_str()), &changed.change) else { return };
-    if !is_for(socket.device(), changed) {
+    let mut session = socket.session();
+    if !is_for(socket.device(), &session, changed) {
         return;
     }
-    let mut session = socket.session();
     // Signals have no version: each is relayed, and none is repeated.
     let is_signal = matches!(change, Change::Signaled(_));
     if !is_signal && !session.calls.is_news(&changed.call_id, &chat, changed.version) {
@@ -53,9 +53,9 @@ pub(super) fn give(socket: &Socket, changed: &CallChanged) {
     let _ = socket.emitter.send(&packet(changed, change));
 }
 
-fn is_for(device: &str, changed: &CallChanged) -> bool {
-    changed.only_device.as_deref().is_none_or(|only| only == device)
-        && changed.except_device.as_deref().is_none_or(|except| except != device)
+fn is_for(device: &str, session: &Session, changed: &CallChanged) -> bool {
+    let is_own = |named: &str| named == device || session.takes_over(named);
+    changed.only_device.as_deref().is_none_or(is_own) && !changed.except_device.as_deref().is_some_and(is_own)
 }
 
 fn packet(changed: &CallChanged, change: &Change) -> Packet {
@@ -81,5 +81,35 @@ fn packet(changed: &CallChanged, change: &Change) -> Packet {
         }
         Change::Ended(ended) => step(both::VIDEO_CALL_ENDED, ended.signal.as_ref(), Some(&ended.reason)),
         Change::Signaled(signaled) => Packet::event(event::VIDEO_CALL_SIGNAL, &signaled.payload),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::UserId;
+
+    use super::*;
+    use crate::chat::{pid::Pid, session::Resumed};
+
+    fn changed(only: Option<&str>, except: Option<&str>) -> CallChanged {
+        let (only_device, except_device) = (only.map(str::to_owned), except.map(str::to_owned));
+        CallChanged { only_device, except_device, ..CallChanged::default() }
+    }
+
+    #[test]
+    fn a_socket_that_takes_over_hears_what_is_meant_for_the_earlier_device_until_it_has() {
+        let pid = Pid::new(&UserId::new("alice").unwrap()).unwrap();
+        let earlier = pid.sid();
+        let mut session = Session::default();
+        let hears = |session: &Session| {
+            let for_each = [Some("new"), Some(&*earlier), Some("other")];
+            (
+                for_each.map(|only| is_for("new", session, &changed(only, None))),
+                for_each.map(|except| is_for("new", session, &changed(None, except))),
+            )
+        };
+        assert_eq!(hears(&session), ([true, false, false], [false, true, true]));
+        session.restore(vec![], Resumed { replaces: pid, closed: vec![], untold: vec![], heard: 0 });
+        assert_eq!(hears(&session), ([true, true, false], [false, false, true]));
     }
 }

@@ -133,14 +133,11 @@ pub(super) fn connected(context: &Arc<Context>, socket: &Arc<Socket>) {
     if socket.emitter.is_closed() {
         return;
     }
-    let resumed = socket.session().resumed.take();
-    let earlier = resumed.as_ref().map(|resumed| resumed.replaces.clone());
-    if let Some(resumed) = resumed {
-        recovery::replay(context, socket, resumed);
-    }
+    let earlier = socket.session().resumed.as_ref().map(|resumed| resumed.replaces.clone());
     if let Some(earlier) = earlier.filter(|earlier| socket.pid.as_ref() != Some(earlier)) {
         return call_commands::take_over(context, socket, earlier.sid());
     }
+    recovery::replay(context, socket);
     let (of, socket) = (Arc::clone(context), Arc::clone(socket));
     context.lifecycle.spawn(async move {
         // Signaling repeats what it says of a call, so that one look is enough.

@@ -14,7 +14,7 @@ use super::{
     cursor::{self, Position},
     delivery, healing,
     pid::Pid,
-    session::{RecoveredChat, Resumed},
+    session::RecoveredChat,
 };
 use crate::failure::Failure;
 
@@ -100,7 +100,8 @@ fn is_member(head: &MatchHead, user: &UserId) -> bool {
 }
 
 /// After the CONNECT reply: what was closed is told, what was missed is fetched, an earlier socket is closed.
-pub(super) fn replay(context: &Arc<Context>, socket: &Arc<Socket>, resumed: Box<Resumed>) {
+pub(super) fn replay(context: &Arc<Context>, socket: &Arc<Socket>) {
+    let Some(resumed) = socket.session().resumed.take() else { return };
     for chat in &resumed.closed {
         delivery::close(socket, chat);
     }
@@ -120,7 +121,8 @@ pub(super) fn replay(context: &Arc<Context>, socket: &Arc<Socket>, resumed: Box<
     });
 }
 
-async fn replace_earlier(context: &Context, socket: &Socket, pid: &Pid) {
+/// Closes an earlier socket with this pid, wherever it lives.
+pub(super) async fn replace_earlier(context: &Context, socket: &Socket, pid: &Pid) {
     let replaced = SocketReplaced {
         pid: pid.as_str().to_owned(),
         connected_at_ms: socket.connected_at_ms,
@@ -137,7 +139,7 @@ async fn replace_earlier(context: &Context, socket: &Socket, pid: &Pid) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::session::Session;
+    use crate::chat::session::{Resumed, Session};
 
     fn alice() -> UserId {
         UserId::new("alice").unwrap()

@@ -112,6 +112,11 @@ impl Session {
         }));
     }
 
+    /// Whether this is an earlier device whose part in a call the socket is about to take. Until it has, it hears what is meant for that one.
+    pub(crate) fn takes_over(&self, device: &str) -> bool {
+        self.resumed.as_ref().is_some_and(|resumed| resumed.replaces.sid() == device)
+    }
+
     /// How far the socket has come in a chat: the seq, and how many milestones it was told.
     pub(crate) fn position(&self, id: &MatchId) -> (i64, i64) {
         let chat = self.joined.iter().find(|chat| chat.id == *id);
