@@ -60,7 +60,7 @@ class Browser {
   #server;
   #chromium;
   #pages = new Set();
-  /** What went wrong in any page without being handled. */
+  /** What went wrong in any page without being handled, or was shown to its user. */
   errors = [];
 
   constructor(stack, samples) {
@@ -104,6 +104,8 @@ class Browser {
   async leave(pages = [...this.#pages]) {
     for (const page of pages) {
       this.#pages.delete(page);
+      const problems = () => app.calls.filter(([name]) => name === 'showProblem').map(String);
+      this.errors.push(...(await page.evaluate(problems)));
       this.#samples.record(await page.coverage.stopJSCoverage());
       await page.context().close();
     }
