@@ -223,6 +223,7 @@ describe('docs/clients.md', { concurrency: 4 }, () => {
     test('what is sent while the connection breaks is stored once and in order', async () => {
       const { match, alice, shown } = await together();
       const texts = upTo(30).map(String);
+      loseNext(alice.socket, 'send_message');
       const sends = texts.map((text) => alice.send(alice.socket, match.id, text));
       for (const at of [2, 12, 22]) sends[at].then(() => breakConnection(alice.socket));
       await Promise.all(sends);
