@@ -24,16 +24,16 @@ pub(crate) fn nats_server() -> Result<PathBuf> {
         .into_iter()
         .chain(unpacked)
         .find(|path| version_of(path).is_some_and(|version| version >= NATS_MIN))
-        .context("nats-server 2.12 or newer not found: run ./dev run once, or set NATS_SERVER")
+        .with_context(|| missing("nats-server 2.12 or newer", "or set NATS_SERVER"))
 }
 
 pub(crate) fn redis_server() -> Result<PathBuf> {
-    on_path("redis-server").context("redis-server not found: install the package redis-server")
+    on_path("redis-server").with_context(|| missing("redis-server", "or install the package redis-server"))
 }
 
 /// Needed to let children die with this process, and to start PostgreSQL as root.
 pub(crate) fn setpriv() -> Result<PathBuf> {
-    on_path("setpriv").context("setpriv not found: install the package util-linux")
+    on_path("setpriv").with_context(|| missing("setpriv", "or install the package util-linux"))
 }
 
 /// libfaketime, with which the clock of a program can be set that knows nothing of it.
@@ -41,7 +41,7 @@ pub(crate) fn faketime_library() -> Result<PathBuf> {
     // Debian has one folder for each architecture.
     let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
     let mut libraries = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
-    libraries.find(|path| path.is_file()).context("libfaketime not found: install the package faketime")
+    libraries.find(|path| path.is_file()).with_context(|| missing("libfaketime", "or install the package faketime"))
 }
 
 /// The folder with `postgres`, `initdb` and `psql`: of exactly this major version if given (a data folder can only be
@@ -54,7 +54,7 @@ pub(crate) fn postgres_bin(major: Option<u32>) -> Result<PathBuf> {
             let newest = found.pop().filter(|(version, _)| *version >= POSTGRES_MIN);
             Ok(newest
                 .with_context(|| {
-                    format!("PostgreSQL {POSTGRES_MIN} or newer not found: install the package postgresql")
+                    missing(&format!("PostgreSQL {POSTGRES_MIN} or newer"), "or install the package postgresql")
                 })?
                 .1)
         }
@@ -82,6 +82,11 @@ fn installed_postgres() -> Vec<(u32, PathBuf)> {
     }
     found.retain(|(_, bin)| ["initdb", "postgres", "psql"].iter().all(|program| bin.join(program).is_file()));
     found
+}
+
+/// One line that says what to do first: `cargo test` alone installs nothing.
+fn missing(program: &str, otherwise: &str) -> String {
+    format!("{program} not found: run ./dev test, which installs all that is needed, {otherwise}")
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {

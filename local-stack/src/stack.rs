@@ -22,6 +22,7 @@ mod operations;
 mod plan;
 mod seed;
 mod servers;
+mod variables;
 
 pub use clocks::Clocks;
 pub use links::Links;
@@ -64,8 +65,8 @@ pub struct StackConfig {
     /// Send traces and metrics there (OTLP over gRPC), e.g. <http://127.0.0.1:4317>
     #[arg(long)]
     pub otlp_endpoint: Option<String>,
-    /// A variable for the services, e.g. `RUST_LOG=debug`; may be given more than once
-    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    /// A variable for the services, e.g. `RUST_LOG=debug`; wins over what the stack sets; may be given more than once
+    #[arg(long, value_name = "KEY=VALUE", value_parser = variables::key_value)]
     pub env: Vec<(String, OsString)>,
     /// For fault injection: every link between two processes goes through a proxy, see [`Stack::links`]
     #[arg(skip)]
@@ -95,11 +96,6 @@ fn nats_servers(text: &str) -> Result<u16, String> {
         "5" => Ok(5),
         _ => Err("expected 1, 3 or 5".to_owned()),
     }
-}
-
-fn key_value(text: &str) -> Result<(String, OsString), String> {
-    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
-    Ok((key.to_owned(), value.into()))
 }
 
 /// Which part of the system a member is; parts stop in this order, and start in the reverse one.
@@ -152,9 +148,16 @@ impl Stack {
         let lock = lock::DirLock::take(&dir)?;
         let gateway_ports = gateway_ports(config)?;
         let programs = plan::programs(config)?;
-        let jwt_secret = token::jwt_secret(&dir)?;
+        for name in plan::unknown_variables(config, &programs) {
+            note(format_args!("no service reads the variable {name}: is it misspelt?"));
+        }
+        let jwt_secret = match config.given("JWT_SECRET").and_then(|secret| secret.to_str()) {
+            Some(given) => given.to_owned(),
+            None => token::jwt_secret(&dir)?,
+        };
 
         let (servers, addresses) = servers::start(config, &dir).await?;
+        let addresses = addresses.unless_given(config);
         let servers::Started { members, roles } = servers;
         let wiring = Wiring { programs, log_dir: dir.join("log"), addresses, jwt_secret };
         let clocks = if config.has_clocks { Some(Clocks::create(&dir)?) } else { None };

@@ -12,7 +12,10 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use proto::UserId;
 use serde::Serialize;
 
-use crate::{secret, stack::DEFAULT_DIR};
+use crate::{
+    secret,
+    stack::{DEFAULT_DIR, Manifest},
+};
 
 /// A trial goes over days, and the secret never leaves this machine.
 const DEFAULT_TTL_S: u64 = 30 * 24 * 3600;
@@ -76,7 +79,8 @@ pub fn service_token(secret: &str) -> Result<String> {
 /// When an id is malformed or the folder cannot be written.
 pub fn print(args: &TokenArgs) -> Result<()> {
     let claims = claims(args, now_s()?)?;
-    let secret = jwt_secret(&args.dir)?;
+    // A running stack may have been given another one.
+    let secret = Manifest::read(&args.dir).map_or_else(|_| jwt_secret(&args.dir), |stack| Ok(stack.jwt_secret))?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     for claims in &claims {
         writeln!(out, "{}", sign(&secret, claims)?)?;

@@ -1,6 +1,6 @@
 //! The program itself with the real services: starts, stops, brings back, obeys, and leaves nobody behind.
 //!
-//! The services' programs have to be built: `cargo build --release --workspace` (`./dev test` does it).
+//! The services' programs have to be built (`./dev test` does it).
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -209,6 +209,16 @@ fn a_service_that_refuses_its_configuration_ends_the_start_with_its_own_words() 
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("milestone-service-0 ended (exit status"), "{errors}");
     assert!(errors.contains("/no/such/file.yaml"), "{errors}");
+}
+
+#[test]
+fn a_variable_that_no_service_reads_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let given = ["--env", "CORS_ORIGIN=*", "--env", "CORS_ORIGINS=*", "--env", "RUST_LOG=info"];
+    let output = run_to_end(dir.path(), &[&["--port", "0", "--milestones-file", "/no/such"], &given[..]].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("no service reads the variable CORS_ORIGIN:"), "{errors}");
+    assert_eq!(errors.matches("no service reads").count(), 1, "{errors}");
 }
 
 fn assert_fails_with_one_line(output: &Output, part: &str) {

@@ -6,7 +6,10 @@ mod plain;
 mod sessions;
 mod sio;
 
-use std::io::Write as _;
+use std::{
+    io::Write as _,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use axum::Router;
 use clap::{Parser, ValueEnum};
@@ -34,6 +37,9 @@ struct Arguments {
     /// 0 = a free one.
     #[arg(long)]
     port: u16,
+    /// The address to listen on; `0.0.0.0` lets other machines in.
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    host: IpAddr,
     /// Origins allowed to use the HTTP side (suite plain), e.g. `*`.
     #[arg(long, default_value = "")]
     cors: Origins,
@@ -51,7 +57,7 @@ async fn main() -> std::io::Result<()> {
         Suite::Client => client::router(),
         Suite::Plain => plain::router(arguments.cors, arguments.recovery),
     };
-    let listener = TcpListener::bind(("0.0.0.0", arguments.port)).await?;
+    let listener = TcpListener::bind((arguments.host, arguments.port)).await?;
     writeln!(std::io::stdout(), "{}", listener.local_addr()?.port())?;
     let shutdown = CancellationToken::new();
     listener::serve(listener, router, listener::Config::default(), shutdown).await;

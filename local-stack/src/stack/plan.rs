@@ -1,11 +1,16 @@
 //! Which services run, where they listen and what they are told about each other.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
-use super::{Gateway, Manifest, Member, Role, StackConfig, servers::Addresses};
+use super::{Gateway, Manifest, Member, Role, StackConfig, servers::Addresses, variables};
 use crate::{
     daemon::{Daemon, Probe, Recipe},
     ports::Reservation,
@@ -17,6 +22,9 @@ const READY_WITHIN: Duration = Duration::from_secs(20);
 /// What the services get to finish what is in flight, and a little more before they are killed.
 const SHUTDOWN_TIMEOUT_S: u64 = 5;
 const STOP_WITHIN: Duration = Duration::from_secs(SHUTDOWN_TIMEOUT_S + 2);
+/// The one flag whose variable has another name, that of the OpenTelemetry specification.
+const OTLP_FLAG: &str = "--otlp-endpoint";
+const OTLP_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// Pages of other servers of the developer may use polling and REST.
 const CORS_ORIGINS: &str = "http://localhost:*";
 
@@ -68,8 +76,16 @@ pub(super) fn programs(config: &StackConfig) -> Result<PathBuf> {
     let folder = config.programs.as_deref().or(own.parent()).context("cannot find the own program's folder")?;
     match BINARIES.iter().find(|name| !folder.join(name).is_file()) {
         None => Ok(folder.to_owned()),
-        Some(missing) => bail!("{} is missing: run cargo build --release", folder.join(missing).display()),
+        Some(missing) => {
+            bail!("{} is missing: run ./dev test, which builds all of them", folder.join(missing).display())
+        }
     }
+}
+
+/// The variables that the developer gave and no service reads.
+pub(super) fn unknown_variables(config: &StackConfig, programs: &Path) -> BTreeSet<String> {
+    let given: Vec<&str> = config.env.iter().map(|(name, _)| name.as_str()).collect();
+    variables::unknown(programs, &BINARIES, &given)
 }
 
 /// All services and gateways, each told of all the others it talks to.
@@ -107,6 +123,14 @@ struct Setting(&'static str, OsString);
 impl Setting {
     fn new(flag: &'static str, value: impl Into<OsString>) -> Self {
         Self(flag, value.into())
+    }
+
+    /// The variable that means the same.
+    fn variable(&self) -> String {
+        match self.0 {
+            OTLP_FLAG => OTLP_VARIABLE.to_owned(),
+            flag => flag.trim_start_matches("--").replace('-', "_").to_ascii_uppercase(),
+        }
     }
 }
 
@@ -164,7 +188,9 @@ impl Wirer<'_> {
     fn recipe(&self, binary: &'static str, i: usize, health_port: u16, mut settings: Vec<Setting>) -> Recipe {
         settings.push(Setting::new("--nats-url", &self.wiring.addresses.nats));
         settings.push(Setting::new("--shutdown-timeout-s", SHUTDOWN_TIMEOUT_S.to_string()));
-        settings.extend(self.config.otlp_endpoint.as_ref().map(|url| Setting::new("--otlp-endpoint", url)));
+        settings.extend(self.config.otlp_endpoint.as_ref().map(|url| Setting::new(OTLP_FLAG, url)));
+        // A flag would win over the variable that the developer gave.
+        settings.retain(|setting| !self.config.gives(&setting.variable()));
         let name = format!("{binary}-{i}");
         let launch = Launch {
             program: self.wiring.programs.join(binary),
@@ -190,7 +216,6 @@ impl Wirer<'_> {
     /// Secrets go by environment: everybody on the machine can read arguments.
     fn environment(&self, binary: &str) -> Vec<(String, OsString)> {
         let mut env = vec![("NO_COLOR".to_owned(), "1".into())];
-        env.extend_from_slice(&self.config.env);
         match binary {
             "chat-service" => env.push(("DATABASE_URL".to_owned(), (&self.wiring.addresses.database).into())),
             "gateway" => env.extend([
@@ -199,6 +224,8 @@ impl Wirer<'_> {
             ]),
             _ => (),
         }
+        // Of two with one name the later one holds.
+        env.extend_from_slice(&self.config.env);
         env
     }
 

@@ -23,6 +23,19 @@ pub(super) struct Addresses {
     pub(super) database: String,
 }
 
+impl Addresses {
+    /// These, but for those of servers that the developer named by `--env` instead.
+    pub(super) fn unless_given(self, config: &StackConfig) -> Self {
+        let given =
+            |variable, own| config.given(variable).and_then(|url| url.to_str()).map_or(own, |url: &str| url.to_owned());
+        Self {
+            nats: given("NATS_URL", self.nats),
+            redis: given("REDIS_URL", self.redis),
+            database: given("DATABASE_URL", self.database),
+        }
+    }
+}
+
 /// The running servers.
 pub(super) struct Started {
     pub(super) members: Vec<Member>,

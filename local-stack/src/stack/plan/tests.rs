@@ -99,3 +99,36 @@ fn variables_given_reach_every_service() {
         assert!(env.contains(&("A".to_owned(), "b=c".into())));
     }
 }
+
+#[test]
+fn a_variable_given_wins_over_what_the_stack_sets() {
+    let given = [
+        ("CORS_ORIGINS", "--cors-origins"),
+        ("SHUTDOWN_TIMEOUT_S", "--shutdown-timeout-s"),
+        ("CHAT_SERVICE", "--chat-service"),
+        ("NATS_URL", "--nats-url"),
+        ("REDIS_URL", "--redis-url"),
+        ("RING_TIMEOUT_S", "--ring-timeout-s"),
+        ("MILESTONES_FILE", "--milestones-file"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "--otlp-endpoint"),
+        ("JWT_SECRET", ""),
+        ("SID_KEYS", ""),
+        ("DATABASE_URL", ""),
+        ("NO_COLOR", ""),
+    ];
+    for (variable, flag) in given {
+        let flags = "--ring-timeout-s 3 --milestones-file m.yaml --otlp-endpoint http://o";
+        for planned in plan(&format!("{flags} --env {variable}=first --env {variable}=mine")) {
+            assert_eq!(value_of(&planned, flag), None, "{}", planned.name());
+            let last = planned.recipe.launch.env.iter().rfind(|(name, _)| name == variable);
+            assert_eq!(last.unwrap().1, "mine", "{}", planned.name());
+        }
+    }
+}
+
+#[test]
+fn a_variable_without_a_name_and_one_that_each_process_has_of_its_own_are_refused() {
+    for wrong in ["=x", "NAME", "A-B=x", "1A=x", "A B=x", "LISTEN=0.0.0.0:80", "GRPC_LISTEN=x", "HEALTH_LISTEN=x"] {
+        assert!(Cli::try_parse_from(["run", "--env", wrong]).is_err(), "{wrong}");
+    }
+}
