@@ -13,7 +13,7 @@ use proto::{
 
 use crate::{
     party::{Party, code},
-    support::Stack,
+    support::{Stack, eventually},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +156,8 @@ async fn a_signal_that_no_device_takes_is_unavailable_until_the_device_is_there_
     phone.accept().await.unwrap();
     drop(phone);
     // The tablet hears it and is not meant.
-    assert_eq!(code(alice.signal("lost").await), CallCode::Unavailable);
+    let is_refused = async || alice.signal("lost").await.is_err_and(|failure| failure.code() == CallCode::Unavailable);
+    eventually("the phone is gone", is_refused).await;
     drop(tablet);
     assert_eq!(code(alice.signal("lost, too").await), CallCode::Unavailable);
     let mut phone = stack.party("demo", "bob", "phone").await;
