@@ -37,6 +37,8 @@ const RENEW_INTERVAL: Duration = Duration::from_secs(15);
 const END_TOLD_WITHIN: Duration = Duration::from_secs(4);
 /// The reason of an end that nobody knows more of.
 const CONNECTION_LOST: &str = "connection_lost";
+/// Most bytes of call commands that wait behind the one in flight.
+const MAX_WAITING_BYTES: usize = 512 * 1024;
 /// The largest `media`, in bytes of its JSON without white space.
 const MAX_MEDIA_BYTES: usize = 2 * 1024;
 
@@ -60,7 +62,14 @@ impl CallCommand {
 
 impl Weighted for CallCommand {
     fn bytes(&self) -> usize {
-        0
+        match &self.command {
+            Command::Ring(ring) => ring.media.as_ref().map_or(0, String::len),
+            Command::Accept(request::Accept { signal })
+            | Command::Reject(request::Reject { signal, .. })
+            | Command::End(request::End { signal, .. }) => signal.as_ref().map_or(0, String::len),
+            Command::Signal(signal) => signal.payload.len(),
+            Command::Renew(_) => 0,
+        }
     }
 }
 
@@ -96,7 +105,12 @@ pub(super) fn take(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event<'
         return reply.fail(&Code::MatchClosed.into());
     }
     let span = info_span!("call", command = event.name, user_id = %socket.user_id());
-    let turn = session.call_commands.take(CallCommand { chat, call_id, command, reply, span });
+    let command = CallCommand { chat, call_id, command, reply, span };
+    let turn = if session.call_commands.waiting_bytes() + command.bytes() > MAX_WAITING_BYTES {
+        Turn::Full(command)
+    } else {
+        session.call_commands.take(command)
+    };
     drop(session);
     match turn {
         Turn::Now(first) => context.lifecycle.spawn(run_in_turn(Arc::clone(context), Arc::clone(socket), first)),
