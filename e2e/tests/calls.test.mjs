@@ -18,7 +18,7 @@ import {
   upTo,
 } from './support/people.mjs';
 import { callersOf, steps } from './support/callers.mjs';
-import { redis } from './support/raw.mjs';
+import { askRaw, redis } from './support/raw.mjs';
 
 const SIGNALING_SERVICES = ['signaling-service-0', 'signaling-service-1'];
 const RING_S = 3;
@@ -178,6 +178,40 @@ describe('a call', { concurrency: 6 }, () => {
     assert.deepEqual(steps(bob, of.callId), ['incoming', 'ended cancelled']);
   });
 
+  for (const state of ['ringing', 'active']) {
+    test(`that is ${state} is refused to the caller's other device, which learns where it is`, async () => {
+      const { match, alice, bob, of } = await (state === 'ringing' ? ringing : talking)();
+      const laptop = await connect(stack, match.alice, { gateway: 1 });
+      const error = await refused(laptop, 'video_call_request', { matchId: match.id });
+      assert.deepEqual([error.code, error.callId, error.elsewhere], ['CALL_BUSY', of.callId, true]);
+      const told = next(laptop, 'call_error');
+      laptop.emit('video_call_request', { matchId: match.id });
+      const { code, elsewhere } = await told;
+      assert.deepEqual([code, elsewhere], ['CALL_BUSY', true]);
+      assert.equal((await refused(bob, 'video_call_request', { matchId: match.id })).elsewhere, undefined);
+      assert.equal((await done(alice, 'video_call_request', { matchId: match.id })).callId, of.callId);
+    });
+  }
+
+  test("is refused to the callee's other device once it was accepted", async () => {
+    const { match, tablet, of } = await talking();
+    const error = await refused(tablet, 'video_call_request', { matchId: match.id });
+    assert.deepEqual([error.code, error.callId, error.elsewhere], ['CALL_BUSY', of.callId, true]);
+  });
+
+  test('is one call when two devices request it at the same time, and the other one is told so', async () => {
+    const { match, alice, bob } = await callers();
+    const laptop = await connect(stack, match.alice, { gateway: 1 });
+    const acks = await Promise.all([alice, laptop].map((it) => ask(it, 'video_call_request', { matchId: match.id })));
+    const [won, lost] = acks[0].ok ? acks : acks.toReversed();
+    assert.deepEqual([won.ok, won.state], [true, 'ringing']);
+    assert.deepEqual([lost.error?.code, lost.error?.elsewhere], ['CALL_BUSY', true]);
+    const caller = acks[0].ok ? alice : laptop;
+    const accepted = next(caller, 'video_call_accepted');
+    await done(bob, 'video_call_accepted', { matchId: match.id });
+    assert.equal((await accepted).callId, won.callId);
+  });
+
   test('keeps both of its people busy in their other matches, which are not told with whom', async () => {
     const { match, alice, bob, of } = await talking();
     const carol = await callers([`c-${randomUUID()}`, match.bob]);
@@ -225,6 +259,79 @@ describe('a call', { concurrency: 6 }, () => {
     }
     await done(alice, 'video_call_ended', of);
     assert.equal((await refused(alice, 'video_call_signal', { callId: of.callId })).code, 'CALL_NOT_FOUND');
+  });
+
+  for (const others of ['no other device', 'another device']) {
+    test(`signals nobody while the other party is away that has ${others}, says so, and goes on afterwards`, async () => {
+      const { alice, bob, tablet, of } = await talking();
+      if (others === 'no other device') tablet.disconnect();
+      bob.io.reconnection(false);
+      const gone = new Promise((resolve) => bob.once('disconnect', resolve));
+      bob.io.engine.close();
+      await gone;
+      const offer = { callId: of.callId, description: { type: 'offer', sdp: 'v=0' } };
+      const asked = Date.now();
+      // What is in the way when the transport closes may still be taken.
+      const error = await eventually(async () => (await ask(alice, 'video_call_signal', offer)).error, 'a refusal');
+      assert.deepEqual([error.code, error.retryable], ['UNAVAILABLE', true]);
+      assert.ok(Date.now() - asked < 3_000, `${Date.now() - asked} ms`);
+      const many = await Promise.all(upTo(20).map((n) => ask(alice, 'video_call_signal', { callId: of.callId, n })));
+      assert.deepEqual(new Set(many.map(({ error }) => error?.code)), new Set(['UNAVAILABLE']));
+      assert.ok(Date.now() - asked < 6_000, 'each signal is not waited for on its own');
+
+      bob.io.uri = stack.url(0);
+      bob.connect();
+      await eventually(() => bob.connected, 'the reconnect');
+      assert.equal(bob.recovered, true);
+      const again = { ...offer, again: true };
+      await eventually(async () => (await ask(alice, 'video_call_signal', again)).ok, 'the offer');
+      await done(alice, 'video_call_signal', { callId: of.callId, last: true });
+      await eventually(() => seen(bob, 'video_call_signal').some(({ last }) => last), 'the last signal');
+      assert.deepEqual(seen(bob, 'video_call_signal'), [again, { callId: of.callId, last: true }]);
+      const heard = next(alice, 'video_call_signal');
+      await done(bob, 'video_call_signal', { callId: of.callId, from: 'bob' });
+      assert.deepEqual(await heard, { callId: of.callId, from: 'bob' });
+      assert.deepEqual(seen(tablet, 'video_call_signal'), []);
+    });
+  }
+
+  test('passes a burst of signals on, in order', async () => {
+    const { alice, bob, of } = await talking();
+    const acks = await Promise.all(upTo(60).map((n) => ask(alice, 'video_call_signal', { callId: of.callId, n })));
+    assert.deepEqual(new Set(acks.map(({ ok }) => ok)), new Set([true]));
+    await eventually(() => seen(bob, 'video_call_signal').length === 60, 'all signals');
+    assert.deepEqual(
+      seen(bob, 'video_call_signal').map(({ n }) => n),
+      upTo(60),
+    );
+  });
+
+  test('takes media of up to two kilobytes, white space aside', async () => {
+    const { match, alice, bob, tablet } = await callers();
+    const large = await refused(alice, 'video_call_request', { matchId: match.id, media: 'x'.repeat(2_047) });
+    assert.deepEqual([large.code, large.retryable], ['PAYLOAD_TOO_LARGE', false]);
+    assert.equal((await refused(alice, 'video_call_ended', { matchId: match.id })).code, 'CALL_NOT_FOUND');
+    const rung = [bob, tablet].map((socket) => next(socket, 'video_call_incoming'));
+    const media = { note: 'x'.repeat(2_048 - '{"note":""}'.length) };
+    const spacious = JSON.stringify({ matchId: match.id, media }, null, 2).replace('{', `{${' '.repeat(9_000)}`);
+    const ack = await askRaw(alice, `["video_call_request",${spacious.replace('"note"', `${'\n'.repeat(9_000)}"note"`)}]`);
+    assert.equal(ack.state, 'ringing');
+    for (const event of await Promise.all(rung)) assert.deepEqual(event.media, media);
+  });
+
+  test('is requested six times a minute in a match, through any gateway and on any device', async () => {
+    const { match, alice, bob } = await callers();
+    const laptop = await connect(stack, match.alice, { gateway: 1 });
+    for (const device of [alice, laptop, alice, laptop, alice, laptop]) {
+      await done(device, 'video_call_request', { matchId: match.id });
+      await done(device, 'video_call_ended', { matchId: match.id });
+    }
+    for (const device of [alice, laptop]) {
+      const error = await refused(device, 'video_call_request', { matchId: match.id });
+      assert.deepEqual([error.code, error.retryable], ['RATE_LIMITED', true]);
+      assert.ok(error.retryAfterMs > 0 && error.retryAfterMs <= 60_000, `${error.retryAfterMs} ms`);
+    }
+    assert.equal((await done(bob, 'video_call_request', { matchId: match.id })).state, 'ringing', 'the other side may');
   });
 
   test('of others does not exist', async () => {
@@ -355,12 +462,15 @@ describe('a call while services die', () => {
 
   test('is lost when Redis is wiped, and nothing else is', async () => {
     const { match, alice, bob, of } = await talking();
+    // Gateways notice when they renew the leases.
+    const ended = [alice, bob].map((socket) => next(socket, 'video_call_ended', ({ callId }) => callId === of.callId, 25_000));
     await redis(stack, 'FLUSHALL');
     assert.equal((await refused(alice, 'video_call_ended', of)).code, 'CALL_NOT_FOUND');
     assert.deepEqual((await done(alice, 'join_chat', match.id)).unlocked, ['video_call']);
     const rung = next(bob, 'video_call_incoming', ({ callId }) => callId !== of.callId);
     const call = await done(alice, 'video_call_request', { matchId: match.id });
     assert.equal((await rung).callId, call.callId);
+    for (const event of await Promise.all(ended)) assert.deepEqual(event, { ...of, reason: 'connection_lost' });
   });
 
   test("ends when a party's gateway dies", async () => {

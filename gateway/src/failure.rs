@@ -21,11 +21,13 @@ pub struct Failure {
     pub remaining: Option<i64>,
     /// With `CALL_BUSY`: the call that both already have with each other.
     pub call_id: Option<String>,
+    /// With `CALL_BUSY`: the user takes part in that call on another device.
+    pub elsewhere: bool,
 }
 
 impl From<Code> for Failure {
     fn from(code: Code) -> Self {
-        Self { code, retry_after_ms: None, remaining: None, call_id: None }
+        Self { code, retry_after_ms: None, remaining: None, call_id: None, elsewhere: false }
     }
 }
 
@@ -71,6 +73,7 @@ impl Failure {
             retry_after_ms: self.retry_after_ms,
             remaining: self.remaining,
             call_id: self.call_id.as_deref(),
+            elsewhere: self.elsewhere,
         }
     }
 }
@@ -86,6 +89,8 @@ struct Hints<'a> {
     remaining: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     call_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    elsewhere: bool,
 }
 
 #[derive(Serialize)]

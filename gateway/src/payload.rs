@@ -1,5 +1,6 @@
 //! What clients send, checked: message bodies made canonical, and the id under which a message is stored once.
 
+mod compact;
 mod depth;
 
 use proto::{ClientId, Code};
@@ -8,6 +9,7 @@ use uuid::Uuid;
 
 use crate::failure::Failure;
 
+pub use compact::compact;
 pub use depth::{MAX_JSON_DEPTH, is_too_deep};
 
 /// The longest text message, in Unicode scalar values.

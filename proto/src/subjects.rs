@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData};
 use crate::{
     MatchId, UserId,
     chat::{MessagesCommitted, ReplicaAnnounced, SendReply, SendRequest},
-    inbox::InboxEvent,
+    inbox::{InboxEvent, SignalTaken},
     partition,
     signaling::{CallReply, CallRequest},
 };
@@ -102,6 +102,11 @@ impl Subjects {
         Subject::new(format!("{}user.{id}", self.prefix))
     }
 
+    /// The same subject as a request: the gateway that holds the addressed device answers. No other gateway does.
+    pub fn relay(&self, id: &UserId) -> RequestSubject<InboxEvent, SignalTaken> {
+        Subject::new(self.inbox(id).name)
+    }
+
     /// The id in a subject that [`inbox`](Self::inbox) has made.
     pub fn owner_of_inbox<'a>(&self, subject: &'a str) -> Option<&'a str> {
         subject.strip_prefix(&self.prefix)?.strip_prefix("user.")
@@ -138,6 +143,7 @@ mod tests {
         assert_eq!(subjects.any_sends().as_str(), "match.any.*.send");
         assert_eq!(subjects.call(&demo).as_str(), format!("match.{p}.demo.call"));
         assert_eq!(subjects.inbox(&alice).as_str(), "user.alice");
+        assert_eq!(subjects.relay(&alice).as_str(), "user.alice");
         assert_eq!(subjects.posted(63).as_str(), "chat.posted.63");
         assert_eq!(subjects.replica().as_str(), "chat.replica");
     }

@@ -42,7 +42,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let [chat, milestones] =
         [&config.chat_service, &config.milestone_service].map(|targets| grpc::connect(targets, &lifecycle));
     let access = Access::new(&chat, &milestones);
-    let calls = Calls::new(redis, &config.nats.prefix);
+    let calls = Calls::new(redis, &config.nats.prefix, config.ring_quotas);
     let switchboard = Switchboard::new(calls, bus.clone(), access, config.timing(), metrics.clone());
     let switchboard = Arc::new(switchboard);
 

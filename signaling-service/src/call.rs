@@ -7,11 +7,15 @@ mod tests;
 
 pub use decision::{Actor, Command, Refusal, Ringing, ring};
 
+use std::borrow::Cow;
+
 use proto::{MatchId, UserId, ids::CallId};
 use serde::{Deserialize, Serialize};
 
 /// An announcement is repeated this long after its change, in case it was lost on the way.
 const REPEATED_AFTER_MS: [i64; 2] = [1_000, 3_000];
+/// A larger `signal` of an end is announced once; the repeats come without it. So whoever rings and hangs up costs Redis little.
+const MAX_REPEATED_SIGNAL_BYTES: usize = 512;
 
 /// How long things of a call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +46,10 @@ pub struct Call {
     /// The device that rang.
     pub caller_device: Device,
     /// The device that accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub callee_device: Option<Device>,
-    /// The client's `media` as JSON.
+    /// The client's `media` as JSON, while the call lives.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<String>,
     /// How far it is.
     pub state: State,
@@ -83,10 +89,13 @@ pub struct End {
     /// Why.
     pub reason: Reason,
     /// The client's own word for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_reason: Option<String>,
-    /// What the client sent along, as JSON.
+    /// What the client sent along, as JSON, while it is still to be announced.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<String>,
     /// The user and the device that ended it; nobody when time or the match's end did.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<(String, String)>,
 }
 
@@ -166,6 +175,21 @@ impl Call {
         deadline.into_iter().chain(self.next_repeat_ms()).min()
     }
 
+    /// The call as it is stored: without a `signal` that no later announcement will carry.
+    pub fn kept(&self) -> Cow<'_, Self> {
+        let is_repeated = self.next_repeat_ms().is_some();
+        match &self.state {
+            State::Ended(End { signal: Some(signal), .. })
+                if !is_repeated || signal.len() > MAX_REPEATED_SIGNAL_BYTES => {}
+            _ => return Cow::Borrowed(self),
+        }
+        let mut kept = self.clone();
+        if let State::Ended(end) = &mut kept.state {
+            end.signal = None;
+        }
+        Cow::Owned(kept)
+    }
+
     fn deadline(&self) -> Option<(i64, Reason)> {
         let expiry = match self.state {
             State::Ringing => Reason::NoAnswer,
@@ -187,6 +211,6 @@ impl Call {
     }
 
     fn ended(&self, end: End, now_ms: i64) -> Self {
-        self.changed(State::Ended(end), now_ms)
+        Self { media: None, ..self.changed(State::Ended(end), now_ms) }
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::{Parser, value_parser};
 use service_kit::config::{HealthConfig, NatsConfig, ProcessConfig, RedisConfig};
 
-use crate::call::Timing;
+use crate::{call::Timing, quota::RingQuotas};
 
 /// Connects the two members of a match in a call.
 #[derive(Debug, Clone, Parser)]
@@ -50,6 +50,10 @@ pub struct Config {
     /// How many seconds a call may last after it was accepted.
     #[arg(long, env = "MAX_CALL_S", default_value_t = 4 * 3_600, value_parser = value_parser!(u32).range(1..))]
     pub max_call_s: u32,
+
+    /// How often somebody may ring.
+    #[command(flatten)]
+    pub ring_quotas: RingQuotas,
 }
 
 impl Config {

@@ -1,5 +1,7 @@
 //! Why a command on a call failed, and how that stands on the wire.
 
+use std::time::Duration;
+
 use proto::{
     ids::CallId,
     signaling::{CallCode, CallFailure},
@@ -24,9 +26,23 @@ pub enum Failure {
     /// The match has not unlocked calls yet; with the number of messages missing, if a milestone unlocks them at all.
     #[error("the match has not unlocked calls yet")]
     MilestoneRequired(Option<i64>),
-    /// One of the two is in a call, which is named only if it is of this match.
+    /// The two have a call with each other already.
+    #[error("the two are in a call already")]
+    Busy {
+        /// Which.
+        call_id: CallId,
+        /// The asking user takes part in it on another device.
+        elsewhere: bool,
+    },
+    /// One of the two is in a call of another match.
     #[error("one of the two is in another call")]
-    Busy(Option<CallId>),
+    BusyInAnotherMatch,
+    /// The user has rung too often.
+    #[error("too many rings")]
+    RateLimited(Duration),
+    /// The `media` is too large.
+    #[error("the media are too large")]
+    PayloadTooLarge,
     /// There is no such live call.
     #[error("there is no such call")]
     CallNotFound,
@@ -36,17 +52,29 @@ pub enum Failure {
     /// Something that is needed gave no answer: the outcome is unknown.
     #[error("unavailable: {0}")]
     Unavailable(String),
+    /// No device of the other party took the signal.
+    #[error("no device took the signal")]
+    NotTaken,
 }
 
 impl Failure {
     /// The failure as the gateways see it.
     pub fn to_wire(&self) -> CallFailure {
-        let (call_id, remaining) = match self {
-            Self::Busy(call_id) => (call_id.as_ref().map(ToString::to_string), None),
-            Self::MilestoneRequired(remaining) => (None, *remaining),
-            _ => (None, None),
-        };
-        CallFailure { code: self.code().into(), call_id, remaining }
+        let code = self.code().into();
+        match self {
+            Self::Busy { call_id, elsewhere } => CallFailure {
+                code,
+                call_id: Some(call_id.to_string()),
+                elsewhere: *elsewhere,
+                ..CallFailure::default()
+            },
+            Self::MilestoneRequired(remaining) => CallFailure { code, remaining: *remaining, ..CallFailure::default() },
+            Self::RateLimited(wait) => {
+                let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+                CallFailure { code, retry_after_ms: Some(wait_ms), ..CallFailure::default() }
+            }
+            _ => CallFailure { code, ..CallFailure::default() },
+        }
     }
 
     /// Its code.
@@ -56,10 +84,12 @@ impl Failure {
             Self::MatchNotFound => CallCode::MatchNotFound,
             Self::MatchClosed => CallCode::MatchClosed,
             Self::MilestoneRequired(_) => CallCode::MilestoneRequired,
-            Self::Busy(_) => CallCode::Busy,
+            Self::Busy { .. } | Self::BusyInAnotherMatch => CallCode::Busy,
+            Self::RateLimited(_) => CallCode::RateLimited,
+            Self::PayloadTooLarge => CallCode::PayloadTooLarge,
             Self::CallNotFound => CallCode::NotFound,
             Self::StateConflict => CallCode::StateConflict,
-            Self::Unavailable(_) => CallCode::Unavailable,
+            Self::Unavailable(_) | Self::NotTaken => CallCode::Unavailable,
         }
     }
 }

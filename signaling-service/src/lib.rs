@@ -13,6 +13,7 @@ pub mod config;
 pub mod deadlines;
 pub mod failure;
 pub mod metrics;
+pub mod quota;
 pub mod requests;
 pub mod rpc;
 pub mod store;

@@ -8,7 +8,7 @@ use std::{
 use proto::{
     MatchId, UserId,
     ids::CallId,
-    signaling::{CallCode, CallReply, CallRequest, call_reply::Reply, call_request::Command as Wanted},
+    signaling::{CallReply, CallRequest, call_reply::Reply, call_request::Command as Wanted},
     subjects::OWNER_GROUP,
 };
 use service_kit::{
@@ -30,8 +30,10 @@ use crate::{
 const REQUESTS_AT_ONCE: usize = 256;
 /// What a request may take, whatever its own deadline says.
 const MAX_PATIENCE: Duration = Duration::from_secs(5);
-/// The longest `signal`, `media` or payload: what a client's frame can hold.
+/// The longest `signal` or payload: what a client's frame can hold.
 const MAX_JSON_LEN: usize = 64 * 1024;
+/// The longest `media`. Gateways refuse longer ones, too.
+const MAX_MEDIA_LEN: usize = 2 * 1024;
 const MAX_DEVICE_LEN: usize = 128;
 
 /// Serves the calls of every match, together with the other replicas, until the process stops.
@@ -70,9 +72,8 @@ async fn answer(switchboard: &Switchboard, metrics: &Metrics, request: CallReque
 async fn carry_out(switchboard: &Switchboard, request: &Request, patience: Duration) -> Result<Reply, Failure> {
     let outcome = timeout(patience, switchboard.handle(request)).await;
     let outcome = outcome.unwrap_or_else(|_| Err(Failure::Unavailable("the deadline has passed".to_owned())));
-    if let Err(failure) = &outcome
-        && failure.code() == CallCode::Unavailable
-    {
+    // A signal that no device took is a matter of the other party's connection.
+    if let Err(failure @ Failure::Unavailable(_)) = &outcome {
         tracing::warn!(match_id = %request.match_id, %failure, "a command failed");
     }
     outcome.map(|call| Reply::Call(rpc::to_wire(&call)))
@@ -84,6 +85,9 @@ fn parse(request: CallRequest) -> Result<Request, Failure> {
     let user = UserId::new(request.user_id).map_err(malformed)?;
     let call_id = request.call_id.map(CallId::new).transpose().map_err(malformed)?;
     let wish = wish(request.command.ok_or(Failure::InvalidPayload)?);
+    if matches!(&wish, Wish::Ring { media: Some(media) } if media.len() > MAX_MEDIA_LEN) {
+        return Err(Failure::PayloadTooLarge);
+    }
     if !is_device(&request.device) || !names_device(&wish) || longest_json(&wish) > MAX_JSON_LEN {
         return Err(Failure::InvalidPayload);
     }
@@ -113,12 +117,11 @@ fn names_device(wish: &Wish) -> bool {
 
 fn longest_json(wish: &Wish) -> usize {
     match wish {
-        Wish::Ring { media } => media.as_ref().map_or(0, String::len),
         Wish::Relay { payload } => payload.len(),
         Wish::Command(Command::Accept { signal } | Command::Reject { signal, .. } | Command::End { signal, .. }) => {
             signal.as_ref().map_or(0, String::len)
         }
-        Wish::Command(Command::Signal | Command::Renew | Command::TakeOver { .. }) => 0,
+        Wish::Ring { .. } | Wish::Command(Command::Signal | Command::Renew | Command::TakeOver { .. }) => 0,
     }
 }
 

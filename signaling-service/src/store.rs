@@ -5,6 +5,7 @@
 //! | `<prefix>{calls}:call:<callId>` | the call, as JSON |
 //! | `<prefix>{calls}:match:<matchId>` | the id of the match's last call |
 //! | `<prefix>{calls}:user:<userId>` | the id of the live call that the user is in |
+//! | `<prefix>{calls}:rings:<userId>` | list of when the user rang in the last minute, and `…:<userId>:<matchId>` in that match |
 //! | `<prefix>{calls}:deadlines` | sorted set of `<matchId>:<callId>` by when something is due |
 //! | `<prefix>{calls}:sweep` | set while a replica looks for closed matches |
 //!
@@ -19,14 +20,19 @@ pub use keys::CallRef;
 use std::time::Duration;
 
 use proto::{MatchId, UserId, ids::CallId};
-use redis::Script;
+use redis::{Script, ScriptInvocation};
 use service_kit::redis::{Redis, RedisError};
 
-use crate::call::Call;
+use crate::{
+    call::Call,
+    quota::{Quota, RingQuotas},
+};
 use keys::Keys;
 
-/// How long an ended call is kept, so that repeated commands find it. A live one outlives its deadline as long.
-const KEPT_AFTER_END_MS: i64 = 60_000;
+/// How long an ended call is kept, so that repeated commands find it: a client has given up by then, or got another answer.
+const KEPT_AFTER_END_MS: i64 = 30_000;
+/// How long a live call outlives its deadline, while no replica is there to end it.
+const KEPT_AFTER_DEADLINE_MS: i64 = 60_000;
 /// What one replica has taken on and does not finish is another's after this.
 const CLAIM: Duration = Duration::from_secs(2);
 /// A little less than the interval at which replicas look for closed matches.
@@ -39,7 +45,20 @@ pub struct Calls {
     keys: Keys,
     load: Script,
     put: Script,
+    count: Script,
     claim: Script,
+    quotas: RingQuotas,
+}
+
+/// What became of a new call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// It rings.
+    Done,
+    /// One of the two is in another call meanwhile.
+    Taken,
+    /// Its caller has rung too often, and may again after this.
+    Limited(Duration),
 }
 
 /// A call as it was read: changing it succeeds only if it is still the same.
@@ -60,14 +79,16 @@ pub struct Snapshot<T> {
 }
 
 impl Calls {
-    /// The calls behind `prefix`.
-    pub fn new(redis: Redis, prefix: &str) -> Self {
+    /// The calls behind `prefix`, of callers who may ring as often as `quotas` say.
+    pub fn new(redis: Redis, prefix: &str, quotas: RingQuotas) -> Self {
         Self {
             redis,
             keys: Keys::new(prefix),
             load: Script::new(include_str!("store/load.lua")),
-            put: Script::new(include_str!("store/put.lua")),
+            put: Script::new(concat!(include_str!("store/quota.lua"), include_str!("store/put.lua"))),
+            count: Script::new(concat!(include_str!("store/quota.lua"), include_str!("store/count.lua"))),
             claim: Script::new(include_str!("store/claim.lua")),
+            quotas,
         }
     }
 
@@ -91,14 +112,25 @@ impl Calls {
         self.load(ids.map(|id| self.keys.of_user(id)).to_vec(), self.keys.call_prefix()).await
     }
 
-    /// Adds a call; false when one of the two is in another one meanwhile.
-    pub async fn create(&self, call: &Call, now_ms: i64) -> Result<bool, RedisError> {
-        self.put(None, call, now_ms).await
+    /// Adds a call, if its caller may ring; that is counted in the same step.
+    pub async fn create(&self, call: &Call, now_ms: i64) -> Result<Created, RedisError> {
+        Ok(match self.put(None, call, now_ms).await? {
+            0 => Created::Taken,
+            answer => too_often(-answer).map_or(Created::Done, Created::Limited),
+        })
+    }
+
+    /// Counts a ring that starts no call; if the caller has rung too often, answers how long that lasts.
+    pub async fn count_ring(&self, caller: &UserId, match_id: &MatchId) -> Result<Option<Duration>, RedisError> {
+        let mut count = self.count.prepare_invoke();
+        count.key(self.keys.rings(caller)).key(self.keys.rings_in_match(caller, match_id));
+        self.add_quotas(&mut count);
+        Ok(too_often(self.redis.script(&count).await?))
     }
 
     /// Changes a call; false when it is no longer as it was read.
     pub async fn replace(&self, former: &Stored, next: &Call, now_ms: i64) -> Result<bool, RedisError> {
-        self.put(Some(former), next, now_ms).await
+        Ok(self.put(Some(former), next, now_ms).await? == 1)
     }
 
     /// Up to `limit` calls for which something is due. Nobody else is given them for a while.
@@ -146,16 +178,36 @@ impl Calls {
         Ok(Snapshot { now_ms, found: records.into_iter().filter_map(decode).collect() })
     }
 
-    async fn put(&self, former: Option<&Stored>, next: &Call, now_ms: i64) -> Result<bool, RedisError> {
-        let kept_for_ms = if next.is_live() { (next.expires_at_ms - now_ms).max(0) } else { 0 } + KEPT_AFTER_END_MS;
+    async fn put(&self, former: Option<&Stored>, next: &Call, now_ms: i64) -> Result<i64, RedisError> {
+        let kept_for_ms = if next.is_live() {
+            (next.expires_at_ms - now_ms).max(0) + KEPT_AFTER_DEADLINE_MS
+        } else {
+            KEPT_AFTER_END_MS
+        };
         let mut put = self.put.prepare_invoke();
         put.key(self.keys.call(&next.id)).key(self.keys.of_match(&next.match_id));
         put.key(self.keys.of_user(&next.caller)).key(self.keys.of_user(&next.callee)).key(self.keys.deadlines());
         put.arg(former.map_or("", |former| &former.record)).arg(encode(next)).arg(kept_for_ms);
         put.arg(i32::from(next.is_live())).arg(next.due_ms().map_or(String::new(), |due_ms| due_ms.to_string()));
         put.arg(CallRef::of(next).to_string()).arg(next.id.as_str()).arg(self.keys.call_prefix());
+        if former.is_none() {
+            put.key(self.keys.rings(&next.caller)).key(self.keys.rings_in_match(&next.caller, &next.match_id));
+            self.add_quotas(&mut put);
+        }
         self.redis.script(&put).await
     }
+
+    fn add_quotas(&self, script: &mut ScriptInvocation<'_>) {
+        let RingQuotas { per_caller, per_match } = self.quotas;
+        for Quota { count, window } in [per_caller, per_match] {
+            script.arg(count).arg(millis(window));
+        }
+    }
+}
+
+/// What a script answers in milliseconds to a caller who has rung too often.
+fn too_often(wait_ms: i64) -> Option<Duration> {
+    u64::try_from(wait_ms).ok().filter(|wait_ms| *wait_ms > 0).map(Duration::from_millis)
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -3,21 +3,19 @@
 //! Whoever stores a change announces it, so each change is announced by exactly one replica; should that one die before,
 //! the deadlines have another one repeat it.
 
-use proto::{
-    MatchId, UserId,
-    ids::CallId,
-    inbox::{InboxEvent, inbox_event::Event},
-};
+mod telling;
+
+use proto::{MatchId, UserId, ids::CallId};
 use service_kit::bus::Bus;
 use uuid::Uuid;
 
 use crate::{
     access::Access,
-    announcement::{self, Announcement},
+    announcement,
     call::{self, Actor, Call, Command, Refusal, Ringing, State, Timing},
     failure::Failure,
     metrics::Metrics,
-    store::{CallRef, Calls, Snapshot, Stored},
+    store::{CallRef, Calls, Created, Snapshot, Stored},
 };
 
 /// How often a command is tried while others change the same call at the same time.
@@ -89,9 +87,8 @@ impl Switchboard {
             Wish::Command(command) => self.command(request, command).await,
             Wish::Relay { payload } => {
                 let call = self.command(request, &Command::Signal).await?;
-                if let Some(relayed) = announcement::relay(&call, &request.user, payload.clone()) {
-                    self.publish(relayed).await?;
-                }
+                let relayed = announcement::relay(&call, &request.user, payload.clone()).ok_or(Failure::NotTaken)?;
+                self.relay(relayed).await?;
                 Ok(call)
             }
         }
@@ -157,27 +154,38 @@ impl Switchboard {
         let callee = known.members.iter().find(|member| *member != user.as_str());
         let callee = callee.and_then(|member| UserId::new(member.as_str()).ok()).ok_or(Failure::MatchNotFound)?;
         self.access.check_unlocked(match_id, &known).await?;
+        let by = Actor { user, device: &request.device };
         for _ in 0..MAX_ATTEMPTS {
             let Snapshot { now_ms, found } = self.calls.of_users([user, &callee]).await?;
             if self.end_lapsed(&found, now_ms).await? {
                 continue;
             }
-            match call::ring(match_id, user, found.iter().map(|stored| &stored.call)) {
+            match call::ring(match_id, by, found.iter().map(|stored| &stored.call)) {
                 Ringing::Repeats(call) => return Ok(*call),
-                Ringing::Busy(call_id) => return Err(Failure::Busy(call_id)),
+                Ringing::Busy { call_id, elsewhere } => return Err(Failure::Busy { call_id, elsewhere }),
+                Ringing::BusyInAnotherMatch => return Err(self.busy(request).await?),
                 Ringing::Starts => {}
             }
-            let by = Actor { user, device: &request.device };
             let ids = (new_call_id()?, match_id.clone());
             let media = media.map(str::to_owned);
             let call = Call::ringing(ids, by, callee.clone(), media, (&self.timing, now_ms));
-            if self.calls.create(&call, now_ms).await? {
-                self.metrics.call_started();
-                self.announce(&call).await;
-                return Ok(call);
+            match self.calls.create(&call, now_ms).await? {
+                Created::Done => {
+                    self.metrics.call_started();
+                    self.announce(&call).await;
+                    return Ok(call);
+                }
+                Created::Limited(wait) => return Err(Failure::RateLimited(wait)),
+                Created::Taken => {}
             }
         }
         Err(contended())
+    }
+
+    /// A ring that meets somebody who is busy is counted: otherwise it could be repeated to watch when that call ends.
+    async fn busy(&self, request: &Request) -> Result<Failure, Failure> {
+        let wait = self.calls.count_ring(&request.user, &request.match_id).await?;
+        Ok(wait.map_or(Failure::BusyInAnotherMatch, Failure::RateLimited))
     }
 
     /// Whether a call's time was over, which is then stored, by whomever.
@@ -251,7 +259,7 @@ impl Switchboard {
 
     /// Stores a change and announces it, unless somebody was faster: then false.
     async fn change(&self, former: &Stored, next: &Call, now_ms: i64) -> Result<bool, Failure> {
-        if !self.calls.replace(former, next, now_ms).await? {
+        if !self.calls.replace(former, &next.kept(), now_ms).await? {
             self.metrics.change_lost();
             return Ok(false);
         }
@@ -265,20 +273,6 @@ impl Switchboard {
             self.announce(next).await;
         }
         Ok(true)
-    }
-
-    async fn announce(&self, call: &Call) {
-        for announcement in announcement::of(call) {
-            if let Err(failure) = self.publish(announcement).await {
-                tracing::warn!(call_id = %call.id, %failure, "a change of a call was not announced");
-            }
-        }
-    }
-
-    async fn publish(&self, announcement: Announcement) -> Result<(), Failure> {
-        let subject = self.bus.subjects().inbox(&announcement.to);
-        let event = InboxEvent { event: Some(Event::CallChanged(announcement.event)) };
-        self.bus.publish(&subject, &event).await.map_err(|error| Failure::Unavailable(error.to_string()))
     }
 }
 

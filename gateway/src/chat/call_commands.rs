@@ -8,6 +8,10 @@ use std::{
 use proto::{
     Code, MatchId,
     client::{both, command},
+    inbox::{
+        CallChanged,
+        call_changed::{Change, Ended},
+    },
     signaling::{Call, CallRequest, CallState, call_request as request, call_request::Command, get_call_request::Of},
 };
 use serde::Deserialize;
@@ -16,18 +20,27 @@ use service_kit::clock;
 use tracing::{Instrument, info_span};
 
 use super::{
-    Context, Socket, commands, handover,
+    Context, Socket, call_events, commands, handover,
     reply::Reply,
     turns::{RETRY_AFTER, Turn, Weighted},
 };
 use crate::{
     failure::Failure,
+    payload::compact,
     socketio::{Args, Event},
     views,
 };
 
 /// A party's lease is renewed this often; signaling lets it lapse after three of these.
 const RENEW_INTERVAL: Duration = Duration::from_secs(15);
+/// When a call is gone, its end is told by then: signaling repeats it for 3 s.
+const END_TOLD_WITHIN: Duration = Duration::from_secs(4);
+/// The reason of an end that nobody knows more of.
+const CONNECTION_LOST: &str = "connection_lost";
+/// Most bytes of call commands that wait behind the one in flight.
+const MAX_WAITING_BYTES: usize = 512 * 1024;
+/// The largest `media`, in bytes of its JSON without white space.
+const MAX_MEDIA_BYTES: usize = 2 * 1024;
 
 /// A call command that waits its turn.
 #[derive(Debug)]
@@ -40,9 +53,23 @@ pub(crate) struct CallCommand {
     span: tracing::Span,
 }
 
+impl CallCommand {
+    /// The call that a signal is for.
+    fn signaled_call(&self) -> Option<&str> {
+        self.call_id.as_deref().filter(|_| matches!(self.command, Command::Signal(_)))
+    }
+}
+
 impl Weighted for CallCommand {
     fn bytes(&self) -> usize {
-        0
+        match &self.command {
+            Command::Ring(ring) => ring.media.as_ref().map_or(0, String::len),
+            Command::Accept(request::Accept { signal })
+            | Command::Reject(request::Reject { signal, .. })
+            | Command::End(request::End { signal, .. }) => signal.as_ref().map_or(0, String::len),
+            Command::Signal(signal) => signal.payload.len(),
+            Command::Renew(_) | Command::TakeOver(_) => 0,
+        }
     }
 }
 
@@ -78,7 +105,12 @@ pub(super) fn take(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event<'
         return reply.fail(&Code::MatchClosed.into());
     }
     let span = info_span!("call", command = event.name, user_id = %socket.user_id());
-    let turn = session.call_commands.take(CallCommand { chat, call_id, command, reply, span });
+    let command = CallCommand { chat, call_id, command, reply, span };
+    let turn = if session.call_commands.waiting_bytes() + command.bytes() > MAX_WAITING_BYTES {
+        Turn::Full(command)
+    } else {
+        session.call_commands.take(command)
+    };
     drop(session);
     match turn {
         Turn::Now(first) => context.lifecycle.spawn(run_in_turn(Arc::clone(context), Arc::clone(socket), first)),
@@ -107,13 +139,24 @@ fn read(name: &str, args: Args<'_>) -> Result<(Option<MatchId>, Option<String>, 
     let json = |value: Option<Box<RawValue>>| value.map(|value| value.get().to_owned()).filter(|json| json != "null");
     let (signal, reason) = (json(argument.signal), argument.reason);
     let command = match name {
-        command::VIDEO_CALL_REQUEST => Command::Ring(request::Ring { media: json(argument.media) }),
+        command::VIDEO_CALL_REQUEST => {
+            Command::Ring(request::Ring { media: argument.media.map(media).transpose()?.flatten() })
+        }
         both::VIDEO_CALL_ACCEPTED => Command::Accept(request::Accept { signal }),
         both::VIDEO_CALL_REJECTED => Command::Reject(request::Reject { signal, reason }),
         _ => Command::End(request::End { signal, reason }),
     };
     let call_id = argument.call_id.map(checked).transpose()?;
     Ok((Some(commands::match_id(argument.match_id)?), call_id, command))
+}
+
+/// The JSON of a ring's `media`, unless it is null.
+fn media(given: Box<RawValue>) -> Result<Option<String>, Failure> {
+    let media = compact(given.get());
+    if media.len() > MAX_MEDIA_BYTES {
+        return Err(Code::PayloadTooLarge.into());
+    }
+    Ok(Some(media).filter(|json| json != "null"))
 }
 
 /// Call ids are ids like any other.
@@ -124,18 +167,29 @@ fn checked(call_id: String) -> Result<String, Failure> {
 async fn run_in_turn(context: Arc<Context>, socket: Arc<Socket>, first: CallCommand) {
     let mut batch = vec![first];
     while !batch.is_empty() {
+        let mut unreachable = None;
         for command in batch {
-            let span = command.span.clone();
-            run(&context, &socket, command).instrument(span).await;
+            // What waits behind a signal that nobody took is not held up by each further one.
+            if unreachable.is_some() && command.signaled_call() == unreachable.as_deref() {
+                command.reply.fail(&Failure::unavailable());
+                continue;
+            }
+            let (span, signaled) = (command.span.clone(), command.signaled_call().map(str::to_owned));
+            let answered = run(&context, &socket, command).instrument(span).await;
+            if answered == Err(Code::Unavailable) {
+                unreachable = signaled.or(unreachable);
+            }
         }
         batch = socket.session().call_commands.next_batch();
     }
 }
 
-async fn run(context: &Arc<Context>, socket: &Arc<Socket>, command: CallCommand) {
+/// Carries a command out and answers it; returns the code of a refusal.
+async fn run(context: &Arc<Context>, socket: &Arc<Socket>, command: CallCommand) -> Result<(), Code> {
     let CallCommand { chat, call_id, command, reply, .. } = command;
     if let Command::TakeOver(request::TakeOver { earlier_device }) = command {
-        return handover::take_over(context, socket, &earlier_device).await;
+        handover::take_over(context, socket, &earlier_device).await;
+        return Ok(());
     }
     let chat = match chat {
         Some(chat) => Ok(chat),
@@ -154,8 +208,12 @@ async fn run(context: &Arc<Context>, socket: &Arc<Socket>, command: CallCommand)
                 "state": views::state_name(call.state()),
                 "expiresAt": clock::rfc3339(call.expires_at_ms),
             })));
+            Ok(())
         }
-        Err(failure) => reply.fail(&failure),
+        Err(failure) => {
+            reply.fail(&failure);
+            Err(failure.code)
+        }
     }
 }
 
@@ -206,12 +264,34 @@ async fn renew_lease(context: Arc<Context>, socket: Arc<Socket>, chat: MatchId, 
     // The first one at once: a device that has come back may have little left of its lease.
     while !socket.emitter.is_closed() && socket.session().calls.is_leased(&call_id) {
         let renewed = ask(&context, &socket, &chat, (Some(call_id.clone()), Command::Renew(request::Renew {}))).await;
-        if matches!(renewed, Err(Failure { code: Code::CallNotFound | Code::CallStateConflict, .. })) {
-            return socket.session().calls.release(&call_id);
-        }
+        let pause = match renewed {
+            Err(Failure { code: Code::CallStateConflict, .. }) => return socket.session().calls.release(&call_id),
+            Err(Failure { code: Code::CallNotFound, .. }) => END_TOLD_WITHIN,
+            _ => RENEW_INTERVAL,
+        };
         tokio::select! {
             () = context.lifecycle.stopping().cancelled() => return,
-            () = tokio::time::sleep(RENEW_INTERVAL) => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+        if pause == END_TOLD_WITHIN {
+            return tell_lost(&socket, &chat, &call_id);
         }
     }
+}
+
+/// The call is gone and its end was not told, as after a loss of Redis: the device that was told `ok` hears that it is over.
+fn tell_lost(socket: &Socket, chat: &MatchId, call_id: &str) {
+    if !socket.session().calls.is_leased(call_id) {
+        return;
+    }
+    let ended = Ended { signal: None, reason: CONNECTION_LOST.to_owned() };
+    let lost = CallChanged {
+        call_id: call_id.to_owned(),
+        match_id: chat.as_str().to_owned(),
+        // Nothing that is heard of it later is news.
+        version: i64::MAX,
+        change: Some(Change::Ended(ended)),
+        ..CallChanged::default()
+    };
+    call_events::give(socket, &lost);
 }

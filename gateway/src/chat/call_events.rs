@@ -35,22 +35,22 @@ struct Step<'a> {
     reason: Option<&'a str>,
 }
 
-/// Gives a socket a step of a call, unless it is for another device or was given before.
-pub(super) fn give(socket: &Socket, changed: &CallChanged) {
-    let (Ok(chat), Some(change)) = (MatchId::new(changed.match_id.as_str()), &changed.change) else { return };
+/// Gives a socket a step of a call, unless it is for another device or was given before. Whether it is in the socket's queue now.
+pub(super) fn give(socket: &Socket, changed: &CallChanged) -> bool {
+    let (Ok(chat), Some(change)) = (MatchId::new(changed.match_id.as_str()), &changed.change) else { return false };
     let mut session = socket.session();
     if !is_for(socket.device(), &session, changed) {
-        return;
+        return false;
     }
     // Signals have no version: each is relayed, and none is repeated.
     let is_signal = matches!(change, Change::Signaled(_));
     if !is_signal && !session.calls.is_news(&changed.call_id, &chat, changed.version) {
-        return;
+        return false;
     }
     if matches!(change, Change::Rejected(_) | Change::Ended(_)) {
         session.calls.release(&changed.call_id);
     }
-    let _ = socket.emitter.send(&packet(changed, change));
+    socket.emitter.send(&packet(changed, change)).is_ok()
 }
 
 fn is_for(device: &str, session: &Session, changed: &CallChanged) -> bool {

@@ -7,7 +7,8 @@ use proto::{
     MatchId, UserId,
     client::event,
     inbox::{
-        CallChanged, InboxEvent, MessagesPosted, MilestoneReached, SocketReplaced, TypingChanged, inbox_event::Event,
+        CallChanged, InboxEvent, MessagesPosted, MilestoneReached, SignalTaken, SocketReplaced, TypingChanged,
+        inbox_event::Event,
     },
 };
 use service_kit::telemetry::propagation;
@@ -59,7 +60,7 @@ impl Listener for Receiver {
         };
         let span = info_span!("receive", otel.kind = "consumer");
         propagation::continue_from(&span, &|name| message.headers.get(name));
-        span.in_scope(|| self.receive(&user, event));
+        span.in_scope(|| self.receive(&user, event, message.reply));
     }
 
     fn tick(&mut self, now: Instant) {
@@ -82,13 +83,13 @@ fn is_lost(every: u64, number: u64) -> bool {
 }
 
 impl Receiver {
-    fn receive(&mut self, user: &Arc<User>, event: InboxEvent) {
+    fn receive(&mut self, user: &Arc<User>, event: InboxEvent, reply: Option<&str>) {
         match event.event {
             Some(Event::MessagesPosted(posted)) => self.messages_posted(user, posted),
             Some(Event::TypingChanged(changed)) => self.typing_changed(user, &changed),
             Some(Event::MilestoneReached(reached)) => milestone_reached(user, reached),
             Some(Event::MatchClosed(closed)) => match_closed(user, &closed.match_id),
-            Some(Event::CallChanged(changed)) => call_changed(user, &changed),
+            Some(Event::CallChanged(changed)) => self.call_changed(user, &changed, reply),
             Some(Event::SocketReplaced(replaced)) => socket_replaced(user, &replaced),
             // A newer version's event, which this one does not know.
             None => {}
@@ -120,6 +121,19 @@ impl Receiver {
             user.memory().typing_stopped(&chat, &typist);
         }
         show_typing(user, &chat, &typist, changed.is_typing);
+    }
+
+    /// Gives the user's sockets a step of a call. The sender of a signal hears when the addressed device has it: only from the
+    /// gateway that holds that device, so that silence means that nobody has it.
+    fn call_changed(&self, user: &User, changed: &CallChanged, reply: Option<&str>) {
+        let mut taken = false;
+        for socket in user.sockets() {
+            taken |= call_events::give(&socket, changed);
+        }
+        if let (true, Some(reply)) = (taken, reply) {
+            let (bus, reply) = (self.context.services.bus.clone(), reply.to_owned());
+            self.context.lifecycle.spawn(async move { bus.answer_to(&reply, &SignalTaken {}).await });
+        }
     }
 }
 
@@ -163,12 +177,6 @@ fn socket_replaced(user: &User, replaced: &SocketReplaced) {
 
 fn is_of(socket: &Socket, pid: &str) -> bool {
     socket.pid.as_ref().is_some_and(|own| own.as_str() == pid)
-}
-
-fn call_changed(user: &User, changed: &CallChanged) {
-    for socket in user.sockets() {
-        call_events::give(&socket, changed);
-    }
 }
 
 #[cfg(test)]

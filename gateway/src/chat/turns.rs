@@ -54,6 +54,11 @@ impl<T: Weighted> Turns<T> {
         Turn::Waits
     }
 
+    /// Bytes of all that waits.
+    pub fn waiting_bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |waiting| waiting.iter().map(Weighted::bytes).sum())
+    }
+
     /// What was in flight is done: what goes next, together and in order; empty when nothing waits.
     pub fn next_batch(&mut self) -> Vec<T> {
         let mut bytes = 0;
@@ -104,6 +109,18 @@ mod tests {
             assert_eq!(turns.take(1), Turn::Waits);
         }
         assert_eq!(turns.take(9), Turn::Full(9));
+    }
+
+    #[test]
+    fn what_waits_is_weighed_and_what_is_in_flight_is_not() {
+        let mut turns = Turns::default();
+        turns.take(7);
+        assert_eq!(turns.waiting_bytes(), 0);
+        turns.take(2);
+        turns.take(3);
+        assert_eq!(turns.waiting_bytes(), 5);
+        turns.next_batch();
+        assert_eq!(turns.waiting_bytes(), 0);
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub fn unrouted(status: StatusCode) -> Response {
         StatusCode::METHOD_NOT_ALLOWED => ("METHOD_NOT_ALLOWED", "This path does not know the method."),
         _ => ("NOT_FOUND", "There is no such path."),
     };
-    let hints = Hints { retryable: false, retry_after_ms: None, remaining: None, call_id: None };
+    let hints = Hints { retryable: false, retry_after_ms: None, remaining: None, call_id: None, elsewhere: false };
     let r#type = format!("{TYPE_PREFIX}{code}");
     let problem = to_json(&Problem { r#type, title, status: status.as_u16(), code, hints });
     (status, [(header::CONTENT_TYPE, PROBLEM_JSON)], problem).into_response()

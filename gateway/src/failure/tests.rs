@@ -12,10 +12,14 @@ use tonic::Status;
 use super::*;
 
 fn all() -> Vec<Failure> {
-    let busy = CallFailure { code: CallCode::Busy.into(), call_id: Some("call-1".into()), remaining: None };
-    let missing = CallFailure { code: CallCode::MilestoneRequired.into(), call_id: None, remaining: Some(7) };
+    let call = |code: CallCode| CallFailure { code: code.into(), ..CallFailure::default() };
+    let busy = CallFailure { call_id: Some("call-1".into()), ..call(CallCode::Busy) };
+    let elsewhere = CallFailure { elsewhere: true, ..busy.clone() };
+    let missing = CallFailure { remaining: Some(7), ..call(CallCode::MilestoneRequired) };
+    let rings = CallFailure { retry_after_ms: Some(59_000), ..call(CallCode::RateLimited) };
     let mut failures: Vec<Failure> = Code::ALL.into_iter().map(Failure::from).collect();
     failures.extend([busy.into(), missing.into(), Failure::rate_limited(Duration::from_micros(1_200_001))]);
+    failures.extend([elsewhere.into(), rings.into()]);
     failures
 }
 

@@ -39,9 +39,18 @@ impl From<CallFailure> for Failure {
             CallCode::StateConflict => Code::CallStateConflict,
             CallCode::Unavailable => Code::Unavailable,
             CallCode::InvalidPayload => Code::InvalidPayload,
+            CallCode::RateLimited => Code::RateLimited,
+            CallCode::PayloadTooLarge => Code::PayloadTooLarge,
             CallCode::Unspecified => Code::Internal,
         };
-        Self { remaining: failure.remaining, call_id: failure.call_id, ..code.into() }
+        let retry_after_ms = failure.retry_after_ms.and_then(|wait| u64::try_from(wait).ok());
+        Self {
+            retry_after_ms,
+            remaining: failure.remaining,
+            call_id: failure.call_id,
+            elsewhere: failure.elsewhere,
+            ..code.into()
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) enum Received<'a> {
 pub struct Message<'a> {
     /// Where it was published.
     pub subject: &'a str,
+    /// Where its sender waits for an answer, if it does.
+    pub reply: Option<&'a str>,
     /// Its headers, if it has any.
     pub headers: Headers<'a>,
     /// What was published.
@@ -121,6 +123,7 @@ pub(super) fn parse(input: &[u8]) -> Result<Option<(Received<'_>, usize)>, Viola
 /// What the line of a message says.
 struct Announced<'a> {
     subject: &'a str,
+    reply: Option<&'a str>,
     headers: usize,
     total: usize,
 }
@@ -133,9 +136,11 @@ impl<'a> Announced<'a> {
             *fields.get_mut(count).ok_or(Violation::MalformedLine)? = field;
             count += 1;
         }
-        let (subject, sizes) = match (has_headers, &fields[..count]) {
-            (false, [subject, _, total] | [subject, _, _, total]) => (subject, ["0", total]),
-            (true, [subject, _, headers, total] | [subject, _, _, headers, total]) => (subject, [*headers, total]),
+        let (subject, reply, sizes) = match (has_headers, &fields[..count]) {
+            (false, [subject, _, total]) => (subject, None, ["0", total]),
+            (false, [subject, _, reply, total]) => (subject, Some(*reply), ["0", total]),
+            (true, [subject, _, headers, total]) => (subject, None, [*headers, total]),
+            (true, [subject, _, reply, headers, total]) => (subject, Some(*reply), [*headers, total]),
             _ => return Err(Violation::MalformedLine),
         };
         let [headers, total] = sizes.map(|size| size.parse::<u32>().map_err(|_| Violation::MalformedLine));
@@ -146,12 +151,12 @@ impl<'a> Announced<'a> {
         if total > MAX_MESSAGE_BYTES {
             return Err(Violation::TooLarge);
         }
-        Ok(Self { subject, headers, total })
+        Ok(Self { subject, reply, headers, total })
     }
 }
 
 fn message<'a>(
-    Announced { subject, headers, total }: Announced<'a>,
+    Announced { subject, reply, headers, total }: Announced<'a>,
     input: &'a [u8],
     start: usize,
 ) -> Result<Option<(Received<'a>, usize)>, Violation> {
@@ -161,7 +166,7 @@ fn message<'a>(
         return Err(Violation::WrongLength);
     }
     let (headers, payload) = input[start..end].split_at(headers);
-    let message = Message { subject, headers: Headers(headers), payload };
+    let message = Message { subject, reply, headers: Headers(headers), payload };
     Ok(Some((Received::Message(message), end + 2)))
 }
 

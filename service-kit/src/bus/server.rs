@@ -181,11 +181,16 @@ impl Bus {
         Ok(Server { bus: self.clone(), subscriber, slots, until, tasks: lifecycle.clone() })
     }
 
-    #[allow(clippy::disallowed_methods)]
     async fn answer<R: Message>(&self, request: NatsMessage, answer: Option<R>) {
-        if let (Some(answer), Some(reply)) = (answer, request.reply)
-            && self.client.publish(reply, answer.encode_to_vec().into()).await.is_err()
-        {
+        if let (Some(answer), Some(reply)) = (answer, request.reply) {
+            self.answer_to(reply.as_str(), &answer).await;
+        }
+    }
+
+    /// Answers a request that came by another connection, at the subject that it named for that.
+    #[allow(clippy::disallowed_methods)]
+    pub async fn answer_to<R: Message>(&self, reply: &str, answer: &R) {
+        if self.client.publish(reply.to_owned(), answer.encode_to_vec().into()).await.is_err() {
             warn!("an answer could not be sent");
         }
     }

@@ -60,25 +60,32 @@ pub enum Refusal {
 pub enum Ringing {
     /// Nobody is on the line: a new call.
     Starts,
-    /// This user already has this call in this match.
+    /// This device already has this call in this match.
     Repeats(Box<Call>),
-    /// One of the two is in a call; it is named only if it is of this match.
-    Busy(Option<CallId>),
+    /// The two have this call with each other already.
+    Busy {
+        /// Its name.
+        call_id: CallId,
+        /// The asking user takes part in it on another device.
+        elsewhere: bool,
+    },
+    /// One of the two is in a call of another match, which is not named.
+    BusyInAnotherMatch,
 }
 
-/// What a ring by `caller` in a match meets, given the calls that the two are in.
-pub fn ring<'a>(match_id: &MatchId, caller: &UserId, others: impl IntoIterator<Item = &'a Call>) -> Ringing {
+/// What a ring by `actor` in a match meets, given the calls that the two are in.
+pub fn ring<'a>(match_id: &MatchId, actor: Actor<'_>, others: impl IntoIterator<Item = &'a Call>) -> Ringing {
     let mut busy = false;
     for call in others.into_iter().filter(|call| call.is_live()) {
         if call.match_id != *match_id {
             busy = true;
-        } else if call.caller == *caller {
+        } else if call.caller == *actor.user && call.speaks_on(actor) {
             return Ringing::Repeats(Box::new(call.clone()));
         } else {
-            return Ringing::Busy(Some(call.id.clone()));
+            return Ringing::Busy { call_id: call.id.clone(), elsewhere: call.is_elsewhere(actor) };
         }
     }
-    if busy { Ringing::Busy(None) } else { Ringing::Starts }
+    if busy { Ringing::BusyInAnotherMatch } else { Ringing::Starts }
 }
 
 impl Call {
@@ -219,6 +226,11 @@ impl Call {
         }
         // If it was another device's all the while, this refuses it.
         next.with_lease(actor, lease_until_ms)
+    }
+
+    /// Whether the user takes part on another device. A callee whose devices still ring may accept on any of them.
+    fn is_elsewhere(&self, actor: Actor<'_>) -> bool {
+        self.device_of(actor.user).is_some_and(|device| device.name != actor.device)
     }
 
     fn speaks_on(&self, actor: Actor<'_>) -> bool {

@@ -7,6 +7,10 @@ use super::*;
 const TIMING: Timing = Timing { ring_ms: 45_000, lease_ms: 45_000, max_call_ms: 3_600_000 };
 const START_MS: i64 = 1_000_000;
 
+/// The caller's device, another one of the caller's, the device that accepts, another one of the callee's.
+const DEVICES: [(&str, &str); 4] =
+    [("alice", "a-phone"), ("alice", "a-laptop"), ("bob", "b-phone"), ("bob", "b-tablet")];
+
 fn user(name: &str) -> UserId {
     UserId::new(name).unwrap()
 }
@@ -198,14 +202,85 @@ fn each_change_is_repeated_twice() {
 
 #[test]
 fn a_ring_meets_the_calls_that_the_two_are_in() {
-    let (demo, other) = (MatchId::new("demo").unwrap(), MatchId::new("other").unwrap());
-    let call = ringing();
-    assert_eq!(ring(&demo, &user("alice"), []), Ringing::Starts);
-    assert_eq!(ring(&demo, &user("alice"), [&call, &call]), Ringing::Repeats(Box::new(call.clone())));
-    assert_eq!(ring(&demo, &user("bob"), [&call, &call]), Ringing::Busy(Some(call.id.clone())));
-    assert_eq!(ring(&other, &user("alice"), [&call]), Ringing::Busy(None));
-    let over = call.lapsed(i64::MAX).unwrap();
-    assert_eq!(ring(&other, &user("alice"), [&over]), Ringing::Starts);
+    let meets = |id, who: (&str, &str), call: &Call| {
+        ring(&MatchId::new(id).unwrap(), Actor { user: &user(who.0), device: who.1 }, [call, call])
+    };
+    let busy = |elsewhere| Ringing::Busy { call_id: ringing().id, elsewhere };
+    for (call, on_the_callee_s_tablet) in [(ringing(), busy(false)), (active(), busy(true))] {
+        assert_eq!(meets("demo", DEVICES[0], &call), Ringing::Repeats(Box::new(call.clone())));
+        assert_eq!(meets("demo", DEVICES[1], &call), busy(true));
+        assert_eq!(meets("demo", DEVICES[2], &call), busy(false));
+        assert_eq!(meets("demo", DEVICES[3], &call), on_the_callee_s_tablet);
+        for device in DEVICES.into_iter().chain([("carol", "c")]) {
+            assert_eq!(meets("other", device, &call), Ringing::BusyInAnotherMatch, "{device:?}");
+        }
+        let over = call.lapsed(i64::MAX).unwrap();
+        for (id, device) in ["demo", "other"].into_iter().flat_map(|id| DEVICES.map(|device| (id, device))) {
+            assert_eq!(meets(id, device, &over), Ringing::Starts, "{id} {device:?}");
+        }
+    }
+    let nobody = ring(&MatchId::new("demo").unwrap(), Actor { user: &user("alice"), device: "a" }, []);
+    assert_eq!(nobody, Ringing::Starts);
+}
+
+/// The outcome of a command in a word: the state that it leads to, `same`, or the refusal.
+fn outcome(call: &Call, who: (&str, &str), command: &Command) -> &'static str {
+    match step(call, who, command, START_MS + 20) {
+        Ok(None) => "same",
+        Ok(Some(next)) => match next.state {
+            State::Ended(end) => end.reason.as_str(),
+            _ if next.version == call.version => "renewed",
+            State::Active(_) => "active",
+            State::Ringing => "ringing",
+        },
+        Err(Refusal::NotFound) => "not found",
+        Err(Refusal::StateConflict) => "conflict",
+    }
+}
+
+#[test]
+fn every_command_of_every_device_in_every_state_is_decided() {
+    let over = step(&active(), DEVICES[0], &end(None), START_MS + 15).unwrap().unwrap();
+    // Columns: the caller's device, another one of the caller's, the device that accepts, another one of the callee's.
+    let table = [
+        (ringing(), accept(), ["conflict", "conflict", "active", "active"]),
+        (ringing(), reject(None), ["conflict", "conflict", "declined", "declined"]),
+        (ringing(), end(None), ["cancelled", "cancelled", "declined", "declined"]),
+        (ringing(), Command::Signal, ["conflict", "conflict", "conflict", "conflict"]),
+        (ringing(), Command::Renew, ["renewed", "conflict", "conflict", "conflict"]),
+        (active(), accept(), ["conflict", "conflict", "same", "conflict"]),
+        (active(), reject(None), ["conflict", "conflict", "conflict", "conflict"]),
+        (active(), end(None), ["completed", "completed", "completed", "completed"]),
+        (active(), Command::Signal, ["same", "conflict", "same", "conflict"]),
+        (active(), Command::Renew, ["renewed", "conflict", "renewed", "conflict"]),
+        (over.clone(), accept(), ["not found"; 4]),
+        (over.clone(), reject(None), ["same"; 4]),
+        (over.clone(), end(None), ["same"; 4]),
+        (over.clone(), Command::Signal, ["not found"; 4]),
+        (over, Command::Renew, ["not found"; 4]),
+    ];
+    for (call, command, expected) in table {
+        assert_eq!(DEVICES.map(|device| outcome(&call, device, &command)), expected, "{command:?} in {:?}", call.state);
+    }
+}
+
+#[test]
+fn an_ended_call_keeps_what_its_repeats_need_and_nothing_longer() {
+    let with = |signal: String| Command::End { signal: Some(signal), reason: None };
+    let call = Call { media: Some("{}".to_owned()), ..active() };
+    let kept_signal = |call: &Call| match &call.kept().state {
+        State::Ended(end) => end.signal.clone(),
+        other => panic!("{other:?}"),
+    };
+    let over = step(&call, DEVICES[0], &with("1".to_owned()), START_MS + 20).unwrap().unwrap();
+    assert_eq!((over.media.as_deref(), kept_signal(&over).as_deref()), (None, Some("1")));
+    let once = over.repeated(START_MS + 1_020).unwrap();
+    assert_eq!(kept_signal(&once).as_deref(), Some("1"));
+    let twice = once.repeated(START_MS + 3_020).unwrap();
+    assert_eq!(kept_signal(&twice), None, "no later repeat needs it");
+    let large = step(&call, DEVICES[0], &with("x".repeat(513)), START_MS + 20).unwrap().unwrap();
+    assert_eq!(kept_signal(&large), None, "it is announced once");
+    assert_eq!(*call.kept(), call);
 }
 
 #[test]

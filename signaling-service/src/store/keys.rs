@@ -36,6 +36,14 @@ impl Keys {
         format!("{}user:{id}", self.base)
     }
 
+    pub(super) fn rings(&self, caller: &UserId) -> String {
+        format!("{}rings:{caller}", self.base)
+    }
+
+    pub(super) fn rings_in_match(&self, caller: &UserId, id: &MatchId) -> String {
+        format!("{}rings:{caller}:{id}", self.base)
+    }
+
     pub(super) fn deadlines(&self) -> String {
         format!("{}deadlines", self.base)
     }
@@ -86,6 +94,9 @@ mod tests {
         assert_eq!(keys.call(&CallId::new("c").unwrap()), "t1.{calls}:call:c");
         assert_eq!(keys.of_match(&MatchId::new("demo").unwrap()), "t1.{calls}:match:demo");
         assert_eq!(keys.of_user(&UserId::new("alice").unwrap()), "t1.{calls}:user:alice");
+        let (alice, demo) = (UserId::new("alice").unwrap(), MatchId::new("demo").unwrap());
+        assert_eq!(keys.rings(&alice), "t1.{calls}:rings:alice");
+        assert_eq!(keys.rings_in_match(&alice, &demo), "t1.{calls}:rings:alice:demo");
         assert_eq!(keys.deadlines(), "t1.{calls}:deadlines");
         assert_eq!(keys.sweep(), "t1.{calls}:sweep");
     }

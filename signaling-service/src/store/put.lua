@@ -1,7 +1,10 @@
--- Compare-and-set of a call and of everything that points to it. Answers 1 if it was done, 0 if something else was there.
+-- Compare-and-set of a call and of everything that points to it. Answers 1 if it was done, 0 if something else was there, and for
+-- a new call of somebody who rings too often the negative number of ms to wait.
 -- KEYS: 1 the call  2 its match's last call  3, 4 its parties' live call  5 the deadlines
+--       6 a new call: the caller's rings  7 those in the match
 -- ARGV: 1 the record as it was read, empty for a new call  2 the next record  3 ms to keep it  4 whether it is live: 0, 1
 --       5 Unix ms when something is due, or empty  6 its member in the deadlines  7 its id  8 what stands before ids in keys
+--       9, 10 a new call: how many rings within how many ms, of all  11, 12 of the match
 local is_new = ARGV[1] == ''
 
 -- Whether a pointer names no call, or one that is gone, as after an eviction.
@@ -17,8 +20,14 @@ end
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then
   return 0
 end
-if is_new and not (is_free(KEYS[3]) and is_free(KEYS[4])) then
-  return 0
+if is_new then
+  if not (is_free(KEYS[3]) and is_free(KEYS[4])) then
+    return 0
+  end
+  local wait = take_ring({{KEYS[6], ARGV[9], ARGV[10]}, {KEYS[7], ARGV[11], ARGV[12]}})
+  if wait > 0 then
+    return -wait
+  end
 end
 
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])

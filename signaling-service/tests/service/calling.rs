@@ -11,7 +11,10 @@ use proto::{
     },
 };
 
-use crate::{party::code, support::Stack};
+use crate::{
+    party::{Party, code},
+    support::{Stack, eventually},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_rung_accepted_talked_over_and_ended() {
@@ -122,6 +125,51 @@ async fn a_repeated_ring_is_the_same_call_and_the_other_side_s_ring_is_told_of_i
     bob.accept().await.unwrap();
     assert_eq!(alice.ring().await.unwrap().version, 2);
     assert_eq!(bob.ring().await.unwrap_err().code(), CallCode::Busy);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_device_of_a_user_in_the_call_is_told_that_it_is_elsewhere() {
+    let stack = Stack::new().await;
+    let _replicas = (stack.replica(&[]).await, stack.replica(&[]).await);
+    stack.put_unlocked("demo", ["alice", "bob"]).await;
+    let (alice, laptop) = (stack.party("demo", "alice", "phone").await, stack.party("demo", "alice", "laptop").await);
+    let (bob, tablet) = (stack.party("demo", "bob", "phone").await, stack.party("demo", "bob", "tablet").await);
+    let call = alice.ring().await.unwrap();
+    let refused = async |party: &Party| {
+        let busy = party.ring().await.unwrap_err();
+        assert_eq!((busy.code(), busy.call_id.as_deref()), (CallCode::Busy, Some(call.call_id.as_str())));
+        busy.elsewhere
+    };
+    assert_eq!((refused(&laptop).await, refused(&bob).await, refused(&tablet).await), (true, false, false));
+    bob.accept().await.unwrap();
+    assert_eq!((refused(&laptop).await, refused(&bob).await, refused(&tablet).await), (true, false, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_that_no_device_takes_is_unavailable_until_the_device_is_there_again() {
+    let stack = Stack::new().await;
+    let _replica = stack.replica(&[]).await;
+    stack.put_unlocked("demo", ["alice", "bob"]).await;
+    let alice = stack.party("demo", "alice", "a").await;
+    let (phone, tablet) = (stack.party("demo", "bob", "phone").await, stack.party("demo", "bob", "tablet").await);
+    alice.ring().await.unwrap();
+    phone.accept().await.unwrap();
+    drop(phone);
+    // The tablet hears it and is not meant.
+    let is_refused = async || alice.signal("lost").await.is_err_and(|failure| failure.code() == CallCode::Unavailable);
+    eventually("the phone is gone", is_refused).await;
+    drop(tablet);
+    assert_eq!(code(alice.signal("lost, too").await), CallCode::Unavailable);
+    let mut phone = stack.party("demo", "bob", "phone").await;
+    alice.signal("offer").await.unwrap();
+    loop {
+        match phone.hears().await {
+            Change::Signaled(signaled) => break assert_eq!(signaled.payload, "offer"),
+            Change::Ended(ended) => panic!("{ended:?}"),
+            // Repeats of steps, to a device that begins anew here.
+            _ => {}
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@
 mod access;
 mod calling;
 mod faults;
+mod limits;
 mod party;
 mod races;
 mod support;

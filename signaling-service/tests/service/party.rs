@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::{
     MatchId, UserId,
-    inbox::{CallChanged, InboxEvent, call_changed::Change, inbox_event::Event},
+    inbox::{CallChanged, InboxEvent, SignalTaken, call_changed::Change, inbox_event::Event},
     signaling::{
         Call, CallCode, CallFailure, CallReply, CallRequest,
         call_reply::Reply,
@@ -12,10 +12,14 @@ use proto::{
     },
 };
 use service_kit::{
-    bus::{Bus, Subscription},
+    bus::{Bus, Slots},
     clock,
 };
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout, timeout_at},
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::support::{PATIENCE, Stack};
 
@@ -28,19 +32,39 @@ pub(crate) struct Party {
     match_id: MatchId,
     user: UserId,
     device: String,
-    inbox: Subscription<InboxEvent>,
+    inbox: mpsc::Receiver<InboxEvent>,
     /// The highest version heard.
     seen: i64,
+    /// Ends the subscription when the party is dropped.
+    _connected: DropGuard,
 }
 
 impl Stack {
     /// A device that hears everything from now on.
     pub(crate) async fn party(&self, id: &str, user: &str, device: &str) -> Party {
         let (match_id, user) = (MatchId::new(self.own(id)).unwrap(), UserId::new(self.own(user)).unwrap());
-        let inbox = self.bus.subscribe(&self.bus.subjects().inbox(&user)).await.unwrap();
+        let (heard, inbox) = mpsc::channel(1_000);
+        let connected = CancellationToken::new();
+        let device = device.to_owned();
+        let (subject, group) = (self.bus.subjects().relay(&user), uuid::Uuid::now_v7().to_string());
+        let (own_device, until) = (device.clone(), connected.clone());
+        let answer = move |event| {
+            let is_taken = is_signal_to(&own_device, &event);
+            heard.try_send(event).unwrap();
+            async move { is_taken.then_some(SignalTaken {}) }
+        };
+        let bounds = (&Slots::new(100), until);
+        self.bus.serve_until((&subject, &group), bounds, &self.lifecycle, answer).await.unwrap();
         self.bus.flush().await.unwrap();
-        Party { bus: self.bus.clone(), match_id, user, device: device.to_owned(), inbox, seen: 0 }
+        let _connected = connected.drop_guard();
+        Party { bus: self.bus.clone(), match_id, user, device, inbox, seen: 0, _connected }
     }
+}
+
+/// Whether it is a signal that this device takes.
+fn is_signal_to(device: &str, event: &InboxEvent) -> bool {
+    let Some(Event::CallChanged(changed)) = &event.event else { return false };
+    matches!(changed.change, Some(Change::Signaled(_))) && changed.only_device.as_deref() == Some(device)
 }
 
 impl Party {
@@ -66,7 +90,11 @@ impl Party {
     }
 
     pub(crate) async fn ring(&self) -> Result<Call, CallFailure> {
-        self.ask(None, Command::Ring(Ring { media: Some(r#"{"video":true}"#.to_owned()) })).await
+        self.ring_with(r#"{"video":true}"#).await
+    }
+
+    pub(crate) async fn ring_with(&self, media: &str) -> Result<Call, CallFailure> {
+        self.ask(None, Command::Ring(Ring { media: Some(media.to_owned()) })).await
     }
 
     pub(crate) async fn accept(&self) -> Result<Call, CallFailure> {
@@ -97,7 +125,7 @@ impl Party {
     pub(crate) async fn hears(&mut self) -> Change {
         let next = async {
             loop {
-                let (event, _) = self.inbox.next().await.unwrap();
+                let event = self.inbox.recv().await.unwrap();
                 if let Some(change) = self.take(event) {
                     return change;
                 }
@@ -117,7 +145,7 @@ impl Party {
     /// Waits a moment, in which nothing new may come.
     pub(crate) async fn hears_nothing(&mut self) {
         let until = Instant::now() + SILENCE;
-        while let Ok(Some((event, _))) = timeout_at(until, self.inbox.next()).await {
+        while let Ok(Some(event)) = timeout_at(until, self.inbox.recv()).await {
             let change = self.take(event);
             assert_eq!(change, None, "{}", self.device);
         }
@@ -127,7 +155,7 @@ impl Party {
     pub(crate) async fn versions_within(&mut self, window: Duration) -> Vec<i64> {
         let until = Instant::now() + window;
         let mut versions = Vec::new();
-        while let Ok(Some((event, _))) = timeout_at(until, self.inbox.next()).await {
+        while let Ok(Some(event)) = timeout_at(until, self.inbox.recv()).await {
             let Some(Event::CallChanged(change)) = event.event else { continue };
             versions.push(change.version);
         }

@@ -51,7 +51,7 @@ pub(crate) struct Stack {
     pub(crate) bus: Bus,
     /// Of the shared chat-service, which has no prefix.
     sends: Bus,
-    lifecycle: Lifecycle,
+    pub(crate) lifecycle: Lifecycle,
 }
 
 /// A replica of the service under test.

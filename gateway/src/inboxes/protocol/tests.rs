@@ -24,10 +24,11 @@ fn message(wire: &[u8]) -> Message<'_> {
 #[test]
 fn a_message_lies_where_its_line_says() {
     let found = message(b"MSG user.alice 7 5\r\nhi\r\n!\r\n");
-    assert_eq!((found.subject, found.payload), ("user.alice", &b"hi\r\n!"[..]));
+    assert_eq!((found.subject, found.reply, found.payload), ("user.alice", None, &b"hi\r\n!"[..]));
     assert_eq!(found.headers.get("traceparent"), None);
     let with_reply = message(b"MSG user.alice 7 reply.to 0\r\n\r\n");
-    assert_eq!((with_reply.subject, with_reply.payload), ("user.alice", &b""[..]));
+    assert_eq!((with_reply.subject, with_reply.reply), ("user.alice", Some("reply.to")));
+    assert_eq!(with_reply.payload, b"");
     assert_eq!(message(b"msg\tuser.alice  7\t2\r\nhi\r\n").payload, b"hi");
 }
 
@@ -35,11 +36,12 @@ fn a_message_lies_where_its_line_says() {
 fn headers_stand_before_the_payload() {
     let wire = b"HMSG user.alice 7 45 47\r\nNATS/1.0\r\nOther: x\r\ntraceparent: 00-ab-01\r\n\r\nhi\r\n";
     let found = message(wire);
-    assert_eq!(found.payload, b"hi");
+    assert_eq!((found.reply, found.payload), (None, &b"hi"[..]));
     assert_eq!(found.headers.get("Traceparent"), Some("00-ab-01"));
     assert_eq!(found.headers.get("tracestate"), None);
     let with_reply = message(b"HMSG user.alice 7 reply.to 12 12\r\nNATS/1.0\r\n\r\n\r\n");
-    assert_eq!((with_reply.subject, with_reply.payload), ("user.alice", &b""[..]));
+    assert_eq!((with_reply.subject, with_reply.reply), ("user.alice", Some("reply.to")));
+    assert_eq!(with_reply.payload, b"");
 }
 
 #[test]
