@@ -1,6 +1,11 @@
 //! Fetching what a socket missed: NATS delivers at most once, PostgreSQL has everything.
 
-use std::{collections::VecDeque, slice, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    slice,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use proto::{
     MatchId,
@@ -51,6 +56,11 @@ async fn heal(context: Arc<Context>, socket: Arc<Socket>, chat: MatchId) {
         match context.services.list_messages(&chat, Some(Position::After(cursor)), PAGE).await {
             Ok(page) if !page.messages.is_empty() => {
                 failures = 0;
+                if is_pulling(&socket, &chat) {
+                    // What a client that comes back is given counts as read. What we lost on the way does not.
+                    let bytes = page.messages.iter().map(|message| message.body.len()).sum();
+                    context.limits.has_read(socket.user_id().as_str(), bytes, Instant::now());
+                }
                 backfill(&context, &socket, &chat, page.messages).await;
             }
             Err(_) if failures < MAX_TRIES => {
