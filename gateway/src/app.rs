@@ -53,19 +53,20 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let users = Arc::new(Users::new(inboxes.clone()));
     let revocations = follow_revocations(&services, &users, &readiness, &lifecycle);
     let limits = Arc::new(UserLimits::new(&config.rates));
-    let api = Api { authenticator, revocations, services, limits };
+    let engine = engineio::Config { cors_origins: config.cors_origins.clone(), ..config.transport.engine() };
+    let api = Api { authenticator, revocations, services, limits, held: Arc::clone(&engine.held) };
     let context = Arc::new(Context {
         authenticator: Arc::clone(&api.authenticator),
         revocations: api.revocations.clone(),
         services: api.services.clone(),
         limits: Arc::clone(&api.limits),
-        rates: config.socket_rates,
+        seats: config.seats,
         inboxes: inboxes.clone(),
         users,
         drop_inbox_events: config.drop_inbox_events,
         lifecycle: lifecycle.clone(),
     });
-    let (socket_routes, drained) = sockets::start(&context, endpoint(&config, address).await?);
+    let (socket_routes, drained) = sockets::start(&context, endpoint(&config, engine, address).await?);
     let connected = readiness.condition("inboxes");
     inboxes.start(&config.nats, connected, (&lifecycle, &drained), || Receiver::new(&context));
     let router = Router::new()
@@ -85,7 +86,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
 }
 
 /// How sessions are kept by a gateway that listens on `address`.
-async fn endpoint(config: &Config, address: SocketAddr) -> anyhow::Result<Endpoint> {
+async fn endpoint(config: &Config, engine: engineio::Config, address: SocketAddr) -> anyhow::Result<Endpoint> {
     let advertised = match config.advertise {
         Some(advertised) => advertised,
         None => advertised(address, &config.nats).await,
@@ -93,7 +94,7 @@ async fn endpoint(config: &Config, address: SocketAddr) -> anyhow::Result<Endpoi
     let keys =
         config.sid_keys.clone().map_or_else(SealKeys::random, Ok).context("cannot make a key for session ids")?;
     Ok(Endpoint {
-        engine: engineio::Config { cors_origins: config.cors_origins.clone(), ..config.transport.engine() },
+        engine,
         sealer: Sealer::new(advertised, keys),
         connect_timeout: Duration::from_secs(config.connect_timeout_s),
         drain_window: Duration::from_secs(config.drain_window_s),

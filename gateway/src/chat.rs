@@ -24,6 +24,7 @@ mod pid;
 mod recovery;
 mod reply;
 mod room;
+mod seats;
 mod sends;
 mod session;
 mod socket;

@@ -14,7 +14,7 @@ use crate::{
     cors::Origins,
     egress::Targets,
     forwarding::SealKeys,
-    limits::{SocketRates, UserRates},
+    limits::{SeatLimits, UserRates},
     listener::Networks,
 };
 
@@ -64,9 +64,9 @@ pub struct Config {
     #[command(flatten)]
     pub rates: UserRates,
 
-    /// How often each socket may do something.
+    /// How many sockets each user may have.
     #[command(flatten)]
-    pub socket_rates: SocketRates,
+    pub seats: SeatLimits,
 
     /// What each connection may hold.
     #[command(flatten)]

@@ -15,6 +15,7 @@ mod handle;
 mod handler;
 mod handshake;
 mod heartbeat;
+mod held;
 mod link;
 mod opening;
 mod packet;

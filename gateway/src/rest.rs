@@ -24,13 +24,14 @@ use axum::{
     routing::{get, post, put},
 };
 use http::{HeaderValue, StatusCode, header};
+use proto::UserId;
 
 use crate::{
     auth::Authenticator,
     cors::Origins,
     egress::Services,
     failure::{self, Failure},
-    limits::UserLimits,
+    limits::{Budget, Limiter, UserLimits},
     revocations::Revocations,
 };
 
@@ -45,6 +46,8 @@ pub struct Api {
     pub services: Services,
     /// What each user may do, on REST and sockets together.
     pub limits: Arc<UserLimits>,
+    /// What bodies that arrive may hold, together with the sockets.
+    pub held: Arc<Budget>,
 }
 
 /// The routes of the API and `/openapi.json`, for pages of `origins` and everything that is no web page.
@@ -95,6 +98,17 @@ async fn cross_origin(State(origins): State<Origins>, request: Request, next: Ne
 /// A success: JSON with a status.
 fn json(status: StatusCode, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+/// Whether a user may read now: as the limit of such reads says, and that of the bytes that were read.
+fn may_read(api: &Api, user: &UserId, limit: &Limiter) -> Result<(), Failure> {
+    within(|now| limit.take(user.as_str(), now).and_then(|()| api.limits.may_read(user.as_str(), now)))
+}
+
+/// What a user has read: 200, and its bytes count.
+fn read(api: &Api, user: &UserId, body: String) -> Response {
+    api.limits.has_read(user.as_str(), body.len(), Instant::now());
+    json(StatusCode::OK, body)
 }
 
 /// Whether a user may do it now, as a limit says.

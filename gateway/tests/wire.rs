@@ -5,6 +5,8 @@
 mod client;
 #[path = "wire/close.rs"]
 mod close;
+#[path = "wire/held.rs"]
+mod held;
 #[path = "wire/http.rs"]
 mod http;
 #[path = "wire/limits.rs"]

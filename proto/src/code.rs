@@ -31,6 +31,8 @@ pub enum Code {
     PayloadTooLarge,
     /// Too many of these: try again after `retryAfterMs`.
     RateLimited,
+    /// The user has as many sockets as one user may have; only a CONNECT is refused with this.
+    TooManySockets,
     /// A defect on our side.
     Internal,
     /// The outcome is unknown: try again, with the same clientId.
@@ -39,7 +41,7 @@ pub enum Code {
 
 impl Code {
     /// Every code there is.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::InvalidPayload,
         Self::Unauthenticated,
         Self::TokenExpired,
@@ -54,6 +56,7 @@ impl Code {
         Self::MatchClosed,
         Self::PayloadTooLarge,
         Self::RateLimited,
+        Self::TooManySockets,
         Self::Internal,
         Self::Unavailable,
     ];
@@ -75,6 +78,7 @@ impl Code {
             Self::MatchClosed => "MATCH_CLOSED",
             Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
             Self::RateLimited => "RATE_LIMITED",
+            Self::TooManySockets => "TOO_MANY_SOCKETS",
             Self::Internal => "INTERNAL",
             Self::Unavailable => "UNAVAILABLE",
         }
@@ -97,6 +101,7 @@ impl Code {
             Self::MatchClosed => "The match is closed.",
             Self::PayloadTooLarge => "The message is too large.",
             Self::RateLimited => "Too many requests. Try again later.",
+            Self::TooManySockets => "This user is connected too many times.",
             Self::Internal => "Something went wrong on our side.",
             Self::Unavailable => "The outcome is unknown. Try again with the same clientId.",
         }
@@ -116,7 +121,7 @@ impl Code {
             | Self::NotJoined => 409,
             Self::MatchClosed => 410,
             Self::PayloadTooLarge => 413,
-            Self::RateLimited => 429,
+            Self::RateLimited | Self::TooManySockets => 429,
             Self::Internal => 500,
             Self::Unavailable => 503,
         }
@@ -124,6 +129,6 @@ impl Code {
 
     /// Whether the same request may succeed later, unchanged.
     pub fn is_retryable(self) -> bool {
-        matches!(self, Self::RateLimited | Self::Unavailable | Self::Internal)
+        matches!(self, Self::RateLimited | Self::TooManySockets | Self::Unavailable | Self::Internal)
     }
 }

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { within } from './people.mjs';
 
 const TEXT = 1;
+const BINARY = 2;
 const CLOSE = 8;
 
 /** Connects to Socket.IO; `auth` is what its CONNECT holds. */
@@ -52,10 +53,18 @@ class RawSocket {
 
   /** Sends an Engine.IO packet. */
   send(packet) {
-    const payload = Buffer.from(packet);
+    this.#send(TEXT, Buffer.from(packet));
+  }
+
+  /** Sends an attachment. */
+  sendBinary(bytes) {
+    this.#send(BINARY, bytes);
+  }
+
+  #send(opcode, payload) {
     const length = payload.length < 126 ? [0x80 | payload.length] : [0x80 | 126, payload.length >> 8, payload.length & 255];
     // A mask of zeros leaves the payload as it is.
-    this.#tcp.write(Buffer.concat([Buffer.from([0x80 | TEXT, ...length, 0, 0, 0, 0]), payload]));
+    this.#tcp.write(Buffer.concat([Buffer.from([0x80 | opcode, ...length, 0, 0, 0, 0]), payload]));
   }
 
   /** Sends bytes as they are. */

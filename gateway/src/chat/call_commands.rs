@@ -95,12 +95,12 @@ pub(super) fn take(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event<'
         Ok(read) => read,
         Err(failure) => return reply.fail(&failure),
     };
-    let mut session = socket.session();
     if matches!(command, Command::Signal(_))
-        && let Err(wait) = session.limits.call_signals.take(context.rates.call_signals, Instant::now())
+        && let Err(wait) = context.limits.call_signals.take(socket.user_id().as_str(), Instant::now())
     {
         return reply.fail(&Failure::rate_limited(wait));
     }
+    let mut session = socket.session();
     if chat.as_ref().is_some_and(|chat| session.is_closed(chat)) {
         return reply.fail(&Code::MatchClosed.into());
     }

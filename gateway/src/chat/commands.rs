@@ -1,6 +1,9 @@
-//! What clients send: each event goes to the part that knows it, within the socket's limits.
+//! What clients send: each event goes to the part that knows it, within the user's limits.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use proto::{
     MatchId,
@@ -9,20 +12,24 @@ use proto::{
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Context, Socket, call_commands, connections, joins, reply::Reply, sends};
-use crate::{failure::Failure, limits::Bucket, socketio::Event};
+use crate::{failure::Failure, limits::Flood, socketio::Event};
 
-/// What one socket has used of its limits.
+/// When a socket's client last sent an event. One that has sent none counts from its CONNECT.
 #[derive(Debug)]
-pub(crate) struct Limits {
-    events: Bucket,
-    pub(super) joins: Bucket,
-    pub(super) call_signals: Bucket,
+pub(crate) struct Activity {
+    last_event: Instant,
 }
 
-impl Default for Limits {
+impl Default for Activity {
     fn default() -> Self {
-        let full = Bucket::full(Instant::now());
-        Self { events: full, joins: full, call_signals: full }
+        Self { last_event: Instant::now() }
+    }
+}
+
+impl Activity {
+    /// How long the client has been silent at `now`. Heartbeats are no events.
+    pub(super) fn silence(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.last_event)
     }
 }
 
@@ -40,11 +47,14 @@ enum MatchArgument {
 /// Handles one event of a client.
 pub(super) fn handle(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event<'_>, now: Instant) {
     let reply = Reply::new(&socket.emitter, event.name, event.ack);
-    if let Err(wait) = socket.session().limits.events.take(context.rates.events, now) {
-        return reply.fail(&Failure::rate_limited(wait));
+    socket.session().activity.last_event = now;
+    match context.limits.take_event(socket.user_id().as_str(), now) {
+        Ok(()) => {}
+        Err(Flood::TooEarly(wait)) => return reply.fail(&Failure::rate_limited(wait)),
+        Err(Flood::GoesOn(wait)) => return reply.cut_off(&Failure::rate_limited(wait)),
     }
     // No command of ours takes binary data.
-    if event.is_invalid() || !event.attachments.is_empty() {
+    if event.is_invalid() || event.announced > 0 {
         return reply.fail(&Failure::invalid());
     }
     match event.name {

@@ -1,6 +1,6 @@
 //! How a socket comes and goes: its token, its user's inbox, the call that may ring.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use proto::{
     Code, UserId,
@@ -22,6 +22,7 @@ use super::{
     joins,
     recovery::{self, Brought, Recovery},
     reply::Reply,
+    seats,
     session::Resumed,
     socket::Validity,
     sweeper::{self, EXPIRY_NOTICE_S},
@@ -66,7 +67,7 @@ pub(super) async fn connect(context: &Arc<Context>, request: Connect<'_>) -> Res
     let auth = serde_json::from_str::<Auth>(request.auth).map_err(|_| refusal(Code::Unauthenticated))?;
     let decision = timeout(CONNECT_DECISION_TIMEOUT, async {
         let (user, token) = admit(context, &auth.token).await?;
-        let presence = context.users.enter(user);
+        let presence = seats::seat(context, context.users.enter(user), auth.brought().pid)?;
         let user = Arc::clone(presence.user());
         if let Err(error) = context.inboxes.subscribed(&user.id, user.sid).await {
             // One line for each client that waits would say no more.
@@ -76,13 +77,22 @@ pub(super) async fn connect(context: &Arc<Context>, request: Connect<'_>) -> Res
         // Heads are read after the inbox is subscribed, and what it hears from here on is counted, so that nothing falls
         // between them: the socket itself hears nothing before it is connected.
         let heard = user.heard();
+        let brought = affordable(context, &user.id, auth.brought());
         let recovery = match auth.recovery {
             Some(false) => None,
-            _ => Some(recovery::recover(context, &user.id, auth.brought()).await.map_err(|_| Refuse::Close)?),
+            _ => Some(recovery::recover(context, &user.id, brought).await.map_err(|_| Refuse::Close)?),
         };
         Ok(open(request.emitter, presence, token, recovery.map(|recovery| (recovery, heard))))
     });
     decision.await.unwrap_or(Err(Refuse::Close))
+}
+
+/// What a client brings back, without its place if the user has read too much lately: then it starts anew, and pages.
+fn affordable<'a>(context: &Context, user: &UserId, brought: Brought<'a>) -> Brought<'a> {
+    match context.limits.may_read(user.as_str(), Instant::now()) {
+        Ok(()) => brought,
+        Err(_) => Brought { offset: None, ..brought },
+    }
 }
 
 fn open(emitter: Emitter, presence: Presence, token: Validity, recovery: Option<(Recovery, u64)>) -> Accept<Socket> {
@@ -118,7 +128,7 @@ async fn identify(context: &Context, token: &str) -> Result<(UserId, Validity), 
     }
 }
 
-fn refusal(code: Code) -> Refuse {
+pub(super) fn refusal(code: Code) -> Refuse {
     metrics::rejected(code);
     let data = serde_json::json!({ "code": code.as_str() });
     Refuse::Error { message: code.message().to_owned(), data: Some(views::to_json(&data)) }
@@ -188,6 +198,7 @@ fn tell_of_call(socket: &Socket, call: Call) {
 /// The socket is gone.
 pub(super) fn disconnected(context: &Context, socket: &Arc<Socket>, reason: CloseReason) {
     // One whose connection broke just as it was accepted was never counted.
+    socket.presence.leave_seat();
     if socket.presence.user().remove(socket) {
         metrics::disconnected(reason.as_str());
     }

@@ -12,7 +12,7 @@ use crate::{
     auth::Authenticator,
     egress::Services,
     inboxes::Inboxes,
-    limits::{SocketRates, UserLimits},
+    limits::{SeatLimits, UserLimits},
     revocations::Revocations,
     socketio::{Accept, Application, CloseReason, Connect, Event, Refuse},
 };
@@ -28,8 +28,8 @@ pub struct Context {
     pub services: Services,
     /// What each user may do, shared with REST.
     pub limits: Arc<UserLimits>,
-    /// What each socket may do.
-    pub rates: SocketRates,
+    /// How many sockets each user may have.
+    pub seats: SeatLimits,
     /// What the connected users hear.
     pub inboxes: Inboxes,
     /// Who is connected.
@@ -46,6 +46,9 @@ pub struct Chat(pub Arc<Context>);
 
 impl Application for Chat {
     type Socket = Socket;
+
+    /// No command takes binary data.
+    const TAKES_ATTACHMENTS: bool = false;
 
     async fn connect(&self, request: Connect<'_>) -> Result<Accept<Socket>, Refuse> {
         connections::connect(&self.0, request).await

@@ -2,7 +2,12 @@
 
 mod pace;
 
-use std::{collections::VecDeque, slice, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    slice,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use proto::{
     MatchId,
@@ -63,6 +68,11 @@ async fn fetch(context: &Arc<Context>, socket: &Arc<Socket>, id: &MatchId, curso
         return Fetched::Failure;
     };
     let is_empty = page.messages.is_empty();
+    if is_pulling(socket, id) {
+        // What a client that comes back is given counts as read. What we lost on the way does not.
+        let bytes = page.messages.iter().map(|message| message.body.len()).sum();
+        context.limits.has_read(socket.user_id().as_str(), bytes, Instant::now());
+    }
     backfill(context, socket, id, page).await;
     let mut session = socket.session();
     let is_over = session.chat(id).is_none_or(|chat| !chat.room.is_behind());

@@ -76,7 +76,8 @@ pub(super) fn join(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>,
         Ok(join) => join,
         Err(failure) => return reply.fail(&failure),
     };
-    if let Err(wait) = socket.session().limits.joins.take(context.rates.joins, Instant::now()) {
+    let (user, now) = (socket.user_id().as_str(), Instant::now());
+    if let Err(wait) = context.limits.joins.take(user, now).and_then(|()| context.limits.may_read(user, now)) {
         return reply.fail(&Failure::rate_limited(wait));
     }
     take(context, socket, ChatCommand::Join(join, reply));
@@ -184,7 +185,9 @@ async fn run_join(context: &Arc<Context>, socket: &Arc<Socket>, join: Join, repl
     let joined = Joined { snapshot: &snapshot, call: call.as_ref() };
     let event =
         recoverable(event::CHAT_JOINED, &joined.event(), &session.cursor_joined(socket.tag(), &join.chat, &due));
-    reply.ok_and(&joined.ack(), &[event]);
+    let ack = joined.ack();
+    context.limits.has_read(socket.user_id().as_str(), ack.len(), Instant::now());
+    reply.ok_and(&ack, &[event]);
     delivery::give(context, socket, &mut session, &join.chat, due);
 }
 

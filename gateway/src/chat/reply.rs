@@ -41,6 +41,14 @@ impl Reply {
         self.fail(failure);
     }
 
+    /// Refuses what is part of a flood, also where a refusal is silent otherwise, and closes the transport.
+    pub(crate) fn cut_off(mut self, failure: &Failure) {
+        self.failure_event.get_or_insert(event::MESSAGE_ERROR);
+        let emitter = self.emitter.clone();
+        self.fail(failure);
+        emitter.disconnect_transport();
+    }
+
     /// Answers with a failure.
     pub(crate) fn fail(self, failure: &Failure) {
         crate::metrics::rejected(failure.code);

@@ -7,7 +7,7 @@ use proto::{MatchId, UserId};
 use super::{
     call_commands::CallCommand,
     calls::Calls,
-    commands::Limits,
+    commands::Activity,
     cursor::{self, Position},
     feed::{Announced, Posted},
     joins::ChatCommand,
@@ -78,7 +78,7 @@ pub struct Session {
     pub(crate) chat_commands: Turns<ChatCommand>,
     pub(crate) call_commands: Turns<CallCommand>,
     pub(crate) calls: Calls,
-    pub(crate) limits: Limits,
+    pub(crate) activity: Activity,
     /// What is still to be done for a socket that takes the place of an earlier one, once it is connected.
     pub resumed: Option<Box<Resumed>>,
 }

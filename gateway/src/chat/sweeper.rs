@@ -75,7 +75,7 @@ fn every_second() -> Interval {
 /// False if some heads could not be read now.
 async fn compare_heads(context: &Arc<Context>, is_due: impl Fn(&User) -> bool) -> bool {
     let mut sockets: HashMap<MatchId, Vec<Arc<Socket>>> = HashMap::new();
-    for user in context.users.all().into_iter().filter(|user| is_due(user)) {
+    for user in context.users.parts().flatten().filter(|user| is_due(user)) {
         for socket in user.sockets() {
             let open: Vec<MatchId> = socket.session().open_chats().map(|chat| chat.id.clone()).collect();
             for chat in open {
@@ -97,7 +97,7 @@ async fn compare_heads(context: &Arc<Context>, is_due: impl Fn(&User) -> bool) -
 
 /// Closes what has expired, and gives notice to what comes within a minute of its expiry in these seconds.
 fn watch_tokens(context: &Context, seconds: &Range<i64>) {
-    for socket in context.users.all().iter().flat_map(|user| user.sockets()) {
+    for socket in context.users.parts().flatten().flat_map(|user| user.sockets()) {
         let expires_at_s = socket.token().expires_at_s;
         if expires_at_s <= seconds.end {
             socket.emitter.disconnect_transport();

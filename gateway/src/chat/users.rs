@@ -1,24 +1,31 @@
 //! Who is connected here: one entry and one inbox subscription per user, however many sockets.
 
 use std::{
+    array,
     borrow::Borrow,
     collections::HashSet,
     hash::{Hash, Hasher},
+    num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 
-use proto::UserId;
+use proto::{UserId, partition::fnv1a};
 
 use super::{Socket, memory::Memory};
 use crate::{inboxes::Inboxes, socketio::Packet};
 
+/// Parts of the table with a lock of their own: a walk over all users holds up only those of one part at a time.
+const SHARDS: u64 = 64;
+/// A part with more room than this, most of it empty, gives it back: a wave of users leaves no table behind.
+const LARGE_SHARD: usize = 64;
+
 /// The users with a socket on this gateway. Their inboxes are subscribed as long as they are here.
 #[derive(Debug)]
 pub struct Users {
-    table: Mutex<HashSet<ById>>,
+    shards: [Mutex<HashSet<ById>>; SHARDS as usize],
     inboxes: Inboxes,
 }
 
@@ -53,8 +60,10 @@ pub(crate) struct User {
     /// The number of the inbox's subscription.
     pub(crate) sid: u64,
     heard: AtomicU64,
-    /// Changes only while [`Users`] is locked; never from none to some again.
-    presences: AtomicUsize,
+    /// Changes only while the user's shard is locked; never from none to some again.
+    presences: AtomicU32,
+    /// Presences that count towards the user's limit of sockets.
+    seats: AtomicU32,
     sockets: Mutex<Vec<Arc<Socket>>>,
     memory: Mutex<Memory>,
 }
@@ -64,21 +73,23 @@ pub(crate) struct User {
 pub(crate) struct Presence {
     users: Arc<Users>,
     user: Arc<User>,
+    has_seat: AtomicBool,
 }
 
 impl Users {
     /// Nobody is here yet.
     pub fn new(inboxes: Inboxes) -> Self {
-        Self { table: Mutex::default(), inboxes }
+        Self { shards: array::from_fn(|_| Mutex::default()), inboxes }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashSet<ById>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shard(&self, id: &str) -> MutexGuard<'_, HashSet<ById>> {
+        let index = usize::try_from(fnv1a(id.as_bytes()) % SHARDS).unwrap_or_default();
+        lock(&self.shards[index])
     }
 
     /// Enters a user.
     pub(crate) fn enter(self: &Arc<Self>, id: UserId) -> Presence {
-        let mut users = self.lock();
+        let mut users = self.shard(id.as_str());
         let known = users.get(id.as_str()).map(|ById(user)| Arc::clone(user));
         let user = known.unwrap_or_else(|| {
             let sid = self.inboxes.subscribe(&id);
@@ -87,12 +98,12 @@ impl Users {
         if user.presences.fetch_add(1, Ordering::SeqCst) == 0 {
             users.insert(ById(Arc::clone(&user)));
         }
-        Presence { users: Arc::clone(self), user }
+        Presence { users: Arc::clone(self), user, has_seat: AtomicBool::new(false) }
     }
 
     /// The user with this id, if connected here.
     pub(crate) fn get(&self, id: &str) -> Option<Arc<User>> {
-        self.lock().get(id).map(|ById(user)| Arc::clone(user))
+        self.shard(id).get(id).map(|ById(user)| Arc::clone(user))
     }
 
     /// Closes the transports of a user's sockets whose tokens were issued at or before a Unix time in seconds.
@@ -105,23 +116,27 @@ impl Users {
 
     /// Tells every socket here.
     pub fn tell_all(&self, packet: &Packet) {
-        for socket in self.all().iter().flat_map(|user| user.sockets()) {
+        for socket in self.parts().flatten().flat_map(|user| user.sockets()) {
             // One that is closed already needs no telling.
             let _ = socket.emitter.send(packet);
         }
     }
 
-    /// Visits all users connected here. Nobody comes or goes meanwhile.
+    /// Visits all users connected here. Who comes or goes meanwhile may be visited or not.
     pub(crate) fn each(&self, mut visit: impl FnMut(&User)) {
-        for ById(user) in &*self.lock() {
-            visit(user);
+        for user in self.parts().flatten() {
+            visit(&user);
         }
     }
 
-    /// All users connected here.
-    pub(crate) fn all(&self) -> Vec<Arc<User>> {
-        self.lock().iter().map(|ById(user)| Arc::clone(user)).collect()
+    /// All users connected here, part by part. No lock is held while a part is looked at.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Vec<Arc<User>>> {
+        self.shards.iter().map(|shard| lock(shard).iter().map(|ById(user)| Arc::clone(user)).collect())
     }
+}
+
+fn lock(shard: &Mutex<HashSet<ById>>) -> MutexGuard<'_, HashSet<ById>> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl User {
@@ -130,7 +145,8 @@ impl User {
             id,
             sid,
             heard: AtomicU64::new(0),
-            presences: AtomicUsize::new(0),
+            presences: AtomicU32::new(0),
+            seats: AtomicU32::new(0),
             sockets: Mutex::default(),
             memory: Mutex::default(),
         }
@@ -186,34 +202,40 @@ impl Presence {
     pub(crate) fn user(&self) -> &Arc<User> {
         &self.user
     }
+
+    /// Takes one of at most `max` seats of the user. False if none is free.
+    pub(crate) fn take_seat(&self, max: NonZeroU32) -> bool {
+        let free = |seats: u32| (seats < max.get()).then(|| seats + 1);
+        let taken = self.user.seats.fetch_update(Ordering::SeqCst, Ordering::SeqCst, free).is_ok();
+        taken && !self.has_seat.swap(true, Ordering::SeqCst)
+    }
+
+    /// Takes over the seat of another presence of the same user. False if that has none (any more).
+    pub(crate) fn take_seat_of(&self, other: &Self) -> bool {
+        other.has_seat.swap(false, Ordering::SeqCst) && !self.has_seat.swap(true, Ordering::SeqCst)
+    }
+
+    /// Gives the seat back, if there is one.
+    pub(crate) fn leave_seat(&self) {
+        if self.has_seat.swap(false, Ordering::SeqCst) {
+            self.user.seats.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        let mut users = self.users.lock();
+        self.leave_seat();
+        let mut users = self.users.shard(self.user.id.as_str());
         if self.user.presences.fetch_sub(1, Ordering::SeqCst) == 1 {
             users.remove(self.user.id.as_str());
+            if users.capacity() > LARGE_SHARD && users.len() < users.capacity() / 8 {
+                users.shrink_to_fit();
+            }
             self.users.inboxes.unsubscribe(&self.user.id, self.user.sid);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_presence_takes_the_user_along() {
-        let users = Arc::new(Users::new(Inboxes::new("")));
-        let alice = UserId::new("alice").unwrap();
-        let (first, second) = (users.enter(alice.clone()), users.enter(alice.clone()));
-        let user = Arc::clone(first.user());
-        assert!(Arc::ptr_eq(&user, second.user()));
-        drop(first);
-        assert!(users.get("alice").is_some());
-        drop(second);
-        assert!(users.get("alice").is_none());
-        // Who comes back is subscribed anew.
-        assert_ne!(users.enter(alice).user().sid, user.sid);
-    }
-}
+mod tests;

@@ -1,10 +1,14 @@
 //! The flags of the transport's limits: what a connection may hold, and how long it may take.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use clap::{Args, value_parser};
 
-use crate::{engineio, limits::Rate, listener};
+use crate::{
+    engineio,
+    limits::{Budget, Rate},
+    listener,
+};
 
 /// The limits of each connection.
 #[derive(Debug, Clone, Args)]
@@ -29,6 +33,11 @@ pub struct TransportLimits {
     #[arg(long, env = "MAX_QUEUED_PACKETS", default_value_t = 1_000)]
     pub max_queued_packets: usize,
 
+    /// Bytes that all clients together may have waiting: packets for those who do not read, messages and bodies that are not
+    /// complete. One that has more than 8 KB and adds to it when all are used up is cut off.
+    #[arg(long, env = "MAX_HELD_BYTES", default_value_t = 64 * 1024 * 1024)]
+    pub max_held_bytes: usize,
+
     /// Largest WebSocket message and body of a polling POST, in bytes.
     #[arg(long, env = "MAX_PAYLOAD_BYTES", default_value_t = 64 * 1024)]
     pub max_payload_bytes: usize,
@@ -51,6 +60,7 @@ impl TransportLimits {
             write_timeout: Duration::from_millis(self.write_timeout_ms),
             max_queued_bytes: self.max_queued_bytes,
             max_queued_packets: self.max_queued_packets,
+            held: Arc::new(Budget::new(self.max_held_bytes)),
             max_payload: self.max_payload_bytes,
             ..engineio::Config::default()
         }

@@ -1,7 +1,7 @@
 //! How the transport behaves.
 
 use super::sid::{RandomSids, SidSource};
-use crate::cors::Origins;
+use crate::{cors::Origins, limits::Budget};
 use std::{sync::Arc, time::Duration};
 
 /// How the transport behaves. All limits are enforced.
@@ -24,6 +24,9 @@ pub struct Config {
     pub max_queued_bytes: usize,
     /// Bound of the outgoing queue in packets; passing it closes the session.
     pub max_queued_packets: usize,
+    /// Bytes that all sessions together may hold above their shares: packets that wait to be sent, and messages that are not
+    /// complete. A session that wants more when all are held is closed.
+    pub held: Arc<Budget>,
     /// Origins whose pages may use the HTTP side.
     pub cors_origins: Origins,
     /// Where the ids of polling sessions come from.
@@ -44,6 +47,7 @@ impl Default for Config {
             write_timeout: Duration::from_secs(10),
             max_queued_bytes: 256 * 1024,
             max_queued_packets: 1_000,
+            held: Arc::new(Budget::new(64 * 1024 * 1024)),
             cors_origins: Origins::default(),
             sids: Arc::new(RandomSids),
             keep_request: false,

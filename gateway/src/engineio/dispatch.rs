@@ -3,7 +3,7 @@
 use super::packet::Incoming;
 use super::polling::Inbound;
 use super::{CloseReason, Control, Handle, Handler, Message, session::Session};
-use crate::ws::{Item, Violation};
+use crate::ws::{CloseCode, Item, Violation};
 use std::{
     future::Future,
     pin::Pin,
@@ -126,6 +126,13 @@ impl<H: Handler> Dispatch<H> {
         let Some(state) = &mut self.state else { return false };
         let control = self.handler.message(state, message);
         self.control(control)
+    }
+
+    /// What was read and is not complete takes so many bytes of memory.
+    pub(super) fn keeps(&mut self, unread: usize) {
+        if !self.session.receives(unread) {
+            self.close_code = Some(CloseCode::TryAgainLater as u16);
+        }
     }
 
     pub(super) fn violation(&mut self, violation: Violation) {

@@ -6,6 +6,7 @@ use super::query::Query;
 use super::server::Shared;
 use super::{CloseReason, Handler, payload, session::Session};
 use axum::{body::Body, extract::Request};
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue, Method, Response, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -69,7 +70,9 @@ async fn polled(session: &Arc<Session>, parts: &Parts, body: Body) -> Result<Res
     match parts.method {
         Method::GET => session.begin_get()?.await.map(|body| answer("text/plain; charset=UTF-8", body)),
         Method::POST => {
-            receive(session, &parts.headers, body).await?;
+            let received = receive(session, &parts.headers, body).await;
+            session.receives(0);
+            received?;
             // Not text/plain: some browsers would offer it as a download (as the reference server says).
             Ok(answer("text/html", "ok".to_owned()))
         }
@@ -86,7 +89,7 @@ async fn receive(session: &Arc<Session>, headers: &HeaderMap, body: Body) -> Res
         post.cancel();
         return Err(HttpError::TooLarge);
     }
-    let reading = timeout(BODY_TIMEOUT, Limited::new(body, limit).collect());
+    let reading = timeout(BODY_TIMEOUT, read(session, Limited::new(body, limit)));
     let read = tokio::select! {
         read = reading => read.unwrap_or_else(|elapsed| Err(elapsed.into())),
         error = post.refused() => {
@@ -95,7 +98,7 @@ async fn receive(session: &Arc<Session>, headers: &HeaderMap, body: Body) -> Res
         }
     };
     let bytes = match read {
-        Ok(collected) => collected.to_bytes(),
+        Ok(bytes) => bytes,
         Err(error) if error.is::<LengthLimitError>() => {
             post.cancel();
             return Err(HttpError::TooLarge);
@@ -112,7 +115,21 @@ async fn receive(session: &Arc<Session>, headers: &HeaderMap, body: Body) -> Res
             return Err(HttpError::BadRequest);
         }
     };
-    deliver(session, post, packets.into_iter().filter_map(Inbound::from_packet).collect()).await
+    let packets = packets.into_iter().filter_map(Inbound::from_packet).collect();
+    deliver(session, post, packets).await
+}
+
+/// Reads a body as it comes, and keeps account of it.
+async fn read(session: &Arc<Session>, mut body: Limited<Body>) -> Result<BytesMut, axum::BoxError> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        bytes.extend_from_slice(&data);
+        if !session.receives(bytes.capacity()) {
+            return Err("all sessions together hold too much".into());
+        }
+    }
+    Ok(bytes)
 }
 
 async fn deliver(session: &Arc<Session>, post: PostRequest, packets: VecDeque<Inbound>) -> Result<(), HttpError> {

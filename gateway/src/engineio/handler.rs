@@ -63,6 +63,8 @@ pub enum CloseReason {
     QueueFull,
     /// A write made no progress for [`super::Config::write_timeout`].
     WriteTimeout,
+    /// All sessions together held as much as they may, and this one wanted more.
+    OverBudget,
     /// No namespace was connected in time.
     ConnectTimeout,
     /// We closed it.
@@ -81,6 +83,7 @@ impl CloseReason {
             Self::PayloadTooLarge => "payload_too_large",
             Self::QueueFull => "queue_full",
             Self::WriteTimeout => "write_timeout",
+            Self::OverBudget => "over_budget",
             Self::ConnectTimeout => "connect_timeout",
             Self::ServerClosed => "server_closed",
         }

@@ -59,6 +59,11 @@ impl Link {
         self.stashed
     }
 
+    /// Bytes of memory for what was read and is not complete.
+    pub(super) fn unread(&self) -> usize {
+        self.decoder.allocated()
+    }
+
     /// Reads once and gives out what is whole, until `each` says stop; the rest is given out the next time.
     pub(super) fn poll_read(
         &mut self,

@@ -63,6 +63,11 @@ enum Post {
 }
 
 impl Polling {
+    /// Whether a GET waits for what is queued.
+    pub(super) fn has_get(&self) -> bool {
+        matches!(self.get, Get::Waiting(_))
+    }
+
     pub(super) fn wake_get(&self) {
         if let Get::Waiting(Some(waker)) = &self.get {
             waker.wake_by_ref();
@@ -183,6 +188,7 @@ impl Future for GetRequest {
         polling.get = Get::None;
         this.ended = true;
         let queue = state.take_queue();
+        this.session.settle(state);
         drop(guard);
         let last = match closed {
             Some(CloseReason::ClientClosed) => Some(NOOP),

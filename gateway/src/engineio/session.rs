@@ -6,6 +6,7 @@ use super::packet::Outgoing;
 use super::polling::Polling;
 use super::sweeper::Deadline;
 use super::{CloseReason, Closed, Handshake, sid::Sid};
+use crate::limits::Taken;
 use bytes::Bytes;
 use std::{
     collections::VecDeque,
@@ -32,7 +33,7 @@ pub(super) struct Session {
     pub(super) sid: Sid,
     pub(super) handshake: Handshake,
     pub(super) context: Arc<Context>,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
 }
 
 impl fmt::Debug for Session {
@@ -47,6 +48,9 @@ pub(super) struct State {
     pub(super) queued_bytes: usize,
     /// Bytes of a write that the client holds up.
     pub(super) unwritten: usize,
+    /// Bytes of memory for what the client has begun to send and not ended.
+    pub(super) unread: u32,
+    pub(super) taken: Taken,
     pub(super) task: Option<Waker>,
     pub(super) turn: Turn,
     pub(super) closed: Option<CloseReason>,
@@ -141,6 +145,8 @@ impl Session {
                 queue: VecDeque::from([Outgoing::Open(open.into())]),
                 queued_bytes: 0,
                 unwritten: 0,
+                unread: 0,
+                taken: Taken::default(),
                 task: None,
                 turn: Turn::Waiting,
                 closed: None,
@@ -176,13 +182,15 @@ impl Session {
             return Err(Closed);
         }
         let was_empty = state.queue.is_empty();
+        let is_taken_at_once = state.is_taken_at_once();
         let waiting = state.queued_bytes + state.unwritten;
         for packet in packets {
             state.push(packet);
         }
         let passes_bound = state.queued_bytes + state.unwritten > config.max_queued_bytes
             || state.queue.len() > config.max_queued_packets;
-        if passes_bound && waiting > 0 {
+        let fits = self.settle(&mut state) || is_taken_at_once;
+        if (passes_bound && waiting > 0) || !fits {
             drop(state);
             self.close(CloseReason::QueueFull);
             return Err(Closed);
@@ -202,6 +210,7 @@ impl Session {
         state.closed = Some(reason);
         if !reason.drains() {
             state.take_queue();
+            self.settle(&mut state);
         }
         state.wake_all();
         drop(state);
@@ -225,6 +234,7 @@ impl Session {
         if state.queue.is_empty() {
             state.take_queue();
         }
+        self.settle(&mut state);
         if out.is_empty() {
             state.turn = Turn::Waiting;
         }
@@ -236,8 +246,12 @@ impl Session {
         let now = self.context.now();
         let mut state = self.lock();
         state.unwritten = unwritten;
+        let fits = self.settle(&mut state);
         if unwritten == 0 {
             state.blocked_since = None;
+        } else if !fits {
+            drop(state);
+            self.close(CloseReason::QueueFull);
         } else if progress || state.blocked_since.is_none() {
             state.blocked_since = Some(now);
             if !state.write_watched {

@@ -82,8 +82,10 @@ impl<H: Handler> SessionTask<H> {
             return Poll::Pending;
         }
         let limit = dispatch.session.context.config.max_payload;
+        let before = link.unread();
         match ready!(link.poll_read(cx, limit, |item| dispatch.item(item))) {
-            Ok(()) => {}
+            Ok(()) if link.unread() == before => {}
+            Ok(()) => dispatch.keeps(link.unread()),
             Err(ReadError::Io(_)) => dispatch.session.close(CloseReason::ConnectionLost),
             Err(ReadError::Violation(violation)) => dispatch.violation(violation),
         }

@@ -13,6 +13,9 @@ use hyper::upgrade::OnUpgrade;
 use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
+/// Largest message before the upgrade, in bytes: a probe, and the packet that ends it.
+const PROBE_BYTES: usize = 1024;
+
 /// How long a waiting GET is left alone after the probe: a client that does not wait for it upgrades at once.
 const FIRST_NOOP_AFTER: Duration = Duration::from_millis(10);
 
@@ -89,13 +92,13 @@ async fn attempt(on_upgrade: OnUpgrade, session: Arc<Session>) {
 
 /// Answers the client's probe and gives what it sends after it; `None` if that is no probe, or nothing comes.
 async fn probe(link: &mut Link, session: &Arc<Session>) -> Option<Packet> {
-    if next_packet(link, session).await != Some(Packet::Probe) {
+    if next_packet(link).await != Some(Packet::Probe) {
         return None;
     }
     let mut pong = Vec::new();
     text_frame(b'3', b"probe", &mut pong);
     link.write_all(&pong).await.ok()?;
-    let mut next = pin!(next_packet(link, session));
+    let mut next = pin!(next_packet(link));
     let mut patience = FIRST_NOOP_AFTER;
     loop {
         tokio::select! {
@@ -118,12 +121,11 @@ enum Packet {
 
 /// The next packet of the second transport; `None` when it is lost. Pings on the way are answered, of those that were
 /// read together the last one.
-async fn next_packet(link: &mut Link, session: &Session) -> Option<Packet> {
-    let limit = session.context.config.max_payload;
+async fn next_packet(link: &mut Link) -> Option<Packet> {
     loop {
         let (mut packet, mut pong) = (None, Vec::new());
         let read = poll_fn(|cx| {
-            link.poll_read(cx, limit, |item| {
+            link.poll_read(cx, PROBE_BYTES, |item| {
                 packet = match item {
                     Item::Text(text) => Some(match Incoming::parse(&text) {
                         Ok(Incoming::Probe) => Packet::Probe,

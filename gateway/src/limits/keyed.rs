@@ -1,15 +1,20 @@
 //! One bucket per key, e.g. per user, shared by all that the key does on this gateway.
 
 use std::{
+    array,
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use proto::partition::fnv1a;
+
 use super::{Bucket, Rate};
 
-/// Below this number of buckets nobody looks for idle ones.
-const SWEEP_FROM: usize = 1024;
+/// Parts with a lock of their own, so that looking for idle buckets holds up only a few keys.
+const SHARDS: u64 = 16;
+/// Below this number of buckets in a shard nobody looks for idle ones.
+const SWEEP_FROM: usize = 64;
 
 /// A rate for each of any number of keys, which gives those whom it refuses turns: each is told to come back one token later
 /// than the one before, so that those who waited do not meet again, and all but one in vain. Full buckets vanish, so its memory is
@@ -17,7 +22,7 @@ const SWEEP_FROM: usize = 1024;
 #[derive(Debug)]
 pub struct Limiter {
     rate: Rate,
-    buckets: Mutex<Buckets>,
+    shards: [Mutex<Buckets>; SHARDS as usize],
 }
 
 #[derive(Debug)]
@@ -56,29 +61,53 @@ impl Account {
 impl Limiter {
     /// A limiter in which every key may `rate`.
     pub fn new(rate: Rate) -> Self {
-        Self { rate, buckets: Mutex::new(Buckets { by_key: HashMap::new(), sweep_at: SWEEP_FROM }) }
+        Self { rate, shards: array::from_fn(|_| Mutex::default()) }
     }
 
     /// Takes one of the key's tokens at `now`; without one, says how long until it is this one's turn.
     pub fn take(&self, key: &str, now: Instant) -> Result<(), Duration> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(account) = buckets.by_key.get_mut(key) {
-            return account.take(self.rate, now);
+        self.shard(key).with(key, now, |account| account.take(self.rate, now))
+    }
+
+    /// How long until the key has a token, if it has none at `now`.
+    pub fn wait(&self, key: &str, now: Instant) -> Option<Duration> {
+        self.shard(key).by_key.get(key)?.bucket.wait(self.rate, now)
+    }
+
+    /// Takes `amount` of the key's tokens at `now`, also those that are not there yet.
+    pub fn spend(&self, key: &str, amount: u32, now: Instant) {
+        if amount > 0 {
+            self.shard(key).with(key, now, |account| account.bucket.spend(self.rate, amount, now));
         }
-        buckets.sweep(now);
-        let mut account = Account::new(now);
-        let taken = account.take(self.rate, now);
-        buckets.by_key.insert(key.into(), account);
-        taken
+    }
+
+    fn shard(&self, key: &str) -> MutexGuard<'_, Buckets> {
+        let index = usize::try_from(fnv1a(key.as_bytes()) % SHARDS).unwrap_or_default();
+        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.buckets.lock().unwrap().by_key.len()
+        self.shards.iter().map(|shard| shard.lock().unwrap().by_key.len()).sum()
+    }
+}
+
+impl Default for Buckets {
+    fn default() -> Self {
+        Self { by_key: HashMap::new(), sweep_at: SWEEP_FROM }
     }
 }
 
 impl Buckets {
+    /// Does something with the account of a key. Only a new key allocates.
+    fn with<T>(&mut self, key: &str, now: Instant, act: impl FnOnce(&mut Account) -> T) -> T {
+        if let Some(account) = self.by_key.get_mut(key) {
+            return act(account);
+        }
+        self.sweep(now);
+        act(self.by_key.entry(key.into()).or_insert_with(|| Account::new(now)))
+    }
+
     fn sweep(&mut self, now: Instant) {
         if self.by_key.len() >= self.sweep_at {
             self.by_key.retain(|_, account| !account.bucket.is_full(now));

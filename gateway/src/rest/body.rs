@@ -3,41 +3,57 @@
 use std::time::Duration;
 
 use axum::{
-    body::{Bytes, to_bytes},
+    body::{Body, Bytes},
     extract::{FromRequest, Request},
 };
+use bytes::BytesMut;
 use http::{HeaderMap, header};
+use http_body_util::BodyExt;
 use proto::Code;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use crate::{failure::Failure, payload::is_too_deep};
+use super::Api;
+use crate::{failure::Failure, limits::Holding, payload::is_too_deep};
 
 /// The largest body, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 /// How long a body may take to arrive.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
+/// When to come back to a gateway that holds as much as it may.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A body that is JSON by its type and not too deep. [`read`](Self::read) makes something of it.
 #[derive(Debug)]
 pub(super) struct JsonBody(Bytes);
 
-impl<S: Send + Sync> FromRequest<S> for JsonBody {
+impl FromRequest<Api> for JsonBody {
     type Rejection = Failure;
-    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Failure> {
         if !is_json(request.headers()) {
             return Err(Failure::invalid());
         }
         if announced_length(request.headers()).is_some_and(|length| length > MAX_BYTES) {
             return Err(Code::PayloadTooLarge.into());
         }
-        let arrived = timeout(ARRIVES_WITHIN, to_bytes(request.into_body(), MAX_BYTES)).await;
-        match arrived {
-            Ok(Ok(bytes)) => Ok(Self(bytes)),
-            Ok(Err(error)) if is_length_limit(&error) => Err(Code::PayloadTooLarge.into()),
-            _ => Err(Failure::invalid()),
+        let arriving = arrive(request.into_body(), Holding::nothing(&api.held));
+        timeout(ARRIVES_WITHIN, arriving).await.map_err(|_| Failure::invalid())?.map(Self)
+    }
+}
+
+async fn arrive(mut body: Body, mut holding: Holding<'_>) -> Result<Bytes, Failure> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Failure::invalid())?.into_data() else { continue };
+        if bytes.len() + data.len() > MAX_BYTES {
+            return Err(Code::PayloadTooLarge.into());
+        }
+        bytes.extend_from_slice(&data);
+        if !holding.settle(bytes.capacity()) {
+            return Err(Failure::rate_limited(RETRY_AFTER));
         }
     }
+    Ok(bytes.freeze())
 }
 
 impl JsonBody {
@@ -60,16 +76,4 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn announced_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-fn is_length_limit(error: &axum::Error) -> bool {
-    use std::error::Error;
-    let mut source = error.source();
-    while let Some(error) = source {
-        if error.is::<http_body_util::LengthLimitError>() {
-            return true;
-        }
-        source = error.source();
-    }
-    false
 }

@@ -8,10 +8,10 @@ use super::{
     Api,
     body::JsonBody,
     caller::{AppServer, User},
-    json,
+    json, may_read,
     params::{Params, TheMatch, page_limit},
+    read,
     request::{ListQuery, NewMatch},
-    within,
 };
 use crate::{
     failure::Failure,
@@ -31,18 +31,18 @@ pub(super) async fn list(
     State(api): State<Api>,
     Params(query): Params<ListQuery>,
 ) -> Result<Response, Failure> {
-    within(|now| api.limits.reads.take(user.as_str(), now))?;
+    may_read(&api, &user, &api.limits.reads)?;
     let (after, limit) = (query.after()?, page_limit(query.limit)?);
     let page = api.services.list_matches(&user, after.as_ref(), limit).await?;
     let matches = page.matches.iter().map(MatchView::new).collect();
-    Ok(json(StatusCode::OK, to_json(&MatchList { matches, has_more: page.has_more })))
+    Ok(read(&api, &user, to_json(&MatchList { matches, has_more: page.has_more })))
 }
 
 /// `GET /matches/{id}`.
 pub(super) async fn get(User(user): User, State(api): State<Api>, TheMatch(id): TheMatch) -> Result<Response, Failure> {
-    within(|now| api.limits.reads.take(user.as_str(), now))?;
+    may_read(&api, &user, &api.limits.reads)?;
     let snapshot = api.services.get_match(&id, &user, None, 0).await?;
-    Ok(json(StatusCode::OK, to_json(&MatchView::new(&snapshot.of))))
+    Ok(read(&api, &user, to_json(&MatchView::new(&snapshot.of))))
 }
 
 /// `PUT /matches/{id}`: 201 if it is new, 200 if it was there.

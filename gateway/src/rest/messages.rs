@@ -14,8 +14,9 @@ use super::{
     Api,
     body::JsonBody,
     caller::User,
-    json,
+    json, may_read,
     params::{Params, TheMatch, page_limit},
+    read,
     request::{NewMessage, PageQuery},
     within,
 };
@@ -45,12 +46,12 @@ pub(super) async fn page(
     Params(query): Params<PageQuery>,
 ) -> Result<Response, Failure> {
     let (position, limit) = (query.position()?, page_limit(query.limit)?);
-    within(|now| api.limits.history.take(user.as_str(), now))?;
+    may_read(&api, &user, &api.limits.history)?;
     // First of all, so that a stranger's request does nothing else.
     api.services.get_match(&id, &user, None, 0).await?;
     let page = api.services.list_messages(&id, position, limit).await?;
     let messages = page.messages.iter().map(|message| MessageView::new(message, false)).collect();
-    Ok(json(StatusCode::OK, to_json(&Page { messages, has_more: page.has_more })))
+    Ok(read(&api, &user, to_json(&Page { messages, has_more: page.has_more })))
 }
 
 /// `POST /matches/{id}/messages`: 201, or 200 if it is a repeat. Everybody else's sockets hear of it.

@@ -1,11 +1,10 @@
 //! `/matches/{id}/milestones`: how far a match has come.
 
 use axum::{extract::State, response::Response};
-use http::StatusCode;
 use proto::milestone::Progress;
 use serde::Serialize;
 
-use super::{Api, caller::User, json, params::TheMatch, within};
+use super::{Api, caller::User, may_read, params::TheMatch, read};
 use crate::{
     failure::Failure,
     views::{MilestoneView, to_json, unlocked},
@@ -45,7 +44,7 @@ pub(super) async fn progress(
     State(api): State<Api>,
     TheMatch(id): TheMatch,
 ) -> Result<Response, Failure> {
-    within(|now| api.limits.reads.take(user.as_str(), now))?;
+    may_read(&api, &user, &api.limits.reads)?;
     let reached = api.services.get_match(&id, &user, None, 0).await?.of.milestones;
     let progress = api.services.progress(&id).await?;
     let view = ProgressView {
@@ -54,5 +53,5 @@ pub(super) async fn progress(
         unlocked: unlocked(&reached),
         next: Next::of(&progress.milestones),
     };
-    Ok(json(StatusCode::OK, to_json(&view)))
+    Ok(read(&api, &user, to_json(&view)))
 }

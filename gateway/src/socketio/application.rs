@@ -12,6 +12,10 @@ pub trait Application: Send + Sync + Sized + 'static {
     /// The application's state of one connected socket: one (connection, namespace).
     type Socket: Send + Sync + 'static;
 
+    /// Whether the application reads binary attachments. If not, a packet that announces some arrives at once, with
+    /// [`Event::announced`] above zero and without them, and their bytes are dropped as they come.
+    const TAKES_ATTACHMENTS: bool = true;
+
     /// Decides a CONNECT. No further packet of this connection is read or handled before it is done; the future is
     /// dropped when the connection closes meanwhile. Bound its time: heartbeat answers wait as well.
     fn connect(&self, request: Connect<'_>) -> impl Future<Output = Result<Accept<Self::Socket>, Refuse>> + Send;

@@ -20,6 +20,10 @@ pub(super) struct Connection<S> {
     /// The connected namespaces: few, mostly one.
     sockets: Vec<Socket<S>>,
     incomplete: Option<Box<Incomplete>>,
+    /// Attachments that are still to come and that nobody takes.
+    unwanted: u8,
+    /// How often the application has refused a CONNECT.
+    refusals: u8,
 }
 
 #[derive(Debug)]
@@ -36,6 +40,12 @@ struct Incomplete {
     attachments: Vec<Bytes>,
 }
 
+impl Incomplete {
+    fn new(packet: &str, missing: usize) -> Self {
+        Self { packet: packet.to_owned(), missing, attachments: Vec::with_capacity(missing) }
+    }
+}
+
 /// A decided CONNECT.
 pub(super) struct Decision<S> {
     emitter: Emitter,
@@ -44,16 +54,22 @@ pub(super) struct Decision<S> {
 
 type Flow<S> = Control<Decision<S>>;
 
+/// A connection whose CONNECTs were refused this often is closed: a client that means well asks for another token first.
+const MAX_REFUSALS: u8 = 8;
+
 impl<A: Application> Handler for Protocol<A> {
     type Session = Connection<A::Socket>;
     type Outcome = Decision<A::Socket>;
 
     fn open(&self, handle: &Handle) -> Self::Session {
         handle.arm(self.connect_timeout);
-        Connection { handle: handle.clone(), sockets: Vec::new(), incomplete: None }
+        Connection { handle: handle.clone(), sockets: Vec::new(), incomplete: None, unwanted: 0, refusals: 0 }
     }
 
     fn message(&self, session: &mut Self::Session, message: Message<'_>) -> Flow<A::Socket> {
+        if session.unwanted > 0 {
+            return session.drop_unwanted(&message);
+        }
         match (message, &mut session.incomplete) {
             (Message::Text(packet), None) => self.packet(session, packet),
             (Message::Binary(bytes), Some(incomplete)) => {
@@ -76,6 +92,7 @@ impl<A: Application> Handler for Protocol<A> {
         // A reply that cannot be sent: the session is closed, which its task sees next.
         match result {
             Ok(accept) => {
+                session.refusals = 0;
                 if emitter.accept(accept.pid.as_deref()).is_ok() {
                     session.handle.disarm();
                     self.application.connected(&accept.socket);
@@ -83,7 +100,13 @@ impl<A: Application> Handler for Protocol<A> {
                 session.sockets.reserve_exact(1);
                 session.sockets.push(Socket { emitter, socket: accept.socket });
             }
-            Err(Refuse::Error { message, data }) => drop(emitter.refuse(&message, data.as_deref())),
+            Err(Refuse::Error { message, data }) => {
+                let _ = emitter.refuse(&message, data.as_deref());
+                session.refusals += 1;
+                if session.refusals >= MAX_REFUSALS {
+                    return Control::Close(CloseReason::ServerClosed);
+                }
+            }
             Err(Refuse::InvalidNamespace) => drop(emitter.refuse("Invalid namespace", None)),
             Err(Refuse::Close) => return Control::Close(CloseReason::ServerClosed),
         }
@@ -93,6 +116,19 @@ impl<A: Application> Handler for Protocol<A> {
     fn closed(&self, session: Self::Session, reason: CloseReason) {
         for socket in session.sockets {
             self.application.disconnected(&socket.socket, reason);
+        }
+    }
+}
+
+impl<S> Connection<S> {
+    /// Drops an attachment that nobody takes. Text may not come before the last one.
+    fn drop_unwanted(&mut self, message: &Message<'_>) -> Flow<S> {
+        match message {
+            Message::Binary(_) => {
+                self.unwanted -= 1;
+                Control::Continue
+            }
+            Message::Text(_) => Control::Close(CloseReason::ProtocolError),
         }
     }
 }
@@ -109,16 +145,19 @@ impl<A: Application> Protocol<A> {
                 self.disconnect(session, index);
                 Control::Continue
             }
-            (Body::Event(_) | Body::Ack(_), Some(_)) if incoming.attachments > 0 => {
-                session.incomplete = Some(Box::new(Incomplete {
-                    packet: packet.to_owned(),
-                    missing: incoming.attachments,
-                    attachments: Vec::with_capacity(incoming.attachments),
-                }));
+            (body @ (Body::Event(_) | Body::Ack(_)), Some(index)) if incoming.attachments > 0 => {
+                let announced = incoming.attachments;
+                if A::TAKES_ATTACHMENTS {
+                    session.incomplete = Some(Box::new(Incomplete::new(packet, announced)));
+                } else {
+                    // At most MAX_ATTACHMENTS.
+                    session.unwanted = u8::try_from(announced).unwrap_or(u8::MAX);
+                    self.dispatch(&session.sockets[index].socket, incoming.id, body, (announced, Vec::new()));
+                }
                 Control::Continue
             }
             (body @ (Body::Event(_) | Body::Ack(_)), Some(index)) => {
-                self.dispatch(&session.sockets[index].socket, incoming.id, body, Vec::new());
+                self.dispatch(&session.sockets[index].socket, incoming.id, body, (0, Vec::new()));
                 Control::Continue
             }
             // Before CONNECT, or a second one.
@@ -133,7 +172,8 @@ impl<A: Application> Protocol<A> {
         };
         let mut sockets = session.sockets.iter();
         if let Some(socket) = sockets.find(|s| s.emitter.namespace() == incoming.namespace) {
-            self.dispatch(&socket.socket, incoming.id, incoming.body, complete.attachments);
+            let attachments = (incoming.attachments, complete.attachments);
+            self.dispatch(&socket.socket, incoming.id, incoming.body, attachments);
         }
         Control::Continue
     }
@@ -166,7 +206,7 @@ impl<A: Application> Protocol<A> {
         self.application.disconnected(&socket.socket, CloseReason::ClientDisconnected);
     }
 
-    fn dispatch(&self, socket: &Arc<A::Socket>, id: Option<u64>, body: Body<'_>, attachments: Vec<Bytes>) {
+    fn dispatch(&self, socket: &Arc<A::Socket>, id: Option<u64>, body: Body<'_>, attachments: (usize, Vec<Bytes>)) {
         match (body, id) {
             (Body::Event(content), id) => {
                 self.application.event(socket, content.event(id, attachments));
@@ -181,11 +221,12 @@ impl<A: Application> Protocol<A> {
 }
 
 impl Content<'_> {
-    fn event(&self, ack: Option<u64>, attachments: Vec<Bytes>) -> Event<'_> {
+    fn event(&self, ack: Option<u64>, (announced, attachments): (usize, Vec<Bytes>)) -> Event<'_> {
         Event {
             name: &self.name,
             args: self.args,
             attachments,
+            announced,
             ack,
             too_deep: self.too_deep,
             invalid_text: self.invalid_text,

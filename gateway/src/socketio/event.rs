@@ -15,6 +15,8 @@ pub struct Event<'a> {
     /// The binary attachments: argument values `{"_placeholder":true,"num":i}` stand for `attachments[i]`. Each
     /// placeholder has been checked to name one and none is named twice.
     pub attachments: Vec<Bytes>,
+    /// How many attachments the packet announces. None of them is in `attachments` if the application takes none.
+    pub announced: usize,
     /// The ack id, if the client waits for an answer: at most one [`super::Emitter::ack`] should follow.
     pub ack: Option<u64>,
     /// The JSON nests deeper than [`super::MAX_JSON_DEPTH`]: answer `INVALID_PAYLOAD` and do not decode it.

@@ -14,6 +14,8 @@ pub enum CloseCode {
     PolicyViolation = 1008,
     /// A message larger than the limit.
     TooLarge = 1009,
+    /// There is no room for more now (IANA's registry).
+    TryAgainLater = 1013,
 }
 
 /// How the client broke RFC 6455.

@@ -145,6 +145,11 @@ impl Decoder {
         self.pending.len() + self.fragments.as_ref().map_or(0, |fragments| fragments.message.len())
     }
 
+    /// Bytes of memory that this takes.
+    pub fn allocated(&self) -> usize {
+        self.pending.capacity() + self.fragments.as_ref().map_or(0, |fragments| fragments.message.capacity())
+    }
+
     /// The next complete frame: its header and where its payload lies.
     fn next_frame(
         &mut self,
