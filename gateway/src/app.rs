@@ -51,7 +51,8 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let services = Services::connect(bus, &config.targets(), &lifecycle);
     let inboxes = Inboxes::new(&config.nats.prefix);
     let users = Arc::new(Users::new(inboxes.clone()));
-    let revocations = follow_revocations(&services, &users, &readiness, &lifecycle);
+    let revocations = Revocations::new(cutting(&users));
+    revocations.follow(services.clone(), readiness.condition("revocations"), config.auth.jwt_max_lifetime, &lifecycle);
     let limits = Arc::new(UserLimits::new(&config.rates));
     let api = Api { authenticator, revocations, services, limits };
     let context = Arc::new(Context {
@@ -122,14 +123,8 @@ async fn own_ip(address: SocketAddr, nats: &NatsConfig) -> anyhow::Result<IpAddr
     Ok(socket.local_addr()?.ip())
 }
 
-/// Revoked users are cut off at once.
-fn follow_revocations(
-    services: &Services,
-    users: &Arc<Users>,
-    readiness: &Readiness,
-    lifecycle: &Lifecycle,
-) -> Revocations {
+/// Cuts off revoked users at once.
+fn cutting(users: &Arc<Users>) -> impl Fn(&UserId, i64) + Send + Sync + 'static {
     let users = Arc::clone(users);
-    let cut = move |user: &UserId, not_before_s| users.cut(user, not_before_s);
-    Revocations::start(services.clone(), readiness.condition("revocations"), lifecycle, cut)
+    move |user, not_before_ms| users.cut(user, not_before_ms)
 }
