@@ -23,6 +23,7 @@ use crate::{
     metrics::Metrics,
     partitions::Partitions,
     posted::{self, Posted},
+    retention,
     rpc::Rpc,
     sends::Sends,
     store::{Store, StoreError},
@@ -136,6 +137,8 @@ impl Serving {
             let _ = done.send(publisher.run(lanes_ended).await);
         });
         lifecycle.spawn_essential("announcer", self.announcer.clone().poll(lifecycle.clone()));
+        let (store, kept) = (shared.store.clone(), self.config.revocation_retention);
+        lifecycle.spawn_essential("retention", retention::run(store, kept, lifecycle.clone()));
         let sends = Sends::new(Members::new(shared.store.clone()), lanes, shared.metrics.clone());
         let partitions = Partitions::new(sends, self.partitions.clone(), shared, lifecycle);
         lifecycle.spawn_essential("partitions", partitions.run(all_published));

@@ -1,9 +1,9 @@
 //! The flags of chat-service.
 
-use std::{convert::Infallible, fmt, net::SocketAddr, str::FromStr};
+use std::{convert::Infallible, fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use clap::Parser;
-use service_kit::{NatsConfig, ProcessConfig, config::HealthConfig};
+use service_kit::{NatsConfig, ProcessConfig, config::HealthConfig, period};
 
 /// Stores messages and matches in PostgreSQL, and tells both members.
 #[derive(Debug, Clone, Parser)]
@@ -20,6 +20,11 @@ pub struct Config {
     /// How many batches may commit at once. All messages of a match take the same lane.
     #[arg(long, env = "LANES", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub lanes: u16,
+
+    /// For how long a revocation is kept beyond its `notBefore`, as `31d`, `12h`, `15m`, `3600s` or in seconds: at
+    /// least a day longer than `--jwt-max-lifetime` of the gateways, or tokens that were revoked are good again.
+    #[arg(long, env = "REVOCATION_RETENTION", value_name = "TIME", default_value = "31d", value_parser = period::parse)]
+    pub revocation_retention: Duration,
 
     /// `/healthz`, `/readyz`, `/metrics`.
     #[command(flatten)]

@@ -17,6 +17,7 @@ pub mod ownership;
 mod partitions;
 pub mod peers;
 pub mod posted;
+mod retention;
 pub mod room;
 mod rpc;
 mod sends;

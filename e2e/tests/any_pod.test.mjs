@@ -46,14 +46,32 @@ describe('any pod', () => {
     await once(target, 'listening');
     let reached = false;
     target.on('connection', () => (reached = true));
-    const forged = Buffer.alloc(30, 1);
-    forged.set([127, 0, 0, 1]);
-    forged.writeUInt16BE(target.address().port, 4);
-    const query = `EIO=4&transport=polling&sid=${forged.toString('base64url')}`;
-    const answer = await fetch(`${stack.url(0)}/socket.io/?${query}`);
-    assert.deepEqual([answer.status, (await answer.json()).code], [400, 1]);
+    // Where the address would stand if it were not encrypted, before and behind a nonce and a time.
+    for (const [length, at] of [[30, 0], [42, 0], [42, 12], [42, 20]]) {
+      const forged = Buffer.alloc(length, 1);
+      forged.set([127, 0, 0, 1], at);
+      forged.writeUInt16BE(target.address().port, at + 4);
+      const query = `EIO=4&transport=polling&sid=${forged.toString('base64url')}`;
+      const answer = await fetch(`${stack.url(0)}/socket.io/?${query}`);
+      assert.deepEqual([answer.status, (await answer.json()).code], [400, 1]);
+    }
     target.close();
     assert.equal(reached, false);
+  });
+
+  test('a session id tells nobody where its gateway is', async () => {
+    const ports = stack.manifest.gateways.map(({ port }) => port);
+    for (let i = 0; i < 20; i++) {
+      const handshake = await fetch(`${balancer.url}/socket.io/?EIO=4&transport=polling`);
+      const { sid } = JSON.parse((await handshake.text()).slice(1));
+      assert.match(sid, /^[A-Za-z0-9_-]{20,120}$/);
+      const bytes = Buffer.from(sid, 'base64url');
+      assert.ok(!bytes.includes(Buffer.from([127, 0, 0, 1])), sid);
+      const asNumbers = Array.from({ length: bytes.length - 1 }, (_, at) => bytes.readUInt16BE(at));
+      const found = asNumbers.filter((number) => ports.includes(number));
+      // One may be there by chance, and not again and again.
+      assert.ok(found.length <= 1, sid);
+    }
   });
 
   test('a session whose owner died is unknown within a second, and recovery takes over', async () => {
@@ -63,7 +81,7 @@ describe('any pod', () => {
     await Promise.all([alice, bob].map((socket) => done(socket, 'join_chat', match.id)));
     const sid = alice.io.engine.id;
     const { gateways } = stack.manifest;
-    const owner = gateways.find(({ port }) => port === ownerPort(sid));
+    const owner = await ownerOf(sid, gateways);
     const other = gateways.find(({ port }) => port !== owner.port);
     await stack.control('kill', owner.name);
     const began = Date.now();
@@ -78,7 +96,12 @@ describe('any pod', () => {
   });
 });
 
-/** The id of a session names its owner: four bytes of address, two of port. */
-function ownerPort(sid) {
-  return Buffer.from(sid, 'base64url').readUInt16BE(4);
+/** The gateway that knows a session by itself: a request that seems to have been passed on already stays where it is. */
+async function ownerOf(sid, gateways) {
+  const pong = { method: 'POST', body: '3', headers: { 'content-type': 'text/plain', 'x-forwarded-by-gateway': '1' } };
+  for (const gateway of gateways) {
+    const answer = await fetch(`${gateway.url}/socket.io/?EIO=4&transport=polling&sid=${sid}`, pong);
+    if (answer.ok) return gateway;
+  }
+  throw new Error('no gateway knows the session');
 }

@@ -31,6 +31,17 @@ describe('a service that is started', () => {
     }
     assertOneLine('gateway', ['--limit-sends', 'fast'], /limit-sends/);
     assertOneLine('gateway', [], /key|secret/i);
+    const jwt = ['--jwt-secret', 'x'.repeat(32)];
+    for (const weak of ['changeme', 'x'.repeat(31), `${'x'.repeat(32)},changeme`, ',']) {
+      const { stderr, stdout } = assertOneLine('gateway', [...jwt, '--sid-keys', weak], /--sid-keys: .*(32 bytes|at least one)/);
+      if (weak.length > 1) assert.ok(!(stderr + stdout).includes(weak), 'a secret is not repeated');
+    }
+    const url = ['--jwks-url', 'https://keys.example/jwks'];
+    for (const some of [[], ['--jwt-issuer', 'me'], ['--jwt-audience', 'us'], ['--jwt-issuer', '', '--jwt-audience', '']]) {
+      assertOneLine('gateway', [...url, ...some], /--jwks-url needs --jwt-issuer and --jwt-audience/);
+    }
+    assertOneLine('gateway', [...jwt, '--jwt-max-lifetime', 'long'], /jwt-max-lifetime/);
+    assertOneLine('chat-service', ['--database-url', 'postgres://x', '--revocation-retention', '0'], /revocation-retention/);
     assertOneLine('signaling-service', ['--ring-timeout-s', '0'], /ring-timeout-s/);
   });
 

@@ -20,7 +20,7 @@ use crate::{
     NAME,
     auth::Authenticator,
     chat::{Context, Receiver, Users},
-    config::Config,
+    config::{Config, SidKeys},
     egress::Services,
     engineio,
     forwarding::{SealKeys, Sealer},
@@ -42,6 +42,7 @@ pub struct App {
 /// Starts the gateway. It runs until `lifecycle` stops it; what it depends on may come later.
 pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> {
     let authenticator = Arc::new(Authenticator::new(&config.auth)?);
+    let keys = seal_keys(&config)?;
     let tcp = TcpListener::bind(config.listen).await;
     let tcp = tcp.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = tcp.local_addr()?;
@@ -51,7 +52,8 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let services = Services::connect(bus, &config.targets(), &lifecycle);
     let inboxes = Inboxes::new(&config.nats.prefix);
     let users = Arc::new(Users::new(inboxes.clone()));
-    let revocations = follow_revocations(&services, &users, &readiness, &lifecycle);
+    let revocations = Revocations::new(cutting(&users));
+    revocations.follow(services.clone(), readiness.condition("revocations"), config.auth.jwt_max_lifetime, &lifecycle);
     let limits = Arc::new(UserLimits::new(&config.rates));
     let engine = engineio::Config { cors_origins: config.cors_origins.clone(), ..config.transport.engine() };
     let api = Api { authenticator, revocations, services, limits, held: Arc::clone(&engine.held) };
@@ -66,7 +68,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
         drop_inbox_events: config.drop_inbox_events,
         lifecycle: lifecycle.clone(),
     });
-    let (socket_routes, drained) = sockets::start(&context, endpoint(&config, engine, address).await?);
+    let (socket_routes, drained) = sockets::start(&context, endpoint(&config, engine, address, keys).await);
     let connected = readiness.condition("inboxes");
     inboxes.start(&config.nats, connected, (&lifecycle, &drained), || Receiver::new(&context));
     let router = Router::new()
@@ -85,20 +87,24 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     Ok(App { address })
 }
 
+/// What seals the ids of sessions.
+fn seal_keys(config: &Config) -> anyhow::Result<SealKeys> {
+    let given = config.sid_keys.as_ref().map(SidKeys::read);
+    given.unwrap_or_else(|| SealKeys::random().context("cannot make a key for session ids"))
+}
+
 /// How sessions are kept by a gateway that listens on `address`.
-async fn endpoint(config: &Config, engine: engineio::Config, address: SocketAddr) -> anyhow::Result<Endpoint> {
+async fn endpoint(config: &Config, engine: engineio::Config, address: SocketAddr, keys: SealKeys) -> Endpoint {
     let advertised = match config.advertise {
         Some(advertised) => advertised,
         None => advertised(address, &config.nats).await,
     };
-    let keys =
-        config.sid_keys.clone().map_or_else(SealKeys::random, Ok).context("cannot make a key for session ids")?;
-    Ok(Endpoint {
+    Endpoint {
         engine,
         sealer: Sealer::new(advertised, keys),
         connect_timeout: Duration::from_secs(config.connect_timeout_s),
         drain_window: Duration::from_secs(config.drain_window_s),
-    })
+    }
 }
 
 /// Where the other gateways reach one that listens on `address`.
@@ -123,14 +129,8 @@ async fn own_ip(address: SocketAddr, nats: &NatsConfig) -> anyhow::Result<IpAddr
     Ok(socket.local_addr()?.ip())
 }
 
-/// Revoked users are cut off at once.
-fn follow_revocations(
-    services: &Services,
-    users: &Arc<Users>,
-    readiness: &Readiness,
-    lifecycle: &Lifecycle,
-) -> Revocations {
+/// Cuts off revoked users at once.
+fn cutting(users: &Arc<Users>) -> impl Fn(&UserId, i64) + Send + Sync + 'static {
     let users = Arc::clone(users);
-    let cut = move |user: &UserId, not_before_s| users.cut(user, not_before_s);
-    Revocations::start(services.clone(), readiness.condition("revocations"), lifecycle, cut)
+    move |user, not_before_ms| users.cut(user, not_before_ms)
 }

@@ -2,9 +2,11 @@
 
 mod claims;
 mod config;
+mod demands;
 mod jwks;
 mod key;
 
+pub(crate) use claims::date_ms;
 pub use config::AuthConfig;
 
 use jsonwebtoken::decode_header;
@@ -12,11 +14,14 @@ use proto::{Code, UserId};
 use service_kit::clock;
 use thiserror::Error;
 
-use self::{claims::Claims, jwks::KeyServer, key::Key};
+use self::{claims::Claims, demands::Demands, jwks::KeyServer, key::Key};
 use crate::failure::Failure;
 
 /// No issuer that we know of makes longer ones.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// The scheme of a token in an `Authorization` header (RFC 6750, section 2.1).
+const SCHEME: &str = "Bearer";
 
 /// Whom a token speaks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,13 +30,34 @@ pub enum Identity {
     User {
         /// The claim `sub`.
         id: UserId,
-        /// The claim `iat`: Unix time in whole seconds.
-        issued_at_s: i64,
+        /// The claim `iat`: Unix time in milliseconds.
+        issued_at_ms: i64,
         /// When it ends, as Unix time in whole seconds: the claim `exp`, or the end of the leeway if that has passed.
         expires_at_s: i64,
     },
     /// The app server: the claim `scope` is `service`.
-    Service,
+    Service {
+        /// The claim `sub`, or `app-server` where it is no id: the name under which its tokens are revoked.
+        name: UserId,
+        /// The claim `iat`: Unix time in milliseconds.
+        issued_at_ms: i64,
+    },
+}
+
+impl Identity {
+    /// What a revocation goes by: the name, and the time of issue as Unix time in milliseconds.
+    pub fn issue(&self) -> (&UserId, i64) {
+        match self {
+            Self::User { id: name, issued_at_ms, .. } | Self::Service { name, issued_at_ms } => (name, *issued_at_ms),
+        }
+    }
+}
+
+/// The token behind `Bearer ` and any number of spaces, whatever the scheme's case (RFC 9110, section 11.1); `None`
+/// without it.
+pub fn behind_scheme(credentials: &str) -> Option<&str> {
+    let (scheme, token) = credentials.split_once(' ')?;
+    scheme.eq_ignore_ascii_case(SCHEME).then(|| token.trim())
 }
 
 /// Why a token was not accepted.
@@ -63,25 +89,27 @@ impl From<AuthError> for Failure {
 #[derive(Debug)]
 pub struct Authenticator {
     keys: Keys,
+    demands: Demands,
 }
 
 #[derive(Debug)]
 enum Keys {
-    One(Box<Key>),
+    Fixed(Vec<Key>),
     Server(Box<KeyServer>),
 }
 
 impl Authenticator {
     /// An authenticator by the one source of keys that is configured.
     ///
-    /// Fails when there is none or more than one, or the public key cannot be used.
+    /// Fails when there is none or more than one, the public key cannot be used, or a key server comes without an
+    /// issuer and an audience.
     pub fn new(config: &AuthConfig) -> anyhow::Result<Self> {
         let keys = match config.source()? {
-            config::Source::Secret(secret) => Keys::One(Box::new(Key::of_secret(secret))),
-            config::Source::PublicKey(path) => Keys::One(Box::new(Key::of_pem_file(path)?)),
+            config::Source::Secrets(secrets) => Keys::Fixed(secrets.into_iter().map(Key::of_secret).collect()),
+            config::Source::PublicKey(path) => Keys::Fixed(vec![Key::of_pem_file(path)?]),
             config::Source::Server(url) => Keys::Server(Box::new(KeyServer::new(url)?)),
         };
-        Ok(Self { keys })
+        Ok(Self { keys, demands: Demands::of(config) })
     }
 
     /// Whom `token` speaks for now. Whether it was revoked is not looked at.
@@ -93,7 +121,7 @@ impl Authenticator {
 
     async fn authenticate_at(&self, token: &str, now_s: i64) -> Result<Identity, AuthError> {
         let claims = self.verify(token).await?;
-        claims.identity(now_s)
+        claims.identity(&self.demands, now_s)
     }
 
     /// The claims of a token with a good signature.
@@ -102,7 +130,7 @@ impl Authenticator {
             return Err(AuthError::Unauthenticated);
         }
         match &self.keys {
-            Keys::One(key) => key.verify(token),
+            Keys::Fixed(keys) => keys.iter().find_map(|key| key.verify(token).ok()).ok_or(AuthError::Unauthenticated),
             Keys::Server(server) => {
                 let header = decode_header(token).map_err(|_| AuthError::Unauthenticated)?;
                 server.key(header.kid.as_deref(), header.alg).await?.verify(token)

@@ -4,8 +4,9 @@ mod transport;
 
 pub use transport::TransportLimits;
 
-use std::net::SocketAddr;
+use std::{convert::Infallible, fmt, net::SocketAddr, str::FromStr};
 
+use anyhow::anyhow;
 use clap::Parser;
 use service_kit::{NatsConfig, ProcessConfig};
 
@@ -31,10 +32,11 @@ pub struct Config {
     #[arg(long, env = "ADVERTISE")]
     pub advertise: Option<SocketAddr>,
 
-    /// The secrets that all gateways share to seal session ids, separated by commas; the first one seals, all are believed.
-    /// Absent: a random one, and then only this gateway can take its sessions' requests.
+    /// The secrets that all gateways share to seal session ids, separated by commas, each of at least 32 bytes, as
+    /// `openssl rand -base64 32` makes them; the first one seals, all are believed. Absent: a random one, and then only
+    /// this gateway can take its sessions' requests.
     #[arg(long, env = "SID_KEYS", hide_env_values = true)]
-    pub sid_keys: Option<SealKeys>,
+    pub sid_keys: Option<SidKeys>,
 
     /// The keys of tokens.
     #[command(flatten)]
@@ -111,6 +113,34 @@ impl Config {
     }
 }
 
+/// The secrets of session ids as they were given. Read only at the start, so that no message about a bad one repeats
+/// it.
+#[derive(Clone)]
+pub struct SidKeys(String);
+
+impl SidKeys {
+    /// The keys.
+    ///
+    /// # Errors
+    /// When there is none, or one is too short.
+    pub fn read(&self) -> anyhow::Result<SealKeys> {
+        self.0.parse().map_err(|reason| anyhow!("--sid-keys: {reason}"))
+    }
+}
+
+impl FromStr for SidKeys {
+    type Err = Infallible;
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for SidKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,8 +157,21 @@ mod tests {
     }
 
     #[test]
+    fn a_weak_secret_of_session_ids_is_refused_and_not_repeated() {
+        let config = Config::parse_from(["gateway", "--sid-keys", "changeme"]);
+        let refusal = format!("{:#}", config.sid_keys.as_ref().unwrap().read().unwrap_err());
+        insta::assert_snapshot!(refusal, @"--sid-keys: each secret needs at least 32 bytes, for instance from `openssl rand -base64 32`");
+        assert!(!format!("{config:?}").contains("changeme"));
+    }
+
+    #[test]
     fn a_malformed_flag_is_refused() {
-        for flags in [["--limit-sends", "fast"], ["--cors-origins", "nonsense"], ["--trusted-proxies", "10.0.0.0/99"]] {
+        for flags in [
+            ["--limit-sends", "fast"],
+            ["--cors-origins", "nonsense"],
+            ["--trusted-proxies", "10.0.0.0/99"],
+            ["--jwt-max-lifetime", "0d"],
+        ] {
             assert!(Config::try_parse_from(["gateway"].iter().chain(&flags)).is_err(), "{flags:?}");
         }
     }

@@ -1,14 +1,15 @@
 //! Any gateway takes any request: one of a session that another gateway owns is passed on to it. No sticky sessions.
 //!
-//! The id of a session is sealed: it names its owner, and only a gateway can make one. So a client cannot have a gateway
-//! connect to anywhere else.
+//! The id of a session is sealed: it names its owner, and only a gateway can make or read one. So a client cannot have
+//! a gateway connect to anywhere else, and learns no address. Whether the session lives is for its owner to say: it
+//! knows none of before its start.
 
 mod seal;
 mod tunnel;
 
 pub use seal::{SealKeys, Sealer};
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -22,11 +23,14 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use service_kit::Lifecycle;
+use service_kit::{Lifecycle, clock};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::{engineio, metrics};
+use crate::{
+    engineio::{self, SidSource},
+    metrics,
+};
 
 /// An owner that cannot be reached within this time is gone.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -34,6 +38,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const KEPT_CONNECTIONS: usize = 64;
 /// Marks a request that was passed on: it is not passed on again.
 const FORWARDED: &str = "x-forwarded-by-gateway";
+
+impl SidSource for Sealer {
+    fn sid(&self) -> io::Result<Box<str>> {
+        self.seal(clock::unix_ms())
+    }
+}
 
 /// Passes requests on to the gateways that own their sessions.
 #[derive(Debug, Clone)]
@@ -72,7 +82,7 @@ impl Forwarder {
             return None;
         }
         let sid = engineio::sid_of(request.uri().query().unwrap_or_default())?;
-        self.sealer.owner(sid).filter(|owner| *owner != self.sealer.address())
+        self.sealer.owner(sid, clock::unix_ms()).filter(|owner| *owner != self.sealer.address())
     }
 
     async fn pass_on(&self, mut request: Request, owner: SocketAddr) -> Response {

@@ -37,7 +37,7 @@ pub struct TokenArgs {
     /// The data folder of the stack
     #[arg(long, default_value = DEFAULT_DIR)]
     dir: PathBuf,
-    /// How long it is valid, in seconds
+    /// How long it is valid, in seconds; the gateways take at most 30 days
     #[arg(long, default_value_t = DEFAULT_TTL_S, conflicts_with = "expired")]
     ttl_s: u64,
     /// One that expired an hour ago

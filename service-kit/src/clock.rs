@@ -5,7 +5,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use time::{OffsetDateTime, format_description::FormatItem, macros::format_description};
+use time::{
+    OffsetDateTime,
+    format_description::{FormatItem, well_known::Rfc3339},
+    macros::format_description,
+};
 
 const RFC_3339_MS: &[FormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
@@ -55,6 +59,14 @@ pub fn rfc3339(unix_ms: i64) -> String {
         .unwrap_or_default()
 }
 
+/// The Unix time in milliseconds, rounded up, of an RFC 3339 time with any offset and any fraction; `None` if it is
+/// none.
+pub fn from_rfc3339(text: &str) -> Option<i64> {
+    const NS_PER_MS: i128 = 1_000_000;
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    i64::try_from((time.unix_timestamp_nanos() + NS_PER_MS - 1).div_euclid(NS_PER_MS)).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,5 +91,25 @@ mod tests {
     fn a_time_is_written_with_milliseconds_in_utc() {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(rfc3339(1_767_225_600_042), "2026-01-01T00:00:00.042Z");
+    }
+
+    #[test]
+    fn a_time_is_read_with_any_offset_and_fraction() {
+        let times = [
+            ("2026-01-01T00:00:00Z", 1_767_225_600_000),
+            ("2026-01-01T00:00:00.042Z", 1_767_225_600_042),
+            ("2026-01-01T02:00:00+02:00", 1_767_225_600_000),
+            ("2025-12-31T23:30:00.5-00:30", 1_767_225_600_500),
+            ("2026-01-01T00:00:00.042000001Z", 1_767_225_600_043),
+            ("1969-12-31T23:59:59.9999Z", 0),
+        ];
+        for (text, ms) in times {
+            assert_eq!(from_rfc3339(text), Some(ms), "{text}");
+        }
+        for text in
+            ["", "2026-01-01", "2026-01-01T00:00:00", "2026-13-01T00:00:00Z", "1767225600", " 2026-01-01T00:00:00Z"]
+        {
+            assert_eq!(from_rfc3339(text), None, "{text}");
+        }
     }
 }

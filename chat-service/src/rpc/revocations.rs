@@ -12,7 +12,10 @@ const MAX_PAGE: usize = 10_000;
 impl Rpc {
     pub(super) async fn refuse_tokens(&self, request: RevokeRequest) -> Result<RevokeResponse, Status> {
         let user = user_id(request.user_id)?;
-        let not_before_ms = self.store.revoke(&user).await?;
+        if request.not_before_ms.is_some_and(|ms| ms < 0) {
+            return Err(Status::invalid_argument("not_before_ms lies before 1970"));
+        }
+        let not_before_ms = self.store.revoke(&user, request.not_before_ms).await?;
         info!(%user, "tokens revoked");
         Ok(RevokeResponse { not_before_ms })
     }

@@ -15,8 +15,10 @@ struct Migration {
 }
 
 /// Version n is the n-th.
-const MIGRATIONS: [Migration; 1] =
-    [Migration { sql: include_str!("migrations/0001_matches_and_messages.sql"), runs_from: 1 }];
+const MIGRATIONS: [Migration; 2] = [
+    Migration { sql: include_str!("migrations/0001_matches_and_messages.sql"), runs_from: 1 },
+    Migration { sql: include_str!("migrations/0002_revocations_by_change.sql"), runs_from: 1 },
+];
 
 /// Taken by whoever migrates, for the length of the transaction. Any number that nobody else locks will do.
 const LOCK: i64 = 0x6d69_6e64_6675_6c01;

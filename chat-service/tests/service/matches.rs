@@ -132,7 +132,7 @@ async fn calls_for_heads_that_come_while_a_query_runs_share_the_next() {
         eventually("a query waits", async || waiting().await > 0).await;
         // By then the other calls have long come: they travel on the same connection.
         for _ in 0..10 {
-            rpc.clone().revoke(RevokeRequest { user_id: "alice".into() }).await.unwrap();
+            rpc.clone().revoke(RevokeRequest { user_id: "alice".into(), not_before_ms: None }).await.unwrap();
             assert_eq!(waiting().await, 1);
         }
         locked.rollback().await.unwrap();
@@ -156,5 +156,7 @@ async fn what_is_malformed_or_missing_is_told_apart() {
     assert_eq!(code(rpc.get_match(get("a.b")).await), Code::InvalidArgument);
     assert_eq!(code(rpc.get_match(get("none")).await), Code::NotFound);
     assert_eq!(code(rpc.close_match(CloseMatchRequest { match_id: "none".into() }).await), Code::NotFound);
-    assert_eq!(code(rpc.revoke(RevokeRequest { user_id: String::new() }).await), Code::InvalidArgument);
+    for (user_id, not_before_ms) in [(String::new(), None), ("alice".into(), Some(-1))] {
+        assert_eq!(code(rpc.revoke(RevokeRequest { user_id, not_before_ms }).await), Code::InvalidArgument);
+    }
 }

@@ -22,6 +22,9 @@ const NEXT: &str = "
     CREATE INDEX messages_edited ON messages (edited_at) WHERE edited_at IS NOT NULL;
     ALTER TABLE messages ADD CONSTRAINT body_is_there CHECK (body <> '')";
 
+/// The version of this service's schema.
+const CURRENT: i32 = 2;
+
 /// A later version comes to be, as a new service does it, beside those that run.
 async fn migrate_to(stack: &Stack, version: i32, runs_from: i32, sql: &str) {
     let mut client = stack.sql().await;
@@ -63,9 +66,10 @@ async fn use_all_of(replica: &Replica, bus: &Bus, id: &str) {
 async fn replicas_that_start_at_once_migrate_once() {
     let stack = shared().await.stack().await;
     let replicas = join_all((0..4).map(|_| stack.replica())).await;
-    let versions = stack.sql().await.query("SELECT version, runs_from FROM schema_versions", &[]).await.unwrap();
-    assert_eq!(versions.len(), 1);
-    assert_eq!((versions[0].get::<_, i32>(0), versions[0].get::<_, i32>(1)), (1, 1));
+    let versions =
+        stack.sql().await.query("SELECT version, runs_from FROM schema_versions ORDER BY version", &[]).await.unwrap();
+    let versions: Vec<(i32, i32)> = versions.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(versions, (1..=CURRENT).map(|version| (version, 1)).collect::<Vec<_>>());
     use_all_of(&replicas[3], &stack.bus().await, "demo").await;
 }
 
@@ -74,7 +78,7 @@ async fn services_of_this_version_run_on_the_next_schema() {
     let stack = shared().await.stack().await;
     let (running, bus) = (stack.replica().await, stack.bus().await);
     use_all_of(&running, &bus, "before").await;
-    migrate_to(&stack, 2, 1, NEXT).await;
+    migrate_to(&stack, CURRENT + 1, 1, NEXT).await;
     use_all_of(&running, &bus, "after").await;
     assert!(running.stop().await);
     let started_later = stack.replica().await;
@@ -93,7 +97,7 @@ async fn a_database_of_before_versions_were_compatible_is_taken_over() {
 async fn a_schema_that_needs_later_services_is_refused_in_one_clear_line() {
     let stack = shared().await.stack().await;
     stack.replica().await.stop().await;
-    migrate_to(&stack, 3, 2, "ALTER TABLE messages RENAME TO letters").await;
+    migrate_to(&stack, CURRENT + 2, CURRENT + 1, "ALTER TABLE messages RENAME TO letters").await;
     let log = tempfile::NamedTempFile::new().unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_chat-service"))
         .args(["--database-url", &stack.database, "--nats-url", &stack.nats, "--prefix", &stack.prefix])
@@ -102,8 +106,11 @@ async fn a_schema_that_needs_later_services_is_refused_in_one_clear_line() {
         .stderr(log.reopen().unwrap())
         .spawn()
         .unwrap();
-    let line = "schema is version 3 and needs services of version 2 or later, this one is of version 1";
-    eventually("it says why it does not start", async || fs::read_to_string(log.path()).unwrap().contains(line)).await;
+    let (newest, needed) = (CURRENT + 2, CURRENT + 1);
+    let line = format!(
+        "schema is version {newest} and needs services of version {needed} or later, this one is of version {CURRENT}"
+    );
+    eventually("it says why it does not start", async || fs::read_to_string(log.path()).unwrap().contains(&line)).await;
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -8,10 +8,8 @@ use jsonwebtoken::{
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse},
 };
 
-use super::{AuthError, claims::Claims};
+use super::{AuthError, claims::Claims, config::MIN_SECRET_BYTES};
 
-/// As long as the hash, or it is the weaker part (RFC 7518, section 3.2).
-const MIN_SECRET_BYTES: usize = 32;
 /// The length of an uncompressed point of P-256 (SEC 1, section 2.3.3).
 const P256_POINT_BYTES: usize = 65;
 
@@ -36,7 +34,7 @@ impl Key {
     /// A shared secret, for HS256.
     pub(super) fn of_secret(secret: &str) -> Self {
         if secret.len() < MIN_SECRET_BYTES {
-            tracing::warn!("the secret of tokens has fewer than {MIN_SECRET_BYTES} bytes and may be guessed");
+            tracing::warn!("a secret of tokens has fewer than {MIN_SECRET_BYTES} bytes and may be guessed");
         }
         Self::new(DecodingKey::from_secret(secret.as_bytes()), Algorithm::HS256)
     }

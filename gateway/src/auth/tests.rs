@@ -1,5 +1,6 @@
 //! Tokens good and bad, with fresh keys and a real key server.
 
+mod demands;
 mod issuer;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -29,8 +30,22 @@ fn without(name: &str) -> Value {
     claims
 }
 
+/// The demands that [`for_us`] meets.
+fn demanding() -> AuthConfig {
+    AuthConfig {
+        jwt_issuer: Some("https://issuer.example".into()),
+        jwt_audience: Some("chat".into()),
+        ..AuthConfig::default()
+    }
+}
+
+/// Alice's claims for an authenticator that demands an issuer and an audience.
+fn for_us() -> Value {
+    with(&json!({ "iss": "https://issuer.example", "aud": "chat" }))
+}
+
 fn by_secret() -> Authenticator {
-    Authenticator::new(&AuthConfig { jwt_secret: Some(SECRET.into()), ..AuthConfig::default() }).unwrap()
+    Authenticator::new(&AuthConfig { jwt_secret: vec![SECRET.into()], ..AuthConfig::default() }).unwrap()
 }
 
 fn signed(claims: &Value) -> String {
@@ -48,7 +63,7 @@ fn is_alice(identity: &Result<Identity, AuthError>) -> bool {
 #[tokio::test]
 async fn a_good_token_says_who_and_until_when() {
     let id = UserId::new("alice").unwrap();
-    let expected = Identity::User { id, issued_at_s: NOW_S, expires_at_s: NOW_S + 3600 };
+    let expected = Identity::User { id, issued_at_ms: NOW_S * 1_000, expires_at_s: NOW_S + 3600 };
     assert_eq!(judged(&alice()).await, Ok(expected));
 }
 
@@ -63,9 +78,13 @@ async fn a_token_that_comes_within_the_leeway_ends_with_it() {
 }
 
 #[tokio::test]
-async fn a_service_token_needs_no_sub() {
-    let claims = json!({ "scope": "service", "iat": NOW_S, "exp": NOW_S + 1 });
-    assert_eq!(judged(&claims).await, Ok(Identity::Service));
+async fn a_service_token_needs_no_sub_and_has_a_name_all_the_same() {
+    for (sub, expected) in [(json!(null), "app-server"), (json!("client@clients"), "app-server"), (json!("crm"), "crm")]
+    {
+        let claims = json!({ "scope": "service", "sub": sub, "iat": NOW_S, "exp": NOW_S + 1 });
+        let name = UserId::new(expected).unwrap();
+        assert_eq!(judged(&claims).await, Ok(Identity::Service { name, issued_at_ms: NOW_S * 1_000 }), "{sub}");
+    }
     assert_eq!(judged(&json!({ "scope": "service" })).await, Err(AuthError::Unauthenticated));
     assert!(is_alice(&judged(&with(&json!({ "scope": "chat" }))).await));
 }
@@ -90,7 +109,10 @@ async fn missing_and_malformed_claims_are_refused() {
         json!({ "sub": "x".repeat(65) }),
         json!({ "sub": 7 }),
         json!({ "iat": "1" }),
+        json!({ "sub": ["alice"] }),
         json!({ "iat": -1 }),
+        json!({ "iat": 1e300 }),
+        json!({ "nbf": "now" }),
         json!({ "exp": null }),
         json!({ "exp": 1e300 }),
     ];
@@ -151,11 +173,26 @@ async fn a_public_key_is_no_secret() {
 fn exactly_one_source_of_keys_must_be_configured() {
     let error = |config: &AuthConfig| Authenticator::new(config).unwrap_err().to_string();
     insta::assert_snapshot!(error(&AuthConfig::default()), @"no key for tokens: give --jwt-secret, --jwt-public-key or --jwks-url");
-    let two = AuthConfig { jwt_secret: Some("s".into()), jwks_url: Some("http://k".into()), ..AuthConfig::default() };
+    let two = AuthConfig { jwt_secret: vec!["s".into()], jwks_url: Some("http://k".into()), ..AuthConfig::default() };
     insta::assert_snapshot!(error(&two), @"more than one key for tokens: give only one of --jwt-secret, --jwt-public-key and --jwks-url");
     assert!(!format!("{two:?}").contains("\"s\""));
-    let bad_url = AuthConfig { jwks_url: Some("nonsense".into()), ..AuthConfig::default() };
+    let bad_url = AuthConfig { jwks_url: Some("nonsense".into()), ..demanding() };
     insta::assert_snapshot!(error(&bad_url), @r#"--jwks-url "nonsense" is no URL"#);
+}
+
+#[test]
+fn a_key_server_needs_an_issuer_and_an_audience() {
+    let [iss, aud] = ["issuer", "audience"].map(|name| Some(name.to_owned()));
+    for (jwt_issuer, jwt_audience) in
+        [(None, None), (iss.clone(), None), (None, aud.clone()), (iss, Some(String::new()))]
+    {
+        let config =
+            AuthConfig { jwks_url: Some("http://k".into()), jwt_issuer, jwt_audience, ..AuthConfig::default() };
+        let error = Authenticator::new(&config).unwrap_err().to_string();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(error, @"--jwks-url needs --jwt-issuer and --jwt-audience: the key server may sign tokens of other applications");
+        }
+    }
 }
 
 #[test]
@@ -176,17 +213,17 @@ async fn keys_of_a_key_server_are_found_by_their_id_and_rotate() {
     let (old, new) = (Issuer::rsa("old"), Issuer::ed25519("new"));
     let server = KeyServer::start(&[old.jwk()]).await;
     let authenticator = server.authenticator();
-    assert!(is_alice(&authenticator.authenticate_at(&old.sign(&alice()), NOW_S).await));
+    assert!(is_alice(&authenticator.authenticate_at(&old.sign(&for_us()), NOW_S).await));
     assert_eq!(server.requests(), 1);
 
     server.publish(&[old.jwk(), new.jwk()]);
     // A made-up key id is looked up at most every few seconds.
     for _ in 0..5 {
-        let unknown = authenticator.authenticate_at(&new.sign(&alice()), NOW_S).await;
+        let unknown = authenticator.authenticate_at(&new.sign(&for_us()), NOW_S).await;
         assert_eq!(unknown, Err(AuthError::Unauthenticated));
     }
     assert_eq!(server.requests(), 1);
-    assert!(is_alice(&server.authenticator().authenticate_at(&new.sign(&alice()), NOW_S).await));
+    assert!(is_alice(&server.authenticator().authenticate_at(&new.sign(&for_us()), NOW_S).await));
 }
 
 #[tokio::test]
@@ -194,9 +231,9 @@ async fn a_token_without_a_key_id_needs_the_only_key_of_its_algorithm() {
     let (mut first, second) = (Issuer::ed25519("first"), Issuer::ed25519("second"));
     first.kid = None;
     let only = KeyServer::start(&[first.jwk(), Issuer::p256("other").jwk()]).await;
-    assert!(is_alice(&only.authenticator().authenticate_at(&first.sign(&alice()), NOW_S).await));
+    assert!(is_alice(&only.authenticator().authenticate_at(&first.sign(&for_us()), NOW_S).await));
     let two = KeyServer::start(&[first.jwk(), second.jwk()]).await;
-    let judged = two.authenticator().authenticate_at(&first.sign(&alice()), NOW_S).await;
+    let judged = two.authenticator().authenticate_at(&first.sign(&for_us()), NOW_S).await;
     assert_eq!(judged, Err(AuthError::Unauthenticated));
 }
 
@@ -206,7 +243,7 @@ async fn a_key_server_cannot_make_a_secret_of_a_public_key() {
     let for_encryption = with_field(&Issuer::p256("e").jwk(), "use", "enc");
     let server = KeyServer::start(&[secret, for_encryption]).await;
     let header = Header { kid: Some("k".into()), ..Header::new(Algorithm::HS256) };
-    let token = encode(&header, &alice(), &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
+    let token = encode(&header, &for_us(), &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
     assert_eq!(server.authenticator().authenticate_at(&token, NOW_S).await, Err(AuthError::Unauthenticated));
 }
 
@@ -222,14 +259,14 @@ async fn while_the_key_server_is_away_known_keys_count_and_others_are_undecided(
     let mut server = KeyServer::start(&[known.jwk()]).await;
     let authenticator = server.authenticator();
     server.fail();
-    let undecided = authenticator.authenticate_at(&known.sign(&alice()), NOW_S).await;
+    let undecided = authenticator.authenticate_at(&known.sign(&for_us()), NOW_S).await;
     assert_eq!(undecided, Err(AuthError::Undecided));
 
     server.publish(&[known.jwk()]);
     let authenticator = server.authenticator();
-    assert!(is_alice(&authenticator.authenticate_at(&known.sign(&alice()), NOW_S).await));
+    assert!(is_alice(&authenticator.authenticate_at(&known.sign(&for_us()), NOW_S).await));
     server.stop();
-    assert!(is_alice(&authenticator.authenticate_at(&known.sign(&alice()), NOW_S).await));
+    assert!(is_alice(&authenticator.authenticate_at(&known.sign(&for_us()), NOW_S).await));
     let fresh = server.authenticator();
-    assert_eq!(fresh.authenticate_at(&unknown.sign(&alice()), NOW_S).await, Err(AuthError::Undecided));
+    assert_eq!(fresh.authenticate_at(&unknown.sign(&for_us()), NOW_S).await, Err(AuthError::Undecided));
 }

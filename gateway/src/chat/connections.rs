@@ -29,7 +29,7 @@ use super::{
     users::Presence,
 };
 use crate::{
-    auth::Identity,
+    auth::{Identity, behind_scheme},
     failure::Failure,
     metrics,
     revocations::Verdict,
@@ -116,13 +116,14 @@ async fn admit(context: &Context, token: &str) -> Result<(UserId, Validity), Ref
     })
 }
 
-/// The user that a token speaks for. A service token is no user's.
+/// The user that a token speaks for; `Bearer ` may stand before it. A service token is no user's.
 async fn identify(context: &Context, token: &str) -> Result<(UserId, Validity), Failure> {
-    let Identity::User { id, issued_at_s, expires_at_s } = context.authenticator.authenticate(token).await? else {
+    let token = behind_scheme(token).unwrap_or(token);
+    let Identity::User { id, issued_at_ms, expires_at_s } = context.authenticator.authenticate(token).await? else {
         return Err(Code::Unauthenticated.into());
     };
-    match context.revocations.check(&id, issued_at_s) {
-        Verdict::Valid => Ok((id, Validity { issued_at_s, expires_at_s })),
+    match context.revocations.judge(&id, issued_at_ms).await {
+        Verdict::Valid => Ok((id, Validity { issued_at_ms, expires_at_s })),
         Verdict::Revoked => Err(Code::Unauthenticated.into()),
         Verdict::Undecided => Err(Failure::unavailable()),
     }
@@ -167,7 +168,7 @@ pub(super) fn show_call(context: &Arc<Context>, socket: &Arc<Socket>, call: Call
 fn watch_token(context: &Context, socket: &Socket) {
     let token = socket.token();
     // A revocation may have come between the check and this moment.
-    if context.revocations.check(socket.user_id(), token.issued_at_s) == Verdict::Revoked {
+    if context.revocations.check(socket.user_id(), token.issued_at_ms) == Verdict::Revoked {
         return socket.emitter.disconnect_transport();
     }
     if token.expires_at_s - clock::unix_ms() / 1_000 < EXPIRY_NOTICE_S {

@@ -11,10 +11,10 @@ use service_kit::clock;
 use super::{given::Viewer, pid::Pid, session::Session, users::Presence};
 use crate::{origin::origin_of, socketio::Emitter};
 
-/// When a token was issued and when it expires, as Unix times in seconds.
+/// When a token was issued, as Unix time in milliseconds, and when it expires, in seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Validity {
-    pub(crate) issued_at_s: i64,
+    pub(crate) issued_at_ms: i64,
     pub(crate) expires_at_s: i64,
 }
 
@@ -31,7 +31,7 @@ pub struct Socket {
     pub(crate) connected_at_ms: i64,
     /// What its messages are stored with, so that they are not delivered to it.
     pub(crate) origin: u64,
-    issued_at_s: AtomicI64,
+    issued_at_ms: AtomicI64,
     expires_at_s: AtomicI64,
     session: Mutex<Session>,
 }
@@ -45,7 +45,7 @@ impl Socket {
             connection: fastrand::u64(..),
             connected_at_ms: clock::unix_ms(),
             presence,
-            issued_at_s: AtomicI64::new(token.issued_at_s),
+            issued_at_ms: AtomicI64::new(token.issued_at_ms),
             expires_at_s: AtomicI64::new(token.expires_at_s),
             session: Mutex::default(),
         })
@@ -77,7 +77,7 @@ impl Socket {
     /// How long its token is good.
     pub(crate) fn token(&self) -> Validity {
         Validity {
-            issued_at_s: self.issued_at_s.load(Ordering::Relaxed),
+            issued_at_ms: self.issued_at_ms.load(Ordering::Relaxed),
             expires_at_s: self.expires_at_s.load(Ordering::Relaxed),
         }
     }
@@ -97,7 +97,7 @@ impl Socket {
 
     /// Takes a renewed token.
     pub(crate) fn renew(&self, token: Validity) {
-        self.issued_at_s.store(token.issued_at_s, Ordering::Relaxed);
+        self.issued_at_ms.store(token.issued_at_ms, Ordering::Relaxed);
         self.expires_at_s.store(token.expires_at_s, Ordering::Relaxed);
     }
 }

@@ -106,10 +106,10 @@ impl Users {
         self.shard(id).get(id).map(|ById(user)| Arc::clone(user))
     }
 
-    /// Closes the transports of a user's sockets whose tokens were issued at or before a Unix time in seconds.
-    pub fn cut(&self, id: &UserId, not_before_s: i64) {
+    /// Closes the transports of a user's sockets whose tokens were issued before a Unix time in milliseconds.
+    pub fn cut(&self, id: &UserId, not_before_ms: i64) {
         let sockets = self.get(id.as_str()).map(|user| user.sockets()).unwrap_or_default();
-        for socket in sockets.iter().filter(|socket| socket.token().issued_at_s <= not_before_s) {
+        for socket in sockets.iter().filter(|socket| socket.token().issued_at_ms < not_before_ms) {
             socket.emitter.disconnect_transport();
         }
     }

@@ -24,9 +24,10 @@ impl Services {
         ask(async || self.chat.clone().close_match(request.clone()).await).await.map(|_| ())
     }
 
-    /// Refuses every token of a user that was issued until now. Returns that moment as Unix time in milliseconds.
-    pub async fn revoke(&self, user: &UserId) -> Result<i64, Failure> {
-        let request = RevokeRequest { user_id: user.to_string() };
+    /// Refuses every token of a user that was issued before a Unix time in milliseconds; before the next whole second
+    /// if none is given. Returns the time that counts, which may be a later one that was given before.
+    pub async fn revoke(&self, user: &UserId, not_before_ms: Option<i64>) -> Result<i64, Failure> {
+        let request = RevokeRequest { user_id: user.to_string(), not_before_ms };
         Ok(ask(async || self.chat.clone().revoke(request.clone()).await).await?.not_before_ms)
     }
 }

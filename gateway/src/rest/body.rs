@@ -29,16 +29,46 @@ pub(super) struct JsonBody(Bytes);
 
 impl FromRequest<Api> for JsonBody {
     type Rejection = Failure;
+
     async fn from_request(request: Request, api: &Api) -> Result<Self, Failure> {
-        if !is_json(request.headers()) {
-            return Err(Failure::invalid());
-        }
-        if announced_length(request.headers()).is_some_and(|length| length > MAX_BYTES) {
-            return Err(Code::PayloadTooLarge.into());
-        }
-        let arriving = arrive(request.into_body(), Holding::nothing(&api.held));
-        timeout(ARRIVES_WITHIN, arriving).await.map_err(|_| Failure::invalid())?.map(Self)
+        if is_json(request.headers()) { arrived(request, api).await.map(Self) } else { Err(Failure::invalid()) }
     }
+}
+
+impl JsonBody {
+    /// The body, an object, as a `T`; `INVALID_PAYLOAD` if it is none.
+    pub(super) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
+        read(&self.0)
+    }
+}
+
+/// A body that may be absent. What is there is taken for JSON, whatever type it says, or none: commands that did
+/// without a body for long are called without a type, too.
+#[derive(Debug)]
+pub(super) struct OptionalBody(Bytes);
+
+impl FromRequest<Api> for OptionalBody {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Failure> {
+        arrived(request, api).await.map(Self)
+    }
+}
+
+impl OptionalBody {
+    /// The body, an object, as a `T`; the default if there is none; `INVALID_PAYLOAD` if it is something else.
+    pub(super) fn read<'a, T: Deserialize<'a> + Default>(&'a self) -> Result<T, Failure> {
+        if self.0.trim_ascii().is_empty() { Ok(T::default()) } else { read(&self.0) }
+    }
+}
+
+/// The whole body, bounded in size and time.
+async fn arrived(request: Request, api: &Api) -> Result<Bytes, Failure> {
+    if announced_length(request.headers()).is_some_and(|length| length > MAX_BYTES) {
+        return Err(Code::PayloadTooLarge.into());
+    }
+    let arriving = arrive(request.into_body(), Holding::nothing(&api.held));
+    timeout(ARRIVES_WITHIN, arriving).await.map_err(|_| Failure::invalid())?
 }
 
 async fn arrive(mut body: Body, mut holding: Holding<'_>) -> Result<Bytes, Failure> {
@@ -56,16 +86,13 @@ async fn arrive(mut body: Body, mut holding: Holding<'_>) -> Result<Bytes, Failu
     Ok(bytes.freeze())
 }
 
-impl JsonBody {
-    /// The body, an object, as a `T`; `INVALID_PAYLOAD` if it is none.
-    pub(super) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
-        let text = std::str::from_utf8(&self.0).map_err(|_| Failure::invalid())?;
-        // Of an array serde would take the elements for the fields, in their order.
-        if is_too_deep(text) || !text.trim_ascii_start().starts_with('{') {
-            return Err(Failure::invalid());
-        }
-        serde_json::from_str(text).map_err(|_| Failure::invalid())
+fn read<'a, T: Deserialize<'a>>(body: &'a Bytes) -> Result<T, Failure> {
+    let text = std::str::from_utf8(body).map_err(|_| Failure::invalid())?;
+    // Of an array serde would take the elements for the fields, in their order.
+    if is_too_deep(text) || !text.trim_ascii_start().starts_with('{') {
+        return Err(Failure::invalid());
     }
+    serde_json::from_str(text).map_err(|_| Failure::invalid())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

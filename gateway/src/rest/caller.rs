@@ -5,7 +5,11 @@ use http::{header, request::Parts};
 use proto::{Code, UserId};
 
 use super::Api;
-use crate::{auth::Identity, failure::Failure, revocations::Verdict};
+use crate::{
+    auth::{Identity, behind_scheme},
+    failure::Failure,
+    revocations::Verdict,
+};
 
 /// The user whose token came along. A service token is `FORBIDDEN`.
 #[derive(Debug)]
@@ -20,7 +24,7 @@ impl FromRequestParts<Api> for User {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
         match identify(parts, api).await? {
             Identity::User { id, .. } => Ok(Self(id)),
-            Identity::Service => Err(Code::Forbidden.into()),
+            Identity::Service { .. } => Err(Code::Forbidden.into()),
         }
     }
 }
@@ -29,7 +33,7 @@ impl FromRequestParts<Api> for AppServer {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
         match identify(parts, api).await? {
-            Identity::Service => Ok(Self),
+            Identity::Service { .. } => Ok(Self),
             Identity::User { .. } => Err(Code::Forbidden.into()),
         }
     }
@@ -37,18 +41,17 @@ impl FromRequestParts<Api> for AppServer {
 
 async fn identify(parts: &Parts, api: &Api) -> Result<Identity, Failure> {
     let identity = api.authenticator.authenticate(bearer(parts).ok_or(Code::Unauthenticated)?).await?;
-    if let Identity::User { id, issued_at_s, .. } = &identity {
-        match api.revocations.check(id, *issued_at_s) {
-            Verdict::Valid => {}
-            Verdict::Revoked => return Err(Code::Unauthenticated.into()),
-            Verdict::Undecided => return Err(Code::Unavailable.into()),
-        }
+    let (name, issued_at_ms) = identity.issue();
+    match api.revocations.judge(name, issued_at_ms).await {
+        Verdict::Valid => Ok(identity),
+        Verdict::Revoked => Err(Code::Unauthenticated.into()),
+        Verdict::Undecided => Err(Code::Unavailable.into()),
     }
-    Ok(identity)
 }
 
+/// The token of the one `Authorization` header. Of two, a proxy and this gateway might believe different ones.
 fn bearer(parts: &Parts) -> Option<&str> {
-    let (scheme, token) = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    // The scheme's case does not matter (RFC 9110, section 11.1).
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    let mut given = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let credentials = given.next().filter(|_| given.next().is_none())?;
+    behind_scheme(credentials.to_str().ok()?)
 }

@@ -35,7 +35,7 @@ impl Round {
         let (begun, as_of_ms) = *self.first.get_or_insert((asked, page.as_of_ms));
         match page.revocations.last() {
             Some(last) if page.has_more => {
-                self.next.since_ms = last.not_before_ms;
+                self.next.since_ms = last.changed_ms;
                 self.next.after_user_id.clone_from(&last.user_id);
                 None
             }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     fn page(users: &[&str], as_of_ms: i64, has_more: bool) -> RevocationsResponse {
-        let revocation = |user: &&str| Revocation { user_id: (*user).to_owned(), not_before_ms: 7 };
+        let revocation = |user: &&str| Revocation { user_id: (*user).to_owned(), not_before_ms: 99, changed_ms: 7 };
         RevocationsResponse { revocations: users.iter().map(revocation).collect(), as_of_ms, has_more }
     }
 

@@ -7,8 +7,11 @@ use std::{
 
 use proto::{UserId, chat::Revocation};
 
-/// How long a round of asking chat-service counts, from its beginning.
-const FRESH_FOR: Duration = Duration::from_secs(10);
+/// How long a round of asking chat-service counts, from its beginning: so every gateway applies a revocation within
+/// this time, or takes no token.
+pub(super) const FRESH_FOR: Duration = Duration::from_secs(1);
+/// How old a round may be before the gateway counts as not ready: shorter outages are waited for.
+const READY_FOR: Duration = Duration::from_secs(10);
 
 /// Whether a token is still good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +26,8 @@ pub enum Verdict {
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// Per user, the Unix time in seconds up to which issued tokens are refused.
-    not_before_s: HashMap<Box<str>, i64>,
+    /// Per user or app server, the Unix time in milliseconds before which issued tokens are refused.
+    not_before_ms: HashMap<Box<str>, i64>,
     /// When the last round began that came to its end.
     complete_at: Option<Instant>,
 }
@@ -33,14 +36,12 @@ impl State {
     /// Takes in an answer; returns what of it is new.
     pub(super) fn apply(&mut self, revocations: Vec<Revocation>) -> Vec<(UserId, i64)> {
         let mut news = Vec::new();
-        for revocation in revocations {
-            let Ok(user) = UserId::new(revocation.user_id) else { continue };
-            // `iat` has whole seconds, so a token of the very second of the revocation is refused as well.
-            let not_before_s = revocation.not_before_ms.div_euclid(1000);
-            let known = self.not_before_s.entry(user.as_str().into()).or_insert(i64::MIN);
-            if *known < not_before_s {
-                *known = not_before_s;
-                news.push((user, not_before_s));
+        for Revocation { user_id, not_before_ms, .. } in revocations {
+            let Ok(user) = UserId::new(user_id) else { continue };
+            let known = self.not_before_ms.entry(user.as_str().into()).or_insert(i64::MIN);
+            if *known < not_before_ms {
+                *known = not_before_ms;
+                news.push((user, not_before_ms));
             }
         }
         news
@@ -51,16 +52,27 @@ impl State {
         self.complete_at = Some(begun);
     }
 
-    /// Whether what is known can be relied on at `now`.
-    pub(super) fn is_fresh(&self, now: Instant) -> bool {
-        self.complete_at.is_some_and(|begun| now.saturating_duration_since(begun) < FRESH_FOR)
+    /// Drops the revocations of tokens that were issued before a Unix time in milliseconds, as those have all expired.
+    pub(super) fn forget(&mut self, before_ms: i64) {
+        self.not_before_ms.retain(|_, not_before_ms| *not_before_ms >= before_ms);
+        self.not_before_ms.shrink_to_fit();
     }
 
-    /// The verdict at `now` on a token issued at a Unix time in seconds. What is revoked stays so, however old the news.
-    pub(super) fn check(&self, user: &str, issued_at_s: i64, now: Instant) -> Verdict {
-        if self.not_before_s.get(user).is_some_and(|not_before_s| issued_at_s <= *not_before_s) {
+    /// Whether the gateway can serve with what is known at `now`.
+    pub(super) fn is_ready(&self, now: Instant) -> bool {
+        self.is_younger_than(READY_FOR, now)
+    }
+
+    fn is_younger_than(&self, age: Duration, now: Instant) -> bool {
+        self.complete_at.is_some_and(|begun| now.saturating_duration_since(begun) < age)
+    }
+
+    /// The verdict at `now` on a token issued at a Unix time in milliseconds. What is revoked stays so, however old the
+    /// news.
+    pub(super) fn check(&self, user: &str, issued_at_ms: i64, now: Instant) -> Verdict {
+        if self.not_before_ms.get(user).is_some_and(|not_before_ms| issued_at_ms < *not_before_ms) {
             Verdict::Revoked
-        } else if self.is_fresh(now) {
+        } else if self.is_younger_than(FRESH_FOR, now) {
             Verdict::Valid
         } else {
             Verdict::Undecided
@@ -73,7 +85,7 @@ mod tests {
     use super::*;
 
     fn revocation(user: &str, not_before_ms: i64) -> Revocation {
-        Revocation { user_id: user.into(), not_before_ms }
+        Revocation { user_id: user.into(), not_before_ms, changed_ms: 0 }
     }
 
     #[test]
@@ -88,34 +100,49 @@ mod tests {
     }
 
     #[test]
-    fn a_round_counts_for_ten_seconds_but_what_is_revoked_stays_so() {
+    fn a_round_counts_for_a_second_but_what_is_revoked_stays_so() {
         let now = Instant::now();
         let mut state = State::default();
         state.apply(vec![revocation("mallory", 10_000)]);
         state.note_complete(now);
-        let at = |seconds| now + Duration::from_secs(seconds);
-        assert_eq!(state.check("alice", 10, at(9)), Verdict::Valid);
-        assert_eq!(state.check("alice", 10, at(10)), Verdict::Undecided);
-        assert_eq!(state.check("mallory", 10, at(99)), Verdict::Revoked);
+        let at = |ms| now + Duration::from_millis(ms);
+        assert_eq!(state.check("alice", 9_999, at(999)), Verdict::Valid);
+        assert_eq!(state.check("alice", 9_999, at(1_000)), Verdict::Undecided);
+        assert_eq!(state.check("mallory", 9_999, at(99_000)), Verdict::Revoked);
+        assert!(state.is_ready(at(9_999)) && !state.is_ready(at(10_000)));
     }
 
     #[test]
-    fn a_token_of_the_same_second_is_refused_and_one_of_the_next_is_good() {
+    fn an_earlier_token_is_refused_and_one_of_the_very_time_is_good() {
         let now = Instant::now();
         let mut state = State::default();
-        state.apply(vec![revocation("alice", 10_999)]);
+        state.apply(vec![revocation("alice", 11_000), revocation("carol", 11_500)]);
         state.note_complete(now);
-        assert_eq!(state.check("alice", 10, now), Verdict::Revoked);
-        assert_eq!(state.check("alice", 11, now), Verdict::Valid);
-        assert_eq!(state.check("bob", 10, now), Verdict::Valid);
+        assert_eq!(state.check("alice", 10_999, now), Verdict::Revoked);
+        assert_eq!(state.check("alice", 11_000, now), Verdict::Valid);
+        assert_eq!(state.check("carol", 11_499, now), Verdict::Revoked);
+        assert_eq!(state.check("carol", 11_500, now), Verdict::Valid);
+        assert_eq!(state.check("bob", 0, now), Verdict::Valid);
     }
 
     #[test]
     fn only_what_is_new_is_told() {
         let mut state = State::default();
         let alice = UserId::new("alice").unwrap();
-        assert_eq!(state.apply(vec![revocation("alice", 10_000)]), [(alice.clone(), 10)]);
-        assert_eq!(state.apply(vec![revocation("alice", 10_500), revocation("alice", 9_000)]), []);
-        assert_eq!(state.apply(vec![revocation("alice", 11_000), revocation("not an id", 1)]), [(alice, 11)]);
+        assert_eq!(state.apply(vec![revocation("alice", 10_000)]), [(alice.clone(), 10_000)]);
+        assert_eq!(state.apply(vec![revocation("alice", 10_000), revocation("alice", 9_000)]), []);
+        assert_eq!(state.apply(vec![revocation("alice", 10_001), revocation("not an id", 1)]), [(alice, 10_001)]);
+    }
+
+    #[test]
+    fn revocations_of_tokens_that_have_all_expired_are_forgotten() {
+        let now = Instant::now();
+        let mut state = State::default();
+        state.apply(vec![revocation("alice", 9_999), revocation("bob", 10_000)]);
+        state.forget(10_000);
+        state.note_complete(now);
+        assert_eq!(state.not_before_ms.len(), 1);
+        assert_eq!(state.check("alice", 0, now), Verdict::Valid);
+        assert_eq!(state.check("bob", 9_999, now), Verdict::Revoked);
     }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::{EncodingKey, Header, encode};
+use reqwest::Method;
 use serde_json::json;
 
 use crate::client::{Caller, now_s, sign};
@@ -55,4 +56,11 @@ async fn a_revoked_token_is_soon_refused_on_every_gateway_and_a_later_one_is_goo
     }
     let later = sign(&json!({ "sub": "mallory", "iat": now_s() + 2, "exp": now_s() + 60 }));
     Caller::with_token(later).get("/matches").await.ok(200);
+}
+
+#[tokio::test]
+async fn of_two_authorization_headers_neither_is_believed() {
+    let alice = Caller::user("alice");
+    let twice = alice.request(Method::GET, "/api/v1/matches").bearer_auth(alice.token());
+    assert_eq!(alice.send(twice).await.refusal(), (401, "UNAUTHENTICATED".into()));
 }

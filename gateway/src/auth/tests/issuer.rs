@@ -152,7 +152,7 @@ impl KeyServer {
     }
 
     pub(super) fn authenticator(&self) -> Authenticator {
-        Authenticator::new(&AuthConfig { jwks_url: Some(self.url.clone()), ..AuthConfig::default() }).unwrap()
+        Authenticator::new(&AuthConfig { jwks_url: Some(self.url.clone()), ..super::demanding() }).unwrap()
     }
 }
 
