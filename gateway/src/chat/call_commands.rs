@@ -1,10 +1,12 @@
 //! The call commands: to signaling-service in the order in which the socket gave them.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt;
 use proto::{
     Code, MatchId,
     client::{both, command},
@@ -116,7 +118,8 @@ async fn run_in_turn(context: Arc<Context>, socket: Arc<Socket>, first: CallComm
     while !batch.is_empty() {
         for command in batch {
             let span = command.span.clone();
-            run(&context, &socket, command).instrument(span).await;
+            // Whatever panics must not keep the turn. It was logged where it happened, and its command was answered as it was dropped.
+            let _ = AssertUnwindSafe(run(&context, &socket, command).instrument(span)).catch_unwind().await;
         }
         batch = socket.session().call_commands.next_batch();
     }
