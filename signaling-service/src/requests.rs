@@ -33,6 +33,8 @@ const MAX_PATIENCE: Duration = Duration::from_secs(5);
 /// The longest `signal`, `media` or payload: what a client's frame can hold.
 const MAX_JSON_LEN: usize = 64 * 1024;
 const MAX_DEVICE_LEN: usize = 128;
+/// The longest reason that a client may give for a rejection or an end, in Unicode scalar values.
+const MAX_REASON_CHARS: usize = 64;
 
 /// Serves the calls of every match, together with the other replicas, until the process stops.
 pub async fn serve(
@@ -87,7 +89,7 @@ fn parse(request: CallRequest) -> Result<Request, Failure> {
         return Err(Failure::InvalidPayload);
     }
     let wish = wish(request.command.ok_or(Failure::InvalidPayload)?);
-    if longest_json(&wish) > MAX_JSON_LEN {
+    if longest_json(&wish) > MAX_JSON_LEN || reason_len(&wish) > MAX_REASON_CHARS {
         return Err(Failure::InvalidPayload);
     }
     Ok(Request { match_id, user, device: request.device, call_id, wish })
@@ -112,6 +114,15 @@ fn longest_json(wish: &Wish) -> usize {
             signal.as_ref().map_or(0, String::len)
         }
         Wish::Command(Command::Signal | Command::Renew) => 0,
+    }
+}
+
+fn reason_len(wish: &Wish) -> usize {
+    match wish {
+        Wish::Command(Command::Reject { reason, .. } | Command::End { reason, .. }) => {
+            reason.as_ref().map_or(0, |reason| reason.chars().count())
+        }
+        _ => 0,
     }
 }
 
