@@ -140,6 +140,15 @@ describe('an event', () => {
       ['typing', { matchId }],
       ['typing', { isTyping: true }],
       ['typing', { matchId, isTyping: 'yes' }],
+      ...[null, 0, 'false', {}].map((second) => ['typing', matchId, second]),
+      ['typing', { matchId, isTyping: true }, false],
+      ['typing', matchId, false, 1],
+      ['join_chat', matchId, { sinceSeq: 0 }],
+      ['join_chat', { matchId }, matchId],
+      ['leave_chat', matchId, matchId],
+      ['send_message', { matchId, message: 'x' }, 'c1'],
+      ['send_message', matchId, 'x'],
+      ['video_call_request', { matchId }, {}],
       ['video_call_request'],
       ['video_call_signal', {}],
       ['video_call_signal'],
@@ -251,18 +260,54 @@ describe('an event', () => {
 
   test('that fails without a callback is told by an event', async () => {
     const { match, alice, sid } = await joined();
-    for (const [event, error, args] of [
-      ['send_message', 'message_error', { matchId: match.id }],
-      ['join_chat', 'chat_join_error', { matchId: 'a.b' }],
-      ['video_call_request', 'call_error', { matchId: 7 }],
+    for (const [event, error, args, names] of [
+      ['send_message', 'message_error', { matchId: match.id }, { matchId: match.id }],
+      ['send_message', 'message_error', { matchId: match.id, message: 7, clientId: 'c 1' }, { matchId: match.id, clientId: 'c 1' }],
+      ['send_message', 'message_error', { matchId: 'a.b', message: 'x', clientId: 'c' }, { clientId: 'c' }],
+      ['join_chat', 'chat_join_error', { matchId: 'a.b' }, {}],
+      ['join_chat', 'chat_join_error', { matchId: match.id, sinceSeq: -1 }, { matchId: match.id }],
+      ['video_call_request', 'call_error', { matchId: 7 }, {}],
+      ['video_call_ended', 'call_error', { matchId: match.id, callId: 'v1', reason: 7 }, { matchId: match.id, callId: 'v1' }],
+      ['video_call_signal', 'call_error', { callId: 'v1', matchId: 8, message: '\ud83c' }, { callId: 'v1' }],
     ]) {
       const told = next(alice, error);
       alice.emit(event, args);
-      const failure = await told;
-      assert.equal(failure.code, 'INVALID_PAYLOAD');
-      assert.equal(typeof failure.error, 'string');
+      const { error: text, ...failure } = await told;
+      assert.equal(typeof text, 'string');
+      assert.deepEqual(failure, { code: 'INVALID_PAYLOAD', retryable: false, ...names }, JSON.stringify(args));
     }
     await assertUnharmed(match, alice, sid);
+  });
+
+  test('names its match, message and call in the event that tells of its failure, however it failed', async () => {
+    const { match, alice } = await joined();
+    const large = next(alice, 'message_error');
+    alice.emit('send_message', { matchId: match.id, clientId: 'large', message: 'x'.repeat(4_001) });
+    assert.deepEqual(
+      (({ code, matchId, clientId }) => [code, matchId, clientId])(await large),
+      ['PAYLOAD_TOO_LARGE', match.id, 'large'],
+    );
+    const absent = next(alice, 'chat_join_error');
+    alice.emit('join_chat', 'absent');
+    assert.deepEqual((({ code, matchId }) => [code, matchId])(await absent), ['MATCH_NOT_FOUND', 'absent']);
+    const call = next(alice, 'call_error');
+    alice.emit('video_call_ended', { matchId: match.id, callId: 'v1' });
+    assert.deepEqual((({ code, callId }) => [code, callId])(await call), ['CALL_NOT_FOUND', 'v1']);
+    const unnamed = next(alice, 'message_error');
+    alice.emit('send_message', { matchId: 'absent', message: { _id: 'mine', id: 'mine' } });
+    assert.equal('clientId' in (await unnamed), false, 'only what the client gave as clientId');
+    for (const i of upTo(70)) alice.emit('send_message', { matchId: match.id, message: `m${i}`, clientId: `c${i}` });
+    await eventually(() => seen(alice, 'message_error').filter(({ code }) => code === 'RATE_LIMITED').length >= 25, 'refusals');
+    const stored = await eventually(async () => {
+      const path = `/matches/${match.id}/messages?limit=200`;
+      const { json } = await rest(stack, 'GET', path, { token: userToken(stack, match.alice) });
+      const failed = seen(alice, 'message_error').filter(({ code }) => code === 'RATE_LIMITED');
+      return json.messages.length + failed.length === 70 && json.messages;
+    }, 'an answer to each');
+    const failed = seen(alice, 'message_error').filter(({ code }) => code === 'RATE_LIMITED');
+    assert.ok(failed.every(({ matchId, retryAfterMs }) => matchId === match.id && retryAfterMs > 0));
+    const all = [...stored, ...failed].map(({ clientId }) => clientId);
+    assert.deepEqual(all.sort(), upTo(70).map((i) => `c${i}`).sort(), 'each is told apart');
   });
 
   test('about a chat that is not joined, or not the own, is refused', async () => {

@@ -120,6 +120,20 @@ describe('a call', { concurrency: 6 }, () => {
     assert.equal((await refused(bob, 'video_call_accepted', of)).code, 'CALL_NOT_FOUND');
   });
 
+  test('that is rejected or ended with a reason tells it as it is, and not at all if it is too long', async () => {
+    const { alice, bob, tablet, of } = await ringing();
+    for (const event of ['video_call_rejected', 'video_call_ended']) {
+      const error = await refused(bob, event, { ...of, reason: 'é'.repeat(65) });
+      assert.equal(error.code, 'INVALID_PAYLOAD');
+    }
+    assert.deepEqual([steps(alice, of.callId), steps(tablet, of.callId)], [[], ['incoming']], 'it still rings');
+    const reason = `${'é'.repeat(62)}👋\n`;
+    const rejected = next(alice, 'video_call_rejected');
+    const stopped = next(tablet, 'video_call_ended');
+    await done(bob, 'video_call_rejected', { ...of, reason });
+    assert.deepEqual([await rejected, await stopped], [{ ...of, reason }, { ...of, reason }]);
+  });
+
   test('that the caller cancels stops ringing everywhere', async () => {
     const { alice, bob, tablet, of } = await ringing();
     const stopped = [bob, tablet].map((socket) => next(socket, 'video_call_ended'));

@@ -1,8 +1,8 @@
 //! The chat application on the sockets: who is here, which chats they have open, what they say and what they hear.
 //!
-//! Commands go up per match: `commands` → `sends`, `joins`, `call_commands` → `egress`. Events come down per user:
+//! Commands go up per match: `commands` → `sends`, `joins`, `typing_commands` → `order`, and `call_commands` → `egress`. Events come down per user:
 //! `inbox` → `delivery` → the user's sockets. `healing` fetches what was missed. What is decided of all this without IO and
-//! clock stands apart (`session`, `room`, `given`, `cursor`, `turns`, `told`, …), and is public for the simulation.
+//! clock stands apart (`session`, `room`, `given`, `cursor`, `lines`, `turns`, `told`, …), and is public for the simulation.
 
 mod call_commands;
 mod call_events;
@@ -19,7 +19,9 @@ mod healing;
 mod inbox;
 mod joined;
 mod joins;
+mod lines;
 mod memory;
+mod order;
 mod pid;
 mod recovery;
 mod reply;
@@ -32,6 +34,7 @@ mod sweeper;
 mod told;
 mod turns;
 mod typing;
+mod typing_commands;
 mod users;
 
 pub use context::{Chat, Context};
@@ -39,6 +42,7 @@ pub use cursor::{Position, read as read_cursor};
 pub use feed::{Announced, Posted};
 pub use given::{Given, Viewer};
 pub use inbox::Receiver;
+pub use lines::{Batch, Lines, Reach};
 pub use pid::Pid;
 pub use recovery::{MAX_MISSED, Recovery, resume};
 pub use room::{Due, MAX_HELD, Room, Sequenced};

@@ -1,15 +1,18 @@
 //! Why something was refused, and the three ways in which a client hears of it: an ack, an event, a problem document.
 
+mod names;
 mod problem;
 mod upstream;
 
-use proto::Code;
+use proto::{ClientId, Code, MatchId, ids::CallId};
 use serde::Serialize;
 use thiserror::Error;
 
+pub use names::Names;
 pub use problem::unrouted;
 
-/// A refusal as clients see it. Two refusals with the same content are alike to the byte: nothing of the request is in it.
+/// A refusal as clients see it. Two refusals with the same content are alike to the byte: nothing of the request is in it. Only the
+/// events repeat the ids that the command named, as they have no callback that knows them.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{}", code.as_str())]
 pub struct Failure {
@@ -62,9 +65,19 @@ impl Failure {
         to_json(&Ack { ok: false, error })
     }
 
-    /// The argument of `message_error`, `chat_join_error` and `call_error`: `{"error":<message>,"code":…,"retryable":…}`.
-    pub fn event_json(&self) -> String {
-        to_json(&ErrorEvent { error: self.code.message(), code: self.code.as_str(), hints: self.hints() })
+    /// The argument of `message_error`, `chat_join_error` and `call_error`: `{"error":<message>,"code":…,"retryable":…}`, with
+    /// `matchId`, `clientId` and `callId` where the command named them.
+    pub fn event_json(&self, names: &Names) -> String {
+        let ids = names.ids();
+        to_json(&ErrorEvent {
+            error: self.code.message(),
+            code: self.code.as_str(),
+            hints: self.hints(),
+            match_id: ids.and_then(|ids| ids.match_id.as_ref()).map(MatchId::as_str),
+            client_id: ids.and_then(|ids| ids.client_id.as_ref()).map(ClientId::as_str),
+            // `CALL_BUSY` tells which call the two have.
+            named_call: ids.and_then(|ids| ids.call_id.as_ref()).map(CallId::as_str).filter(|_| self.call_id.is_none()),
+        })
     }
 
     fn hints(&self) -> Hints<'_> {
@@ -108,11 +121,18 @@ struct AckError<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct ErrorEvent<'a> {
     error: &'static str,
     code: &'static str,
     #[serde(flatten)]
     hints: Hints<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    match_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    #[serde(rename = "callId", skip_serializing_if = "Option::is_none")]
+    named_call: Option<&'a str>,
 }
 
 fn to_json(value: &impl Serialize) -> String {

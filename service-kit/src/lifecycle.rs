@@ -1,6 +1,6 @@
 //! One `main` for every service: start, wait for a signal or a crash, stop in two stages under a deadline.
 
-use std::{fmt::Debug, process::ExitCode, time::Duration};
+use std::{fmt::Debug, panic::Location, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use tokio::{
@@ -10,7 +10,12 @@ use tokio::{
 use tokio_util::{future::FutureExt as _, sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, error, info, warn};
 
-use crate::{clock, config::ProcessConfig, telemetry};
+use crate::{
+    clock,
+    config::ProcessConfig,
+    panics::{self, TASK, TaskName},
+    telemetry,
+};
 
 /// Names the task in the log lines that belong to nothing else. It lasts as long as the process, so no trace holds it.
 pub(crate) const TASK_SPAN: &str = "task";
@@ -38,9 +43,11 @@ impl Lifecycle {
         &self.soft
     }
 
-    /// Runs a short-lived task, which a stop waits for.
+    /// Runs a short-lived task, which a stop waits for. A panic ends it alone, and is logged with the place of this call.
+    #[track_caller]
     #[allow(clippy::disallowed_methods)]
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let task = TASK.scope(TaskName::At(Location::caller()), task);
         // An async block around it would hold the task twice.
         self.tasks.spawn(task.with_cancellation_token_owned(self.hard.clone()));
     }
@@ -51,6 +58,7 @@ impl Lifecycle {
         let guard = CrashGuard { name, lifecycle: self.clone() };
         let span = tracing::info_span!(parent: None, TASK_SPAN, task = name);
         let hard = self.hard.clone();
+        let task = TASK.scope(TaskName::Is(name), task);
         self.tasks.spawn(
             async move {
                 let _guard = guard;
@@ -60,9 +68,12 @@ impl Lifecycle {
         );
     }
 
-    /// Runs a task that a stop does not wait for; it is dropped when all others have finished.
+    /// Runs a task that a stop does not wait for; it is dropped when all others have finished. A panic is told as of
+    /// [`spawn`](Self::spawn).
+    #[track_caller]
     #[allow(clippy::disallowed_methods)]
     pub fn spawn_background(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let task = TASK.scope(TaskName::At(Location::caller()), task);
         tokio::spawn(task.with_cancellation_token_owned(self.hard.clone()));
     }
 
@@ -116,6 +127,7 @@ where
             Ok(guard) => guard,
             Err(error) => return fail(name, &error),
         };
+        panics::tell();
         supervise(name, &process, |lifecycle| start(config, lifecycle)).await
     })
 }

@@ -35,6 +35,8 @@ const MAX_JSON_LEN: usize = 64 * 1024;
 /// The longest `media`. Gateways refuse longer ones, too.
 const MAX_MEDIA_LEN: usize = 2 * 1024;
 const MAX_DEVICE_LEN: usize = 128;
+/// The longest reason that a client may give for a rejection or an end, in Unicode scalar values.
+const MAX_REASON_CHARS: usize = 64;
 
 /// Serves the calls of every match, together with the other replicas, until the process stops.
 pub async fn serve(
@@ -88,7 +90,8 @@ fn parse(request: CallRequest) -> Result<Request, Failure> {
     if matches!(&wish, Wish::Ring { media: Some(media) } if media.len() > MAX_MEDIA_LEN) {
         return Err(Failure::PayloadTooLarge);
     }
-    if !is_device(&request.device) || !names_device(&wish) || longest_json(&wish) > MAX_JSON_LEN {
+    let is_device = is_device(&request.device) && names_device(&wish);
+    if !is_device || longest_json(&wish) > MAX_JSON_LEN || reason_len(&wish) > MAX_REASON_CHARS {
         return Err(Failure::InvalidPayload);
     }
     Ok(Request { match_id, user, device: request.device, call_id, wish })
@@ -122,6 +125,15 @@ fn longest_json(wish: &Wish) -> usize {
             signal.as_ref().map_or(0, String::len)
         }
         Wish::Ring { .. } | Wish::Command(Command::Signal | Command::Renew | Command::TakeOver { .. }) => 0,
+    }
+}
+
+fn reason_len(wish: &Wish) -> usize {
+    match wish {
+        Wish::Command(Command::Reject { reason, .. } | Command::End { reason, .. }) => {
+            reason.as_ref().map_or(0, |reason| reason.chars().count())
+        }
+        _ => 0,
     }
 }
 

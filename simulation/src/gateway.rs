@@ -5,6 +5,7 @@ mod delivery;
 mod healing;
 mod inbox;
 mod joins;
+mod order;
 mod sends;
 mod socket;
 

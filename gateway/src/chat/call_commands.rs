@@ -1,10 +1,12 @@
 //! The call commands: to signaling-service in the order in which the socket gave them.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt;
 use proto::{
     Code, MatchId,
     client::{both, command},
@@ -122,7 +124,7 @@ pub(super) fn take(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event<'
 /// Takes over the live call of an earlier device. The client's own call commands wait for it: they are this device's only then.
 pub(super) fn take_over(context: &Arc<Context>, socket: &Arc<Socket>, earlier_device: String) {
     let command = Command::TakeOver(request::TakeOver { earlier_device });
-    let reply = Reply::new(&socket.emitter, "", None);
+    let reply = Reply::unheard(&socket.emitter);
     let first = CallCommand { chat: None, call_id: None, command, reply, span: tracing::Span::none() };
     if let Turn::Now(first) = socket.session().call_commands.take(first) {
         context.lifecycle.spawn(run_in_turn(Arc::clone(context), Arc::clone(socket), first));
@@ -175,8 +177,9 @@ async fn run_in_turn(context: Arc<Context>, socket: Arc<Socket>, first: CallComm
                 continue;
             }
             let (span, signaled) = (command.span.clone(), command.signaled_call().map(str::to_owned));
-            let answered = run(&context, &socket, command).instrument(span).await;
-            if answered == Err(Code::Unavailable) {
+            // Whatever panics must not keep the turn. It was logged where it happened, and its command was answered as it was dropped.
+            let ran = AssertUnwindSafe(run(&context, &socket, command).instrument(span)).catch_unwind().await;
+            if matches!(ran, Ok(Err(Code::Unavailable))) {
                 unreachable = signaled.or(unreachable);
             }
         }

@@ -11,7 +11,7 @@ use proto::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Context, Socket, call_commands, connections, joins, reply::Reply, sends};
+use super::{Context, Socket, call_commands, connections, joins, reply::Reply, sends, typing_commands};
 use crate::{failure::Failure, limits::Flood, socketio::Event};
 
 /// When a socket's client last sent an event. One that has sent none counts from its CONNECT.
@@ -46,7 +46,7 @@ enum MatchArgument {
 
 /// Handles one event of a client.
 pub(super) fn handle(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event<'_>, now: Instant) {
-    let reply = Reply::new(&socket.emitter, event.name, event.ack);
+    let reply = Reply::new(&socket.emitter, event);
     socket.session().activity.last_event = now;
     match context.limits.take_event(socket.user_id().as_str(), now) {
         Ok(()) => {}
@@ -61,7 +61,7 @@ pub(super) fn handle(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event
         command::SEND_MESSAGE => sends::send(context, socket, event.args, reply),
         command::JOIN_CHAT => joins::join(context, socket, event.args, reply),
         command::LEAVE_CHAT => joins::leave(context, socket, event.args, reply),
-        command::TYPING => joins::typing(context, socket, event.args, reply),
+        command::TYPING => typing_commands::take(context, socket, event.args, reply),
         command::VIDEO_CALL_REQUEST
         | command::VIDEO_CALL_SIGNAL
         | both::VIDEO_CALL_ACCEPTED
@@ -72,13 +72,21 @@ pub(super) fn handle(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event
     }
 }
 
-/// The first argument, text or an object, as a `T`; anything else is `INVALID_PAYLOAD`.
+/// The only argument, text or an object, as a `T`; anything else is `INVALID_PAYLOAD`.
 pub(super) fn argument<T: DeserializeOwned>(args: crate::socketio::Args<'_>) -> Result<T, Failure> {
+    first_argument(args, 1)
+}
+
+/// The first of at most so many arguments, as [`argument`]. What stands beyond them might change what was meant, so it is
+/// `INVALID_PAYLOAD`; but for `null`, which the client makes of an `undefined`.
+pub(super) fn first_argument<T: DeserializeOwned>(args: crate::socketio::Args<'_>, most: usize) -> Result<T, Failure> {
+    let mut all = args.iter();
+    let first = all.next().unwrap_or("null");
     // Of an array serde would take the elements for the fields, in their order.
-    if args.get(0).is_some_and(|json| json.starts_with('[')) {
+    if first.starts_with('[') || all.skip(most - 1).any(|extra| extra != "null") {
         return Err(Failure::invalid());
     }
-    args.decode(0).map_err(|_| Failure::invalid())
+    serde_json::from_str(first).map_err(|_| Failure::invalid())
 }
 
 /// The first argument as a match: `matchId` or `{matchId}`.
@@ -104,6 +112,17 @@ mod tests {
         assert_eq!(named(r#""demo""#), MatchId::new("demo").map_err(|_| Failure::invalid()));
         assert_eq!(named(r#"{"matchId":"demo"}"#), named(r#""demo""#));
         for json in [r#"["demo"]"#, r#" [ "demo" ]"#, "{}", "7", ""] {
+            assert_eq!(named(json), Err(Failure::invalid()), "{json}");
+        }
+    }
+
+    #[test]
+    fn an_argument_too_many_is_invalid_unless_it_is_null() {
+        let named = |json| match_argument(Args::from_raw(json));
+        for json in [r#""demo",null"#, r#"{"matchId":"demo"},null,null"#] {
+            assert_eq!(named(json), named(r#""demo""#), "{json}");
+        }
+        for json in [r#""demo",{}"#, r#""demo",false"#, r#"{"matchId":"demo"},"demo""#, r#""demo",null,7"#] {
             assert_eq!(named(json), Err(Failure::invalid()), "{json}");
         }
     }

@@ -19,13 +19,14 @@ use tracing::debug;
 use super::{
     Context, Socket, call_commands, call_events, commands,
     context::CONNECT_DECISION_TIMEOUT,
-    joins,
+    delivery,
     recovery::{self, Brought, Recovery},
     reply::Reply,
     seats,
     session::Resumed,
     socket::Validity,
     sweeper::{self, EXPIRY_NOTICE_S},
+    typing_commands,
     users::Presence,
 };
 use crate::{
@@ -139,6 +140,7 @@ pub(super) fn refusal(code: Code) -> Refuse {
 pub(super) fn connected(context: &Arc<Context>, socket: &Arc<Socket>) {
     metrics::connected();
     debug!(user_id = %socket.user_id(), sid = socket.emitter.sid(), "connected");
+    delivery::silence_all(socket);
     socket.presence.user().add(socket);
     watch_token(context, socket);
     if socket.emitter.is_closed() {
@@ -197,15 +199,15 @@ fn tell_of_call(socket: &Socket, call: Call) {
 }
 
 /// The socket is gone.
-pub(super) fn disconnected(context: &Context, socket: &Arc<Socket>, reason: CloseReason) {
+pub(super) fn disconnected(context: &Arc<Context>, socket: &Arc<Socket>, reason: CloseReason) {
     // One whose connection broke just as it was accepted was never counted.
     socket.presence.leave_seat();
     if socket.presence.user().remove(socket) {
         metrics::disconnected(reason.as_str());
     }
     debug!(user_id = %socket.user_id(), sid = socket.emitter.sid(), reason = reason.as_str(), "disconnected");
-    for chat in socket.session().leave_all() {
-        joins::stop_typing(context, socket.user_id(), &chat);
+    for mut chat in socket.session().leave_all() {
+        typing_commands::stop(context, socket.user_id(), &mut chat);
     }
 }
 

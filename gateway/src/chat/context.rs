@@ -1,6 +1,7 @@
 //! What every part of the chat application needs, and the application itself.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -59,7 +60,8 @@ impl Application for Chat {
     }
 
     fn event(&self, socket: &Arc<Socket>, event: Event<'_>) {
-        commands::handle(&self.0, socket, &event, Instant::now());
+        // A panic was logged where it happened, and answered as the reply was dropped. The connection goes on.
+        let _ = catch_unwind(AssertUnwindSafe(|| commands::handle(&self.0, socket, &event, Instant::now())));
     }
 
     fn disconnected(&self, socket: &Arc<Socket>, reason: CloseReason) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use proto::{MatchId, client::event};
+use proto::{MatchId, UserId, client::event};
 
 use super::{
     Context, Socket,
@@ -10,7 +10,7 @@ use super::{
     given::Given,
     healing,
     room::Due,
-    session::Session,
+    session::{JoinedChat, Session},
 };
 use crate::{metrics, socketio::Packet, views};
 
@@ -55,10 +55,40 @@ pub(super) fn announce(socket: &Socket, announced: &Arc<Announced>, to_all: bool
 /// Drops a closed match's chat and says so, once.
 pub(super) fn close(socket: &Socket, chat: &MatchId) {
     let mut session = socket.session();
+    let silence = session.open_chat(chat).and_then(|joined| silence(joined));
     if session.close(chat) {
         let closed = views::to_json(&serde_json::json!({ "matchId": chat.as_str() }));
-        send(socket, [recoverable(event::MATCH_CLOSED, &closed, &session.cursor(socket.tag(), None))]);
+        let closed = recoverable(event::MATCH_CLOSED, &closed, &session.cursor(socket.tag(), None));
+        send(socket, silence.into_iter().chain([closed]));
     }
+}
+
+/// Tells a socket that somebody in a chat that it has open types, or has stopped.
+pub(super) fn show_typing(socket: &Socket, chat: &MatchId, is_typing: bool, packet: &Packet) {
+    let mut session = socket.session();
+    if let Some(joined) = session.open_chat(chat) {
+        joined.shown = is_typing;
+        send(socket, [packet.clone()]);
+    }
+}
+
+/// What a socket is told before it is told that it has left a chat: the other member, if shown as typing, is no more. It would
+/// hear nothing of that afterwards.
+pub(super) fn silence(left: &JoinedChat) -> Option<Packet> {
+    left.other.as_ref().filter(|_| left.shown).map(|other| user_typing(&left.id, other, false))
+}
+
+/// Tells a recovered socket that nobody types, as nobody knows what the earlier one was told. To be called before it hears anything.
+pub(super) fn silence_all(socket: &Socket) {
+    let session = socket.session();
+    let others = session.open_chats().filter_map(|chat| Some((&chat.id, chat.other.as_ref()?)));
+    send(socket, others.map(|(chat, other)| user_typing(chat, other, false)));
+}
+
+/// The `user_typing` event.
+pub(super) fn user_typing(chat: &MatchId, typist: &UserId, is_typing: bool) -> Packet {
+    let shown = serde_json::json!({ "matchId": chat.as_str(), "userId": typist.as_str(), "isTyping": is_typing });
+    Packet::event(event::USER_TYPING, &views::to_json(&shown))
 }
 
 fn packet(given: Given) -> Packet {

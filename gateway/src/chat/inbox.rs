@@ -1,11 +1,15 @@
 //! What a user hears on `user.<userId>`, given to each of the user's sockets here.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Instant,
+};
 
 use prost::Message as _;
 use proto::{
     MatchId, UserId,
-    client::event,
     inbox::{
         CallChanged, InboxEvent, MessagesPosted, MilestoneReached, SignalTaken, SocketReplaced, TypingChanged,
         inbox_event::Event,
@@ -22,8 +26,6 @@ use super::{
 use crate::{
     inboxes::{Listener, Message},
     metrics,
-    socketio::Packet,
-    views,
 };
 
 /// Gives the users whose inboxes one connection subscribes what they hear.
@@ -60,7 +62,9 @@ impl Listener for Receiver {
         };
         let span = info_span!("receive", otel.kind = "consumer");
         propagation::continue_from(&span, &|name| message.headers.get(name));
-        span.in_scope(|| self.receive(&user, event, message.reply));
+        // A panic, which was logged where it happened, costs this event, as if it had been lost on the way: the connection serves
+        // other users too.
+        let _ = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| self.receive(&user, event, message.reply))));
     }
 
     fn tick(&mut self, now: Instant) {
@@ -138,13 +142,9 @@ impl Receiver {
 }
 
 fn show_typing(user: &User, chat: &MatchId, typist: &UserId, is_typing: bool) {
-    let shown = serde_json::json!({ "matchId": chat.as_str(), "userId": typist.as_str(), "isTyping": is_typing });
-    let packet = Packet::event(event::USER_TYPING, &views::to_json(&shown));
+    let packet = delivery::user_typing(chat, typist, is_typing);
     for socket in user.sockets() {
-        let mut session = socket.session();
-        if session.open_chat(chat).is_some() {
-            let _ = socket.emitter.send(&packet);
-        }
+        delivery::show_typing(&socket, chat, is_typing, &packet);
     }
 }
 

@@ -1,25 +1,48 @@
 //! How a command is answered: by its ack, or, when it asked for none, a failure by an event.
 
-use proto::client::{both, command, event};
-
-use crate::{
-    failure::Failure,
-    socketio::{Emitter, Packet},
+use proto::{
+    Code,
+    client::{both, command, event},
 };
 
-/// The answer that a command waits for. It is given exactly once.
+use crate::{
+    failure::{Failure, Names},
+    socketio::{Emitter, Event, Packet},
+};
+
+/// The answer that a command waits for. It is given exactly once: a reply that is dropped, as its command's work has panicked,
+/// answers with `INTERNAL`.
 #[derive(Debug)]
 pub(crate) struct Reply {
     emitter: Emitter,
-    ack: Option<u64>,
-    /// The event that tells of a failure when there is no ack; some commands fail in silence.
-    failure_event: Option<&'static str>,
+    to: To,
+}
+
+/// Who is answered.
+#[derive(Debug)]
+enum To {
+    /// The callback with this id.
+    Callback(u64),
+    /// Nobody of a success; an event tells of a failure, and what the command named.
+    Event(&'static str, Names),
+    /// Nobody, or nobody any more.
+    Nobody,
 }
 
 impl Reply {
-    /// The reply to the command `name`.
-    pub(crate) fn new(emitter: &Emitter, name: &str, ack: Option<u64>) -> Self {
-        Self { emitter: emitter.clone(), ack, failure_event: failure_event(name) }
+    /// The reply to a command.
+    pub(crate) fn new(emitter: &Emitter, event: &Event<'_>) -> Self {
+        let to = match (event.ack, failure_event(event.name)) {
+            (Some(id), _) => To::Callback(id),
+            (None, Some(told_by)) => To::Event(told_by, Names::of(event.args)),
+            (None, None) => To::Nobody,
+        };
+        Self { emitter: emitter.clone(), to }
+    }
+
+    /// The reply to a command of the gateway's own, which nobody hears.
+    pub(crate) fn unheard(emitter: &Emitter) -> Self {
+        Self { emitter: emitter.clone(), to: To::Nobody }
     }
 
     /// Acks with `json`, the whole argument.
@@ -28,8 +51,11 @@ impl Reply {
     }
 
     /// Acks with `json` and emits `packets` after it, in the same write.
-    pub(crate) fn ok_and(self, json: &str, packets: &[Packet]) {
-        let ack = self.ack.map(|id| self.emitter.ack_packet(id, json));
+    pub(crate) fn ok_and(mut self, json: &str, packets: &[Packet]) {
+        let ack = match std::mem::replace(&mut self.to, To::Nobody) {
+            To::Callback(id) => Some(self.emitter.ack_packet(id, json)),
+            To::Event(..) | To::Nobody => None,
+        };
         let all: Vec<Packet> = ack.into_iter().chain(packets.iter().cloned()).collect();
         self.send(&all);
     }
@@ -43,19 +69,25 @@ impl Reply {
 
     /// Refuses what is part of a flood, also where a refusal is silent otherwise, and closes the transport.
     pub(crate) fn cut_off(mut self, failure: &Failure) {
-        self.failure_event.get_or_insert(event::MESSAGE_ERROR);
+        if matches!(self.to, To::Nobody) {
+            self.to = To::Event(event::MESSAGE_ERROR, Names::default());
+        }
         let emitter = self.emitter.clone();
         self.fail(failure);
         emitter.disconnect_transport();
     }
 
     /// Answers with a failure.
-    pub(crate) fn fail(self, failure: &Failure) {
+    pub(crate) fn fail(mut self, failure: &Failure) {
         crate::metrics::rejected(failure.code);
-        let packet = match (self.ack, self.failure_event) {
-            (Some(id), _) => self.emitter.ack_packet(id, &failure.ack_json()),
-            (None, Some(event)) => Packet::event(event, &failure.event_json()),
-            (None, None) => return,
+        self.tell(failure);
+    }
+
+    fn tell(&mut self, failure: &Failure) {
+        let packet = match std::mem::replace(&mut self.to, To::Nobody) {
+            To::Callback(id) => self.emitter.ack_packet(id, &failure.ack_json()),
+            To::Event(event, names) => Packet::event(event, &failure.event_json(&names)),
+            To::Nobody => return,
         };
         self.send(&[packet]);
     }
@@ -63,6 +95,15 @@ impl Reply {
     fn send(&self, packets: &[Packet]) {
         // A socket that is gone needs no answer: its client asks again.
         let _ = self.emitter.send_all(packets);
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if !matches!(self.to, To::Nobody) && !self.emitter.is_closed() {
+            crate::metrics::rejected(Code::Internal);
+            self.tell(&Code::Internal.into());
+        }
     }
 }
 

@@ -1,20 +1,20 @@
-//! `send_message`: one request of a socket to a match is in flight, what arrives meanwhile goes with the next.
+//! `send_message`: messages are asked to be stored, and answered when that is known.
 
 use std::{sync::Arc, time::Instant};
 
 use proto::{
     MatchId,
-    chat::{self, SendRequest, Stored},
+    chat::{self, SendRequest, SendResult, Stored, send_result},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use service_kit::clock;
-use tracing::{Instrument, info_span};
+use tracing::{Span, info_span};
 
 use super::{
     Context, Socket, commands,
+    order::{self, Command},
     reply::Reply,
-    turns::{RETRY_AFTER, Turn, Weighted},
 };
 use crate::{
     egress::{Admitted, outcome_of},
@@ -38,14 +38,23 @@ struct SendMessage {
 pub(crate) struct Draft {
     content: chat::Draft,
     reply: Reply,
-    span: tracing::Span,
+    span: Span,
     taken_at: Instant,
     admitted: Admitted,
 }
 
-impl Weighted for Draft {
-    fn bytes(&self) -> usize {
+impl Draft {
+    /// Bytes of its body.
+    pub(super) fn bytes(&self) -> usize {
         self.content.body.len()
+    }
+
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    pub(super) fn into_reply(self) -> Reply {
+        self.reply
     }
 }
 
@@ -77,15 +86,7 @@ pub(super) fn send(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>,
     }
     let span = info_span!("send_message", match_id = %chat, user_id = %socket.user_id());
     let draft = Draft { content: draft, reply, span, taken_at: now, admitted };
-    let turn = socket.session().take_send(&chat, draft);
-    match turn {
-        Turn::Now(draft) => {
-            let sends = send_in_turn(Arc::clone(context), Arc::clone(socket), chat, draft);
-            context.lifecycle.spawn(sends);
-        }
-        Turn::Waits => {}
-        Turn::Full(draft) => draft.reply.fail(&Failure::rate_limited(RETRY_AFTER)),
-    }
+    order::take(context, socket, chat, Command::Send(draft));
 }
 
 fn read(args: Args<'_>) -> Result<(MatchId, chat::Draft), Failure> {
@@ -97,16 +98,8 @@ fn read(args: Args<'_>) -> Result<(MatchId, chat::Draft), Failure> {
     Ok((chat, draft))
 }
 
-async fn send_in_turn(context: Arc<Context>, socket: Arc<Socket>, chat: MatchId, first: Draft) {
-    let mut batch = vec![first];
-    while let Some(first) = batch.first() {
-        let span = first.span.clone();
-        send_batch(&context, &socket, &chat, batch).instrument(span).await;
-        batch = socket.session().next_sends(&chat);
-    }
-}
-
-async fn send_batch(context: &Context, socket: &Socket, chat: &MatchId, mut batch: Vec<Draft>) {
+/// Asks for messages to one match to be stored, and answers them.
+pub(super) async fn send_batch(context: &Context, socket: &Socket, chat: &MatchId, mut batch: Vec<Draft>) {
     let request = SendRequest {
         match_id: chat.as_str().to_owned(),
         sender_id: socket.user_id().as_str().to_owned(),
@@ -116,6 +109,10 @@ async fn send_batch(context: &Context, socket: &Socket, chat: &MatchId, mut batc
         deadline_ms: 0,
     };
     let reply = context.services.send(chat, request).await;
+    // Before the acks, as the next command may come right after them.
+    if let (Some(joined), Some(seq)) = (socket.session().chat(chat), newest_of(&reply.results)) {
+        joined.sent = joined.sent.max(seq);
+    }
     let mut results = reply.results.into_iter();
     for draft in batch {
         let result = results.next().map_or_else(|| Err(Failure::unavailable()), outcome_of);
@@ -124,6 +121,15 @@ async fn send_batch(context: &Context, socket: &Socket, chat: &MatchId, mut batc
         metrics::send_answered(draft.taken_at.elapsed(), outcome_name(&result));
         answer(chat, draft.reply, result);
     }
+}
+
+/// The highest seq among what was stored.
+fn newest_of(results: &[SendResult]) -> Option<i64> {
+    let stored = results.iter().filter_map(|result| match &result.result {
+        Some(send_result::Result::Stored(stored)) => Some(stored.seq),
+        _ => None,
+    });
+    stored.max()
 }
 
 fn answer(chat: &MatchId, reply: Reply, result: Result<Stored, Failure>) {

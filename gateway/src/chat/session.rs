@@ -10,11 +10,11 @@ use super::{
     commands::Activity,
     cursor::{self, Position},
     feed::{Announced, Posted},
-    joins::ChatCommand,
+    lines::Lines,
+    order::Command,
     pid::Pid,
     room::Room,
-    sends::Draft,
-    turns::{Turn, Turns},
+    turns::Turns,
 };
 
 /// Most chats that one socket may have open.
@@ -29,8 +29,12 @@ pub struct JoinedChat {
     pub room: Room<Arc<Posted>, Arc<Announced>>,
     /// The other member, known once the chat is open.
     pub other: Option<UserId>,
-    /// This socket's user is shown to the other member as typing.
+    /// The highest seq that a message of this socket was acked with.
+    pub sent: i64,
+    /// The other member was told that this socket's user types, and not yet that the user has stopped.
     pub typing: bool,
+    /// This socket was told that the other member types, and not yet that the member has stopped.
+    pub shown: bool,
     /// Missed messages are being fetched.
     pub healing: bool,
 }
@@ -74,13 +78,19 @@ pub struct Session {
     joined: Vec<JoinedChat>,
     /// Chats that were left or closed while the socket was here, the latest last.
     parted: Vec<Parted>,
-    sends: Vec<(MatchId, Turns<Draft>)>,
-    pub(crate) chat_commands: Turns<ChatCommand>,
+    pub(crate) lines: Lines<Command>,
     pub(crate) call_commands: Turns<CallCommand>,
     pub(crate) calls: Calls,
     pub(crate) activity: Activity,
     /// What is still to be done for a socket that takes the place of an earlier one, once it is connected.
     pub resumed: Option<Box<Resumed>>,
+}
+
+impl JoinedChat {
+    /// Whether a message that this socket was acked has not come around yet: then nobody else may have it either.
+    pub(crate) fn awaits_own(&self) -> bool {
+        self.sent > self.room.cursor()
+    }
 }
 
 impl Session {
@@ -107,7 +117,9 @@ impl Session {
             id: position.chat,
             room: Room::recovered(position.seq, head, position.milestones),
             other,
+            sent: 0,
             typing: false,
+            shown: false,
             healing: false,
         }));
     }
@@ -150,10 +162,10 @@ impl Session {
         if keep_others && self.joined.len() >= MAX_JOINED {
             return false;
         }
-        let room = Room::joining();
+        let (id, room) = (id.clone(), Room::joining());
         // Most sockets have one chat open, and an idle one should not pay for four.
         self.joined.reserve_exact(1);
-        self.joined.push(JoinedChat { id: id.clone(), room, other: None, typing: false, healing: false });
+        self.joined.push(JoinedChat { id, room, other: None, sent: 0, typing: false, shown: false, healing: false });
         true
     }
 
@@ -214,27 +226,6 @@ impl Session {
             }
             self.parted.push(Parted { id: id.clone(), milestones, closed });
         }
-    }
-
-    /// Takes a send to a match.
-    pub(crate) fn take_send(&mut self, id: &MatchId, draft: Draft) -> Turn<Draft> {
-        if let Some((_, turns)) = self.sends.iter_mut().find(|(chat, _)| chat == id) {
-            return turns.take(draft);
-        }
-        let mut turns = Turns::default();
-        let turn = turns.take(draft);
-        self.sends.push((id.clone(), turns));
-        turn
-    }
-
-    /// The sends to a match that go next; empty when there are none, and then nothing of them is kept.
-    pub(crate) fn next_sends(&mut self, id: &MatchId) -> Vec<Draft> {
-        let Some(index) = self.sends.iter().position(|(chat, _)| chat == id) else { return Vec::new() };
-        let batch = self.sends[index].1.next_batch();
-        if batch.is_empty() {
-            self.sends.swap_remove(index);
-        }
-        batch
     }
 }
 

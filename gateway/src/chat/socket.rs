@@ -1,7 +1,7 @@
 //! One connected socket of a user.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard,
     atomic::{AtomicI64, Ordering},
 };
 
@@ -70,8 +70,13 @@ impl Socket {
         Viewer { user: self.user_id(), origin: self.origin, tag: self.tag() }
     }
 
+    /// The session. A panic while it was locked may have left it half changed: then the transport is closed, and the client comes back
+    /// with a session that its cursor tells.
     pub(crate) fn session(&self) -> MutexGuard<'_, Session> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+        self.session.lock().unwrap_or_else(|poisoned| {
+            self.emitter.disconnect_transport();
+            poisoned.into_inner()
+        })
     }
 
     /// How long its token is good.

@@ -9,7 +9,7 @@ pub const MAX_WAITING: usize = 64;
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Most bytes that go together, well below NATS' limit of 1 MB a message.
-const MAX_BATCH_BYTES: usize = 256 * 1024;
+pub(super) const MAX_BATCH_BYTES: usize = 256 * 1024;
 
 /// A piece of work that can wait.
 pub trait Weighted {

@@ -10,6 +10,7 @@ use proto::{
 use tonic::Status;
 
 use super::*;
+use crate::socketio::Args;
 
 fn all() -> Vec<Failure> {
     let call = |code: CallCode| CallFailure { code: code.into(), ..CallFailure::default() };
@@ -30,7 +31,19 @@ fn acks_are_frozen() {
 
 #[test]
 fn error_events_are_frozen() {
-    insta::assert_snapshot!(all().iter().map(Failure::event_json).collect::<Vec<_>>().join("\n"));
+    let nothing = Names::default();
+    insta::assert_snapshot!(all().iter().map(|failure| failure.event_json(&nothing)).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn an_error_event_repeats_the_ids_that_the_command_named() {
+    let names = Names::of(Args::from_raw(r#"{"matchId":"m1","clientId":"c\"1","callId":"v1","message":"secret"}"#));
+    let ids = r#""matchId":"m1","clientId":"c\"1","callId":"v1"}"#;
+    let error = r#"{"error":"The payload is malformed.","code":"INVALID_PAYLOAD","retryable":false,"#;
+    assert_eq!(Failure::invalid().event_json(&names), format!("{error}{ids}"));
+    let busy = CallFailure { code: CallCode::Busy.into(), call_id: Some("v2".into()), ..CallFailure::default() };
+    let told: serde_json::Value = serde_json::from_str(&Failure::from(busy).event_json(&names)).unwrap();
+    assert_eq!((&told["callId"], &told["matchId"]), (&"v2".into(), &"m1".into()), "the call that the two have");
 }
 
 #[test]
@@ -70,7 +83,7 @@ fn an_absent_match_and_one_of_others_are_alike_to_the_byte() {
     let absent = Failure::from(Status::not_found("no row"));
     let of_others = Failure::from(ChatFailure { code: chat::Code::MatchNotFound.into(), retry_after_ms: None });
     assert_eq!(absent.ack_json(), of_others.ack_json());
-    assert_eq!(absent.event_json(), of_others.event_json());
+    assert_eq!(absent.event_json(&Names::default()), of_others.event_json(&Names::default()));
     assert_eq!(absent.problem_json(), of_others.problem_json());
 }
 

@@ -52,6 +52,24 @@ fn equal_bodies_have_equal_bytes() {
 }
 
 #[test]
+fn numbers_come_back_as_sent_within_64_bits_and_as_doubles_beyond() {
+    let body = |number: &str| Content::parse(&format!(r#"{{"n":{number}}}"#)).unwrap().body;
+    for number in [
+        "0",
+        "9007199254740993",
+        "18446744073709551615",
+        "-9223372036854775808",
+        "0.1",
+        "1.5e-7",
+        "1.7976931348623157e+308",
+    ] {
+        assert_eq!(body(number), format!(r#"{{"n":{number}}}"#));
+    }
+    assert_eq!(body("-0"), r#"{"n":-0.0}"#);
+    assert_eq!(body("18446744073709551617"), r#"{"n":1.8446744073709552e+19}"#);
+}
+
+#[test]
 fn an_object_names_itself_by_a_string_in_underscore_id_or_id() {
     let own_id = |json: &str| Content::parse(json).unwrap().own_id;
     assert_eq!(own_id(r#"{"_id":"a","id":"b"}"#).as_deref(), Some("a"));

@@ -248,14 +248,9 @@ impl End {
     fn by(actor: Actor<'_>, reason: Reason, signal: Option<&str>, client_reason: Option<&str>) -> Self {
         Self {
             reason,
-            client_reason: client_reason.filter(|text| is_sane(text)).map(str::to_owned),
+            client_reason: client_reason.filter(|text| !text.is_empty()).map(str::to_owned),
             signal: signal.map(str::to_owned),
             by: Some((actor.user.to_string(), actor.device.to_owned())),
         }
     }
-}
-
-/// Whether a client's reason may be shown to the other party as it is: 1 to 64 printable ASCII characters.
-fn is_sane(reason: &str) -> bool {
-    (1..=64).contains(&reason.len()) && reason.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
 }

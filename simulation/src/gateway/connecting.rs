@@ -4,7 +4,13 @@ use std::{rc::Rc, time::Duration};
 
 use gateway::chat::{Pid, Recovery, Resumed, read_cursor, resume};
 
-use super::{Gateway, Presence, User, delivery, healing, joins, sends, socket::Socket};
+use super::{
+    Gateway, Presence, User, delivery, healing,
+    joins::Join,
+    order::{self, Command},
+    sends::Draft,
+    socket::Socket,
+};
 use crate::{
     mistake::Mistake,
     network::{self, Away, Packet, Subject},
@@ -29,12 +35,12 @@ pub(super) async fn serve(gateway: Rc<Gateway>, pipe: Rc<Pipe>) {
         match up {
             Up::Connect { .. } => break,
             Up::Send { ack, chat, client_id, body } => {
-                sends::send(&socket, chat, sends::Draft { ack, client_id, body });
+                order::take(&socket, chat, Command::Send(Draft { ack, client_id, body }));
             }
             Up::Join { ack, chat, since_seq, keep_others } => {
-                joins::take(&socket, joins::Command::Join { ack, chat, since_seq, keep_others });
+                order::take(&socket, chat, Command::Join(Join { ack, since_seq, keep_others }));
             }
-            Up::Leave { ack, chat } => joins::take(&socket, joins::Command::Leave { ack, chat }),
+            Up::Leave { ack, chat } => order::take(&socket, chat, Command::Leave { ack }),
         }
     }
     socket.user().sockets.borrow_mut().retain(|other| !Rc::ptr_eq(other, &socket));

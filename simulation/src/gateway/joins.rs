@@ -1,8 +1,7 @@
-//! `join_chat` and `leave_chat`, one socket's in their order; after `gateway/src/chat/joins.rs`.
+//! `join_chat` and `leave_chat`; after `gateway/src/chat/joins.rs`.
 
 use std::rc::Rc;
 
-use gateway::chat::{Turn, Weighted};
 use proto::Code;
 
 use super::{delivery, socket::Socket};
@@ -15,48 +14,15 @@ use crate::{
 /// Messages in an ack; few, so that the runs have several pages.
 const PAGE: usize = 4;
 
-/// A command that depends on which chats are open.
+/// How a chat is to be opened.
 #[derive(Debug)]
-pub(super) enum Command {
-    Join { ack: u64, chat: usize, since_seq: Option<i64>, keep_others: bool },
-    Leave { ack: u64, chat: usize },
+pub(super) struct Join {
+    pub(super) ack: u64,
+    pub(super) since_seq: Option<i64>,
+    pub(super) keep_others: bool,
 }
 
-impl Weighted for Command {
-    fn bytes(&self) -> usize {
-        0
-    }
-}
-
-/// Takes a command, now or in its turn.
-pub(super) fn take(socket: &Rc<Socket>, command: Command) {
-    let turn = socket.commands.borrow_mut().take(command);
-    match turn {
-        Turn::Now(command) => {
-            let gateway = socket.gateway();
-            gateway.world.sim.spawn(gateway.process, run_in_turn(Rc::clone(socket), command));
-        }
-        Turn::Waits => {}
-        Turn::Full(Command::Join { ack, .. } | Command::Leave { ack, .. }) => socket.fail(ack, Code::RateLimited),
-    }
-}
-
-async fn run_in_turn(socket: Rc<Socket>, first: Command) {
-    let mut batch = vec![first];
-    while !batch.is_empty() {
-        for command in batch {
-            match command {
-                Command::Join { ack, chat, since_seq, keep_others } => {
-                    join(&socket, ack, chat, (since_seq, keep_others)).await;
-                }
-                Command::Leave { ack, chat } => leave(&socket, ack, chat),
-            }
-        }
-        batch = socket.commands.borrow_mut().next_batch();
-    }
-}
-
-async fn join(socket: &Rc<Socket>, ack: u64, chat: usize, (since_seq, keep_others): (Option<i64>, bool)) {
+pub(super) async fn join(socket: &Rc<Socket>, chat: usize, Join { ack, since_seq, keep_others }: Join) {
     let id = socket.id_of(chat);
     if !socket.session.borrow_mut().begin_join(&id, keep_others) {
         return socket.fail(ack, Code::RateLimited);
@@ -97,7 +63,7 @@ async fn snapshot(socket: &Rc<Socket>, chat: usize, since_seq: Option<i64>) -> R
     if snapshot.closed { Err(Code::MatchClosed) } else { Ok(snapshot) }
 }
 
-fn leave(socket: &Socket, ack: u64, chat: usize) {
+pub(super) fn leave(socket: &Socket, ack: u64, chat: usize) {
     let id = socket.id_of(chat);
     let mut session = socket.session.borrow_mut();
     if session.leave(&id).is_none() {

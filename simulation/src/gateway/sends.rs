@@ -1,13 +1,9 @@
-//! `send_message`: one request of a socket to a match is in flight; after `gateway/src/chat/sends.rs` and `egress/sending.rs`.
+//! `send_message`; after `gateway/src/chat/sends.rs` and `egress/sending.rs`.
 
 use std::rc::Rc;
 
-use gateway::{
-    chat::{Turn, Turns, Weighted},
-    egress::{Route, Tries, outcome_of},
-};
+use gateway::egress::{Route, Tries, outcome_of};
 use proto::{
-    Code,
     chat::{self, SendReply, SendRequest},
     partition,
 };
@@ -23,37 +19,7 @@ pub(super) struct Draft {
     pub(super) body: String,
 }
 
-impl Weighted for Draft {
-    fn bytes(&self) -> usize {
-        self.body.len()
-    }
-}
-
-/// Takes a message, now or in its turn.
-pub(super) fn send(socket: &Rc<Socket>, chat: usize, draft: Draft) {
-    if socket.world().mistake == Some(Mistake::NoTurns) {
-        socket.sends.borrow_mut().insert(chat, Turns::default());
-    }
-    let turn = socket.sends.borrow_mut().entry(chat).or_default().take(draft);
-    match turn {
-        Turn::Now(draft) => {
-            let gateway = socket.gateway();
-            gateway.world.sim.spawn(gateway.process, send_in_turn(Rc::clone(socket), chat, draft));
-        }
-        Turn::Waits => {}
-        Turn::Full(draft) => socket.fail(draft.ack, Code::RateLimited),
-    }
-}
-
-async fn send_in_turn(socket: Rc<Socket>, chat: usize, first: Draft) {
-    let mut batch = vec![first];
-    while !batch.is_empty() {
-        send_batch(&socket, chat, batch).await;
-        batch = socket.sends.borrow_mut().get_mut(&chat).map(Turns::next_batch).unwrap_or_default();
-    }
-}
-
-async fn send_batch(socket: &Rc<Socket>, chat: usize, batch: Vec<Draft>) {
+pub(super) async fn send_batch(socket: &Rc<Socket>, chat: usize, batch: Vec<Draft>) {
     let drafts = batch.iter().map(|draft| chat::Draft {
         client_id: draft.client_id.clone(),
         body: draft.body.clone(),

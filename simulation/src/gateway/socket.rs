@@ -1,14 +1,14 @@
 //! One socket on a gateway, with the real session of `gateway/src/chat/session.rs`.
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use std::{cell::RefCell, rc::Rc};
 
 use gateway::{
-    chat::{Pid, Session, Turns, Viewer},
+    chat::{Lines, Pid, Session, Viewer},
     origin::origin_of,
 };
 use proto::{Code, MatchId};
 
-use super::{Gateway, Presence, User, joins::Command, sends::Draft};
+use super::{Gateway, Presence, User, order::Command};
 use crate::{
     mistake::Mistake,
     pipe::{Answered, Down, Pipe},
@@ -24,8 +24,7 @@ pub(super) struct Socket {
     pub(super) connected_at_ms: i64,
     pub(super) origin: u64,
     pub(super) session: RefCell<Session>,
-    pub(super) sends: RefCell<BTreeMap<usize, Turns<Draft>>>,
-    pub(super) commands: RefCell<Turns<Command>>,
+    pub(super) lines: RefCell<Lines<Command>>,
 }
 
 impl Socket {
@@ -39,8 +38,7 @@ impl Socket {
             connection: sim.chance(|rng| rng.u64(..)),
             connected_at_ms: sim.now_ms(),
             session: RefCell::default(),
-            sends: RefCell::default(),
-            commands: RefCell::default(),
+            lines: RefCell::default(),
         })
     }
 
@@ -81,5 +79,9 @@ impl Socket {
     /// The id of a match of the cast.
     pub(super) fn id_of(&self, chat: usize) -> MatchId {
         self.world().cast.chats[chat].id.clone()
+    }
+    /// The match of the cast with this id.
+    pub(super) fn chat_of(&self, id: &MatchId) -> usize {
+        self.world().cast.chats.iter().position(|chat| chat.id == *id).unwrap_or_default()
     }
 }

@@ -1,0 +1,126 @@
+//! What a command names, for the event that tells of its failure.
+
+use std::{borrow::Cow, fmt};
+
+use proto::{ClientId, MatchId, ids::CallId};
+use serde::{
+    Deserializer,
+    de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use crate::socketio::Args;
+
+/// The ids that a command gave: its match, its message, its call. Only well-formed ones count, so that nothing else of a request is
+/// ever told back.
+#[derive(Debug, Default)]
+pub struct Names(Option<Box<Ids>>);
+
+#[derive(Debug, Default)]
+pub(super) struct Ids {
+    pub(super) match_id: Option<MatchId>,
+    pub(super) client_id: Option<ClientId>,
+    pub(super) call_id: Option<CallId>,
+}
+
+impl Names {
+    /// What the first argument of an event names, be the rest of it as it may: a match alone, or ids in an object.
+    pub fn of(args: Args<'_>) -> Self {
+        let mut ids = Ids::default();
+        match args.get(0) {
+            Some(json) if json.starts_with('"') => ids.match_id = text(json).and_then(|id| MatchId::new(id).ok()),
+            Some(json) if json.starts_with('{') => {
+                // What was read before something unreadable counts.
+                let _ = Fields(&mut ids).deserialize(&mut serde_json::Deserializer::from_str(json));
+            }
+            _ => {}
+        }
+        let is_empty = ids.match_id.is_none() && ids.client_id.is_none() && ids.call_id.is_none();
+        Self((!is_empty).then(|| Box::new(ids)))
+    }
+
+    pub(super) fn ids(&self) -> Option<&Ids> {
+        self.0.as_deref()
+    }
+}
+
+fn text(json: &str) -> Option<String> {
+    serde_json::from_str(json).ok()
+}
+
+/// Reads the ids among the fields of an object. Of a field that is there twice the last one counts.
+struct Fields<'a>(&'a mut Ids);
+
+impl<'de> DeserializeSeed<'de> for Fields<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Fields<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            match &*key {
+                "matchId" => self.0.match_id = id(&mut map)?.and_then(|id| MatchId::new(id).ok()),
+                "clientId" => self.0.client_id = id(&mut map)?.and_then(|id| ClientId::new(id).ok()),
+                "callId" => self.0.call_id = id(&mut map)?.and_then(|id| CallId::new(id).ok()),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The next value, if it is a text.
+fn id<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<String>, A::Error> {
+    Ok(text(map.next_value::<&'de RawValue>()?.get()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(json: &str) -> [Option<String>; 3] {
+        let names = Names::of(Args::from_raw(json));
+        let ids = names.0.map(|ids| *ids).unwrap_or_default();
+        [ids.match_id.map(String::from), ids.client_id.map(|id| id.as_str().to_owned()), ids.call_id.map(String::from)]
+    }
+
+    fn some(id: &str) -> Option<String> {
+        Some(id.to_owned())
+    }
+
+    #[test]
+    fn a_command_names_its_match_alone_or_ids_in_an_object() {
+        assert_eq!(of(r#""m1""#), [some("m1"), None, None]);
+        assert_eq!(of(r#"{"matchId":"m1","clientId":"c 1","callId":"v1"}"#), [some("m1"), some("c 1"), some("v1")]);
+        assert_eq!(of(r#"{"message":{"matchId":"inner"},"clientId":"c"},"m2""#), [None, some("c"), None]);
+    }
+
+    #[test]
+    fn the_rest_of_the_command_may_be_anything() {
+        let deep = format!(r#"{{"matchId":"m1","message":{}1{}}}"#, "[".repeat(9_000), "]".repeat(9_000));
+        assert_eq!(of(&deep), [some("m1"), None, None]);
+        assert_eq!(of(r#"{"message":"\ud800","matchId":"m1","x":1e999}"#), [some("m1"), None, None]);
+        assert_eq!(of(r#"{"matchId":"m1","\ud800":1,"clientId":"c"}"#), [some("m1"), None, None]);
+    }
+
+    #[test]
+    fn what_is_no_id_is_not_named() {
+        let long = "x".repeat(65);
+        for json in ["", "7", "null", "[]", r#"["m1"]"#, r#""a b""#, r#"{"matchId":7}"#, r#"{"matchId":["m1"]}"#] {
+            assert_eq!(of(json), [None, None, None], "{json}");
+        }
+        assert_eq!(of(&format!(r#"{{"matchId":"a.b","clientId":"{long}","callId":"<b>"}}"#)), [None, None, None]);
+        assert_eq!(of(r#"{"clientId":"\u0000"}"#), [None, None, None]);
+        assert_eq!(of(r#"{"matchId":"m1","matchId":7}"#), [None, None, None]);
+    }
+}
