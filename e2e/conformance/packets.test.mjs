@@ -399,7 +399,9 @@ compare(
     async 'pids that nobody has'(server) {
       const { offsets } = await lost(server, 1);
       const seen = [];
-      for (const pid of ['', 'x', 'A'.repeat(20), null, 7]) seen.push(await isRecovered(server, { pid, offset: offsets[0] }));
+      for (const pid of ['', 'x', 'A'.repeat(20), null, 7]) {
+        seen.push(await isRecovered(server, { pid, offset: offsets[0] }));
+      }
       return seen;
     },
     async 'a pid whose client is still there'(server) {

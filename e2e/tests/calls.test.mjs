@@ -414,7 +414,8 @@ describe('a call', { concurrency: 6 }, () => {
   });
 
   test('is told to a caller who was away when it was accepted, with what came along', async () => {
-    const { alice, bob, of } = await ringing();
+    const { match, alice, bob, of } = await ringing();
+    await done(alice, 'join_chat', match.id);
     alice.io.reconnection(false);
     const gone = new Promise((resolve) => alice.once('disconnect', resolve));
     alice.io.engine.close();

@@ -53,7 +53,8 @@ describe('a client that is not recovered', { concurrency: 4 }, () => {
   test('hears that its call was accepted meanwhile', async () => {
     const { alice, bob, of } = await ringing();
     delete alice._lastOffset;
-    await comeBack(stack, alice, { meanwhile: () => done(bob, 'video_call_accepted', { ...of, signal: { sdp: 'answer' } }) });
+    const accept = () => done(bob, 'video_call_accepted', { ...of, signal: { sdp: 'answer' } });
+    await comeBack(stack, alice, { meanwhile: accept });
     await eventually(() => steps(alice, of.callId).length > 0, 'the acceptance');
     assert.deepEqual(seen(alice, 'video_call_accepted'), [{ ...of, signal: { sdp: 'answer' } }]);
     await assertTalk(alice, bob, of);
@@ -76,7 +77,9 @@ describe('a client that is not recovered', { concurrency: 4 }, () => {
     const { alice, bob, of } = await talking();
     delete alice._lastOffset;
     const heard = next(bob, 'video_call_signal');
-    const acked = new Promise((resolve) => alice.once('connect', () => alice.emit('video_call_signal', { callId: of.callId, n: 1 }, resolve)));
+    const acked = new Promise((resolve) => {
+      alice.once('connect', () => alice.emit('video_call_signal', { callId: of.callId, n: 1 }, resolve));
+    });
     await comeBack(stack, alice);
     assert.equal((await acked).ok, true);
     assert.deepEqual(await heard, { callId: of.callId, n: 1 });

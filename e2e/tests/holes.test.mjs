@@ -1,8 +1,21 @@
-// Rows that are missing from PostgreSQL, as after somebody erased a message: healing passes them, and asks no more than it has to.
+// Rows that are missing from PostgreSQL, as after somebody erased a message: healing passes them, and asks no more than
+// it has to.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { comeBack, connect, done, eventually, joinedPair, newMatch, pause, rest, seen, upTo, userToken } from './support/people.mjs';
+import {
+  comeBack,
+  connect,
+  done,
+  eventually,
+  joinedPair,
+  newMatch,
+  pause,
+  rest,
+  seen,
+  upTo,
+  userToken,
+} from './support/people.mjs';
 import { sql } from './support/raw.mjs';
 import { useStack } from './support/stack.mjs';
 
@@ -45,7 +58,7 @@ describe('a gateway that loses events of chats in which rows are missing', { con
     return { ...both, say };
   }
 
-  test('gives what comes after an erased message, and asks no more', async () => {
+  test('gives what comes after an erased message', async () => {
     const { bob, say } = await erased();
     for (const n of [4, 5]) await say(n);
     await eventually(() => seqs(bob).includes(5), 'what comes after it', HEALED_BY_TRAFFIC_MS);
@@ -64,7 +77,8 @@ describe('a gateway that loses events of chats in which rows are missing', { con
     await erase(stack, match, 'seq BETWEEN 2 AND 21');
     await say(22);
     await say(23);
-    await eventually(() => seqs(bob).includes(22) || seqs(bob).includes(23), 'what comes after them', HEALED_WITHOUT_TRAFFIC_MS);
+    const goesOn = () => seqs(bob).includes(22) || seqs(bob).includes(23);
+    await eventually(goesOn, 'what comes after them', HEALED_WITHOUT_TRAFFIC_MS);
     assert.deepEqual(seqs(bob), [...seqs(bob)].sort((a, b) => a - b));
   });
 });

@@ -77,7 +77,8 @@ describe('a client that turns recovery off', { concurrency: 4 }, () => {
     await say(bob, match, 'mine');
     const body = { message: 'mine by REST' };
     const token = userToken(stack, match.bob);
-    const saved = await rest(stack, 'POST', `/matches/${match.id}/messages`, { token, body, headers: { 'x-socket-id': bob.id } });
+    const headers = { 'x-socket-id': bob.id };
+    const saved = await rest(stack, 'POST', `/matches/${match.id}/messages`, { token, body, headers });
     assert.equal(saved.status, 201, saved.text);
     await say(alice, match, "alice's");
     await eventually(() => seen(bob, 'receive_message').length > 0, 'a message');

@@ -54,8 +54,8 @@ export function connected(socket) {
 }
 
 /**
- * Breaks the connection as a dead network would, lets `meanwhile` happen, and comes back through another gateway. `cut` is for one
- * that has something to send, for which the engine would wait.
+ * Breaks the connection as a dead network would, lets `meanwhile` happen, and comes back through another gateway. `cut`
+ * is for one that has something to send, for which the engine would wait.
  */
 export async function comeBack(
   stack,

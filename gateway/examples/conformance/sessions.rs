@@ -1,4 +1,5 @@
-//! Connection state recovery as the npm package's in-memory adapter has it: sessions that ended in order are kept for a while.
+//! Connection state recovery as the npm package's in-memory adapter has it: sessions that ended in order are kept for a
+//! while.
 
 use bytes::Bytes;
 use gateway::{
@@ -83,7 +84,8 @@ impl Sessions {
         if let Some(session) = table.by_pid.get_mut(pid) {
             session.keep(offset, packet.clone());
         }
-        // Still locked, so that the client gets its events in the order of their offsets. One that is gone gets them when it is back.
+        // Still locked, so that the client gets its events in the order of their offsets. One that is gone gets them
+        // when it is back.
         let _ = emitter.send(&packet);
     }
 

@@ -121,7 +121,8 @@ pub(super) fn take(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event<'
     }
 }
 
-/// Takes over the live call of an earlier device. The client's own call commands wait for it: they are this device's only then.
+/// Takes over the live call of an earlier device. The client's own call commands wait for it: they are this device's
+/// only then.
 pub(super) fn take_over(context: &Arc<Context>, socket: &Arc<Socket>, earlier_device: String) {
     let command = Command::TakeOver(request::TakeOver { earlier_device });
     let reply = Reply::unheard(&socket.emitter);

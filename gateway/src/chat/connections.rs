@@ -43,8 +43,9 @@ struct Credentials {
     token: String,
 }
 
-/// What `auth` holds. The client itself adds `pid` and `offset`; malformed ones count as none. `recovery` is the app's word, and a
-/// malformed one is refused as a malformed token is: the app would be given arguments that its handlers do not take.
+/// What `auth` holds. The client itself adds `pid` and `offset`; malformed ones count as none. `recovery` is the app's
+/// word, and a malformed one is refused as a malformed token is: the app would be given arguments that its handlers do
+/// not take.
 #[derive(Deserialize)]
 struct Auth {
     token: String,
@@ -160,7 +161,8 @@ pub(super) fn connected(context: &Arc<Context>, socket: &Arc<Socket>) {
     });
 }
 
-/// Shows a socket its user's live call: it keeps the lease of one that it takes part in, and is told what it may have missed.
+/// Shows a socket its user's live call: it keeps the lease of one that it takes part in, and is told what it may have
+/// missed.
 pub(super) fn show_call(context: &Arc<Context>, socket: &Arc<Socket>, call: Call) {
     call_commands::keep_lease(context, socket, &call);
     tell_of_call(socket, call);

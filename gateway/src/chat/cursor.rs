@@ -30,9 +30,11 @@ pub(crate) fn write<'a>(tag: &str, positions: impl Iterator<Item = (&'a MatchId,
     cursor
 }
 
-/// What a client's `offset` says about the pid with `tag`; `None` unless it is, to the byte, a cursor that [`write`] gives for that pid.
+/// What a client's `offset` says about the pid with `tag`; `None` unless it is, to the byte, a cursor that [`write`]
+/// gives for that pid.
 ///
-/// A part that cannot be read makes all of it unreadable: the chat that it named would be neither recovered nor joined again.
+/// A part that cannot be read makes all of it unreadable: the chat that it named would be neither recovered nor joined
+/// again.
 pub fn read(offset: &str, tag: &str) -> Option<Vec<Position>> {
     let positions = offset.strip_prefix("1~")?.strip_prefix(tag)?;
     if positions.is_empty() {

@@ -86,7 +86,8 @@ impl Sequenced for Arc<Announced> {
     }
 }
 
-/// An event whose last argument is the socket's cursor after it. A socket that is not recovered has an empty one and is given none.
+/// An event whose last argument is the socket's cursor after it. A socket that is not recovered has an empty one and is
+/// given none.
 pub(crate) fn recoverable(name: &str, json: &str, cursor: &str) -> Packet {
     if cursor.is_empty() {
         return Packet::event(name, json);

@@ -13,7 +13,8 @@ use crate::failure::Failure;
 /// How often signaling is asked, while it does not answer. A command that is repeated does no harm.
 const MAX_TRIES: u32 = 3;
 
-/// Closes the earlier socket, if it lives; puts this one in its place in the user's live call, if it takes part in that; shows it the call.
+/// Closes the earlier socket, if it lives; puts this one in its place in the user's live call, if it takes part in
+/// that; shows it the call.
 pub(super) async fn take_over(context: &Arc<Context>, socket: &Arc<Socket>, earlier_device: &str) {
     let earlier = socket.session().resumed.as_ref().map(|resumed| resumed.replaces.clone());
     if let Some(earlier) = earlier {

@@ -26,8 +26,8 @@ pub const MAX_MISSED: i64 = 1_000;
 pub struct Recovery {
     /// The socket's pid.
     pub pid: Pid,
-    /// The pid that the client brought, if it is this user's: an earlier socket of it is replaced by this one. The socket is recovered
-    /// if it is its own pid.
+    /// The pid that the client brought, if it is this user's: an earlier socket of it is replaced by this one. The
+    /// socket is recovered if it is its own pid.
     pub replaces: Option<Pid>,
     /// Chats that were open, also those that were closed meanwhile: each is in the cursor until its end was told.
     pub chats: Vec<RecoveredChat>,
@@ -47,7 +47,8 @@ pub(crate) struct Brought<'a> {
 /// Recovers what the client brought back, or starts anew. Fails while chat-service cannot say how far the chats have come.
 pub(super) async fn recover(context: &Context, user: &UserId, brought: Brought<'_>) -> Result<Recovery, Failure> {
     let Some(pid) = brought.pid.and_then(|pid| Pid::of_user(pid, user)) else { return fresh(user, None) };
-    // Without a cursor nobody knows what the client had open: a join that was lost with its connection would count as done.
+    // Without a cursor nobody knows what the client had open: a join that was lost with its connection would count as
+    // done.
     let Some(positions) = brought.offset.and_then(|offset| cursor::read(offset, pid.tag())) else {
         return fresh(user, Some(pid));
     };
@@ -65,8 +66,8 @@ fn fresh(user: &UserId, replaces: Option<Pid>) -> Result<Recovery, Failure> {
     Ok(Recovery { pid, replaces, chats: Vec::new(), closed: Vec::new(), untold: Vec::new() })
 }
 
-/// What is left of the chats that were open. `None` when too much was missed, or when the cursor cannot be one of ours: it names a chat
-/// that the user does not have, or one that has not come so far. Pure.
+/// What is left of the chats that were open. `None` when too much was missed, or when the cursor cannot be one of ours:
+/// it names a chat that the user does not have, or one that has not come so far. Pure.
 pub fn resume(pid: &Pid, user: &UserId, positions: Vec<Position>, heads: &[MatchHead]) -> Option<Recovery> {
     let mut recovery = Recovery {
         pid: pid.clone(),

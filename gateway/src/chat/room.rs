@@ -90,7 +90,8 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
 
     /// The next message of a page of what was missed. Returns what is to be delivered now.
     ///
-    /// The page begins at the cursor or before it and holds every message up to its last one. A seq that it leaves out has no message.
+    /// The page begins at the cursor or before it and holds every message up to its last one. A seq that it leaves out
+    /// has no message.
     pub fn fill(&mut self, message: M) -> Vec<M> {
         let mut due = self.pass(message.seq().saturating_sub(1));
         due.extend(self.take(message));
@@ -98,7 +99,8 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
         due
     }
 
-    /// Every message up to `through` that exists was fetched. Returns what is to be delivered now: what was held behind the holes.
+    /// Every message up to `through` that exists was fetched. Returns what is to be delivered now: what was held behind
+    /// the holes.
     pub fn pass(&mut self, through: i64) -> Vec<M> {
         // The join's snapshot moves the cursor; if the join fails, the page is fetched again.
         if self.joining || through <= self.cursor {

@@ -124,7 +124,7 @@ impl Session {
         }));
     }
 
-    /// Whether this is an earlier device whose part in a call the socket is about to take. Until it has, it hears what is meant for that one.
+    /// Whether the socket is about to take this device's part in a call. Until it has, it hears what is meant for that one.
     pub(crate) fn takes_over(&self, device: &str) -> bool {
         self.resumed.as_ref().is_some_and(|resumed| resumed.replaces.sid() == device)
     }
@@ -135,8 +135,8 @@ impl Session {
         chat.map_or((0, 0), |chat| (chat.room.cursor(), chat.room.milestones()))
     }
 
-    /// The cursor of the socket with the pid's `tag`; for one chat as it was at another position than now. It is empty for a socket
-    /// without a tag, which is not recovered.
+    /// The cursor of the socket with the pid's `tag`; for one chat as it was at another position than now. It is empty
+    /// for a socket without a tag, which is not recovered.
     pub fn cursor(&self, tag: &str, at: Option<&Position>) -> String {
         if tag.is_empty() {
             return String::new();

@@ -50,7 +50,8 @@ impl Person {
         Ok(())
     }
 
-    /// Who brings a pid and a cursor of that pid keeps it, unless too much was missed. Without such a cursor it gets another pid.
+    /// Who brings a pid and a cursor of that pid keeps it, unless too much was missed. Without such a cursor it gets
+    /// another pid.
     fn judge_recovery(&self, recovered: bool) {
         if self.pid.is_empty() {
             return;

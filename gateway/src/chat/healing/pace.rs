@@ -30,7 +30,8 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// The pause before the next fetch, none after progress; `None` when the rest is left to the next comparison of heads.
+    /// The pause before the next fetch, none after progress; `None` when the rest is left to the next comparison of
+    /// heads.
     pub(super) fn after(&mut self, fetched: Fetched) -> Option<Duration> {
         let (count, most) = match fetched {
             Fetched::Progress => {
