@@ -420,6 +420,12 @@ test('README.md sends, and sends reliably', async () => {
   await say(bob, { id: 'demo' }, 'hello yourself');
   await eventually(() => said.length === 1, 'the line');
   assert.deepEqual(said, [['bob', 'hello yourself']]);
+  const joined = next(sample.socket, 'chat_joined');
+  forgetPid(sample.socket);
+  breakConnection(sample.socket);
+  await joined;
+  await say(bob, { id: 'demo' }, 'still there?');
+  await eventually(() => said.length === 2, 'the line');
   const { seq } = await sample.sendReliably(sample.socket, 'demo', 'surely');
   assert.equal((await history(stack, { id: 'demo', alice: 'alice' })).find((one) => one.seq === seq).message, 'surely');
   await assert.rejects(sample.sendReliably(sample.socket, 'nothing', 'x'), { code: 'MATCH_NOT_FOUND' });
