@@ -108,7 +108,7 @@ function listen() {
 
 async function joinChat() {
   const answer = await ask('join_chat', { matchId: match, sinceSeq: lastSeq });
-  if (!answer.ok && answer.error.retryable) return sleep(RETRY_MS).then(joinChat);
+  if (!answer.ok && answer.error.retryable) return sleep(answer.error.retryAfterMs ?? RETRY_MS).then(joinChat);
   if (!answer.ok) return fail(`cannot join ${match}: ${describe(answer.error)}`);
   if (lastSeq === 0) show(`connected to ${url} as ${user}, chat ${match}. ${HELP}`);
   answer.messages.forEach(showMessage);

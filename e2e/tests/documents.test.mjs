@@ -173,15 +173,24 @@ describe('docs/clients.md', { concurrency: 4 }, () => {
       assert.equal(alice.openChats.size, 0);
     });
 
-    test('a chat of somebody else is a problem that is told, and not asked for again', async () => {
+    test('a chat of somebody else is refused, and not asked for again', async () => {
       const { alice } = await alone();
       const other = await newMatch(stack);
       await assert.rejects(alice.enterChat(alice.socket, other.id), { code: 'MATCH_NOT_FOUND' });
       const again = next(alice.socket, 'connect');
       breakConnection(alice.socket);
       await again;
-      await eventually(() => called(alice, 'showProblem').length === 1, 'the problem');
-      assert.equal(called(alice, 'showProblem')[0][0].code, 'MATCH_NOT_FOUND');
+      assert.deepEqual([alice.openChats.size, called(alice, 'showProblem')], [0, []]);
+    });
+
+    test('a chat that cannot be opened again is a problem that is told once', async () => {
+      const { match, alice } = await together();
+      forgetPid(alice.socket);
+      breakConnection(alice.socket);
+      await ofRest(stack, 'DELETE', `/matches/${match.id}`, { token: serviceToken(stack) });
+      await eventually(() => called(alice, 'showProblem').length > 0, 'the problem');
+      assert.deepEqual(called(alice, 'showProblem').map(([{ code }]) => code), ['MATCH_CLOSED']);
+      assert.equal(alice.openChats.size, 0);
     });
 
     test('a match that is closed closes the chat', async () => {
@@ -411,6 +420,12 @@ test('README.md sends, and sends reliably', async () => {
   await say(bob, { id: 'demo' }, 'hello yourself');
   await eventually(() => said.length === 1, 'the line');
   assert.deepEqual(said, [['bob', 'hello yourself']]);
+  const joined = next(sample.socket, 'chat_joined');
+  forgetPid(sample.socket);
+  breakConnection(sample.socket);
+  await joined;
+  await say(bob, { id: 'demo' }, 'still there?');
+  await eventually(() => said.length === 2, 'the line');
   const { seq } = await sample.sendReliably(sample.socket, 'demo', 'surely');
   assert.equal((await history(stack, { id: 'demo', alice: 'alice' })).find((one) => one.seq === seq).message, 'surely');
   await assert.rejects(sample.sendReliably(sample.socket, 'nothing', 'x'), { code: 'MATCH_NOT_FOUND' });
@@ -426,6 +441,7 @@ test('README.md sends, and sends reliably', async () => {
 test('every function of every sample was used, but for those of calls', async () => {
   const scripts = await profile.stop();
   for (const document of [samples, readme]) {
+    assert.ok(!/^```(js|ts|typescript)/m.test(document.text), 'a fence that is not run');
     document.record(scripts);
     assert.ok(document.size > 0);
     assert.deepEqual(document.unused((section) => section !== 'Calls'), []);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { YOURS } from './support/app.mjs';
 import { useBrowser } from './support/browser.mjs';
-import { LIMIT_MS, newMatch, rest, userToken } from './support/people.mjs';
+import { LIMIT_MS, newMatch, pause, rest, userToken } from './support/people.mjs';
 import { Samples } from './support/samples.mjs';
 import { useStack } from './support/stack.mjs';
 
@@ -98,10 +98,10 @@ describe('docs/clients.md in a browser', { concurrency: 2, timeout: 60_000 }, ()
       await page.evaluate(() => app.socket.io.engine.close());
       await page.waitForFunction(() => app.socket.connected);
     }
-    await Promise.all([alice, bob].map((page) => page.evaluate(() => void peer.addTransceiver('audio'))));
+    await Promise.all([alice, bob].map(offerLater));
     for (const page of [alice, bob]) {
-      await page.waitForFunction(() => peer.getTransceivers().every(({ mid }) => mid));
-      await page.waitForFunction(() => peer.signalingState === 'stable');
+      const lines = () => peer.currentLocalDescription.sdp.match(/^m=/gm).length;
+      await page.waitForFunction(`(${lines})() === 4 && peer.signalingState === 'stable'`);
       await seesFrames(page);
     }
     await alice.evaluate(() => inCall.hangUp());
@@ -110,28 +110,50 @@ describe('docs/clients.md in a browser', { concurrency: 2, timeout: 60_000 }, ()
     for (const page of [alice, bob]) assert.deepEqual(await listeners(page), [2, 0, 1]);
   });
 
-  test('an offer that was lost with the connection is made again', async (t) => {
-    const { alice, bob } = await ringing(t);
-    await alice.evaluate(() => {
+  /** Makes an offer that is a moment on its way, so that it meets one of the other side. */
+  const offerLater = (page) =>
+    page.evaluate(() => {
       const { packet } = app.socket;
       app.socket.packet = (content) => {
-        if (content.data?.[0] !== 'video_call_signal') return packet.call(app.socket, content);
-        app.socket.packet = packet;
-        app.socket.acks[content.id]({ ok: true }); // taken by a socket that dies before it is written
-        app.socket.io.engine.close();
+        const lateMs = content.data?.[0] === 'video_call_signal' ? 300 : 0;
+        setTimeout(() => packet.call(app.socket, content), lateMs);
       };
+      peer.addTransceiver('audio');
     });
-    await bob.evaluate(async () => {
-      const [, incoming] = app.calls.findLast(([name]) => name === 'showRinging');
-      window.inCall = await app.accept(app.socket, incoming, await newPeer());
+
+  for (const side of ['caller', 'callee']) {
+    test(`an offer that was lost with the connection of the ${side} is made again`, async (t) => {
+      const { alice, bob } = await ringing(t);
+      await alice.evaluate((breaks) => {
+        const { packet } = app.socket;
+        app.socket.packet = (content) => {
+          if (content.data?.[0] !== 'video_call_signal') return packet.call(app.socket, content);
+          app.socket.packet = packet;
+          app.socket.acks[content.id]({ ok: true }); // taken by a socket that dies before it is written
+          window.hasOffered = true;
+          if (breaks) app.socket.io.engine.close();
+        };
+      }, side === 'caller');
+      await bob.evaluate(async () => {
+        const [, incoming] = app.calls.findLast(([name]) => name === 'showRinging');
+        window.inCall = await app.accept(app.socket, incoming, await newPeer());
+      });
+      await alice.waitForFunction(() => window.hasOffered);
+      if (side === 'callee') await bob.evaluate(() => app.socket.io.engine.close());
+      for (const page of [alice, bob]) await seesFrames(page);
     });
-    for (const page of [alice, bob]) await seesFrames(page);
-  });
+  }
 
   test('a call that ended while a device was away ends there, too', async (t) => {
     const { alice, bob } = await talking(t);
-    await bob.evaluate(() => app.socket.io.engine.close());
+    await bob.evaluate(() => {
+      app.socket.io.reconnection(false);
+      app.socket.io.engine.close();
+    });
     await alice.evaluate(() => inCall.hangUp());
+    // Steps of a call are repeated for three seconds.
+    await pause(3_500);
+    await bob.evaluate(() => void app.socket.connect());
     await ended(bob);
     assert.match((await ends(bob))[0], /^(completed|connection_lost)$/);
   });

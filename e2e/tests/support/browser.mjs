@@ -26,10 +26,10 @@ const CLIENT = new URL('../../node_modules/socket.io-client/dist/socket.io.esm.m
 
 const pageOf = (samples) => `<!doctype html>
 <title>an app</title>
-<script type="importmap">{ "imports": { "socket.io-client": "./socket.io.esm.min.js" } }</script>
+${samples.html}
 <video id="other" autoplay muted playsinline></video>
 <script type="module">
-  import start from './${samples}';
+  import start from './${samples.name}';
   window.begin = (names, gateway, token) => {
     const calls = [];
     const record = (name) => [name, (...args) => void calls.push([name, ...args])];
@@ -70,7 +70,7 @@ class Browser {
 
   async open() {
     const files = {
-      '/': ['text/html', pageOf(this.#samples.name)],
+      '/': ['text/html', pageOf(this.#samples)],
       [`/${this.#samples.name}`]: ['text/javascript', this.#samples.source],
       '/socket.io.esm.min.js': ['text/javascript', readFileSync(CLIENT)],
     };

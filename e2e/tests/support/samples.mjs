@@ -23,7 +23,7 @@ export class Samples {
     this.#document = document;
     this.name = `${document.replace(/\W/g, '-')}.mjs`;
     this.#path = join(folder, this.name);
-    writeFileSync(this.#path, moduleOf(readFileSync(new URL(document, ROOT), 'utf8'), yours, replaced));
+    writeFileSync(this.#path, moduleOf(this.text, yours, replaced));
     try {
       symlinkSync(MODULES, join(folder, 'node_modules'));
     } catch (error) {
@@ -31,6 +31,17 @@ export class Samples {
     }
   }
 
+  /** The document. */
+  get text() {
+    return readFileSync(new URL(this.#document, ROOT), 'utf8');
+  }
+
+  /** Its first piece of HTML. */
+  get html() {
+    return this.text.split('```html\n')[1].split(CLOSING)[0];
+  }
+
+  /** The module. */
   get source() {
     return readFileSync(this.#path, 'utf8');
   }
@@ -53,7 +64,7 @@ export class Samples {
 
   /** The functions that nothing has called, by the lines of the document, in the sections that `isAsked` picks. */
   unused(isAsked) {
-    const text = readFileSync(new URL(this.#document, ROOT), 'utf8').split('\n');
+    const text = this.text.split('\n');
     const lineOf = (offset) => this.source.slice(0, offset).split('\n').length;
     const sectionOf = (line) => text.slice(0, line).findLast((one) => one.startsWith('## '))?.slice('## '.length);
     const unused = [...this.#used].filter(([, { count }]) => count === 0);

@@ -46,7 +46,11 @@ fn start() -> Stack {
     remove_those_of_ended_runs();
     let dir = folder(&std::process::id().to_string());
     let program = Path::new(env!("CARGO_BIN_EXE_gateway")).with_file_name("local-stack");
-    assert!(program.is_file(), "{} is missing: run ./dev test, which builds all", program.display());
+    assert!(
+        program.is_file(),
+        "{} is missing: run ./dev test, or build the whole workspace with this profile",
+        program.display()
+    );
     let mut command = Command::new(program);
     command.args(["run", "--control", "--port", "0", "--gateways", "2", "--dir"]).arg(dir.as_os_str());
     let mut program = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

@@ -77,7 +77,10 @@ pub(super) fn programs(config: &StackConfig) -> Result<PathBuf> {
     match BINARIES.iter().find(|name| !folder.join(name).is_file()) {
         None => Ok(folder.to_owned()),
         Some(missing) => {
-            bail!("{} is missing: run ./dev test, which builds all of them", folder.join(missing).display())
+            bail!(
+                "{} is missing: run ./dev test, or build the whole workspace with this profile",
+                folder.join(missing).display()
+            )
         }
     }
 }
