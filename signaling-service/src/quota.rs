@@ -24,8 +24,7 @@ pub struct Quota {
 #[error("a quota is COUNT/SECONDS, two numbers above 0 and up to {MAX_COUNT}/{MAX_SECONDS}, e.g. 6/60")]
 pub struct QuotaError;
 
-/// How often somebody may ring, whatever the gateway and the device. A ring that another command of the same call repeats is
-/// not counted.
+/// How often somebody may ring, whatever the gateway and the device. A repeated request for a live call is not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
 pub struct RingQuotas {
     /// How often a user may ring, in all matches together.
@@ -63,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_quota_is_read_as_flags_write_it() {
-        assert_eq!("6/60".parse(), Ok(Quota { count: 6, window: Duration::from_secs(60) }));
+        assert_eq!("6/60".parse(), Ok(Quota { count: 6, window: Duration::from_mins(1) }));
         assert_eq!("6/60".parse::<Quota>().map(|quota| quota.to_string()), Ok("6/60".to_owned()));
         for text in ["", "6", "0/60", "6/0", "-6/60", "1001/60", "6/86401", "a/b", "6/60/1"] {
             assert_eq!(text.parse::<Quota>(), Err(QuotaError), "{text:?}");

@@ -142,9 +142,7 @@ fn read(name: &str, args: Args<'_>) -> Result<(Option<MatchId>, Option<String>, 
     let json = |value: Option<Box<RawValue>>| value.map(|value| value.get().to_owned()).filter(|json| json != "null");
     let (signal, reason) = (json(argument.signal), argument.reason);
     let command = match name {
-        command::VIDEO_CALL_REQUEST => {
-            Command::Ring(request::Ring { media: argument.media.map(media).transpose()?.flatten() })
-        }
+        command::VIDEO_CALL_REQUEST => Command::Ring(request::Ring { media: media(argument.media.as_deref())? }),
         both::VIDEO_CALL_ACCEPTED => Command::Accept(request::Accept { signal }),
         both::VIDEO_CALL_REJECTED => Command::Reject(request::Reject { signal, reason }),
         _ => Command::End(request::End { signal, reason }),
@@ -154,8 +152,8 @@ fn read(name: &str, args: Args<'_>) -> Result<(Option<MatchId>, Option<String>, 
 }
 
 /// The JSON of a ring's `media`, unless it is null.
-fn media(given: Box<RawValue>) -> Result<Option<String>, Failure> {
-    let media = compact(given.get());
+fn media(given: Option<&RawValue>) -> Result<Option<String>, Failure> {
+    let Some(media) = given.map(|given| compact(given.get())) else { return Ok(None) };
     if media.len() > MAX_MEDIA_BYTES {
         return Err(Code::PayloadTooLarge.into());
     }

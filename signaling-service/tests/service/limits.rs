@@ -20,7 +20,6 @@ async fn ring_and_cancel(party: &Party) -> Result<(), CallFailure> {
     Ok(())
 }
 
-/// Cancels in vain are as good as none: the ring was refused.
 async fn refusal_of_ring(party: &Party) -> CallFailure {
     party.ring().await.expect_err("a refusal")
 }
@@ -130,14 +129,14 @@ async fn a_thousand_rings_and_cancels_cost_redis_less_than_two_megabytes() {
     let _replica = stack.replica(&[]).await;
     let mut parties = Vec::new();
     for n in 0..CALLERS {
-        let (id, caller, callee) = (format!("m{n}"), format!("caller{n}"), format!("callee{n}"));
-        stack.put_unlocked(&id, [&caller, &callee]).await;
-        parties.push(stack.party(&id, &caller, "a").await);
+        let (id, alice, bob) = (format!("m{n}"), format!("alice{n}"), format!("bob{n}"));
+        stack.put_unlocked(&id, [&alice, &bob]).await;
+        parties.push(stack.party(&id, &alice, "a").await);
     }
     let before = used_memory(&redis).await;
     let media = format!("\"{}\"", "m".repeat(2_000));
     let bye = Command::End(End { signal: Some(format!("\"{}\"", "s".repeat(60_000))), reason: None });
-    let mut peak = 0;
+    let mut peak = 0_i64;
     for _ in 0..5 {
         for party in &parties {
             party.ring_with(&media).await.unwrap();

@@ -56,8 +56,7 @@ impl Stack {
         let bounds = (&Slots::new(100), until);
         self.bus.serve_until((&subject, &group), bounds, &self.lifecycle, answer).await.unwrap();
         self.bus.flush().await.unwrap();
-        let _connected = connected.drop_guard();
-        Party { bus: self.bus.clone(), match_id, user, device, inbox, seen: 0, _connected }
+        Party { bus: self.bus.clone(), match_id, user, device, inbox, seen: 0, _connected: connected.drop_guard() }
     }
 }
 
