@@ -53,7 +53,8 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let users = Arc::new(Users::new(inboxes.clone()));
     let revocations = follow_revocations(&services, &users, &readiness, &lifecycle);
     let limits = Arc::new(UserLimits::new(&config.rates));
-    let api = Api { authenticator, revocations, services, limits };
+    let message_fields = config.message_fields;
+    let api = Api { authenticator, revocations, services, limits, message_fields };
     let context = Arc::new(Context {
         authenticator: Arc::clone(&api.authenticator),
         revocations: api.revocations.clone(),
@@ -62,6 +63,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
         rates: config.socket_rates,
         inboxes: inboxes.clone(),
         users,
+        message_fields,
         drop_inbox_events: config.drop_inbox_events,
         lifecycle: lifecycle.clone(),
     });

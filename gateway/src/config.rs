@@ -16,6 +16,7 @@ use crate::{
     forwarding::SealKeys,
     limits::{SocketRates, UserRates},
     listener::Networks,
+    views::MessageFields,
 };
 
 /// Holds the clients' connections: Socket.IO and REST in front of the services.
@@ -67,6 +68,11 @@ pub struct Config {
     /// How often each socket may do something.
     #[command(flatten)]
     pub socket_rates: SocketRates,
+
+    /// Where clients find the fields of an object message: `spread` beside the message's own fields too, or `nested` in `message`
+    /// only.
+    #[arg(long, env = "MESSAGE_FIELDS", value_enum, default_value_t = MessageFields::Spread)]
+    pub message_fields: MessageFields,
 
     /// What each connection may hold.
     #[command(flatten)]

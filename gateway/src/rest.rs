@@ -32,6 +32,7 @@ use crate::{
     failure::{self, Failure},
     limits::UserLimits,
     revocations::Revocations,
+    views::MessageFields,
 };
 
 /// What the REST API stands on. Cheap to clone.
@@ -45,6 +46,8 @@ pub struct Api {
     pub services: Services,
     /// What each user may do, on REST and sockets together.
     pub limits: Arc<UserLimits>,
+    /// Where clients find the fields of an object message.
+    pub message_fields: MessageFields,
 }
 
 /// The routes of the API and `/openapi.json`, for pages of `origins` and everything that is no web page.

@@ -96,7 +96,9 @@ fn cursor_if_behind(socket: &Socket, chat: &MatchId) -> Option<i64> {
 
 async fn backfill(context: &Arc<Context>, socket: &Arc<Socket>, chat: &MatchId, messages: Vec<Message>) {
     metrics::gap_healed(messages.len());
-    let mut posts: VecDeque<_> = messages.into_iter().filter_map(Posted::new).collect();
+    let fields = context.message_fields;
+    let posts = messages.into_iter().filter_map(|message| Posted::new(message, fields));
+    let mut posts: VecDeque<_> = posts.collect();
     while !posts.is_empty() && !socket.emitter.is_closed() {
         drained(socket).await;
         fill(context, socket, chat, &mut posts);

@@ -2,7 +2,10 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use gateway::chat::{Announced, Due, JoinedChat, Posted};
+use gateway::{
+    chat::{Announced, Due, JoinedChat, Posted},
+    views::MessageFields,
+};
 use proto::{
     MatchId,
     chat::{MatchHead, Message},
@@ -64,7 +67,7 @@ fn cursor_if_behind(socket: &Socket, id: &MatchId) -> Option<i64> {
 fn fill(socket: &Rc<Socket>, id: &MatchId, messages: Vec<Message>) {
     let mut session = socket.session.borrow_mut();
     let Some(chat) = session.chat(id) else { return };
-    let posts = messages.into_iter().filter_map(Posted::new);
+    let posts = messages.into_iter().filter_map(|message| Posted::new(message, MessageFields::Spread));
     let messages = posts.flat_map(|posted| chat.room.fill(posted)).collect();
     delivery::give(socket, &mut session, id, Due { messages, milestones: Vec::new() });
 }
