@@ -5,6 +5,8 @@ use std::{convert::Infallible, fmt, net::SocketAddr, str::FromStr};
 use clap::Parser;
 use service_kit::{NatsConfig, ProcessConfig, config::HealthConfig};
 
+use crate::limits::SendRates;
+
 /// Stores messages and matches in PostgreSQL, and tells both members.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "chat-service", version)]
@@ -20,6 +22,10 @@ pub struct Config {
     /// How many batches may commit at once. All messages of a match take the same lane.
     #[arg(long, env = "LANES", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub lanes: u16,
+
+    /// How much each sender may send in each match.
+    #[command(flatten)]
+    pub rates: SendRates,
 
     /// `/healthz`, `/readyz`, `/metrics`.
     #[command(flatten)]

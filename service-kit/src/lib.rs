@@ -10,6 +10,7 @@ pub mod grpc;
 pub mod health;
 pub mod lifecycle;
 pub mod mutation;
+pub mod rate;
 pub mod redis;
 pub mod telemetry;
 
