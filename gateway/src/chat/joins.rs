@@ -181,7 +181,7 @@ async fn run_join(context: &Arc<Context>, socket: &Arc<Socket>, join: Join, repl
     for chat in &left {
         stop_typing(context, socket.user_id(), chat);
     }
-    let joined = Joined { snapshot: &snapshot, call: call.as_ref() };
+    let joined = Joined { snapshot: &snapshot, fields: context.message_fields, call: call.as_ref() };
     let event =
         recoverable(event::CHAT_JOINED, &joined.event(), &session.cursor_joined(socket.pid.tag(), &join.chat, &due));
     reply.ok_and(&joined.ack(), &[event]);
@@ -189,16 +189,18 @@ async fn run_join(context: &Arc<Context>, socket: &Arc<Socket>, join: Join, repl
 }
 
 async fn snapshot(context: &Context, user: &UserId, join: &Join) -> Result<(Snapshot, Option<Call>), Failure> {
+    // The user's own call, which is looked for alike whatever is true of the match. Nobody is in two.
     let (snapshot, call) = tokio::join!(
         context.services.get_match(&join.chat, user, join.since_seq, PAGE),
-        context.services.get_call(Of::MatchId(join.chat.to_string()))
+        context.services.get_call(Of::UserId(user.to_string()))
     );
     let snapshot = snapshot?;
     if snapshot.of.closed_at_ms.is_some() {
         return Err(Code::MatchClosed.into());
     }
     // A chat opens without its call when signaling is away: the call's own events follow.
-    Ok((snapshot, call.ok().flatten()))
+    let call = call.ok().flatten().filter(|call| call.match_id == join.chat.as_str());
+    Ok((snapshot, call))
 }
 
 fn other_member(of: &Match, user: &UserId) -> Option<UserId> {
