@@ -19,6 +19,7 @@ use crate::{
     heads::Heads,
     inbox::Inbox,
     lane::{Lanes, Shared},
+    limits::SendLimits,
     members::Members,
     metrics::Metrics,
     partitions::Partitions,
@@ -67,11 +68,12 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let bus = Bus::connect(&config.nats, "chat-service", nats).await?;
     let posted = Posted::default();
     let shared = Shared { store, bus, posted: posted.clone(), metrics: Metrics::new() };
-    let announcer = Announcer::new(shared.store.clone(), Inbox::new(&shared));
-    let rpc = Rpc::new(&shared, Heads::start(shared.store.clone(), &lifecycle), announcer.clone());
+    let announcer = Announcer::new(shared.store.clone(), Inbox::new(&shared), posted.clone());
+    let members = Members::new(shared.store.clone());
+    let rpc = Rpc::new(&shared, Heads::start(shared.store.clone(), &lifecycle), members.clone(), announcer.clone());
     grpc::serve(listener, ChatServiceServer::new(rpc), proto::DESCRIPTORS, &lifecycle).await?;
     info!(%grpc, %health, "started");
-    let serving = Serving { config, shared, announcer, postgres, partitions, lifecycle: lifecycle.clone() };
+    let serving = Serving { config, shared, members, announcer, postgres, partitions, lifecycle: lifecycle.clone() };
     lifecycle.spawn_essential("postgres", serving.run());
     Ok(App { grpc, health, readiness, posted })
 }
@@ -80,6 +82,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
 struct Serving {
     config: Config,
     shared: Shared,
+    members: Members,
     announcer: Announcer,
     postgres: Condition,
     partitions: Condition,
@@ -139,7 +142,8 @@ impl Serving {
         lifecycle.spawn_essential("announcer", self.announcer.clone().poll(lifecycle.clone()));
         let (store, kept) = (shared.store.clone(), self.config.revocation_retention);
         lifecycle.spawn_essential("retention", retention::run(store, kept, lifecycle.clone()));
-        let sends = Sends::new(Members::new(shared.store.clone()), lanes, shared.metrics.clone());
+        let limits = SendLimits::new(self.config.rates);
+        let sends = Sends::new(self.members.clone(), limits, lanes, shared.metrics.clone());
         let partitions = Partitions::new(sends, self.partitions.clone(), shared, lifecycle);
         lifecycle.spawn_essential("partitions", partitions.run(all_published));
     }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use prost::Message as _;
 use proto::{
-    ClientId, MatchId,
+    MatchId,
     chat::{Code, Message, SendResult},
 };
 
-use crate::room::{Author, Draft, Room, Row, failure, seq_named_by};
+use crate::room::{Author, Draft, Room, Row, failure};
 
 /// An inbox event must fit a NATS message (1 MB by default) with room to spare.
 const MAX_RUN_BYTES: usize = 512 * 1024;
@@ -59,13 +59,13 @@ pub fn by_match<J>(jobs: Vec<J>, request: impl Fn(&J) -> &Request) -> Vec<Vec<J>
 }
 
 /// How far each match's head moves if no draft repeats a stored row; `None` when no unique key would tell of it, because a draft
-/// names a saved message by more than its clientId.
+/// names a message.
 pub fn advances(requests: &[&Request]) -> Option<BTreeMap<MatchId, i64>> {
     let mut fresh = HashSet::new();
     let mut advances = BTreeMap::new();
     for request in requests {
         for draft in &request.drafts {
-            if is_named_otherwise(draft, &request.match_id) {
+            if !draft.names.is_empty() {
                 return None;
             }
             if fresh.insert((&request.match_id, &request.author.id, &draft.client_id)) {
@@ -76,12 +76,6 @@ pub fn advances(requests: &[&Request]) -> Option<BTreeMap<MatchId, i64>> {
     Some(advances)
 }
 
-/// Whether the draft names a saved message by something else than the clientId under which it would be stored.
-fn is_named_otherwise(draft: &Draft, id: &MatchId) -> bool {
-    let name = draft.saved_as.as_deref();
-    name.is_some_and(|name| name != draft.client_id.as_str() || seq_named_by(name, id).is_some())
-}
-
 /// The keys under which the drafts may be stored already.
 pub fn keys<'a>(requests: &[&'a Request]) -> Keys<'a> {
     let mut keys = Keys::default();
@@ -89,11 +83,7 @@ pub fn keys<'a>(requests: &[&'a Request]) -> Keys<'a> {
         let (id, sender) = (request.match_id.as_str(), request.author.id.as_str());
         for draft in &request.drafts {
             keys.by_client_id.insert((id, sender, draft.client_id.as_str()));
-            let Some(name) = draft.saved_as.as_deref() else { continue };
-            if ClientId::new(name).is_ok() {
-                keys.by_client_id.insert((id, sender, name));
-            }
-            keys.by_seq.extend(seq_named_by(name, &request.match_id).map(|seq| (id, seq)));
+            keys.by_seq.extend(draft.names.iter().map(|seq| (id, *seq)));
         }
     }
     keys

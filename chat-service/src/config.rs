@@ -5,6 +5,8 @@ use std::{convert::Infallible, fmt, net::SocketAddr, str::FromStr, time::Duratio
 use clap::Parser;
 use service_kit::{NatsConfig, ProcessConfig, config::HealthConfig, period};
 
+use crate::limits::SendRates;
+
 /// Stores messages and matches in PostgreSQL, and tells both members.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "chat-service", version)]
@@ -25,6 +27,10 @@ pub struct Config {
     /// least a day longer than `--jwt-max-lifetime` of the gateways, or tokens that were revoked are good again.
     #[arg(long, env = "REVOCATION_RETENTION", value_name = "TIME", default_value = "31d", value_parser = period::parse)]
     pub revocation_retention: Duration,
+
+    /// How much each sender may send in each match.
+    #[command(flatten)]
+    pub rates: SendRates,
 
     /// `/healthz`, `/readyz`, `/metrics`.
     #[command(flatten)]

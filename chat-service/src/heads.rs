@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use proto::chat::MatchHead;
+use proto::{UserId, chat::MatchHead};
 use service_kit::Lifecycle;
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Calls that may wait. More than a fleet of gateways sends in the time of a query.
 const MAX_WAITING: usize = 256;
@@ -18,9 +18,19 @@ const QUERY_IDS: usize = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unavailable;
 
+/// What a call asks for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// The matches.
+    pub(crate) ids: Vec<String>,
+    /// Whether to tell the members too.
+    pub(crate) with_members: bool,
+    /// On whose behalf: then only matches of this user are told, and their members always.
+    pub(crate) user: Option<UserId>,
+}
+
 struct Call {
-    ids: Vec<String>,
-    with_members: bool,
+    asked: Asked,
     answer: oneshot::Sender<Result<Vec<MatchHead>, Unavailable>>,
 }
 
@@ -38,22 +48,22 @@ impl Heads {
         Self { calls }
     }
 
-    /// The heads of these matches, as they stand after the call; unknown matches are left out.
-    pub(crate) async fn of(&self, ids: Vec<String>, with_members: bool) -> Result<Vec<MatchHead>, Unavailable> {
+    /// The heads of these matches, as they stand after the call; unknown matches, and those of others than the user, are left out.
+    pub(crate) async fn of(&self, asked: Asked) -> Result<Vec<MatchHead>, Unavailable> {
         let (answer, heads) = oneshot::channel();
-        self.calls.try_send(Call { ids, with_members, answer }).map_err(|_| Unavailable)?;
+        self.calls.try_send(Call { asked, answer }).map_err(|_| Unavailable)?;
         heads.await.map_err(|_| Unavailable)?
     }
 }
 
 async fn run(mut waiting: mpsc::Receiver<Call>, store: Store) {
     while let Some(first) = waiting.recv().await {
-        let mut count = first.ids.len();
+        let mut count = first.asked.ids.len();
         let mut calls = vec![first];
         while count < QUERY_IDS
             && let Ok(call) = waiting.try_recv()
         {
-            count += call.ids.len();
+            count += call.asked.ids.len();
             calls.push(call);
         }
         answer(calls, &store).await;
@@ -61,20 +71,50 @@ async fn run(mut waiting: mpsc::Receiver<Call>, store: Store) {
 }
 
 async fn answer(calls: Vec<Call>, store: &Store) {
-    let ids: BTreeSet<&str> = calls.iter().flat_map(|call| &call.ids).map(String::as_str).collect();
+    let (of_users, of_services): (Vec<_>, Vec<_>) = calls.into_iter().partition(|call| call.asked.user.is_some());
+    if !of_services.is_empty() {
+        answer_services(of_services, store).await;
+    }
+    if !of_users.is_empty() {
+        answer_users(of_users, store).await;
+    }
+}
+
+async fn answer_services(calls: Vec<Call>, store: &Store) {
+    let ids: BTreeSet<&str> = calls.iter().flat_map(|call| &call.asked.ids).map(String::as_str).collect();
     // Who did not ask for members is not disturbed by them.
-    let with_members = calls.iter().any(|call| call.with_members);
+    let with_members = calls.iter().any(|call| call.asked.with_members);
     let found = store.heads(&ids.into_iter().collect::<Vec<_>>(), with_members).await;
-    let found: Result<HashMap<String, MatchHead>, Unavailable> = match found {
-        Ok(heads) => Ok(heads.into_iter().map(|head| (head.match_id.clone(), head)).collect()),
-        Err(error) => {
-            warn!(%error, "cannot read heads");
-            Err(Unavailable)
-        }
-    };
-    for Call { ids, answer, .. } in calls {
-        let heads = found.as_ref().map(|found| ids.iter().filter_map(|id| found.get(id)).cloned().collect());
+    let found = found.map(|heads| heads.into_iter().map(|head| (head.match_id.clone(), head)).collect());
+    give(calls, &found, |found: &HashMap<String, MatchHead>, _, id| found.get(id).cloned());
+}
+
+async fn answer_users(calls: Vec<Call>, store: &Store) {
+    let pairs = calls.iter().flat_map(|call| {
+        let user = call.asked.user.as_ref().map_or("", UserId::as_str);
+        call.asked.ids.iter().map(move |id| (user, id.as_str()))
+    });
+    let found = store.heads_of_users(&pairs.collect()).await;
+    let found =
+        found.map(|heads| heads.into_iter().map(|(user, head)| ((user, head.match_id.clone()), head)).collect());
+    give(calls, &found, |found: &HashMap<(String, String), MatchHead>, user, id| {
+        found.get(&(user?.as_str().to_owned(), id.to_owned())).cloned()
+    });
+}
+
+/// Gives each call what it asked for of what was found.
+fn give<F>(
+    calls: Vec<Call>,
+    found: &Result<F, StoreError>,
+    look_up: impl Fn(&F, Option<&UserId>, &str) -> Option<MatchHead>,
+) {
+    if let Err(error) = found {
+        warn!(%error, "cannot read heads");
+    }
+    for Call { asked: Asked { ids, user, .. }, answer } in calls {
+        let heads = found.as_ref().map_err(|_| Unavailable);
+        let heads = heads.map(|found| ids.iter().filter_map(|id| look_up(found, user.as_ref(), id)).collect());
         // Who has stopped waiting needs no answer.
-        let _ = answer.send(heads.map_err(|unavailable| *unavailable));
+        let _ = answer.send(heads);
     }
 }

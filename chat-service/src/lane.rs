@@ -92,6 +92,12 @@ impl Lanes {
         (Self { queues: queues.collect() }, ended)
     }
 
+    /// The most requests that the lanes hold, waiting and in a batch, and the KiB of these together.
+    pub(crate) fn capacity(&self) -> (usize, usize) {
+        let lanes = self.queues.len();
+        (lanes * (queue::MAX_WAITING + queue::BATCH_DRAFTS), lanes * queue::MAX_WAITING_KIB)
+    }
+
     /// Commits the drafts of a request before its deadline; one match always takes the same lane.
     pub(crate) async fn commit(
         &self,

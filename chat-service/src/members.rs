@@ -26,15 +26,13 @@ impl Members {
         Self { known: Arc::new(Cache::new(CAPACITY)), store }
     }
 
-    /// The members of a match; `None` when it does not exist, which is not remembered: it may be made at any time.
-    pub(crate) async fn of(&self, id: &MatchId) -> Result<Option<Pair>, StoreError> {
-        if let Some(pair) = self.known.get(id) {
+    /// The members of a match, if the user is one of them. For a match of others and for one that does not exist the same is
+    /// done, so that neither the answer nor its time tells a stranger which it is: only members are remembered.
+    pub(crate) async fn of(&self, id: &MatchId, user: &UserId) -> Result<Option<Pair>, StoreError> {
+        if let Some(pair) = self.known.get(id).filter(|pair| pair.contains(user)) {
             return Ok(Some(pair));
         }
-        let members = self.store.members(id).await?;
-        if members.is_empty() {
-            return Ok(None);
-        }
+        let Some(members) = self.store.members_with(id, user).await? else { return Ok(None) };
         let pair: Pair = members.into();
         self.known.insert(id.clone(), pair.clone());
         Ok(Some(pair))

@@ -27,8 +27,11 @@ use crate::{
     sends::Sends,
 };
 
-/// Requests that are served at once: more than the lanes' queues hold, so that these refuse and nothing waits unseen.
-const MAX_REQUESTS: usize = 16_384;
+/// Beside the requests that the lanes hold: those whose members are being looked up, or whose answers are on their way. So the
+/// lanes are full first, whatever their number, and refuse; beyond this a request is refused before anything is done for it.
+const REQUESTS_BESIDE_LANES: usize = 1_024;
+/// What these may weigh together. With what the lanes hold, 32 MiB each, this is all that requests take of memory.
+const KIB_BESIDE_LANES: usize = 16 * 1024;
 
 /// The partitions of a replica, from its first announcement to its last.
 pub(crate) struct Partitions {
@@ -68,12 +71,13 @@ impl Partitions {
         let id = format!("{:016x}", fastrand::u64(..));
         let ownership = Ownership::new(id.clone(), now());
         let announcer = Announcer { bus: shared.bus.clone(), posted: shared.posted.clone(), id };
+        let (requests, kib) = sends.capacity();
         let serving = Serving {
             bus: shared.bus.clone(),
             lifecycle: lifecycle.clone(),
             metrics: shared.metrics.clone(),
             sends: Arc::new(sends),
-            slots: Slots::new(MAX_REQUESTS),
+            slots: Slots::within(requests + REQUESTS_BESIDE_LANES, kib + KIB_BESIDE_LANES),
             owned: BTreeMap::new(),
             any: None,
         };
@@ -189,7 +193,8 @@ impl Serving {
             metrics.requested(route);
             sends.clone().handle(request)
         };
-        self.bus.serve_until((&subject, OWNER_GROUP), (&self.slots, until.clone()), &self.lifecycle, handler).await?;
+        let (at, bound) = ((&subject, OWNER_GROUP), (&self.slots, until.clone()));
+        self.bus.serve_until(at, bound, &self.lifecycle, (handler, Sends::refuse)).await?;
         Ok(until.drop_guard())
     }
 }

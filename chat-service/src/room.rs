@@ -7,6 +7,8 @@ use proto::{
     chat::{Code, Failure, Message, SendResult, Stored, send_result},
 };
 
+use crate::saved;
+
 /// When what could not be stored may be sent again: a lost connection may be back by then.
 const RETRY_UNAVAILABLE_MS: i64 = 250;
 
@@ -28,8 +30,8 @@ pub struct Draft {
     pub client_id: ClientId,
     /// Canonical JSON.
     pub body: String,
-    /// What the client says it saved by REST before.
-    pub saved_as: Option<String>,
+    /// The messages that an object names by its own ids: it may be one of them, saved by REST before.
+    pub names: Vec<i64>,
 }
 
 /// A row of `messages`.
@@ -78,16 +80,18 @@ impl Room {
     }
 
     /// Takes a draft: a repeat is told from what is stored *before* a closed match refuses it.
+    ///
+    /// The clientId decides first: what was stored under it is repeated or refused. Only then may the object name what it is.
     pub fn post(&mut self, author: &Author, draft: &Draft) -> SendResult {
-        if let Some(row) = self.saved_by_rest(&author.id, draft) {
-            let message = row.message.clone();
-            return self.repeat(message);
-        }
         let key = (author.id.clone(), draft.client_id.clone());
-        if let Some(row) = self.known.get(&key) {
-            if row.message.body != draft.body {
-                return failure(Code::IdempotencyConflict);
-            }
+        let saved = self.saved_by_rest(&author.id, draft);
+        let repeated = match self.known.get(&key) {
+            Some(row) if row.message.body == draft.body => Some(row),
+            Some(row) if saved.is_some_and(|saved| saved.message.seq == row.message.seq) => saved,
+            Some(_) => return failure(Code::IdempotencyConflict),
+            None => saved,
+        };
+        if let Some(row) = repeated {
             let message = row.message.clone();
             return self.repeat(message);
         }
@@ -126,35 +130,30 @@ impl Room {
         Row { message, by_rest: author.by_rest }
     }
 
-    /// The row that the sender saved by REST and that the draft names, by `<matchId>:<seq>` or by its clientId.
+    /// The row that the sender saved by REST and that the draft is.
     fn saved_by_rest(&self, sender: &UserId, draft: &Draft) -> Option<&Row> {
-        let name = draft.saved_as.as_deref()?;
-        let own = |row: &&Row| row.by_rest && row.message.sender_id == sender.as_str();
-        let by_client_id =
-            ClientId::new(name).ok().and_then(|client_id| self.known.get(&(sender.clone(), client_id))).filter(own);
-        by_client_id.or_else(|| {
-            let seq = seq_named_by(name, &self.id)?;
-            self.known.values().find(|row| row.message.seq == seq).filter(own)
-        })
+        let named = draft.names.iter().filter_map(|seq| self.known.values().find(|row| row.message.seq == *seq));
+        let mut own = named.filter(|row| row.by_rest && row.message.sender_id == sender.as_str());
+        own.find(|row| saved::is_repeat(&row.message, &draft.body))
     }
-}
-
-/// The seq in `<matchId>:<seq>`, if `name` is the id of a message of this match.
-pub fn seq_named_by(name: &str, id: &MatchId) -> Option<i64> {
-    let digits = name.strip_prefix(id.as_str())?.strip_prefix(':')?;
-    let seq: i64 = digits.parse().ok()?;
-    (seq > 0 && seq.to_string() == digits).then_some(seq)
 }
 
 /// The result of a draft that was refused.
 pub fn failure(code: Code) -> SendResult {
-    let failure = Failure { code: code.into(), retry_after_ms: None };
-    SendResult { result: Some(send_result::Result::Failure(failure)) }
+    failed(Failure { code: code.into(), ..Failure::default() })
 }
 
 /// The result of a draft that may succeed when it is sent again after `retry_after_ms`.
 pub fn failure_for_now(code: Code, retry_after_ms: i64) -> SendResult {
-    let failure = Failure { code: code.into(), retry_after_ms: Some(retry_after_ms) };
+    failed(Failure { code: code.into(), retry_after_ms: Some(retry_after_ms), ..Failure::default() })
+}
+
+/// The same, of a draft that is refused for what its sender sends, and not for what all send together.
+pub fn failure_of_sender(code: Code, retry_after_ms: i64) -> SendResult {
+    failed(Failure { code: code.into(), retry_after_ms: Some(retry_after_ms), of_sender: true })
+}
+
+fn failed(failure: Failure) -> SendResult {
     SendResult { result: Some(send_result::Result::Failure(failure)) }
 }
 

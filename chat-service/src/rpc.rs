@@ -17,7 +17,7 @@ use proto::chat::{
 use tokio::time::timeout;
 use tonic::{Request, Response, Status, async_trait};
 
-use crate::{announcer::Announcer, heads::Heads, inbox::Inbox, lane::Shared, store::Store};
+use crate::{announcer::Announcer, heads::Heads, inbox::Inbox, lane::Shared, members::Members, store::Store};
 
 /// No call takes longer, whatever its caller's deadline.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,12 +30,13 @@ pub(crate) struct Rpc {
     store: Store,
     inbox: Inbox,
     heads: Heads,
+    members: Members,
     announcer: Announcer,
 }
 
 impl Rpc {
-    pub(crate) fn new(shared: &Shared, heads: Heads, announcer: Announcer) -> Self {
-        Self { store: shared.store.clone(), inbox: Inbox::new(shared), heads, announcer }
+    pub(crate) fn new(shared: &Shared, heads: Heads, members: Members, announcer: Announcer) -> Self {
+        Self { store: shared.store.clone(), inbox: Inbox::new(shared), heads, members, announcer }
     }
 }
 

@@ -12,6 +12,7 @@ use tracing::warn;
 use crate::{
     batch::Request,
     lane::{Lanes, Refused},
+    limits::SendLimits,
     members::{Members, Pair},
     metrics::Metrics,
     room::{failure, failure_for_now, unavailable},
@@ -30,13 +31,24 @@ const RETRY_BUSY_MS: i64 = 1_000;
 #[derive(Debug)]
 pub(crate) struct Sends {
     members: Members,
+    limits: SendLimits,
     lanes: Lanes,
     metrics: Metrics,
 }
 
 impl Sends {
-    pub(crate) fn new(members: Members, lanes: Lanes, metrics: Metrics) -> Self {
-        Self { members, lanes, metrics }
+    pub(crate) fn new(members: Members, limits: SendLimits, lanes: Lanes, metrics: Metrics) -> Self {
+        Self { members, limits, lanes, metrics }
+    }
+
+    /// What the lanes hold: requests, and the KiB of these together.
+    pub(crate) fn capacity(&self) -> (usize, usize) {
+        self.lanes.capacity()
+    }
+
+    /// The answer to a request while too many are served.
+    pub(crate) fn refuse(request: &SendRequest) -> SendReply {
+        SendReply { results: vec![failure_for_now(Code::RateLimited, RETRY_BUSY_MS); request.drafts.len()] }
     }
 
     /// Answers a request within its deadline; `None` when that has passed.
@@ -56,12 +68,17 @@ impl Sends {
 
     async fn results(&self, request: SendRequest, deadline: Instant) -> Vec<SendResult> {
         let count = request.drafts.len();
-        let Parsed { request, refused } = match request::parse(request) {
+        let Parsed { mut request, refused } = match request::parse(request) {
             Ok(parsed) => parsed,
             Err(code) => return vec![failure(code); count],
         };
         let mut results = match self.member(&request).await {
-            Ok(pair) => self.commit(request, pair, deadline).await,
+            Ok(pair) => {
+                let late = self.limits.cut(&mut request, std::time::Instant::now());
+                let mut results = self.commit(request, pair, deadline).await;
+                results.extend(late);
+                results
+            }
             Err(result) => vec![result; request.drafts.len()],
         };
         for (index, code) in refused {
@@ -72,9 +89,9 @@ impl Sends {
 
     /// The members, if the sender is one of them. A stranger and a missing match are told the same.
     async fn member(&self, request: &Request) -> Result<Pair, SendResult> {
-        match self.members.of(&request.match_id).await {
-            Ok(Some(pair)) if pair.contains(&request.author.id) => Ok(pair),
-            Ok(_) => Err(failure(Code::MatchNotFound)),
+        match self.members.of(&request.match_id, &request.author.id).await {
+            Ok(Some(pair)) => Ok(pair),
+            Ok(None) => Err(failure(Code::MatchNotFound)),
             Err(error) => {
                 warn!(%error, "cannot read the members of a match");
                 Err(unavailable())

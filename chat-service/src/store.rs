@@ -48,6 +48,8 @@ pub(crate) struct Store {
     pool: Pool,
     /// One connection, so that who looks whether PostgreSQL answers never waits behind those to whom it does not.
     watch: Pool,
+    /// One connection, for scans whose reader sets the pace.
+    scans: Pool,
     outage: Outage,
 }
 
@@ -55,8 +57,8 @@ impl Store {
     /// A store of the database that `config` names. Nothing is connected yet.
     pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
         let hosts = Hosts::of(config);
-        let [pool, watch] = [POOL_SIZE, 1].map(|size| pool_of(config, &hosts, size));
-        Ok(Self { pool: pool?, watch: watch?, hosts, outage: Outage::default() })
+        let [pool, watch, scans] = [POOL_SIZE, 1, 1].map(|size| pool_of(config, &hosts, size));
+        Ok(Self { pool: pool?, watch: watch?, scans: scans?, hosts, outage: Outage::default() })
     }
 
     /// Brings the schema to this version; several replicas may do so at once.

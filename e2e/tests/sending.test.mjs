@@ -164,24 +164,34 @@ describe('sending', () => {
 
   test('an object that was saved by REST just before is acked as its duplicate and not broadcast again', async () => {
     const { match, alice, bob } = await joinedPair(stack);
-    const saved = await post(
-      match,
-      match.alice,
-      { message: { text: 'saved first' } },
-      { headers: { 'x-socket-id': alice.id } },
-    );
-    assert.equal(saved.status, 201);
-    // What the seed's clients do: they emit the answer of the REST call.
-    const ack = await done(alice, 'send_message', { matchId: match.id, message: saved.json });
-    assert.deepEqual([ack.seq, ack.duplicate, ack.id], [1, true, saved.json.id]);
-    const named = await post(match, match.alice, { message: { _id: 'app-1', text: 'named by the app' } });
-    assert.equal(named.json.clientId, 'app-1');
-    const repeat = await done(alice, 'send_message', {
-      matchId: match.id,
-      message: { _id: 'app-1', text: 'named', read: false },
-    });
-    assert.deepEqual([repeat.seq, repeat.duplicate], [2, true]);
-    await done(alice, 'send_message', { matchId: match.id, message: 'last' });
+    const send = (socket, message, more) => done(socket, 'send_message', { matchId: match.id, message, ...more });
+    const body = { id: 'xT4u', type: 'gif', nested: { b: 1, a: [2.5] } };
+    const clientId = 'gif-1';
+    const first = (await post(match, match.alice, { message: body, clientId })).json;
+    const again = await post(match, match.alice, { message: body, clientId });
+    assert.equal(again.status, 200);
+    assert.deepEqual(again.json, first);
+    const text = (await post(match, match.alice, { message: 'a text' })).json;
+    const reversed = (object) => Object.fromEntries(Object.entries(object).reverse());
+    // What the seed's clients do: they emit what the REST call answered, or the body with the answer's id.
+    for (const [saved, message] of [
+      [first, first],
+      [first, again.json],
+      [first, reversed(first)],
+      [first, { ...first, _id: first.id }],
+      [first, { ...first, _id: 'a key of the page' }],
+      [first, { ...body, _id: first.id }],
+      [first, reversed({ _id: first.id, ...body })],
+      [text, text],
+      [text, reversed({ ...text, _id: text.id })],
+    ]) {
+      for (const more of [{}, { clientId: randomUUID() }, { clientId: saved.clientId }]) {
+        const ack = await send(alice, message, more);
+        assert.deepEqual([ack.seq, ack.duplicate, ack.id], [saved.seq, true, saved.id], JSON.stringify(message));
+        assert.equal(ack.clientId, saved.clientId);
+      }
+    }
+    await send(alice, 'last');
     await eventually(() => seen(bob, 'receive_message').at(-1)?.message === 'last', 'the last message');
     assert.deepEqual(
       seen(bob, 'receive_message').map(({ seq }) => seq),
@@ -190,17 +200,66 @@ describe('sending', () => {
     assert.equal((await history(stack, match)).length, 3);
   });
 
-  test("an object that names somebody else's message, or an event's own, is a message of its own", async () => {
+  test('an object that names a message and holds anything else is a message of its own', async () => {
     const { match, alice, bob } = await joinedPair(stack);
-    const saved = (await post(match, match.alice, { message: { text: 'hers' } })).json;
-    const his = await done(bob, 'send_message', { matchId: match.id, message: { id: saved.id, text: 'his' } });
-    assert.deepEqual([his.seq, his.duplicate], [2, false]);
-    const first = await done(alice, 'send_message', { matchId: match.id, message: { _id: 'event-1', text: 'x' } });
-    assert.deepEqual([first.seq, first.duplicate, first.clientId], [3, false, 'event-1']);
-    const again = await done(alice, 'send_message', { matchId: match.id, message: { _id: 'event-1', text: 'x' } });
-    assert.deepEqual([again.seq, again.duplicate], [3, true]);
-    const edited = await refused(alice, 'send_message', { matchId: match.id, message: { _id: 'event-1', text: 'y' } });
-    assert.equal(edited.code, 'IDEMPOTENCY_CONFLICT');
+    const { match: other } = await pair(stack);
+    const send = (socket, message) => done(socket, 'send_message', { matchId: match.id, message });
+    const gif = { id: 'xT4u', type: 'gif' };
+    const saved = (await post(match, match.alice, { message: gif })).json;
+    const text = (await post(match, match.alice, { message: 'a text' })).json;
+    const foreign = (await post(other, other.alice, { message: gif })).json;
+    const emitted = await send(alice, { type: 'emitted' });
+    let seq = emitted.seq;
+    for (const message of [
+      { ...saved, caption: 'new' },
+      { ...saved, message: { ...gif, type: 'video' } },
+      { ...gif, _id: saved.id, caption: 'new' },
+      { ...gif, _id: saved.id, id: 'another' },
+      { type: 'gif', _id: saved.id, id: 'another' },
+      { ...gif, _id: `${match.id}:99` },
+      { ...gif, _id: `${match.id}:0${saved.seq}` },
+      { ...gif, _id: saved.clientId },
+      { ...gif, _id: foreign.id },
+      foreign,
+      { ...text, message: 'edited' },
+      { id: text.id },
+      { type: 'emitted', _id: emitted.id },
+    ]) {
+      const ack = await send(alice, message);
+      assert.deepEqual([ack.seq, ack.duplicate], [++seq, false], JSON.stringify(message));
+    }
+    const his = await send(bob, saved);
+    assert.deepEqual([his.seq, his.duplicate], [++seq, false], "somebody else's message");
+  });
+
+  test('the ids of a thing are not taken for those of the message', async () => {
+    const { match, alice, bob } = await joinedPair(stack);
+    const gif = { type: 'gif', id: 'xT4u', _id: 'giphy-1' };
+    for (const [i, message] of [gif, 'a text', gif, { ...gif, caption: 'again' }].entries()) {
+      const ack = await done(alice, 'send_message', { matchId: match.id, message });
+      assert.deepEqual([ack.seq, ack.duplicate], [i + 1, false]);
+      assert.match(ack.clientId, /^[0-9a-f-]{36}$/);
+    }
+    await eventually(() => seen(bob, 'receive_message').length === 4, 'all of them');
+    assert.deepEqual(
+      seen(bob, 'receive_message').map(({ message }) => message),
+      [gif, 'a text', gif, { ...gif, caption: 'again' }],
+    );
+  });
+
+  test('a message looks the same in the event, in the page of a join, and in REST', async () => {
+    const { match, alice, bob } = await joinedPair(stack);
+    const body = JSON.parse('{"_id":"k","content":"hi","seq":99,"rev":1,"media":[],"":0,"__proto__":{"a":1},"$where":1}');
+    const received = next(bob, 'receive_message');
+    const saved = await post(match, match.alice, { message: body });
+    const { messages } = await done(bob, 'join_chat', { matchId: match.id, sinceSeq: 0 });
+    assert.deepEqual([await received, messages, await history(stack, match)], [saved.json, [saved.json], [saved.json]]);
+    assert.deepEqual(
+      Object.keys(saved.json).sort(),
+      ['', '_id', 'clientId', 'content', 'createdAt', 'id', 'matchId', 'message', 'senderId', 'seq', 'timestamp'],
+    );
+    assert.equal(JSON.stringify(saved.json.message), JSON.stringify(body));
+    alice.disconnect();
   });
 
   test('a REST call that names its socket spares that socket alone', async () => {

@@ -56,7 +56,9 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     revocations.follow(services.clone(), readiness.condition("revocations"), config.auth.jwt_max_lifetime, &lifecycle);
     let limits = Arc::new(UserLimits::new(&config.rates));
     let engine = engineio::Config { cors_origins: config.cors_origins.clone(), ..config.transport.engine() };
-    let api = Api { authenticator, revocations, services, limits, held: Arc::clone(&engine.held) };
+    let message_fields = config.message_fields;
+    let held = Arc::clone(&engine.held);
+    let api = Api { authenticator, revocations, services, limits, held, message_fields };
     let context = Arc::new(Context {
         authenticator: Arc::clone(&api.authenticator),
         revocations: api.revocations.clone(),
@@ -65,6 +67,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
         seats: config.seats,
         inboxes: inboxes.clone(),
         users,
+        message_fields,
         drop_inbox_events: config.drop_inbox_events,
         lifecycle: lifecycle.clone(),
     });

@@ -17,6 +17,7 @@ use crate::{
     forwarding::SealKeys,
     limits::{SeatLimits, UserRates},
     listener::Networks,
+    views::MessageFields,
 };
 
 /// Holds the clients' connections: Socket.IO and REST in front of the services.
@@ -69,6 +70,11 @@ pub struct Config {
     /// How many sockets each user may have.
     #[command(flatten)]
     pub seats: SeatLimits,
+
+    /// Where clients find the fields of an object message: `spread` beside the message's own fields too, or `nested` in `message`
+    /// only.
+    #[arg(long, env = "MESSAGE_FIELDS", value_enum, default_value_t = MessageFields::Spread)]
+    pub message_fields: MessageFields,
 
     /// What each connection may hold.
     #[command(flatten)]

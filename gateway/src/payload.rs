@@ -3,7 +3,7 @@
 mod compact;
 mod depth;
 
-use proto::{ClientId, Code};
+use proto::{ClientId, Code, MatchId};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -22,8 +22,8 @@ pub const MAX_OBJECT_BYTES: usize = 16 * 1024;
 pub struct Content {
     /// Canonical JSON: keys sorted, no white space, each value in one notation. Equal bodies have equal bytes.
     pub body: String,
-    /// The string `_id`, else `id`, of an object: the app's own name of the message.
-    pub own_id: Option<String>,
+    /// The `_id` and `id` of an object that may be the id of a message. They name none unless chat-service says so.
+    ids: Vec<String>,
 }
 
 impl Content {
@@ -39,10 +39,10 @@ impl Content {
     }
 
     fn from_value(value: &Value) -> Result<Self, Failure> {
-        let own_id = match value {
+        let ids = match value {
             Value::String(text) if text.chars().count() > MAX_TEXT_CHARS => return Err(Code::PayloadTooLarge.into()),
-            Value::String(_) => None,
-            Value::Object(fields) => own_id(fields),
+            Value::String(_) => Vec::new(),
+            Value::Object(fields) => message_ids(fields),
             _ => return Err(Failure::invalid()),
         };
         // serde_json's maps are sorted by key.
@@ -50,23 +50,28 @@ impl Content {
         if value.is_object() && body.len() > MAX_OBJECT_BYTES {
             return Err(Code::PayloadTooLarge.into());
         }
-        Ok(Self { body, own_id })
+        Ok(Self { body, ids })
     }
 
-    /// The id under which the message is stored once: the given one, else the object's own if it can be one, else a new
-    /// UUID of version 7. `INVALID_PAYLOAD` if the given one is malformed.
-    pub fn client_id(&self, given: Option<&str>) -> Result<ClientId, Failure> {
-        if let Some(given) = given {
-            return ClientId::new(given).map_err(|_| Failure::invalid());
-        }
-        let own = self.own_id.as_deref().and_then(|id| ClientId::new(id).ok());
-        own.map_or_else(new_client_id, Ok)
+    /// What an object says that it was saved as, if that may be a message of this match: its `_id` or its `id`.
+    pub fn saved_as(&self, chat: &MatchId) -> Option<&str> {
+        let of_match = |id: &&String| id.strip_prefix(chat.as_str()).is_some_and(|rest| rest.starts_with(':'));
+        self.ids.iter().find(of_match).map(String::as_str)
     }
 }
 
-fn own_id(fields: &serde_json::Map<String, Value>) -> Option<String> {
-    let named = |name| fields.get(name).and_then(Value::as_str).filter(|id| !id.is_empty());
-    named("_id").or_else(|| named("id")).map(str::to_owned)
+/// The id under which a message is stored once: the given one, else a new UUID of version 7. `INVALID_PAYLOAD` if the given
+/// one is malformed.
+///
+/// An object's own `_id` or `id` is none: two messages may well show the same thing.
+pub fn client_id(given: Option<&str>) -> Result<ClientId, Failure> {
+    given.map_or_else(new_client_id, |given| ClientId::new(given).map_err(|_| Failure::invalid()))
+}
+
+/// The ids of an object that look like `<matchId>:<seq>`.
+fn message_ids(fields: &serde_json::Map<String, Value>) -> Vec<String> {
+    let named = ["_id", "id"].into_iter().filter_map(|key| fields.get(key)?.as_str());
+    named.filter(|id| id.contains(':')).map(str::to_owned).collect()
 }
 
 fn new_client_id() -> Result<ClientId, Failure> {

@@ -33,6 +33,7 @@ use crate::{
     failure::{self, Failure},
     limits::{Budget, Limiter, UserLimits},
     revocations::Revocations,
+    views::MessageFields,
 };
 
 /// What the REST API stands on. Cheap to clone.
@@ -48,6 +49,8 @@ pub struct Api {
     pub limits: Arc<UserLimits>,
     /// What bodies that arrive may hold, together with the sockets.
     pub held: Arc<Budget>,
+    /// Where clients find the fields of an object message.
+    pub message_fields: MessageFields,
 }
 
 /// The routes of the API and `/openapi.json`, for pages of `origins` and everything that is no web page.

@@ -7,17 +7,16 @@ mod milestone;
 
 pub use call::{CallView, state_name};
 pub use match_view::MatchView;
-pub use message::MessageView;
+pub use message::{MessageFields, MessageView};
 pub use milestone::{MilestoneReachedView, MilestoneView, unlocked};
 
 use proto::chat::{Message, Milestone};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// The `receive_message` object; with `spread` the fields of an object body stand at the top level too, unless they
-/// collide.
-pub fn message(message: &Message, spread: bool) -> String {
-    to_json(&MessageView::new(message, spread))
+/// The `receive_message` object. Spread, the fields of an object body stand at the top level too, unless their names are reserved.
+pub fn message(message: &Message, fields: MessageFields) -> String {
+    to_json(&MessageView::new(message, fields))
 }
 
 /// The `milestone_reached` object.

@@ -91,7 +91,7 @@ fn stored_reply() -> SendReply {
 }
 
 fn failed(code: ChatCode, retry_after_ms: Option<i64>) -> SendReply {
-    reply(send_result::Result::Failure(Failure { code: code.into(), retry_after_ms }))
+    reply(send_result::Result::Failure(Failure { code: code.into(), retry_after_ms, of_sender: false }))
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ mod connection;
 mod server;
 mod stream;
 
-pub use server::{Handler, Slots, Subscription, decode};
+pub use server::{Handler, Refusal, Slots, Subscription, decode};
 
 use std::{sync::Arc, time::Duration};
 

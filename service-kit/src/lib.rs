@@ -12,6 +12,7 @@ pub mod lifecycle;
 pub mod mutation;
 mod panics;
 pub mod period;
+pub mod rate;
 pub mod redis;
 pub mod telemetry;
 

@@ -26,7 +26,7 @@ use crate::{
     switchboard::{Request, Switchboard, Wish},
 };
 
-/// Requests in work at once; more wait at the broker's side of the connection.
+/// Requests in work at once; more wait in the subscription, as many as that holds.
 const REQUESTS_AT_ONCE: usize = 256;
 /// What a request may take, whatever its own deadline says.
 const MAX_PATIENCE: Duration = Duration::from_secs(5);

@@ -153,7 +153,7 @@ impl Switchboard {
         let known = self.access.open_match(match_id, user).await?;
         let callee = known.members.iter().find(|member| *member != user.as_str());
         let callee = callee.and_then(|member| UserId::new(member.as_str()).ok()).ok_or(Failure::MatchNotFound)?;
-        self.access.check_unlocked(match_id, &known).await?;
+        self.access.check_unlocked((match_id, user), &known).await?;
         let by = Actor { user, device: &request.device };
         for _ in 0..MAX_ATTEMPTS {
             let Snapshot { now_ms, found } = self.calls.of_users([user, &callee]).await?;
@@ -200,8 +200,11 @@ impl Switchboard {
     }
 
     async fn command(&self, request: &Request, command: &Command) -> Result<Call, Failure> {
-        if matches!(command, Command::Accept { .. }) {
-            self.refuse_closed(request).await?;
+        match command {
+            Command::Accept { .. } => self.refuse_closed(request).await?,
+            // Gateways send it by themselves, for a call that they were told of.
+            Command::Renew => {}
+            _ => self.access.check_member(&request.match_id, &request.user).await?,
         }
         let actor = Actor { user: &request.user, device: &request.device };
         for _ in 0..MAX_ATTEMPTS {

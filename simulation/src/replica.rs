@@ -177,7 +177,7 @@ impl Replica {
 fn parse(send: &SendRequest) -> Option<batch::Request> {
     let drafts = send.drafts.iter().map(|draft| {
         let client_id = ClientId::new(draft.client_id.as_str()).ok()?;
-        Some(Draft { client_id, body: draft.body.clone(), saved_as: None })
+        Some(Draft { client_id, body: draft.body.clone(), names: Vec::new() })
     });
     let author = Author { id: UserId::new(send.sender_id.as_str()).ok()?, origin: send.origin, by_rest: false };
     Some(batch::Request {

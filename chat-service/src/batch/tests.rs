@@ -1,7 +1,7 @@
 //! Batches of many matches, the fast way and the locked one.
 
 use proptest::prelude::*;
-use proto::{UserId, chat::send_result};
+use proto::{ClientId, UserId, chat::send_result};
 
 use super::*;
 use crate::room::Head;
@@ -14,7 +14,7 @@ fn request(match_id: &str, sender: &str, drafts: &[(&str, &str)]) -> Request {
     let draft = |(client_id, body): &(&str, &str)| Draft {
         client_id: ClientId::new(*client_id).unwrap(),
         body: (*body).to_owned(),
-        saved_as: None,
+        names: Vec::new(),
     };
     Request {
         match_id: id(match_id),
@@ -44,30 +44,14 @@ fn a_match_without_a_room_does_not_exist() {
 }
 
 #[test]
-fn a_draft_that_names_a_saved_message_needs_locks_and_is_looked_up_by_all_its_names() {
-    let mut named = request("demo", "alice", &[("a", "1")]);
-    named.drafts[0].saved_as = Some("demo:7".to_owned());
+fn a_draft_that_names_a_message_needs_locks_and_is_looked_up_by_seq_too() {
+    let mut named = request("demo", "alice", &[("a", "1"), ("b", "2")]);
+    assert_eq!(advances(&[&named]).unwrap().into_values().collect::<Vec<_>>(), [2]);
+    named.drafts[1].names = vec![7, 9];
     assert_eq!(advances(&[&named]), None);
     let keys = keys(&[&named]);
-    assert_eq!(keys.by_client_id, BTreeSet::from([("demo", "alice", "a"), ("demo", "alice", "demo:7")]));
-    assert_eq!(keys.by_seq, BTreeSet::from([("demo", 7)]));
-}
-
-#[test]
-fn a_draft_that_is_named_by_its_client_id_alone_needs_no_locks() {
-    let mut named = request("demo", "alice", &[("a", "1")]);
-    named.drafts[0].saved_as = Some("a".to_owned());
-    assert_eq!(advances(&[&named]).unwrap().into_values().collect::<Vec<_>>(), [1]);
-    let mut by_seq = request("demo", "alice", &[("demo:7", "1")]);
-    by_seq.drafts[0].saved_as = Some("demo:7".to_owned());
-    assert_eq!(advances(&[&by_seq]), None);
-}
-
-#[test]
-fn a_name_that_no_client_id_can_be_is_not_looked_up() {
-    let mut named = request("demo", "alice", &[("a", "1")]);
-    named.drafts[0].saved_as = Some("a\0b".to_owned());
-    assert_eq!(keys(&[&named]).by_client_id, BTreeSet::from([("demo", "alice", "a")]));
+    assert_eq!(keys.by_client_id, BTreeSet::from([("demo", "alice", "a"), ("demo", "alice", "b")]));
+    assert_eq!(keys.by_seq, BTreeSet::from([("demo", 7), ("demo", 9)]));
 }
 
 #[test]

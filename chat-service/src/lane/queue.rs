@@ -19,11 +19,11 @@ use super::Refused;
 use crate::{batch::Request, members::Pair, metrics::Metrics};
 
 /// Requests that may wait for one lane.
-const MAX_WAITING: usize = 1024;
+pub(super) const MAX_WAITING: usize = 1024;
 /// What the requests of one lane, waiting or being committed, may weigh together.
-const MAX_WAITING_KIB: usize = 32 * 1024;
+pub(super) const MAX_WAITING_KIB: usize = 32 * 1024;
 /// A batch takes waiting requests until it has this many drafts.
-const BATCH_DRAFTS: usize = 200;
+pub(super) const BATCH_DRAFTS: usize = 200;
 /// While the requests that a lane takes had to wait for longer than this, new ones are refused. Below the 400 ms after which
 /// a gateway asks again: what is answered later is work for nobody, and its repeat comes on top.
 const MAX_WAIT: Duration = Duration::from_millis(250);
@@ -182,7 +182,7 @@ mod tests {
     use crate::room::{Author, Draft};
 
     fn push(handle: &Handle, drafts: usize, bytes: usize) -> Result<(), Refused> {
-        let draft = Draft { client_id: ClientId::new("a").unwrap(), body: "x".repeat(bytes), saved_as: None };
+        let draft = Draft { client_id: ClientId::new("a").unwrap(), body: "x".repeat(bytes), names: Vec::new() };
         let author = Author { id: UserId::new("alice").unwrap(), origin: None, by_rest: false };
         let request = Request { match_id: MatchId::new("demo").unwrap(), author, drafts: vec![draft; drafts] };
         let (answer, _) = oneshot::channel();

@@ -13,7 +13,7 @@ fn author(name: &str) -> Author {
 }
 
 fn draft(client_id: &str, body: &str) -> Draft {
-    Draft { client_id: ClientId::new(client_id).unwrap(), body: body.to_owned(), saved_as: None }
+    Draft { client_id: ClientId::new(client_id).unwrap(), body: body.to_owned(), names: Vec::new() }
 }
 
 fn stored_row(seq: i64, sender: &str, client_id: &str, by_rest: bool) -> Row {
@@ -23,7 +23,7 @@ fn stored_row(seq: i64, sender: &str, client_id: &str, by_rest: bool) -> Row {
         sender_id: sender.to_owned(),
         client_id: client_id.to_owned(),
         origin: None,
-        body: "stored".to_owned(),
+        body: "\"stored\"".to_owned(),
         created_at_ms: 10,
     };
     Row { message, by_rest }
@@ -37,7 +37,7 @@ fn is_duplicate_of(result: &SendResult, seq: i64) -> bool {
 fn a_repeat_is_told_before_a_closed_match_refuses() {
     let mut room = room(5, true);
     room.remember(stored_row(3, "alice", "a", false));
-    assert!(is_duplicate_of(&room.post(&author("alice"), &draft("a", "stored")), 3));
+    assert!(is_duplicate_of(&room.post(&author("alice"), &draft("a", "\"stored\"")), 3));
     assert_eq!(room.post(&author("alice"), &draft("a", "other")), failure(Code::IdempotencyConflict));
     assert_eq!(room.post(&author("alice"), &draft("b", "new")), failure(Code::MatchClosed));
     let (rows, repeated) = room.into_rows();
@@ -45,38 +45,41 @@ fn a_repeat_is_told_before_a_closed_match_refuses() {
     assert_eq!(repeated.iter().map(|message| message.seq).collect::<Vec<_>>(), [3]);
 }
 
+/// What REST answers of the stored row.
+fn answer() -> String {
+    let at = "1970-01-01T00:00:00.010Z";
+    format!(
+        r#"{{"clientId":"a","createdAt":"{at}","id":"demo:3","matchId":"demo","message":"stored","senderId":"alice","seq":3,"timestamp":"{at}"}}"#
+    )
+}
+
 #[test]
-fn a_name_means_only_what_its_sender_saved_by_rest() {
-    let named = |name: &str| Draft { saved_as: Some(name.to_owned()), ..draft("x", "object") };
-    for (sender, by_rest, name, names_it) in [
-        ("alice", true, "a", true),
-        ("alice", true, "demo:3", true),
-        ("alice", true, "demo:03", false),
-        ("alice", true, "other:3", false),
-        ("alice", true, "demo:4", false),
-        ("alice", false, "a", false),
-        ("alice", false, "demo:3", false),
-        ("bob", true, "a", false),
-        ("bob", true, "demo:3", false),
+fn an_object_is_only_what_its_sender_saved_by_rest() {
+    for (sender, by_rest, names, body, is_it) in [
+        ("alice", true, vec![3], answer(), true),
+        ("alice", true, vec![4, 3], answer(), true),
+        ("alice", true, vec![4], answer(), false),
+        ("alice", true, vec![], answer(), false),
+        ("alice", true, vec![3], answer().replace("stored", "other"), false),
+        ("alice", false, vec![3], answer(), false),
+        ("bob", true, vec![3], answer(), false),
     ] {
         let mut room = room(5, false);
         room.remember(stored_row(3, sender, "a", by_rest));
-        let result = room.post(&author("alice"), &named(name));
-        assert_eq!(is_duplicate_of(&result, 3), names_it, "{sender} {by_rest} {name}");
+        let result = room.post(&author("alice"), &Draft { names: names.clone(), ..draft("x", &body) });
+        assert_eq!(is_duplicate_of(&result, 3), is_it, "{sender} {by_rest} {names:?} {body}");
     }
 }
 
 #[test]
-fn a_seq_is_named_only_in_its_canonical_form() {
-    let id = MatchId::new("demo").unwrap();
-    for (name, seq) in [("demo:1", Some(1)), ("demo:12", Some(12))] {
-        assert_eq!(seq_named_by(name, &id), seq);
-    }
-    for name in
-        ["demo:0", "demo:-1", "demo:+1", "demo:01", "demo:", "demo1", "dem:1", "demo:1 ", "demo:99999999999999999999"]
-    {
-        assert_eq!(seq_named_by(name, &id), None, "{name}");
-    }
+fn the_client_id_decides_before_the_ids_in_the_object() {
+    let mut room = room(5, false);
+    room.remember(stored_row(3, "alice", "a", true));
+    room.remember(stored_row(4, "alice", "b", true));
+    let named = |client_id: &str| Draft { names: vec![3], ..draft(client_id, &answer()) };
+    assert!(is_duplicate_of(&room.post(&author("alice"), &named("a")), 3), "the same message under its own clientId");
+    assert_eq!(room.post(&author("alice"), &named("b")), failure(Code::IdempotencyConflict));
+    assert!(is_duplicate_of(&room.post(&author("alice"), &named("new")), 3));
 }
 
 proptest! {

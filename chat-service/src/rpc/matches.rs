@@ -15,7 +15,7 @@ use super::{
     Rpc, limit,
     status::{match_id, no_match, user_id},
 };
-use crate::store::Put;
+use crate::{heads::Asked, store::Put};
 
 /// The most matches whose heads one call may ask for.
 const MAX_HEADS: usize = 1_000;
@@ -23,6 +23,10 @@ const MAX_HEADS: usize = 1_000;
 impl Rpc {
     pub(super) async fn get(&self, request: GetMatchRequest) -> Result<GetMatchResponse, Status> {
         let id = match_id(request.match_id)?;
+        // Before anything of the match is read: how much there is of it would show in the time.
+        if let Some(user) = request.user_id.map(user_id).transpose()? {
+            self.members.of(&id, &user).await?.ok_or_else(no_match)?;
+        }
         let page = self.store.get_match(&id, request.since_seq, limit(request.limit)).await?.ok_or_else(no_match)?;
         Ok(GetMatchResponse { r#match: Some(page.found), messages: page.messages, has_more: page.has_more })
     }
@@ -61,7 +65,9 @@ impl Rpc {
             return Err(Status::invalid_argument(format!("at most {MAX_HEADS} matches")));
         }
         let ids = request.match_ids.into_iter().map(|id| match_id(id).map(String::from));
-        let heads = self.heads.of(ids.collect::<Result<_, _>>()?, request.with_members).await;
+        let user = request.user_id.map(user_id).transpose()?;
+        let asked = Asked { ids: ids.collect::<Result<_, _>>()?, with_members: request.with_members, user };
+        let heads = self.heads.of(asked).await;
         let heads = heads.map_err(|_| Status::unavailable("heads cannot be read now"))?;
         Ok(HeadsResponse { heads })
     }

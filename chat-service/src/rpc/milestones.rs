@@ -23,11 +23,12 @@ impl Rpc {
         match self.store.record_milestone(&reached).await? {
             Recorded::NoMatch => Err(no_match()),
             Recorded::NotReached => Err(Status::failed_precondition("the match has fewer messages")),
-            Recorded::Stands { new, milestone } => {
-                if let Err(error) = self.announcer.announce(Some(&reached.match_id)).await {
-                    warn!(r#match = %reached.match_id, %error, "a milestone is recorded and not announced yet");
+            Recorded::Stands { new, announced } => {
+                // A repeat was announced by the call that recorded it, or is by the poll.
+                if new && let Err(error) = self.announcer.announce(&announced).await {
+                    warn!(r#match = %reached.match_id, %error, "a milestone is announced and not noted as such yet");
                 }
-                Ok(RecordMilestoneResponse { recorded: new, milestone: Some(milestone) })
+                Ok(RecordMilestoneResponse { recorded: new, milestone: Some(announced.milestone) })
             }
         }
     }

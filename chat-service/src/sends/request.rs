@@ -8,6 +8,7 @@ use proto::{
 use crate::{
     batch::Request,
     room::{Author, Draft},
+    saved,
 };
 
 /// More than a gateway ever sends at once.
@@ -32,7 +33,7 @@ pub(super) fn parse(request: SendRequest) -> Result<Parsed, Code> {
     let author = Author { id: sender, origin: request.origin, by_rest: request.by_rest };
     let (mut drafts, mut refused) = (Vec::with_capacity(request.drafts.len()), Vec::new());
     for (index, draft) in request.drafts.into_iter().enumerate() {
-        match parse_draft(draft) {
+        match parse_draft(draft, &match_id) {
             Some(draft) => drafts.push(draft),
             None => refused.push((index, Code::InvalidPayload)),
         }
@@ -40,11 +41,13 @@ pub(super) fn parse(request: SendRequest) -> Result<Parsed, Code> {
     Ok(Parsed { request: Request { match_id, author, drafts }, refused })
 }
 
-fn parse_draft(draft: chat::Draft) -> Option<Draft> {
+fn parse_draft(draft: chat::Draft, id: &MatchId) -> Option<Draft> {
     let client_id = ClientId::new(draft.client_id).ok()?;
     // PostgreSQL's text holds no NUL, and JSON never does.
     let storable = !draft.body.is_empty() && draft.body.len() <= MAX_BODY_BYTES && !draft.body.contains('\0');
-    storable.then_some(Draft { client_id, body: draft.body, saved_as: draft.saved_as })
+    let may_name = draft.saved_as.is_some_and(|name| name.starts_with(id.as_str()));
+    let names = if may_name { saved::seqs_named_by(&draft.body, id) } else { Vec::new() };
+    storable.then_some(Draft { client_id, body: draft.body, names })
 }
 
 #[cfg(test)]

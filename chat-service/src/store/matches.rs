@@ -141,12 +141,16 @@ impl Store {
         Ok((matches, has_more))
     }
 
-    /// The members of the match, which never change; empty when it does not exist.
-    pub(crate) async fn members(&self, id: &MatchId) -> Result<Vec<UserId>, StoreError> {
+    /// The members of the match, which never change, if the user is one of them.
+    ///
+    /// The question is put to the user's own matches: what it reads of the index lies beside these, whatever is true of the match.
+    pub(crate) async fn members_with(&self, id: &MatchId, user: &UserId) -> Result<Option<Vec<UserId>>, StoreError> {
         let client = self.client().await?;
-        let sql = "SELECT ARRAY (SELECT user_id FROM members WHERE match_id = $1 ORDER BY user_id)";
+        let sql = "SELECT ARRAY (SELECT user_id FROM members u WHERE u.match_id = o.match_id ORDER BY user_id)
+                   FROM user_matches o WHERE o.user_id = $1 AND o.match_id = $2";
         let statement = client.prepare_cached(sql).await?;
-        Ok(users(&client.query_one(&statement, &[&id.as_str()]).await?, 0)?)
+        let row = client.query_opt(&statement, &[&user.as_str(), &id.as_str()]).await?;
+        Ok(row.map(|row| users(&row, 0)).transpose()?)
     }
 }
 

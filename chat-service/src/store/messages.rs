@@ -130,7 +130,7 @@ impl Store {
         chunk: usize,
         heads: &Sender<Vec<(MatchId, i64)>>,
     ) -> Result<(), StoreError> {
-        let mut client = self.client().await?;
+        let mut client = self.probe(&self.scans).await?;
         let transaction = client.transaction().await?;
         transaction.batch_execute(SCAN_SETTINGS).await?;
         let sql = "SELECT match_id, max(seq) FROM messages WHERE created_at >= $1 GROUP BY match_id";

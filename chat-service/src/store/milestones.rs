@@ -1,6 +1,6 @@
-//! Milestones: recorded once for ever, and claimed to be announced.
+//! Milestones: recorded once for ever, and noted as announced.
 
-use deadpool_postgres::{Object, Transaction};
+use deadpool_postgres::Transaction;
 use proto::{MatchId, UserId, chat::Milestone};
 use tokio_postgres::{Error, Row};
 
@@ -10,10 +10,10 @@ use super::{Store, StoreError, matches::users, time::to_ms};
 pub(super) const SELECT_OF_MATCHES: &str = "SELECT match_id, milestone_id, ord, seq, unlocks, reached_at
      FROM milestones WHERE match_id = ANY ($1) ORDER BY match_id, ord";
 
-const CLAIM: &str = "SELECT s.match_id, milestone_id, ord, seq, unlocks, reached_at,
+/// Milestones with the members of their matches: the columns of [`announced`].
+const SELECT_WITH_MEMBERS: &str = "SELECT s.match_id, milestone_id, ord, seq, unlocks, reached_at,
             ARRAY (SELECT user_id FROM members u WHERE u.match_id = s.match_id)
-     FROM milestones s WHERE announced_at IS NULL AND ($1::text IS NULL OR s.match_id = $1)
-     ORDER BY reached_at, ord LIMIT $2 FOR UPDATE SKIP LOCKED";
+     FROM milestones s";
 
 /// A milestone that a match has come to, as its configuration names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,14 +32,7 @@ pub(crate) enum Recorded {
     /// The match has fewer messages.
     NotReached,
     /// It stands; `new` if this call recorded it.
-    Stands { new: bool, milestone: Milestone },
-}
-
-/// Milestones that only this replica may announce, until the claim is settled or dropped.
-#[derive(Debug)]
-pub(crate) struct Claim {
-    client: Option<Object>,
-    milestones: Vec<Announced>,
+    Stands { new: bool, announced: Announced },
 }
 
 /// A recorded milestone of which both members are to be told.
@@ -64,59 +57,33 @@ impl Store {
             return Ok(Recorded::NotReached);
         }
         let new = insert(&transaction, reached).await?;
-        let sql = "SELECT match_id, milestone_id, ord, seq, unlocks, reached_at
-                   FROM milestones WHERE match_id = $1 AND milestone_id = $2";
-        let row = transaction.query_one(sql, &[&id, &reached.milestone_id]).await?;
+        let sql = format!("{SELECT_WITH_MEMBERS} WHERE s.match_id = $1 AND milestone_id = $2");
+        let row = transaction.query_one(&sql, &[&id, &reached.milestone_id]).await?;
         transaction.commit().await?;
-        Ok(Recorded::Stands { new, milestone: of_row(&row)?.1 })
+        Ok(announced(&row)?.map_or(Recorded::NoMatch, |announced| Recorded::Stands { new, announced }))
     }
 
-    /// Claims at most `limit` milestones that nobody has announced yet (only those of `only`, if given). Those that another
-    /// replica is announcing now are left to it.
-    pub(crate) async fn claim_unannounced(&self, only: Option<&MatchId>, limit: i64) -> Result<Claim, StoreError> {
+    /// At most `limit` milestones that nobody has announced yet, the oldest first.
+    pub(crate) async fn unannounced(&self, limit: i64) -> Result<Vec<Announced>, StoreError> {
         let client = self.client().await?;
-        // Until it is settled, dropping the claim closes its connection: the locks go, the milestones stay unannounced.
-        let mut claim = Claim { client: Some(client), milestones: Vec::new() };
-        if let Some(client) = &claim.client {
-            claim.milestones = lock_unannounced(client, only, limit).await?;
-        }
-        Ok(claim)
-    }
-}
-
-impl Claim {
-    /// What is to be announced.
-    pub(crate) fn milestones(&self) -> &[Announced] {
-        &self.milestones
+        let sql = format!("{SELECT_WITH_MEMBERS} WHERE announced_at IS NULL ORDER BY reached_at, ord LIMIT $1");
+        let statement = client.prepare_cached(&sql).await?;
+        let rows = client.query(&statement, &[&limit]).await?;
+        Ok(rows.iter().map(announced).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
-    /// Notes that all of them were announced.
-    pub(crate) async fn settle(mut self) -> Result<(), StoreError> {
-        let Some(client) = &self.client else { return Ok(()) };
-        for told in &self.milestones {
-            let sql =
-                "UPDATE milestones SET announced_at = clock_timestamp() WHERE match_id = $1 AND milestone_id = $2";
-            client.execute(sql, &[&told.match_id.as_str(), &told.milestone.milestone_id]).await?;
-        }
-        client.batch_execute("COMMIT").await?;
-        self.client.take();
+    /// Notes that these were announced.
+    pub(crate) async fn mark_announced(&self, told: &[&Announced]) -> Result<(), StoreError> {
+        let ids: Vec<&str> = told.iter().map(|told| told.match_id.as_str()).collect();
+        let names: Vec<&str> = told.iter().map(|told| told.milestone.milestone_id.as_str()).collect();
+        let client = self.client().await?;
+        let sql = "UPDATE milestones s SET announced_at = clock_timestamp()
+                   FROM unnest($1::text[], $2::text[]) AS k (match_id, milestone_id)
+                   WHERE s.match_id = k.match_id AND s.milestone_id = k.milestone_id AND announced_at IS NULL";
+        let statement = client.prepare_cached(sql).await?;
+        client.execute(&statement, &[&ids, &names]).await?;
         Ok(())
     }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        if let Some(client) = self.client.take() {
-            drop(Object::take(client));
-        }
-    }
-}
-
-async fn lock_unannounced(client: &Object, only: Option<&MatchId>, limit: i64) -> Result<Vec<Announced>, StoreError> {
-    client.batch_execute("BEGIN").await?;
-    let statement = client.prepare_cached(CLAIM).await?;
-    let rows = client.query(&statement, &[&only.map(MatchId::as_str), &limit]).await?;
-    Ok(rows.iter().map(claimed).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
 /// The match's row is locked, so the next number is nobody else's.
@@ -132,7 +99,7 @@ async fn insert(transaction: &Transaction<'_>, reached: &Reached) -> Result<bool
     Ok(inserted == 1)
 }
 
-fn claimed(row: &Row) -> Result<Option<Announced>, Error> {
+fn announced(row: &Row) -> Result<Option<Announced>, Error> {
     let (id, milestone) = of_row(row)?;
     let members = users(row, 6)?;
     Ok(MatchId::new(id).ok().map(|match_id| Announced { match_id, members, milestone }))

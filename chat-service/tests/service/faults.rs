@@ -127,7 +127,7 @@ async fn while_postgres_is_away_sends_are_refused_in_time_and_it_heals() {
         assert_eq!(results, [Err(Code::Unavailable)], "round {round}");
         assert!(started.elapsed() < Duration::from_secs(2));
     }
-    let get = GetMatchRequest { match_id: "demo".into(), since_seq: None, limit: 1 };
+    let get = GetMatchRequest { match_id: "demo".into(), since_seq: None, limit: 1, user_id: None };
     let status = replica.rpc().get_match(get).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::Unavailable);
     eventually("it is not ready", async || replica.app.readiness.missing() == ["postgres"]).await;

@@ -152,11 +152,58 @@ async fn what_is_malformed_or_missing_is_told_apart() {
             Code::InvalidArgument
         );
     }
-    let get = |id: &str| GetMatchRequest { match_id: id.to_owned(), since_seq: None, limit: 1 };
+    let get = |id: &str| GetMatchRequest { match_id: id.to_owned(), since_seq: None, limit: 1, user_id: None };
     assert_eq!(code(rpc.get_match(get("a.b")).await), Code::InvalidArgument);
     assert_eq!(code(rpc.get_match(get("none")).await), Code::NotFound);
     assert_eq!(code(rpc.close_match(CloseMatchRequest { match_id: "none".into() }).await), Code::NotFound);
     for (user_id, not_before_ms) in [(String::new(), None), ("alice".into(), Some(-1))] {
         assert_eq!(code(rpc.revoke(RevokeRequest { user_id, not_before_ms }).await), Code::InvalidArgument);
+    }
+}
+
+#[tokio::test]
+async fn on_behalf_of_a_stranger_a_match_is_as_good_as_none_closed_or_not() {
+    let stack = shared().await.stack().await;
+    let (replica, bus) = (stack.replica().await, stack.bus().await);
+    for id in ["open", "closed"] {
+        replica.put(id).await;
+        send(&bus, &request(id, "alice", vec![draft("a", "hello")])).await;
+    }
+    replica.rpc().close_match(CloseMatchRequest { match_id: "closed".into() }).await.unwrap();
+    let get = async |id: &str, user: &str| {
+        let user_id = Some(user.to_owned());
+        let request = GetMatchRequest { match_id: id.to_owned(), since_seq: Some(0), limit: 9, user_id };
+        replica.rpc().get_match(request).await.map(|found| found.into_inner().messages.len())
+    };
+    for id in ["open", "closed"] {
+        // A member first: what is remembered of it is not the stranger's.
+        assert_eq!(get(id, "alice").await.unwrap(), 1);
+        assert_eq!(get(id, "bob").await.unwrap(), 1);
+        let (foreign, absent) = (get(id, "mallory").await.unwrap_err(), get("none", "mallory").await.unwrap_err());
+        assert_eq!((foreign.code(), foreign.message()), (absent.code(), absent.message()));
+        assert_eq!(absent.code(), Code::NotFound);
+    }
+    assert_eq!(code(get("open", "no user!").await), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_user_is_told_the_heads_of_own_matches_only_also_when_calls_share_a_query() {
+    let stack = shared().await.stack().await;
+    let replica = stack.replica().await;
+    replica.put("hers").await;
+    replica.put_members("his", ["mallory", "bob"]).await.unwrap();
+    let ask = |user: Option<&str>| {
+        let mut rpc = replica.rpc();
+        let user_id = user.map(str::to_owned);
+        let request = HeadsRequest { with_members: user.is_some(), user_id, ..heads_of(&["none", "his", "hers"]) };
+        async move { rpc.heads(request).await.unwrap().into_inner().heads }
+    };
+    let answers =
+        join_all((0..30).map(|n| ask([Some("alice"), Some("mallory"), Some("bob"), Some("nobody"), None][n % 5])));
+    for (n, heads) in answers.await.into_iter().enumerate() {
+        let ids: Vec<_> = heads.iter().map(|head| head.match_id.as_str()).collect();
+        let expected: [&[&str]; 5] = [&["hers"], &["his"], &["his", "hers"], &[], &["his", "hers"]];
+        assert_eq!(ids, expected[n % 5], "call {n}");
+        assert!(n % 5 == 4 || heads.iter().all(|head| head.members.len() == 2));
     }
 }

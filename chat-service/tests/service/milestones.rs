@@ -1,5 +1,7 @@
 //! Milestones: recorded once, announced once, whoever crashes in between.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use local_stack::proxy::{Condition, Proxy};
 use proto::{
@@ -99,6 +101,49 @@ async fn a_crash_between_record_and_announcement_still_announces_once() {
     tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
     assert!(milestones_heard(&mut bob).await.is_empty());
     drop((one, two));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn milestones_that_nats_does_not_take_keep_nobody_from_reading_and_are_announced_later() {
+    let stack = shared().await.stack().await;
+    let port = stack.nats.rsplit(':').next().unwrap().parse().unwrap();
+    let link = Proxy::start(port).unwrap();
+    let behind = Stack { nats: format!("nats://127.0.0.1:{}", link.port()), ..stack.clone() };
+    let (replica, bus) = (behind.replica().await, stack.bus().await);
+    five_messages(&stack, &replica).await;
+    let mut bob = inbox(&bus, "bob").await;
+    link.set(Condition::Silent);
+    // More than the pool has connections, more than may wait for NATS at once.
+    let names: Vec<String> = (0..20).map(|n| format!("m-{n:02}")).collect();
+    let recording = join_all(names.iter().map(|name| {
+        let mut rpc = replica.rpc();
+        let request = RecordMilestoneRequest { milestone_id: name.clone(), ..record(1) };
+        async move { rpc.record_milestone(request).await.unwrap().into_inner().recorded }
+    }));
+    let reading = async {
+        let sql = stack.sql().await;
+        eventually("all are recorded", async || {
+            let count = sql.query_one("SELECT count(*) FROM milestones", &[]).await.unwrap();
+            count.get::<_, i64>(0) == 20
+        })
+        .await;
+        // A call that finds no free connection waits for a second, and fails.
+        for _ in 0..5 {
+            let read = tokio::time::timeout(Duration::from_millis(800), replica.get("demo")).await;
+            assert_eq!(read.expect("a read in time").milestones.len(), 20);
+        }
+        let waiting =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'";
+        assert_eq!(sql.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0), 0, "no transaction is open");
+    };
+    let (recorded, ()) = tokio::join!(recording, reading);
+    assert!(recorded.iter().all(|new| *new));
+    link.set(Condition::Open);
+    let mut heard = std::collections::BTreeSet::new();
+    while heard.len() < names.len() {
+        heard.insert(next_milestone(&mut bob).await);
+    }
+    assert!(names.iter().all(|name| heard.contains(name)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

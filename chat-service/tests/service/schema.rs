@@ -55,7 +55,7 @@ async fn use_all_of(replica: &Replica, bus: &Bus, id: &str) {
     let close = CloseMatchRequest { match_id: id.into() };
     rpc.close_match(close).await.unwrap();
     assert_eq!(outcomes(&send(bus, &request(id, "alice", vec![draft("d", "4")])).await), [Err(Code::MatchClosed)]);
-    let heads = HeadsRequest { match_ids: vec![id.into()], with_members: true };
+    let heads = HeadsRequest { match_ids: vec![id.into()], with_members: true, user_id: None };
     let head = rpc.heads(heads).await.unwrap().into_inner().heads.remove(0);
     assert_eq!((head.last_seq, head.milestones, head.closed, head.members.len()), (3, 1, true, 2));
     let list = ListMatchesRequest { user_id: "alice".into(), after: None, limit: 50 };

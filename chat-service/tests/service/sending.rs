@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use prost::Message as _;
 use proto::chat::{
-    CloseMatchRequest, Code, Draft, GetMatchRequest, ListMessagesRequest, SendRequest, list_messages_request::Position,
+    CloseMatchRequest, Code, Draft, GetMatchRequest, ListMessagesRequest, SendRequest, Stored,
+    list_messages_request::Position,
 };
 use service_kit::clock;
 
@@ -27,7 +28,7 @@ async fn a_message_is_acked_told_to_both_and_listed() {
     assert_eq!(listed.messages, heard);
     assert_eq!((heard[0].body.as_str(), heard[0].origin, heard[0].sender_id.as_str()), ("\"hello\"", Some(7), "alice"));
 
-    let get = GetMatchRequest { match_id: "demo".into(), since_seq: Some(1), limit: 50 };
+    let get = GetMatchRequest { match_id: "demo".into(), since_seq: Some(1), limit: 50, user_id: None };
     let got = replica.rpc().get_match(get).await.unwrap().into_inner();
     assert_eq!((got.r#match.unwrap().last_seq, got.messages, got.has_more), (2, heard[1..].to_vec(), false));
     assert!(replica.stop().await);
@@ -94,29 +95,74 @@ async fn a_closed_match_takes_nothing_but_still_knows_its_messages() {
     assert_eq!(stranger, [Err(Code::MatchNotFound)]);
 }
 
+/// The text of a stored message with its id, as a page of the seed emits it.
+fn as_emitted(stored: &Stored, sender: &str, client_id: &str, text: &str) -> Draft {
+    let (id, at) = (format!("demo:{}", stored.seq), clock::rfc3339(stored.created_at_ms));
+    let body = serde_json::json!({
+        "id": id, "matchId": "demo", "seq": stored.seq, "senderId": sender, "message": text,
+        "clientId": stored.client_id, "createdAt": at, "timestamp": at,
+    });
+    Draft { client_id: client_id.to_owned(), body: body.to_string(), saved_as: Some(id) }
+}
+
 #[tokio::test]
 async fn an_object_that_rest_saved_is_not_stored_or_told_again() {
     let stack = shared().await.stack().await;
     let (replica, bus) = (stack.replica().await, stack.bus().await);
     replica.put("demo").await;
     let saved = SendRequest { by_rest: true, ..request("demo", "alice", vec![draft("rest-1", "hello")]) };
-    assert_eq!(seqs(&send(&bus, &saved).await), [1]);
-    assert_eq!(seqs(&send(&bus, &request("demo", "alice", vec![draft("emitted", "no rest")])).await), [2]);
+    let saved = outcomes(&send(&bus, &saved).await)[0].clone().unwrap();
+    let emitted = outcomes(&send(&bus, &request("demo", "alice", vec![draft("emitted", "no rest")])).await);
+    let emitted = emitted[0].clone().unwrap();
     let mut bob = inbox(&bus, "bob").await;
 
-    let named =
-        |client_id: &str, name: &str| Draft { saved_as: Some(name.into()), ..draft(client_id, "hello, as an object") };
-    let drafts = vec![named("x", "rest-1"), named("y", "demo:1"), named("z", "demo:2"), named("emitted2", "emitted")];
+    let drafts = vec![
+        as_emitted(&saved, "alice", "x", "hello"),
+        as_emitted(&saved, "alice", "y", "hello, edited"),
+        as_emitted(&emitted, "alice", "z", "no rest"),
+        // A name from before names had to be ids.
+        Draft { saved_as: Some("rest-1".into()), ..draft("w", "hello") },
+    ];
     let results = outcomes(&send(&bus, &request("demo", "alice", drafts)).await);
     let seqs: Vec<_> =
         results.iter().map(|result| result.as_ref().map(|stored| (stored.seq, stored.duplicate))).collect();
     // What an event sent is not what REST saved.
-    assert_eq!(seqs, [Ok((1, true)), Ok((1, true)), Ok((3, false)), Ok((4, false))]);
+    assert_eq!(seqs, [Ok((1, true)), Ok((3, false)), Ok((4, false)), Ok((5, false))]);
     assert_eq!(results[0].as_ref().unwrap().client_id, "rest-1");
-    let others = outcomes(&send(&bus, &request("demo", "bob", vec![named("x", "rest-1")])).await);
-    assert_eq!(others[0].as_ref().unwrap().seq, 5);
-    let heard: Vec<_> = bob.messages(3).await.iter().map(|message| message.seq).collect();
-    assert_eq!(heard, [3, 4, 5]);
+    let others = as_emitted(&saved, "alice", "x", "hello");
+    let others = outcomes(&send(&bus, &request("demo", "bob", vec![others])).await);
+    assert_eq!(others[0].as_ref().unwrap().seq, 6);
+    let heard: Vec<_> = bob.messages(4).await.iter().map(|message| message.seq).collect();
+    assert_eq!(heard, [3, 4, 5, 6]);
+}
+
+#[tokio::test]
+async fn what_one_sender_sends_too_fast_in_a_match_is_refused_whatever_else_happens() {
+    let stack = shared().await.stack().await;
+    let (replica, bus) = (stack.limited_replica(["1/40", "100000"]).await, stack.bus().await);
+    for id in ["demo", "other"] {
+        replica.put(id).await;
+    }
+    let drafts = |from: usize, count: usize| (from..from + count).map(|n| draft(&format!("c{n}"), "x")).collect();
+    let codes = async |id: &str, sender: &str, drafts: Vec<Draft>| {
+        let results = send(&bus, &request(id, sender, drafts)).await;
+        outcomes(&results).into_iter().map(|result| result.err()).collect::<Vec<_>>()
+    };
+    assert_eq!(codes("demo", "alice", drafts(0, 30)).await, [None; 30]);
+    let later = codes("demo", "alice", drafts(30, 20)).await;
+    // A burst of 40, and what comes back meanwhile; then nothing more, so that the order stays.
+    let taken = later.iter().take_while(|code| code.is_none()).count();
+    assert!((10..20).contains(&taken), "{later:?}");
+    assert!(later[taken..].iter().all(|code| *code == Some(Code::RateLimited)), "{later:?}");
+    assert_eq!(codes("demo", "bob", drafts(0, 1)).await, [None], "the other member has a limit of his own");
+    assert_eq!(codes("other", "alice", drafts(0, 1)).await, [None], "so has another match");
+    let large = draft("large", &"x".repeat(90_000));
+    assert_eq!(
+        codes("other", "alice", vec![large, draft("larger", &"x".repeat(20_000))]).await[1],
+        Some(Code::RateLimited)
+    );
+    // A stranger is told the same as ever, however often.
+    assert_eq!(codes("demo", "mallory", drafts(0, 60)).await, [Some(Code::MatchNotFound); 60]);
 }
 
 #[tokio::test]
@@ -209,7 +255,7 @@ async fn a_page_of_the_longest_messages_is_cut_short_and_says_so() {
     let all: Vec<i64> = (1..=200).collect();
     assert_eq!(read_all(&replica, false).await, all);
     assert_eq!(read_all(&replica, true).await, all);
-    let joined = GetMatchRequest { match_id: "demo".into(), since_seq: Some(150), limit: 200 };
+    let joined = GetMatchRequest { match_id: "demo".into(), since_seq: Some(150), limit: 200, user_id: None };
     let joined = replica.rpc().get_match(joined).await.unwrap().into_inner();
     assert_eq!((joined.messages[0].seq, joined.has_more), (151, true));
 }

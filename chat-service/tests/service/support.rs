@@ -90,8 +90,19 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// A replica that may not be ready yet.
+    /// A replica that may not be ready yet. Most tests send as fast as they can; the limits have tests of their own.
     pub(crate) async fn launch(&self) -> Replica {
+        self.launch_limited(["100000/100000", "4000000000"]).await
+    }
+
+    /// A replica that is ready, with limits of the messages and bytes of a sender in a match.
+    pub(crate) async fn limited_replica(&self, limits: [&str; 2]) -> Replica {
+        let replica = self.launch_limited(limits).await;
+        replica.ready().await;
+        replica
+    }
+
+    async fn launch_limited(&self, [sends, bytes]: [&str; 2]) -> Replica {
         let arguments = [
             "chat-service",
             "--database-url",
@@ -102,6 +113,10 @@ impl Stack {
             &self.prefix,
             "--grpc-listen",
             "127.0.0.1:0",
+            "--limit-sends-match",
+            sends,
+            "--limit-bytes-match",
+            bytes,
         ];
         let lifecycle = Lifecycle::new();
         let app = app::start(Config::parse_from(arguments), lifecycle.clone()).await.unwrap();
@@ -174,7 +189,7 @@ impl Replica {
     }
 
     pub(crate) async fn get(&self, id: &str) -> Match {
-        let request = GetMatchRequest { match_id: id.to_owned(), since_seq: None, limit: 1 };
+        let request = GetMatchRequest { match_id: id.to_owned(), since_seq: None, limit: 1, user_id: None };
         self.rpc().get_match(request).await.unwrap().into_inner().r#match.unwrap()
     }
 

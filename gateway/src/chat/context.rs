@@ -16,6 +16,7 @@ use crate::{
     limits::{SeatLimits, UserLimits},
     revocations::Revocations,
     socketio::{Accept, Application, CloseReason, Connect, Event, Refuse},
+    views::MessageFields,
 };
 
 /// What every part of the chat application needs.
@@ -35,6 +36,8 @@ pub struct Context {
     pub inboxes: Inboxes,
     /// Who is connected.
     pub users: Arc<Users>,
+    /// Where clients find the fields of an object message.
+    pub message_fields: MessageFields,
     /// Every n-th event of each inbox is lost on purpose; 0: none.
     pub drop_inbox_events: u64,
     /// Owns the tasks.

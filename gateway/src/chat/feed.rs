@@ -9,7 +9,10 @@ use proto::{
 };
 
 use super::room::Sequenced;
-use crate::{socketio::Packet, views};
+use crate::{
+    socketio::Packet,
+    views::{self, MessageFields},
+};
 
 /// A message that was stored.
 #[derive(Debug)]
@@ -20,15 +23,16 @@ pub struct Posted {
     pub sender: UserId,
     /// What chat-service says of it.
     pub message: Message,
+    fields: MessageFields,
     json: OnceLock<String>,
 }
 
 impl Posted {
     /// `None` if its ids are malformed, which no service of ours sends.
-    pub fn new(message: Message) -> Option<Arc<Self>> {
+    pub fn new(message: Message, fields: MessageFields) -> Option<Arc<Self>> {
         let chat = MatchId::new(message.match_id.as_str()).ok()?;
         let sender = UserId::new(message.sender_id.as_str()).ok()?;
-        Some(Arc::new(Self { chat, sender, message, json: OnceLock::new() }))
+        Some(Arc::new(Self { chat, sender, message, fields, json: OnceLock::new() }))
     }
 
     /// The `receive_message` event of a socket whose cursor it moves.
@@ -38,7 +42,7 @@ impl Posted {
 
     /// The message as clients see it.
     pub fn json(&self) -> &str {
-        self.json.get_or_init(|| views::message(&self.message, true))
+        self.json.get_or_init(|| views::message(&self.message, self.fields))
     }
 
     /// The `inbox_updated` event.

@@ -114,7 +114,9 @@ async fn backfill(context: &Arc<Context>, socket: &Arc<Socket>, chat: &MatchId, 
     metrics::gap_healed(page.messages.len());
     // A chat-service that does not say how far the page is complete has given all up to its last message.
     let through = page.through_seq.or(page.messages.last().map(|last| last.seq));
-    let mut posts: VecDeque<_> = page.messages.into_iter().filter_map(Posted::new).collect();
+    let fields = context.message_fields;
+    let posts = page.messages.into_iter().filter_map(|message| Posted::new(message, fields));
+    let mut posts: VecDeque<_> = posts.collect();
     while !posts.is_empty() && !socket.emitter.is_closed() {
         drained(socket).await;
         fill(context, socket, chat, &mut posts);

@@ -101,7 +101,9 @@ impl Receiver {
     }
 
     fn messages_posted(&self, user: &User, posted: MessagesPosted) {
-        let posts: Vec<_> = posted.messages.into_iter().filter_map(Posted::new).collect();
+        let fields = self.context.message_fields;
+        let posts = posted.messages.into_iter().filter_map(|message| Posted::new(message, fields));
+        let posts: Vec<_> = posts.collect();
         for posted in &posts {
             let was_typing = user.memory().typing_stopped(&posted.chat, &posted.sender);
             if was_typing {

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     egress::Snapshot,
-    views::{self, CallView, MilestoneView},
+    views::{self, CallView, MessageFields, MilestoneView},
 };
 
 /// Most bytes of messages in an ack, half of what may wait for a client: what comes next must not close its transport.
@@ -15,6 +15,7 @@ const MAX_PAGE_BYTES: usize = 128 * 1024;
 /// A chat that was just joined.
 pub(super) struct Joined<'a> {
     pub(super) snapshot: &'a Snapshot,
+    pub(super) fields: MessageFields,
     /// The match's live call.
     pub(super) call: Option<&'a Call>,
 }
@@ -51,7 +52,7 @@ impl Joined<'_> {
     /// The ack of `join_chat`.
     pub(super) fn ack(&self) -> String {
         let messages: Vec<String> =
-            self.snapshot.messages.iter().map(|message| views::message(message, true)).collect();
+            self.snapshot.messages.iter().map(|message| views::message(message, self.fields)).collect();
         let page = page(&messages);
         views::to_json(&Ack {
             ok: true,

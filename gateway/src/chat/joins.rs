@@ -109,7 +109,7 @@ pub(super) async fn run_join(
     let milestones = snapshot.of.milestones.iter().map(|milestone| i64::from(milestone.ord)).max().unwrap_or(0);
     let due = joined.room.opened(snapshot.of.last_seq, milestones);
     let mut events = if join.keep_others { Vec::new() } else { leave_others(context, socket, &mut session, chat) };
-    let joined = Joined { snapshot: &snapshot, call: call.as_ref() };
+    let joined = Joined { snapshot: &snapshot, fields: context.message_fields, call: call.as_ref() };
     let cursor = session.cursor_joined(socket.tag(), chat, &due);
     events.push(recoverable(event::CHAT_JOINED, &joined.event(), &cursor));
     let ack = joined.ack();
@@ -133,16 +133,18 @@ async fn snapshot(
     chat: &MatchId,
     join: &Join,
 ) -> Result<(Snapshot, Option<Call>), Failure> {
+    // The user's own call, which is looked for alike whatever is true of the match. Nobody is in two.
     let (snapshot, call) = tokio::join!(
         context.services.get_match(chat, user, join.since_seq, PAGE),
-        context.services.get_call(Of::MatchId(chat.to_string()))
+        context.services.get_call(Of::UserId(user.to_string()))
     );
     let snapshot = snapshot?;
     if snapshot.of.closed_at_ms.is_some() {
         return Err(Code::MatchClosed.into());
     }
     // A chat opens without its call when signaling is away: the call's own events follow.
-    Ok((snapshot, call.ok().flatten()))
+    let call = call.ok().flatten().filter(|call| call.match_id == chat.as_str());
+    Ok((snapshot, call))
 }
 
 fn other_member(of: &Match, user: &UserId) -> Option<UserId> {

@@ -56,7 +56,7 @@ pub(super) async fn recover(context: &Context, user: &UserId, brought: Brought<'
         Vec::new()
     } else {
         let ids = positions.iter().map(|position| position.chat.to_string()).collect();
-        context.services.heads_with_members(ids).await?
+        context.services.heads_of_user(ids, user).await?
     };
     resume(&pid, user, positions, &heads).map_or_else(|| fresh(user, Some(pid)), Ok)
 }

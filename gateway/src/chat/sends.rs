@@ -17,10 +17,10 @@ use super::{
     reply::Reply,
 };
 use crate::{
-    egress::{Admitted, outcome_of},
+    egress::{Admitted, is_refused_of_sender, outcome_of},
     failure::Failure,
     metrics,
-    payload::Content,
+    payload::{self, Content},
     socketio::Args,
     views,
 };
@@ -93,8 +93,9 @@ fn read(args: Args<'_>) -> Result<(MatchId, chat::Draft), Failure> {
     let command: SendMessage = commands::argument(args)?;
     let chat = commands::match_id(command.match_id)?;
     let content = Content::parse(command.message.get())?;
-    let client_id = content.client_id(command.client_id.as_deref())?;
-    let draft = chat::Draft { client_id: client_id.as_str().to_owned(), body: content.body, saved_as: content.own_id };
+    let client_id = payload::client_id(command.client_id.as_deref())?;
+    let saved_as = content.saved_as(&chat).map(str::to_owned);
+    let draft = chat::Draft { client_id: client_id.as_str().to_owned(), body: content.body, saved_as };
     Ok((chat, draft))
 }
 
@@ -115,9 +116,12 @@ pub(super) async fn send_batch(context: &Context, socket: &Socket, chat: &MatchI
     }
     let mut results = reply.results.into_iter();
     for draft in batch {
-        let result = results.next().map_or_else(|| Err(Failure::unavailable()), outcome_of);
-        let result = result.map_err(|failure| failure.spread(fastrand::u64(..)));
-        draft.admitted.answered(&result);
+        let result = results.next().unwrap_or_default();
+        let is_of_sender = is_refused_of_sender(&result);
+        let result = outcome_of(result).map_err(|failure| failure.spread(fastrand::u64(..)));
+        if !is_of_sender {
+            draft.admitted.answered(&result);
+        }
         metrics::send_answered(draft.taken_at.elapsed(), outcome_name(&result));
         answer(chat, draft.reply, result);
     }

@@ -13,6 +13,11 @@ pub fn outcome_of(result: SendResult) -> Result<Stored, Failure> {
     }
 }
 
+/// Whether a draft was refused for what its sender sends: that says nothing of how much all together may send.
+pub fn is_refused_of_sender(result: &SendResult) -> bool {
+    matches!(&result.result, Some(send_result::Result::Failure(failure)) if failure.of_sender)
+}
+
 /// The best known result of each draft.
 #[derive(Debug)]
 pub(super) struct Outcomes {
@@ -21,7 +26,7 @@ pub(super) struct Outcomes {
     pending: bool,
 }
 
-const UNKNOWN: ChatFailure = ChatFailure { code: ChatCode::Unavailable as i32, retry_after_ms: None };
+const UNKNOWN: ChatFailure = ChatFailure { code: ChatCode::Unavailable as i32, retry_after_ms: None, of_sender: false };
 
 impl Outcomes {
     /// Of `count` drafts nothing is known.
@@ -89,7 +94,13 @@ mod tests {
     }
 
     fn failed(code: ChatCode, retry_after_ms: Option<i64>) -> SendResult {
-        SendResult { result: Some(send_result::Result::Failure(ChatFailure { code: code.into(), retry_after_ms })) }
+        SendResult {
+            result: Some(send_result::Result::Failure(ChatFailure {
+                code: code.into(),
+                retry_after_ms,
+                of_sender: false,
+            })),
+        }
     }
 
     fn after(replies: &[&[SendResult]]) -> Outcomes {

@@ -35,7 +35,8 @@ impl Services {
         since_seq: Option<i64>,
         limit: i32,
     ) -> Result<Snapshot, Failure> {
-        let request = GetMatchRequest { match_id: match_id.to_string(), since_seq, limit };
+        let user_id = Some(user.to_string());
+        let request = GetMatchRequest { match_id: match_id.to_string(), since_seq, limit, user_id };
         let response = ask(async || self.chat.clone().get_match(request.clone()).await).await?;
         let of = response.r#match.ok_or(Code::Internal)?;
         if !of.members.iter().any(|member| member == user.as_str()) {
@@ -68,12 +69,12 @@ impl Services {
 
     /// The heads of up to 1,000 matches, as PostgreSQL has them; unknown ones are left out.
     pub async fn heads(&self, match_ids: Vec<String>) -> Result<Vec<MatchHead>, Failure> {
-        self.read_heads(HeadsRequest { match_ids, with_members: false }).await
+        self.read_heads(HeadsRequest { match_ids, ..HeadsRequest::default() }).await
     }
 
-    /// As [`heads`](Self::heads), with the members of each match.
-    pub async fn heads_with_members(&self, match_ids: Vec<String>) -> Result<Vec<MatchHead>, Failure> {
-        self.read_heads(HeadsRequest { match_ids, with_members: true }).await
+    /// As [`heads`](Self::heads), with the members of each match. Matches of others than `user` are left out.
+    pub async fn heads_of_user(&self, match_ids: Vec<String>, user: &UserId) -> Result<Vec<MatchHead>, Failure> {
+        self.read_heads(HeadsRequest { match_ids, with_members: true, user_id: Some(user.to_string()) }).await
     }
 
     async fn read_heads(&self, request: HeadsRequest) -> Result<Vec<MatchHead>, Failure> {

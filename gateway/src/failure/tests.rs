@@ -81,7 +81,7 @@ fn a_missing_token_is_answered_with_a_challenge() {
 #[test]
 fn an_absent_match_and_one_of_others_are_alike_to_the_byte() {
     let absent = Failure::from(Status::not_found("no row"));
-    let of_others = Failure::from(ChatFailure { code: chat::Code::MatchNotFound.into(), retry_after_ms: None });
+    let of_others = Failure::from(ChatFailure { code: chat::Code::MatchNotFound.into(), ..ChatFailure::default() });
     assert_eq!(absent.ack_json(), of_others.ack_json());
     assert_eq!(absent.event_json(&Names::default()), of_others.event_json(&Names::default()));
     assert_eq!(absent.problem_json(), of_others.problem_json());

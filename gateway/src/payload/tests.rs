@@ -15,7 +15,7 @@ fn nested(depth: usize) -> String {
 #[test]
 fn text_is_counted_in_unicode_scalar_values() {
     let text = |count: usize| serde_json::to_string(&"𝄞".repeat(count)).unwrap();
-    assert_eq!(Content::parse(&text(4_000)).unwrap(), Content { body: text(4_000), own_id: None });
+    assert_eq!(Content::parse(&text(4_000)).unwrap(), Content { body: text(4_000), ids: Vec::new() });
     assert_eq!(code_of(&text(4_001)), Code::PayloadTooLarge);
 }
 
@@ -70,30 +70,36 @@ fn numbers_come_back_as_sent_within_64_bits_and_as_doubles_beyond() {
 }
 
 #[test]
-fn an_object_names_itself_by_a_string_in_underscore_id_or_id() {
-    let own_id = |json: &str| Content::parse(json).unwrap().own_id;
-    assert_eq!(own_id(r#"{"_id":"a","id":"b"}"#).as_deref(), Some("a"));
-    assert_eq!(own_id(r#"{"_id":7,"id":"b"}"#).as_deref(), Some("b"));
-    assert_eq!(own_id(r#"{"_id":"","id":7}"#), None);
-    assert_eq!(own_id(r#""id""#), None);
+fn an_object_may_be_what_its_ids_name_in_this_match() {
+    let chat = MatchId::new("demo").unwrap();
+    let saved_as = |json: &str| Content::parse(json).unwrap().saved_as(&chat).map(str::to_owned);
+    assert_eq!(saved_as(r#"{"_id":"demo:7","id":"xT4u"}"#).as_deref(), Some("demo:7"));
+    assert_eq!(saved_as(r#"{"_id":"local","id":"demo:7"}"#).as_deref(), Some("demo:7"));
+    assert_eq!(saved_as(r#"{"_id":"other:7","id":"demo:7"}"#).as_deref(), Some("demo:7"));
+    for json in [
+        r#"{"_id":"a","id":"b"}"#,
+        r#"{"_id":7,"id":"demo"}"#,
+        r#"{"id":"demo2:7"}"#,
+        r#"{"id":"dem:7"}"#,
+        r#"{"message":{"id":"demo:7"}}"#,
+        r#""demo:7""#,
+    ] {
+        assert_eq!(saved_as(json), None, "{json}");
+    }
 }
 
 #[test]
-fn the_given_client_id_wins_then_the_own_id_then_a_new_one() {
-    let named = Content { body: String::new(), own_id: Some("own".into()) };
-    assert_eq!(named.client_id(Some("given")).unwrap().as_str(), "given");
-    assert_eq!(named.client_id(None).unwrap().as_str(), "own");
-    let too_long = Content { body: String::new(), own_id: Some("x".repeat(65)) };
-    let (first, second) = (too_long.client_id(None).unwrap(), too_long.client_id(None).unwrap());
+fn the_given_client_id_counts_and_nothing_in_the_message() {
+    assert_eq!(client_id(Some("given")).unwrap().as_str(), "given");
+    let (first, second) = (client_id(None).unwrap(), client_id(None).unwrap());
     assert_ne!(first, second);
     assert_eq!(Uuid::parse_str(first.as_str()).unwrap().get_version_num(), 7);
 }
 
 #[test]
 fn a_malformed_client_id_is_refused() {
-    let content = Content { body: String::new(), own_id: Some("own".into()) };
     for given in ["", "a\0", &"x".repeat(65)] {
-        assert_eq!(content.client_id(Some(given)), Err(Failure::invalid()));
+        assert_eq!(client_id(Some(given)), Err(Failure::invalid()));
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
     within,
 };
 use crate::{
-    egress::outcome_of,
+    egress::{is_refused_of_sender, outcome_of},
     failure::Failure,
     metrics,
     origin::origin_of,
@@ -50,7 +50,7 @@ pub(super) async fn page(
     // First of all, so that a stranger's request does nothing else.
     api.services.get_match(&id, &user, None, 0).await?;
     let page = api.services.list_messages(&id, position, limit).await?;
-    let messages = page.messages.iter().map(|message| MessageView::new(message, false)).collect();
+    let messages = page.messages.iter().map(|message| MessageView::new(message, api.message_fields)).collect();
     Ok(read(&api, &user, to_json(&Page { messages, has_more: page.has_more })))
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn post(
     metrics::send_answered(began.elapsed(), outcome.as_ref().map_or_else(|failure| failure.code.as_str(), |_| "OK"));
     let stored = outcome.map_err(|failure| failure.spread(fastrand::u64(..)))?;
     let status = if stored.duplicate { StatusCode::OK } else { StatusCode::CREATED };
-    Ok(json(status, views::message(&as_stored(&id, user, draft, stored), false)))
+    Ok(json(status, views::message(&as_stored(&id, user, draft, stored), api.message_fields)))
 }
 
 async fn save(
@@ -92,8 +92,12 @@ async fn save(
         deadline_ms: 0,
     };
     let reply = api.services.send(id, request).await;
-    let outcome = outcome_of(reply.results.into_iter().next().ok_or(Code::Internal)?);
-    admitted.answered(&outcome);
+    let result = reply.results.into_iter().next().ok_or(Code::Internal)?;
+    let is_of_sender = is_refused_of_sender(&result);
+    let outcome = outcome_of(result);
+    if !is_of_sender {
+        admitted.answered(&outcome);
+    }
     outcome
 }
 

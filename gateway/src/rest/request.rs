@@ -6,7 +6,10 @@ use proto::{ClientId, MatchId, UserId, chat::list_messages_request::Position};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{failure::Failure, payload::Content};
+use crate::{
+    failure::Failure,
+    payload::{self, Content},
+};
 
 /// Which page of the caller's matches.
 #[derive(Debug, Deserialize)]
@@ -56,7 +59,7 @@ impl NewMessage<'_> {
     /// The content, and the id under which it is stored once.
     pub(super) fn read(&self) -> Result<(Content, ClientId), Failure> {
         let content = Content::parse(self.message.get())?;
-        let client_id = content.client_id(self.client_id.as_deref())?;
+        let client_id = payload::client_id(self.client_id.as_deref())?;
         Ok((content, client_id))
     }
 }

@@ -1,14 +1,46 @@
-//! A message as `receive_message` and REST show it.
+//! A message as clients see it: the same in `receive_message`, in the pages of `join_chat` and in REST.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use clap::ValueEnum;
 use proto::chat::Message;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use service_kit::clock;
 
-/// The names of a message's own fields, which a spread body cannot replace.
-const OWN_FIELDS: [&str; 8] = ["id", "matchId", "seq", "senderId", "message", "clientId", "createdAt", "timestamp"];
+/// The names of the contract's messages, of now and of later, which a sender cannot write at the top level.
+const RESERVED: [&str; 17] = [
+    "id",
+    "matchId",
+    "seq",
+    "senderId",
+    "message",
+    "clientId",
+    "createdAt",
+    "timestamp",
+    "rev",
+    "replyTo",
+    "reactions",
+    "editedAt",
+    "deleted",
+    "media",
+    "kind",
+    "state",
+    "afterSeq",
+];
+/// Names with a meaning of their own in JavaScript. Pages copy messages field by field, and must not copy these.
+const OF_JAVASCRIPT: [&str; 2] = ["prototype", "constructor"];
+/// How names begin that JavaScript (`__proto__`) or a query language of databases (`$where`) gives a meaning.
+const RESERVED_PREFIXES: [&str; 2] = ["__", "$"];
+
+/// Where clients find the fields of an object message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MessageFields {
+    /// In `message`, and beside the message's own fields as well.
+    Spread,
+    /// In `message` only.
+    Nested,
+}
 
 /// `{id, matchId, seq, senderId, message, clientId, createdAt, timestamp}`, and what the body spreads beside them.
 #[derive(Debug, Serialize)]
@@ -41,8 +73,8 @@ impl Serialize for Spread<'_> {
 }
 
 impl<'a> MessageView<'a> {
-    /// The view of `message`; with `spread` the clients of the seed find a body's own fields where they look for them.
-    pub fn new(message: &'a Message, spread: bool) -> Self {
+    /// The view of `message`. Spread, the clients of the seed find a body's own fields where they look for them.
+    pub fn new(message: &'a Message, fields: MessageFields) -> Self {
         let created_at = clock::rfc3339(message.created_at_ms);
         Self {
             id: format!("{}:{}", message.match_id, message.seq),
@@ -53,7 +85,10 @@ impl<'a> MessageView<'a> {
             client_id: &message.client_id,
             timestamp: created_at.clone(),
             created_at,
-            spread: if spread { Spread::of(&message.body) } else { Spread::default() },
+            spread: match fields {
+                MessageFields::Spread => Spread::of(&message.body),
+                MessageFields::Nested => Spread::default(),
+            },
         }
     }
 }
@@ -64,7 +99,14 @@ impl<'a> Spread<'a> {
             return Self::default();
         }
         let mut fields: Self = serde_json::from_str(body).unwrap_or_default();
-        fields.0.retain(|key, _| !OWN_FIELDS.contains(&&*key.0));
+        fields.0.retain(|key, _| !is_reserved(&key.0));
         fields
     }
+}
+
+/// Whether a field of a body stays in `message`.
+fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+        || OF_JAVASCRIPT.contains(&name)
+        || RESERVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }

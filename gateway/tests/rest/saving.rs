@@ -48,13 +48,28 @@ async fn another_message_under_the_same_client_id_is_a_conflict_and_not_stored()
 }
 
 #[tokio::test]
-async fn an_object_is_named_by_its_own_id() {
+async fn the_ids_in_an_object_are_no_client_id() {
     let pair = Pair::create().await;
-    let body = json!({ "message": { "_id": "65f0c1", "content": "hi" } });
+    let gif = json!({ "message": { "type": "gif", "id": "xT4u", "_id": "65f0c1" } });
+    let first = pair.alice.post(&pair.path("/messages"), &gif).await.ok(201);
+    let second = pair.alice.post(&pair.path("/messages"), &gif).await.ok(201);
+    assert_eq!((&first["seq"], &second["seq"]), (&json!(1), &json!(2)));
+    assert_ne!(first["clientId"], second["clientId"]);
+    assert_ne!(first["clientId"], "65f0c1");
+}
+
+#[tokio::test]
+async fn a_message_looks_the_same_in_the_answer_and_in_the_history() {
+    let pair = Pair::create().await;
+    let body =
+        json!({ "message": { "content": "hi", "_id": "a", "seq": 9, "__proto__": { "x": 1 } }, "clientId": "c" });
     let saved = pair.alice.post(&pair.path("/messages"), &body).await.ok(201);
-    assert_eq!(saved["clientId"], "65f0c1");
-    assert!(saved.get("content").is_none(), "REST does not spread: {saved}");
+    assert_eq!((&saved["content"], &saved["_id"], &saved["seq"]), (&json!("hi"), &json!("a"), &json!(1)));
+    assert_eq!(saved["message"], body["message"]);
+    assert!(saved.get("__proto__").is_none(), "{saved}");
     assert_eq!(pair.alice.post(&pair.path("/messages"), &body).await.ok(200), saved);
+    let page = pair.bob.get(&pair.path("/messages")).await.ok(200);
+    assert_eq!(page["messages"], json!([saved]));
 }
 
 #[tokio::test]

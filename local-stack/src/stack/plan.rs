@@ -25,6 +25,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(SHUTDOWN_TIMEOUT_S + 2);
 /// The one flag whose variable has another name, that of the OpenTelemetry specification.
 const OTLP_FLAG: &str = "--otlp-endpoint";
 const OTLP_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// Bytes a minute: more than anybody sends in a test.
+const UNLIMITED_BYTES: &str = "4000000000";
 /// Pages of other servers of the developer may use polling and REST.
 const CORS_ORIGINS: &str = "http://localhost:*";
 
@@ -219,6 +221,7 @@ impl Wirer<'_> {
     /// Secrets go by environment: everybody on the machine can read arguments.
     fn environment(&self, binary: &str) -> Vec<(String, OsString)> {
         let mut env = vec![("NO_COLOR".to_owned(), "1".into())];
+        env.extend(limits_in_matches(&self.config.env));
         match binary {
             "chat-service" => env.push(("DATABASE_URL".to_owned(), (&self.wiring.addresses.database).into())),
             "gateway" => env.extend([
@@ -247,6 +250,18 @@ impl Wirer<'_> {
             members: Vec::new(),
         }
     }
+}
+
+/// Whoever may send more than usual may do so in one match, too, unless that is set by itself.
+fn limits_in_matches(env: &[(String, OsString)]) -> Vec<(String, OsString)> {
+    let value = |wanted: &str| env.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+    let Some(sends) = value("LIMIT_SENDS") else { return Vec::new() };
+    let follows = [("LIMIT_SENDS_MATCH", sends), ("LIMIT_BYTES_MATCH", UNLIMITED_BYTES.into())];
+    follows
+        .into_iter()
+        .filter(|(name, _)| value(name).is_none())
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 fn loopback(port: u16) -> String {

@@ -18,6 +18,8 @@ use crate::{config::NatsConfig, health::Condition};
 
 /// async-nats gives up on a hung server at the third unanswered ping.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
+/// What a subscription holds of what nobody has taken yet. More is dropped, as NATS may drop it, and counts as a disturbance.
+const SUBSCRIPTION_CAPACITY: usize = 4_096;
 /// A hung server accepts connections too, and says nothing: the next one may answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_RECONNECT_DELAY: Duration = Duration::from_millis(500);
@@ -56,6 +58,7 @@ pub(super) async fn open(config: &NatsConfig, name: &str, connected: Condition) 
     let client = ConnectOptions::new()
         .name(name)
         .ping_interval(PING_INTERVAL)
+        .subscription_capacity(SUBSCRIPTION_CAPACITY)
         .connection_timeout(CONNECT_TIMEOUT)
         .retry_on_initial_connect()
         .reconnect_delay_callback(reconnect_delay)

@@ -56,24 +56,55 @@ impl<P: Message + Default> Subscription<P> {
     }
 }
 
-/// How many requests are served at once, on all subjects that share it. Cheap to clone.
+/// How many requests are served at once, and how large they may be together, on all subjects that share it. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Slots(Arc<Semaphore>);
-
-impl Slots {
-    /// Room for `limit` requests.
-    pub fn new(limit: usize) -> Self {
-        Self(Arc::new(Semaphore::new(limit)))
-    }
-
-    async fn take(&self) -> Slot {
-        // It is never closed.
-        self.0.clone().acquire_owned().await.ok()
-    }
+pub struct Slots {
+    requests: Arc<Semaphore>,
+    kib: Arc<Semaphore>,
 }
 
 /// Held while a request is served.
-type Slot = Option<OwnedSemaphorePermit>;
+#[derive(Debug)]
+struct Slot {
+    _request: OwnedSemaphorePermit,
+    _kib: OwnedSemaphorePermit,
+}
+
+impl Slots {
+    /// Room for `limit` requests of any size.
+    pub fn new(limit: usize) -> Self {
+        Self::within(limit, Semaphore::MAX_PERMITS)
+    }
+
+    /// Room for `limit` requests that have `kib` KiB together.
+    pub fn within(limit: usize, kib: usize) -> Self {
+        Self {
+            requests: Arc::new(Semaphore::new(limit)),
+            kib: Arc::new(Semaphore::new(kib.min(Semaphore::MAX_PERMITS))),
+        }
+    }
+
+    /// Room for a request of so many bytes, at once or after a wait. The semaphores are never closed.
+    async fn room(&self, bytes: usize, waits: bool) -> Option<Slot> {
+        if !waits {
+            return self.try_take(bytes);
+        }
+        let request = self.requests.clone().acquire_owned().await.ok()?;
+        let kib = self.kib.clone().acquire_many_owned(kib_of(bytes)).await.ok()?;
+        Some(Slot { _request: request, _kib: kib })
+    }
+
+    /// Takes room if there is some.
+    fn try_take(&self, bytes: usize) -> Option<Slot> {
+        let request = self.requests.clone().try_acquire_owned().ok()?;
+        let kib = self.kib.clone().try_acquire_many_owned(kib_of(bytes)).ok()?;
+        Some(Slot { _request: request, _kib: kib })
+    }
+}
+
+fn kib_of(bytes: usize) -> u32 {
+    u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX)
+}
 
 /// What answers requests. Without an answer a request stays unanswered, as when its deadline has passed.
 pub trait Handler<Q, R>: Fn(Q) -> Self::Answer + Send + 'static {
@@ -89,36 +120,57 @@ where
     type Answer = A;
 }
 
+/// The answer to a request for which there is no room.
+pub type Refusal<Q, R> = fn(&Q) -> R;
+
 /// One membership of a queue group.
-struct Server {
+struct Server<Q, R> {
     bus: Bus,
     subscriber: Subscriber,
     slots: Slots,
+    /// Absent: requests wait for room.
+    refusal: Option<Refusal<Q, R>>,
     until: CancellationToken,
     tasks: Lifecycle,
 }
 
-impl Server {
+impl<Q: Message + Default + 'static, R: Message + 'static> Server<Q, R> {
     /// Serves until told to end; then it leaves the group and takes what it has received.
-    async fn run<Q: Message + Default + 'static, R: Message + 'static>(mut self, handler: impl Handler<Q, R>) {
+    async fn run(mut self, handler: impl Handler<Q, R>) {
+        // Nothing of the server or the handler is borrowed while it waits: they need not be shared between threads.
+        let (bus, slots, waits) = (self.bus.clone(), self.slots.clone(), self.refusal.is_none());
         while let Some(message) = self.until.run_until_cancelled(self.subscriber.next()).await.flatten() {
-            let slot = self.slots.take().await;
-            self.begin(message, slot, &handler);
+            let slot = slots.room(message.payload.len(), waits).await;
+            if let Some((message, refusal)) = self.take(message, slot, &handler) {
+                bus.answer(message, Some(refusal)).await;
+            }
         }
         let left_at = Instant::now() + LEAVE_WITHIN;
         let _ = timeout_at(left_at, self.subscriber.drain()).await;
         while let Ok(Some(message)) = timeout_at(left_at, self.subscriber.next()).await {
-            let slot = self.slots.take().await;
-            self.begin(message, slot, &handler);
+            let slot = slots.room(message.payload.len(), waits).await;
+            if let Some((message, refusal)) = self.take(message, slot, &handler) {
+                bus.answer(message, Some(refusal)).await;
+            }
         }
     }
 
-    fn begin<Q: Message + Default, R: Message + 'static>(
-        &self,
-        message: NatsMessage,
-        slot: Slot,
-        handler: &impl Handler<Q, R>,
-    ) {
+    /// Begins to serve a request for which there is room. Without room it is given back with its refusal, to be answered at once:
+    /// what waited would wait in the buffer of the subscription, which nobody sees.
+    fn take(&self, message: NatsMessage, slot: Option<Slot>, handler: &impl Handler<Q, R>) -> Option<(NatsMessage, R)> {
+        match self.refusal {
+            Some(refusal) if slot.is_none() => {
+                let request = decode::<Q>(&message.subject, message.payload.clone())?;
+                Some((message, refusal(&request)))
+            }
+            _ => {
+                self.begin(message, slot, handler);
+                None
+            }
+        }
+    }
+
+    fn begin(&self, message: NatsMessage, slot: Option<Slot>, handler: &impl Handler<Q, R>) {
         let Some(request) = decode::<Q>(&message.subject, message.payload.clone()) else { return };
         let span = info_span!("serve", otel.kind = "server");
         propagation::continue_from_nats(&span, message.headers.as_ref());
@@ -155,7 +207,8 @@ impl Bus {
         Ok(())
     }
 
-    /// As [`serve`](Self::serve), but until the token is cancelled, and under a bound that other subjects share.
+    /// As [`serve`](Self::serve), but until the token is cancelled, and under a bound that other subjects share. Requests beyond it
+    /// do not wait but are refused.
     ///
     /// A stop of the process waits for that.
     pub async fn serve_until<Q: Message + Default + 'static, R: Message + 'static>(
@@ -163,10 +216,10 @@ impl Bus {
         at: (&RequestSubject<Q, R>, &str),
         (slots, until): (&Slots, CancellationToken),
         lifecycle: &Lifecycle,
-        handler: impl Handler<Q, R>,
+        (handler, refusal): (impl Handler<Q, R>, Refusal<Q, R>),
     ) -> Result<(), BusError> {
         let server = self.server(at, (slots.clone(), until), lifecycle).await?;
-        lifecycle.spawn(server.run(handler));
+        lifecycle.spawn(Server { refusal: Some(refusal), ..server }.run(handler));
         Ok(())
     }
 
@@ -175,10 +228,10 @@ impl Bus {
         (subject, group): (&RequestSubject<Q, R>, &str),
         (slots, until): (Slots, CancellationToken),
         lifecycle: &Lifecycle,
-    ) -> Result<Server, BusError> {
+    ) -> Result<Server<Q, R>, BusError> {
         let subscriber = self.client.queue_subscribe(subject.as_str().to_owned(), group.to_owned()).await;
         let subscriber = subscriber.map_err(|_| BusError::Unavailable)?;
-        Ok(Server { bus: self.clone(), subscriber, slots, until, tasks: lifecycle.clone() })
+        Ok(Server { bus: self.clone(), subscriber, slots, refusal: None, until, tasks: lifecycle.clone() })
     }
 
     async fn answer<R: Message>(&self, request: NatsMessage, answer: Option<R>) {
@@ -205,4 +258,23 @@ pub fn decode<P: Message + Default>(subject: &str, payload: Bytes) -> Option<P> 
             UNDECODABLE.add(1, &[]);
         })
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_ends_by_number_and_by_size_and_comes_back() {
+        let slots = Slots::within(3, 10);
+        let large = slots.try_take(8 * 1024).unwrap();
+        let small = slots.try_take(1).unwrap();
+        assert!(slots.try_take(1).is_none(), "by size");
+        drop(large);
+        let others: Vec<_> = [1, 1].into_iter().filter_map(|bytes| slots.try_take(bytes)).collect();
+        assert_eq!(others.len(), 2);
+        assert!(slots.try_take(1).is_none(), "by number");
+        drop((small, others));
+        assert!(slots.try_take(9 * 1024).is_some());
+    }
 }

@@ -54,7 +54,8 @@ impl Stack {
             async move { is_taken.then_some(SignalTaken {}) }
         };
         let bounds = (&Slots::new(100), until);
-        self.bus.serve_until((&subject, &group), bounds, &self.lifecycle, answer).await.unwrap();
+        let handlers = (answer, (|_| unreachable!("a party has room for all that it hears")) as fn(&_) -> _);
+        self.bus.serve_until((&subject, &group), bounds, &self.lifecycle, handlers).await.unwrap();
         self.bus.flush().await.unwrap();
         Party { bus: self.bus.clone(), match_id, user, device, inbox, seen: 0, _connected: connected.drop_guard() }
     }

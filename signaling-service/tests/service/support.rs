@@ -155,7 +155,7 @@ impl Stack {
     /// Makes a match whose members may call each other.
     pub(crate) async fn put_unlocked(&self, id: &str, members: [&str; 2]) {
         self.put(id, members, 3).await;
-        let request = GetMatchRequest { match_id: self.own(id), since_seq: None, limit: 0 };
+        let request = GetMatchRequest { match_id: self.own(id), ..GetMatchRequest::default() };
         eventually("calls are unlocked", async || {
             let response = self.chat().get_match(request.clone()).await.unwrap().into_inner();
             !response.r#match.unwrap().milestones.is_empty()

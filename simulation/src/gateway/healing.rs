@@ -2,7 +2,10 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use gateway::chat::{Announced, Due, JoinedChat, Posted};
+use gateway::{
+    chat::{Announced, Due, JoinedChat, Posted},
+    views::MessageFields,
+};
 use proto::{MatchId, chat::MatchHead};
 
 use super::{Gateway, delivery, socket::Socket};
@@ -68,7 +71,7 @@ fn fill(socket: &Rc<Socket>, id: &MatchId, page: Snapshot) -> bool {
     let before = chat.room.cursor();
     let last = page.messages.last().map_or(page.last_seq, |last| last.seq);
     let through = if page.has_more { last } else { page.last_seq };
-    let posts = page.messages.into_iter().filter_map(Posted::new);
+    let posts = page.messages.into_iter().filter_map(|message| Posted::new(message, MessageFields::Spread));
     let mut messages: Vec<_> = posts.flat_map(|posted| chat.room.fill(posted)).collect();
     messages.extend(chat.room.pass(through));
     let has_moved = chat.room.cursor() > before || !chat.room.is_behind();

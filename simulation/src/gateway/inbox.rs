@@ -3,7 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use gateway::chat::{Announced, Posted};
+use gateway::{
+    chat::{Announced, Posted},
+    views::MessageFields,
+};
 use proto::MatchId;
 
 use super::{Gateway, User, delivery};
@@ -24,7 +27,11 @@ pub(super) async fn listen(gateway: Rc<Gateway>, user: Rc<User>) {
         let sockets = user.sockets.borrow().clone();
         match &*event {
             Inbox::Posted(messages) => {
-                let posts: Vec<_> = messages.iter().cloned().filter_map(Posted::new).collect();
+                let posts: Vec<_> = messages
+                    .iter()
+                    .cloned()
+                    .filter_map(|message| Posted::new(message, MessageFields::Spread))
+                    .collect();
                 for socket in &sockets {
                     delivery::post(socket, &posts);
                 }

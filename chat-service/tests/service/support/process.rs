@@ -58,6 +58,7 @@ impl Stack {
         let child = Command::new(env!("CARGO_BIN_EXE_chat-service"))
             .args(["--database-url", &self.database, "--nats-url", &self.nats, "--prefix", &self.prefix])
             .args(["--grpc-listen", "127.0.0.1:0", "--health-listen", &health.to_string()])
+            .args(["--limit-sends-match", "100000/100000", "--limit-bytes-match", "4000000000"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -10,6 +10,7 @@ use crate::chat::{
     recovery::{self, Recovery},
     session::Resumed,
 };
+use crate::views::MessageFields;
 
 fn chat() -> MatchId {
     MatchId::new("m").unwrap()
@@ -21,7 +22,7 @@ fn announced(ord: i32) -> Arc<Announced> {
 
 fn posted(seq: i64) -> Arc<Posted> {
     let message = Message { match_id: "m".into(), seq, sender_id: "bob".into(), ..Message::default() };
-    Posted::new(message).unwrap()
+    Posted::new(message, MessageFields::Spread).unwrap()
 }
 
 fn joined(last_seq: i64) -> Session {
@@ -54,7 +55,7 @@ fn own_messages_are_not_given_and_those_saved_by_rest_are_updates() {
     let viewer = Viewer { user: &user, origin: 7, tag: "tag" };
     let own = |seq, origin| {
         let message = Message { match_id: "m".into(), seq, sender_id: "bob".into(), origin, ..Message::default() };
-        Posted::new(message).unwrap()
+        Posted::new(message, MessageFields::Spread).unwrap()
     };
     let due = Due { messages: vec![own(1, Some(7)), own(2, None), own(3, Some(8))], milestones: vec![] };
     let given: Vec<_> = session.given(viewer, &chat(), due).collect();

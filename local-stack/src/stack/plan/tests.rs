@@ -132,3 +132,21 @@ fn a_variable_without_a_name_and_one_that_each_process_has_of_its_own_are_refuse
         assert!(Cli::try_parse_from(["run", "--env", wrong]).is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn who_may_send_more_may_do_so_in_one_match_unless_that_is_set_by_itself() {
+    let limits = |line: &str| {
+        let all = plan(line);
+        let env = &named(&all, "chat-service-0").recipe.launch.env;
+        let value = |wanted: &str| {
+            let found = env.iter().find(|(name, _)| name == wanted);
+            found.map(|(_, value)| value.to_str().unwrap().to_owned())
+        };
+        [value("LIMIT_SENDS_MATCH"), value("LIMIT_BYTES_MATCH")]
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(limits(""), [None, None]);
+    assert_eq!(limits("--env LIMIT_SENDS=7/9"), [some("7/9"), some(UNLIMITED_BYTES)]);
+    let own = limits("--env LIMIT_SENDS=7/9 --env LIMIT_SENDS_MATCH=1/2");
+    assert_eq!(own, [some("1/2"), some(UNLIMITED_BYTES)]);
+}

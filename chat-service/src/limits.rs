@@ -1,0 +1,205 @@
+//! How much a sender may send in a match, whatever gateways and sockets it comes through.
+//!
+//! Each replica counts for itself. The owner of a match's partition sees all of its sends; what another replica is asked while
+//! the owner is silent counts there, so that the limit is approximate for that time.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    num::NonZeroU32,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use proto::chat::{Code, SendResult};
+use service_kit::rate::{Bucket, Rate};
+
+use crate::{batch::Request, room::failure_of_sender};
+
+/// The time in which a sender's bytes come back.
+const BYTES_FILL: Duration = Duration::from_mins(1);
+/// Below this number of accounts nobody looks for idle ones.
+const SWEEP_FROM: usize = 1024;
+
+/// How much each sender may send in each match.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct SendRates {
+    /// Messages of one sender in one match, each replica counting for itself.
+    #[arg(
+        long = "limit-sends-match",
+        env = "LIMIT_SENDS_MATCH",
+        value_name = "PER_SECOND/BURST",
+        default_value = "20/40"
+    )]
+    pub sends: Rate,
+
+    /// Bytes of messages of one sender in one match, in a minute and at once.
+    #[arg(
+        long = "limit-bytes-match",
+        env = "LIMIT_BYTES_MATCH",
+        value_name = "BYTES_PER_MINUTE",
+        default_value = "1000000"
+    )]
+    pub bytes: NonZeroU32,
+}
+
+/// What all senders have used of it. A sender who has not sent for a while takes no memory.
+#[derive(Debug)]
+pub(crate) struct SendLimits {
+    rates: SendRates,
+    /// Keyed by chance, so that nobody can share an account on purpose.
+    hasher: RandomState,
+    accounts: Mutex<Accounts>,
+}
+
+#[derive(Debug)]
+struct Accounts {
+    by_sender: HashMap<u64, Account>,
+    /// The number of accounts at which idle ones are dropped: twice what was left the last time, so that sweeping costs a
+    /// constant per request.
+    sweep_at: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Account {
+    sends: Bucket,
+    bytes: Bucket,
+}
+
+impl SendLimits {
+    pub(crate) fn new(rates: SendRates) -> Self {
+        let accounts = Accounts { by_sender: HashMap::new(), sweep_at: SWEEP_FROM };
+        Self { rates, hasher: RandomState::new(), accounts: Mutex::new(accounts) }
+    }
+
+    /// Leaves of a member's drafts those that may be sent now, and gives the results of the others.
+    ///
+    /// After the first that is refused all are, as what a socket sends keeps its order. Each is told to come back one message
+    /// later than the one before.
+    pub(crate) fn cut(&self, request: &mut Request, now: Instant) -> Vec<SendResult> {
+        let (mut taken, mut wait) = (0, Duration::ZERO);
+        {
+            let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+            let account = accounts.of(self.hasher.hash_one((&request.match_id, &request.author.id)), now);
+            for draft in &request.drafts {
+                if let Err(needed) = account.take(&self.rates, draft.body.len(), now) {
+                    wait = needed;
+                    break;
+                }
+                taken += 1;
+            }
+        }
+        let refused = request.drafts.drain(taken..).enumerate();
+        let later = |i: usize| self.rates.sends.interval().saturating_mul(u32::try_from(i).unwrap_or(u32::MAX));
+        refused.map(|(i, _)| failure_of_sender(Code::RateLimited, millis(wait + later(i)))).collect()
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.accounts.lock().unwrap().by_sender.len()
+    }
+}
+
+impl Accounts {
+    fn of(&mut self, sender: u64, now: Instant) -> &mut Account {
+        if self.by_sender.len() >= self.sweep_at {
+            self.by_sender.retain(|_, account| !account.is_idle(now));
+            self.sweep_at = SWEEP_FROM.max(self.by_sender.len() * 2);
+            self.by_sender.shrink_to(self.sweep_at);
+        }
+        self.by_sender.entry(sender).or_insert(Account { sends: Bucket::full(now), bytes: Bucket::full(now) })
+    }
+}
+
+impl Account {
+    /// Takes one message of so many bytes, or nothing.
+    fn take(&mut self, rates: &SendRates, bytes: usize, now: Instant) -> Result<(), Duration> {
+        let mut next = *self;
+        let cost =
+            BYTES_FILL.mul_f64(f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)) / f64::from(rates.bytes.get()));
+        let sends = next.sends.take(rates.sends.interval(), rates.sends.fill(), now);
+        let bytes = next.bytes.take(cost, BYTES_FILL, now);
+        match (sends, bytes) {
+            (Ok(()), Ok(())) => {
+                *self = next;
+                Ok(())
+            }
+            (sends, bytes) => Err(sends.err().max(bytes.err()).unwrap_or_default()),
+        }
+    }
+
+    fn is_idle(&self, now: Instant) -> bool {
+        self.sends.is_full(now) && self.bytes.is_full(now)
+    }
+}
+
+/// Rounded up: who comes back when told must not be a moment too early.
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_micros().div_ceil(1000)).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::{ClientId, MatchId, UserId, chat::send_result};
+
+    use super::*;
+    use crate::room::{Author, Draft};
+
+    fn limits(sends: &str, bytes: u32) -> SendLimits {
+        SendLimits::new(SendRates { sends: sends.parse().unwrap(), bytes: NonZeroU32::new(bytes).unwrap() })
+    }
+
+    fn request(id: &str, sender: &str, drafts: usize, bytes: usize) -> Request {
+        let draft = Draft { client_id: ClientId::new("c").unwrap(), body: "x".repeat(bytes), names: Vec::new() };
+        let author = Author { id: UserId::new(sender).unwrap(), origin: None, by_rest: false };
+        Request { match_id: MatchId::new(id).unwrap(), author, drafts: vec![draft; drafts] }
+    }
+
+    /// How many drafts are left, and when the others are to come back.
+    fn cut(limits: &SendLimits, mut request: Request, now: Instant) -> (usize, Vec<i64>) {
+        let refused = limits.cut(&mut request, now);
+        let waits = refused.into_iter().map(|result| match result.result {
+            Some(send_result::Result::Failure(failure)) if failure.code() == Code::RateLimited && failure.of_sender => {
+                failure.retry_after_ms.unwrap()
+            }
+            other => panic!("{other:?}"),
+        });
+        (request.drafts.len(), waits.collect())
+    }
+
+    #[test]
+    fn a_burst_passes_and_what_follows_is_refused_in_order() {
+        let (limits, now) = (limits("20/40", 1_000_000), Instant::now());
+        assert_eq!(cut(&limits, request("m", "alice", 38, 10), now), (38, vec![]));
+        assert_eq!(cut(&limits, request("m", "alice", 5, 10), now), (2, vec![50, 100, 150]));
+        assert_eq!(cut(&limits, request("m", "alice", 1, 10), now + Duration::from_millis(50)), (1, vec![]));
+    }
+
+    #[test]
+    fn senders_and_matches_do_not_share_what_they_may() {
+        let (limits, now) = (limits("1/1", 1_000_000), Instant::now());
+        for (id, sender) in [("m", "alice"), ("m", "bob"), ("n", "alice")] {
+            assert_eq!(cut(&limits, request(id, sender, 2, 10), now).0, 1);
+        }
+    }
+
+    #[test]
+    fn bytes_are_limited_by_the_minute_and_a_refused_message_takes_none() {
+        let (limits, now) = (limits("1000/1000", 1_000), Instant::now());
+        assert_eq!(cut(&limits, request("m", "alice", 3, 400), now), (2, vec![12_000]));
+        assert_eq!(cut(&limits, request("m", "alice", 1, 200), now), (1, vec![]));
+        assert_eq!(cut(&limits, request("m", "alice", 1, 400), now + Duration::from_secs(24)), (1, vec![]));
+        assert_eq!(cut(&limits, request("n", "alice", 1, 5_000), now).0, 1, "larger than a minute's");
+    }
+
+    #[test]
+    fn who_has_not_sent_for_a_while_takes_no_memory() {
+        let (limits, start) = (limits("10/20", 1_000_000), Instant::now());
+        for i in 0..100_000_u32 {
+            let now = start + Duration::from_millis(u64::from(i));
+            assert_eq!(cut(&limits, request(&format!("m{i}"), "alice", 1, 10), now).0, 1);
+            assert!(limits.len() <= SWEEP_FROM + 1, "{} accounts", limits.len());
+        }
+    }
+}
