@@ -6,7 +6,7 @@ use proto::{
     MatchId,
     inbox::{MilestoneReached, inbox_event::Event},
 };
-use service_kit::Lifecycle;
+use service_kit::{Lifecycle, outage::Outage};
 use tokio::time::{sleep, timeout};
 use tracing::{Instrument, info, info_span, warn};
 
@@ -36,9 +36,12 @@ impl Announcer {
     /// Announces what is left over, every two seconds, until the process stops.
     pub(crate) async fn poll(self, lifecycle: Lifecycle) {
         let stopping = lifecycle.stopping().clone();
+        let outage = Outage::default();
         loop {
-            if let Err(error) = self.announce(None).await {
-                warn!(%error, "cannot look for milestones to announce");
+            match self.announce(None).await {
+                Ok(()) if outage.ends() => info!("milestones to announce are looked for again"),
+                Err(error) if outage.begins() => warn!(%error, "cannot look for milestones to announce"),
+                Ok(()) | Err(_) => {}
             }
             tokio::select! {
                 () = stopping.cancelled() => return,

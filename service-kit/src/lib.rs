@@ -8,8 +8,10 @@ pub mod clock;
 pub mod config;
 pub mod grpc;
 pub mod health;
+pub mod host;
 pub mod lifecycle;
 pub mod mutation;
+pub mod outage;
 pub mod redis;
 pub mod telemetry;
 
