@@ -1,6 +1,6 @@
 //! The accept loop of the health port: one request a connection, few connections, none for long.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
 use axum::{Router, body::Body};
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -8,15 +8,14 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
     time::{sleep, timeout},
 };
 use tower_service::Service;
 
 use crate::host;
 
-/// Connections at once; later ones wait to be accepted.
+/// Connections at once; a further one takes the place of the oldest, so that idle ones keep no probe waiting.
 const CONNECTIONS: usize = 64;
 /// Time for a request's headers to arrive.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,18 +26,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves `router` for ever. Dropping it closes its connections.
 pub(super) async fn accept(listener: TcpListener, router: Router) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
-    while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        let accepted = listener.accept().await;
         while connections.try_join_next().is_some() {}
-        match listener.accept().await {
+        open.retain(|connection| !connection.is_finished());
+        match accepted {
             Ok((stream, _)) => {
-                let router = router.clone();
-                connections.spawn(async move {
-                    // A prober that takes too long has given up.
-                    let _ = timeout(CONNECTION_TIMEOUT, connection(stream, router)).await;
-                    drop(slot);
-                });
+                if open.len() >= CONNECTIONS
+                    && let Some(oldest) = open.pop_front()
+                {
+                    oldest.abort();
+                }
+                open.push_back(connections.spawn(connection(stream, router.clone())));
             }
             Err(error) => {
                 tracing::warn!(%error, "the health port cannot accept");
@@ -50,16 +51,16 @@ pub(super) async fn accept(listener: TcpListener, router: Router) {
 
 async fn connection(stream: TcpStream, router: Router) {
     let service = service_fn(|request: Request<Incoming>| answer(request, router.clone()));
-    let connection = http1::Builder::new()
+    let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
-    // Errors here are the prober's: a broken or malformed request.
-    let _ = connection.await;
+    // Errors here are the prober's: a broken or malformed request. One that takes too long has given up.
+    let _ = timeout(CONNECTION_TIMEOUT, serving).await;
 }
 
-async fn answer(request: Request<Incoming>, mut router: Router) -> Result<Response<Body>, std::convert::Infallible> {
+async fn answer(request: Request<Incoming>, mut router: Router) -> Result<Response<Body>, Infallible> {
     if host::is_valid(request.version(), request.headers()) {
         return router.call(request.map(Body::new)).await;
     }
@@ -104,6 +105,27 @@ mod tests {
         assert!(served("GET /x HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
         assert!(served("GET /x HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
         assert!(served("GET /x HTTP/1.0\r\n\r\n").await.contains(" 200 "));
+    }
+
+    #[tokio::test]
+    async fn idle_connections_keep_no_probe_waiting() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asking = async {
+            let mut idle = Vec::new();
+            for _ in 0..3 * CONNECTIONS {
+                idle.push(TcpStream::connect(address).await.unwrap());
+            }
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET /x HTTP/1.0\r\n\r\n").await.unwrap();
+            let mut answer = String::new();
+            timeout(HEADER_TIMEOUT / 2, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+            answer
+        };
+        tokio::select! {
+            () = accept(listener, Router::new().route("/x", get(|| async { "here" }))) => unreachable!(),
+            answer = asking => assert!(answer.ends_with("here"), "{answer}"),
+        }
     }
 
     #[tokio::test]
