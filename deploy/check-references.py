@@ -29,6 +29,7 @@ def main(path):
         for problem in check_pod(workload, resources):
             problems.append(f"{name}: {problem}")
     problems.extend(check_variables(resources))
+    problems.extend(check_keys(resources[:-1]))
     for problem in problems:
         print(f"{path}: {problem}", file=sys.stderr)
     return 1 if problems or not workloads else 0
@@ -112,7 +113,7 @@ def check_secrets(env, resources):
     known = set()
     for variable in env:
         reference = variable.get("valueFrom", {}).get("secretKeyRef")
-        if reference and reference["key"] not in secrets.get(reference["name"], {}):
+        if reference and not reference.get("optional") and reference["key"] not in secrets.get(reference["name"], {}):
             yield f"no key {reference['key']} in a Secret {reference['name']}"
         for used in (part.split(")")[0] for part in variable.get("value", "").split("$(")[1:]):
             if used not in known:
@@ -134,6 +135,14 @@ def check_variables(resources):
             used = " ".join(variable.get("value", "") for variable in env)
             names = [variable["name"] for variable in env if f"$({variable['name']})" not in used]
             yield from (f"{resource['metadata']['name']} does not know {name}" for name in names if name not in known)
+
+
+def check_keys(resources):
+    """A gateway that is given both a secret and the URL of keys refuses to start."""
+    config = [r["data"] for r in resources if r["kind"] == "ConfigMap" and r["metadata"]["name"].startswith("realtime-config")]
+    secrets = [r.get("data", {}) | r.get("stringData", {}) for r in resources if r["kind"] == "Secret"]
+    if any("JWKS_URL" in data for data in config) and any("jwt-secret" in data for data in secrets):
+        yield "JWKS_URL and a jwt-secret at once"
 
 
 def missing(kind, names, resources):

@@ -9,7 +9,7 @@ use proto::{
     inbox::{MilestoneReached, inbox_event::Event},
     partition,
 };
-use service_kit::Lifecycle;
+use service_kit::{Lifecycle, outage::Outage};
 use tokio::{
     sync::Semaphore,
     time::{sleep, timeout},
@@ -50,11 +50,17 @@ impl Announcer {
     /// Announces what is left over, every two seconds, until the process stops.
     pub(crate) async fn poll(self, lifecycle: Lifecycle) {
         let stopping = lifecycle.stopping().clone();
-        let mut seen = HashSet::new();
+        let (mut seen, outage) = (HashSet::new(), Outage::default());
         loop {
             match self.announce_left(&seen).await {
-                Ok(left) => seen = left,
-                Err(error) => warn!(%error, "cannot look for milestones to announce"),
+                Ok(left) => {
+                    seen = left;
+                    if outage.ends() {
+                        info!("milestones to announce are looked for again");
+                    }
+                }
+                Err(error) if outage.begins() => warn!(%error, "cannot look for milestones to announce"),
+                Err(_) => {}
             }
             tokio::select! {
                 () = stopping.cancelled() => return,

@@ -24,7 +24,10 @@ use proto::{
     chat::{Head, MessagesCommitted},
     partition,
 };
-use service_kit::bus::{Bus, BusError};
+use service_kit::{
+    bus::{Bus, BusError},
+    outage::Outage,
+};
 use tokio::{
     sync::{Notify, mpsc},
     time::{Instant, sleep, timeout},
@@ -144,12 +147,13 @@ pub(crate) struct Publisher {
     store: Store,
     metrics: Metrics,
     stream: Stream,
+    outage: Outage,
 }
 
 impl Publisher {
     pub(crate) fn new(shared: &lane::Shared) -> Self {
         let lane::Shared { store, bus, posted, metrics } = shared.clone();
-        Self { posted, stream: Stream::new(&bus), bus, store, metrics }
+        Self { posted, stream: Stream::new(&bus), bus, store, metrics, outage: Outage::default() }
     }
 
     /// Publishes until `lanes_ended`, and then what is left. True when nothing is.
@@ -179,6 +183,9 @@ impl Publisher {
             pause = if is_done { FIRST_PAUSE } else { (pause * 2).min(MAX_PAUSE) };
             checked = checked.filter(|_| is_done);
             if is_done {
+                if self.outage.ends() {
+                    info!("the stream of commits takes everything again");
+                }
                 sleep(GATHER).await;
             }
             tokio::select! {
@@ -198,7 +205,9 @@ impl Publisher {
                 true
             }
             Err(error) => {
-                warn!(%error, "the stream of commits is not available");
+                if self.outage.begins() {
+                    warn!(%error, "the stream of commits is not available");
+                }
                 false
             }
         }
@@ -226,8 +235,9 @@ impl Publisher {
                 self.posted.shared.changed.notify_one();
                 return true;
             }
-            (Err(error), _) => warn!(%error, "the stream of commits could not be repaired yet"),
-            (Ok(()), None) => warn!("the stream of commits takes no repair yet"),
+            (Err(error), _) if self.outage.begins() => warn!(%error, "the stream of commits could not be repaired yet"),
+            (Ok(()), None) if self.outage.begins() => warn!("the stream of commits takes no repair yet"),
+            _ => {}
         }
         false
     }

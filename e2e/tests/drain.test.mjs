@@ -1,5 +1,6 @@
 // A gateway that is asked to stop sends its clients elsewhere, a few at a time, and ends in good order.
 import assert from 'node:assert/strict';
+import { createConnection } from 'node:net';
 import { describe, test } from 'node:test';
 import { useBalancer } from './support/balancer.mjs';
 import { CROWD_LIMITS, gather } from './support/crowd.mjs';
@@ -111,6 +112,49 @@ describe('a gateway that is asked to stop', () => {
       assert.deepEqual(await within(gateway.exited, 'exit'), [0, null], gateway.log.join('\n'));
       for (const socket of sockets) socket.disconnect();
     }
+  });
+
+  test('exits with success within its time, however long the window is meant to be', async () => {
+    for (const [timeout, window] of [[3, 3], [2, 30], [3, 0]]) {
+      const gateway = await startGateway(stack, { DRAIN_WINDOW_S: window, SHUTDOWN_TIMEOUT_S: timeout });
+      const match = await newMatch(stack);
+      const sockets = upTo(6).map((i) =>
+        socketOf(stack, match.alice, { url: gateway.url, transports: TRANSPORTS[i % TRANSPORTS.length] }),
+      );
+      await Promise.all(sockets.map(connected));
+      // A request that never comes to its end.
+      const { port } = new URL(gateway.url);
+      const half = createConnection(Number(port), '127.0.0.1');
+      half.on('error', () => {});
+      half.write('POST /api/v1/matches/m/messages HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\n{');
+      const began = Date.now();
+      gateway.stop();
+      gateway.stop();
+      const told = `${timeout} s, window ${window} s: ${gateway.log.join('\n')}`;
+      assert.deepEqual(await within(gateway.exited, 'exit'), [0, null], told);
+      assert.ok(Date.now() - began < timeout * 1_000 + 1_000, `${Date.now() - began} ms, ${told}`);
+      half.destroy();
+      for (const socket of sockets) socket.disconnect();
+    }
+  });
+
+  test('tells so on its health port to the very end', async () => {
+    const gateway = await startGateway(stack, { DRAIN_WINDOW_S: 2, SHUTDOWN_TIMEOUT_S: 5 });
+    const match = await newMatch(stack);
+    await connected(socketOf(stack, match.alice, { url: gateway.url, reconnection: false }));
+    let last;
+    let isOver = false;
+    gateway.exited.then(() => (isOver = true));
+    gateway.stop();
+    while (!isOver) {
+      const answer = await fetch(`${gateway.health}/readyz`).catch(() => undefined);
+      if (answer) last = [answer.status, await answer.text(), Date.now()];
+      await pause(20);
+    }
+    const ended = Date.now();
+    assert.equal(last[0], 503);
+    assert.match(last[1], /draining/);
+    assert.ok(ended - last[2] < 1_000, `silent for its last ${ended - last[2]} ms`);
   });
 
   test('as one after the other behind a load balancer loses no message and fails no send, and everybody recovers', async () => {

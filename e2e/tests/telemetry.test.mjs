@@ -1,9 +1,9 @@
 // What the system says of itself: one message is one trace, and neither logs nor traces tell what people write.
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { useStack } from './support/stack.mjs';
-import { ask, connect, done, eventually, joinedPair, next, rest, serviceToken, userToken } from './support/people.mjs';
+import { ask, connect, done, eventually, joinedPair, newMatch, next, rest, serviceToken, userToken } from './support/people.mjs';
 import { receiveTraces } from './support/otlp.mjs';
 
 describe('telemetry', () => {
@@ -53,6 +53,26 @@ describe('telemetry', () => {
       return trace().filter(({ spanId, parentId }) => spanId !== root.spanId && !known.has(parentId));
     };
     await eventually(() => loose().length === 0, 'each span hangs in the trace');
+  });
+
+  test('a trace that a caller names is not believed', async () => {
+    const match = await newMatch(stack);
+    const traceId = randomBytes(16).toString('hex');
+    const headers = {
+      traceparent: `00-${traceId}-${randomBytes(8).toString('hex')}-01`,
+      tracestate: 'theirs=1',
+      baggage: 'userId=mallory',
+      authorization: `Bearer ${userToken(stack, match.alice)}`,
+    };
+    const before = traces.spans.length;
+    const answer = await fetch(`${stack.url(0)}/api/v1/matches/${match.id}`, { headers });
+    assert.equal(answer.status, 200);
+    const root = await eventually(
+      () => traces.spans.slice(before).find(({ name }) => name === 'GET /api/v1/matches/{id}'),
+      'the span of the request',
+    );
+    assert.match(root.parentId, /^0*$/, 'it begins a trace');
+    assert.ok(traces.spans.every((span) => span.traceId !== traceId));
   });
 
   test('logs are JSON, carry ids, and hold no message and no token; nor do traces', async () => {
@@ -131,5 +151,19 @@ describe('telemetry', () => {
       total(text, 'chat_commit_rows_sum'),
     );
     assert.ok(stored[0] + stored[1] >= 1);
+  });
+
+  test('durations have buckets that fit them', async () => {
+    for (const name of stack.services) {
+      const text = await (await fetch(`${stack.member(name).health}/metrics`)).text();
+      const bounds = {};
+      for (const [, metric, bound] of text.matchAll(/^(\w+_seconds)_bucket\{.*?le="([^"]+)"/gm))
+        (bounds[metric] ??= []).push(Number(bound.replace('+Inf', 'Infinity')));
+      for (const [metric, all] of Object.entries(bounds)) {
+        const finite = all.filter(Number.isFinite);
+        assert.ok(Math.min(...finite) <= 0.001, `${name}: ${metric} begins at ${Math.min(...finite)} s`);
+        assert.ok(Math.max(...finite) <= 60, `${name}: ${metric} reaches to ${Math.max(...finite)} s`);
+      }
+    }
   });
 });

@@ -30,13 +30,16 @@ use crate::{
     rest::{self, Api},
     revocations::Revocations,
     sockets::{self, Endpoint},
+    stop::Stop,
 };
 
 /// A running gateway.
 #[derive(Debug)]
 pub struct App {
-    /// Where it listens.
+    /// Where clients connect.
     pub address: SocketAddr,
+    /// Where `/healthz`, `/readyz` and `/metrics` are.
+    pub health: SocketAddr,
 }
 
 /// Starts the gateway. It runs until `lifecycle` stops it; what it depends on may come later.
@@ -48,6 +51,8 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let address = tcp.local_addr()?;
 
     let readiness = Readiness::new(&lifecycle);
+    let listening = readiness.condition("listener");
+    let health = health::serve(config.health.health_listen, readiness.clone(), &lifecycle).await?;
     let bus = Bus::connect(&config.nats, NAME, readiness.condition("nats")).await?;
     let services = Services::connect(bus, &config.targets(), &lifecycle);
     let inboxes = Inboxes::new(&config.nats.prefix);
@@ -71,23 +76,36 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
         drop_inbox_events: config.drop_inbox_events,
         lifecycle: lifecycle.clone(),
     });
-    let (socket_routes, drained) = sockets::start(&context, endpoint(&config, engine, address, keys).await);
+    let stop = stop(&config);
+    let (socket_routes, drained) = sockets::start(&context, endpoint(&config, engine, address, keys).await, stop);
     let connected = readiness.condition("inboxes");
     inboxes.start(&config.nats, connected, (&lifecycle, &drained), || Receiver::new(&context));
     let router = Router::new()
         .merge(socket_routes)
         .merge(rest::routes(api, config.cors_origins.clone()))
-        .merge(health::routes(readiness))
+        .merge(if config.public_health { health::routes(readiness) } else { Router::new() })
         .fallback(rest::not_found);
 
-    let listening = listener::Config {
+    let limits = listener::Config {
         trusted_proxies: config.trusted_proxies,
-        shutdown_timeout: Duration::from_secs(config.process.shutdown_timeout_s),
+        shutdown_timeout: stop.requests,
         ..config.transport.listener()
     };
-    lifecycle.spawn_essential("listener", listener::serve(tcp, router, listening, drained));
-    tracing::info!(%address, "started");
-    Ok(App { address })
+    lifecycle.spawn_essential("listener", listener::serve(tcp, router, limits, drained));
+    listening.set(true);
+    tracing::info!(%address, %health, "started");
+    Ok(App { address, health })
+}
+
+/// How a stop goes. A window as long as all of it would leave no time for what comes after.
+fn stop(config: &Config) -> Stop {
+    let wanted = Duration::from_secs(config.drain_window_s);
+    let stop = Stop::within(Duration::from_secs(config.process.shutdown_timeout_s), wanted);
+    if stop.window < wanted {
+        let window_ms = stop.window.as_millis();
+        tracing::warn!(window_ms, "the drain window is shortened, so that a stop ends within --shutdown-timeout-s");
+    }
+    stop
 }
 
 /// What seals the ids of sessions.
@@ -106,7 +124,6 @@ async fn endpoint(config: &Config, engine: engineio::Config, address: SocketAddr
         engine,
         sealer: Sealer::new(advertised, keys),
         connect_timeout: Duration::from_secs(config.connect_timeout_s),
-        drain_window: Duration::from_secs(config.drain_window_s),
     }
 }
 

@@ -7,8 +7,8 @@ pub use transport::TransportLimits;
 use std::{convert::Infallible, fmt, net::SocketAddr, str::FromStr};
 
 use anyhow::anyhow;
-use clap::Parser;
-use service_kit::{NatsConfig, ProcessConfig};
+use clap::{Parser, builder::BoolishValueParser};
+use service_kit::{NatsConfig, ProcessConfig, config::HealthConfig};
 
 use crate::{
     auth::AuthConfig,
@@ -24,9 +24,17 @@ use crate::{
 #[derive(Debug, Clone, Parser)]
 #[command(version)]
 pub struct Config {
-    /// The address of Socket.IO, REST, `/healthz`, `/readyz`, `/metrics` and `/openapi.json`.
+    /// The address of Socket.IO, REST and `/openapi.json`.
     #[arg(long, env = "LISTEN", default_value = "0.0.0.0:5000")]
     pub listen: SocketAddr,
+
+    /// Where it tells how it is.
+    #[command(flatten)]
+    pub health: HealthConfig,
+
+    /// `/healthz`, `/readyz` and `/metrics` answer on the clients' port too, under the clients' limits.
+    #[arg(long, env = "PUBLIC_HEALTH", value_parser = BoolishValueParser::new())]
+    pub public_health: bool,
 
     /// Where the other gateways reach this one, as they pass on what belongs to its long-polling sessions: `IP:PORT`. Absent:
     /// the address it listens on, or if that is any, the one from which it reaches NATS.
@@ -84,7 +92,8 @@ pub struct Config {
     #[arg(long, env = "CONNECT_TIMEOUT_S", default_value_t = 5)]
     pub connect_timeout_s: u64,
 
-    /// Over how many seconds a stop spreads the closing of the clients' transports, so that they do not all come back at once.
+    /// Over how many seconds a stop spreads the closing of the clients' transports, so that they do not all come back at once. At most
+    /// three quarters of --shutdown-timeout-s, or all but 5 s of it; a longer window is shortened.
     #[arg(long, env = "DRAIN_WINDOW_S", default_value_t = 5)]
     pub drain_window_s: u64,
 

@@ -36,6 +36,9 @@ use crate::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections kept to each other gateway for the next request.
 const KEPT_CONNECTIONS: usize = 64;
+/// How long such a connection may be idle: well below the time after which the other gateway closes it, so that no request meets
+/// its end.
+const KEPT_FOR: Duration = Duration::from_secs(10);
 /// Marks a request that was passed on: it is not passed on again.
 const FORWARDED: &str = "x-forwarded-by-gateway";
 
@@ -72,6 +75,7 @@ impl Forwarder {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(KEPT_CONNECTIONS)
+            .pool_idle_timeout(KEPT_FOR)
             .build(connector);
         Self { sealer, client, drain, lifecycle }
     }

@@ -19,6 +19,8 @@ pub mod rest;
 pub mod revocations;
 pub mod socketio;
 pub mod sockets;
+pub mod stop;
+pub mod tcp;
 pub mod views;
 pub mod ws;
 

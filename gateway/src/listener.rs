@@ -1,21 +1,36 @@
 //! The accept loop: TCP connections to an axum router over HTTP/1, with limits and a graceful end.
 
 mod client;
+mod patience;
 mod rate;
 
 pub use client::{InvalidNetwork, Networks};
 
-use crate::engineio::ClientAddress;
+use crate::{
+    engineio::{self, ClientAddress},
+    tcp::{Arrival, Watched},
+};
 use axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, Request},
 };
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
+use patience::Patience;
 use rate::ConnectionRate;
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use service_kit::host;
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
@@ -29,8 +44,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Limits of the accept loop.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Time for a request's headers to arrive, and for the next request on a kept connection to begin.
+    /// Time for a request's headers to arrive, from their first byte; for the first request, from the connection's start.
     pub header_timeout: Duration,
+    /// Time for the next request on a kept connection to begin.
+    pub keep_alive: Duration,
     /// Largest size of a request's headers, in bytes (431 above); at least 8 KB.
     pub max_header_bytes: usize,
     /// New connections per second and client IP; loopback is exempt.
@@ -38,7 +55,8 @@ pub struct Config {
     /// Burst of new connections per client IP.
     pub connection_burst: u32,
     /// Networks whose `X-Forwarded-For` is believed. Their connections are many clients': each *request* that
-    /// begins a session counts against the rate of the client it names, and gets 429 above it.
+    /// begins a session counts against the rate of the client it names, and gets 429 above it. So does each further
+    /// one on a direct client's connection.
     pub trusted_proxies: Networks,
     /// Time that open HTTP requests get to end after `shutdown` was cancelled.
     pub shutdown_timeout: Duration,
@@ -49,6 +67,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(15),
+            keep_alive: Duration::from_secs(75),
             max_header_bytes: 16 * 1024,
             connections_per_second: 50,
             connection_burst: 500,
@@ -114,12 +133,15 @@ impl Front {
     async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         // Small frames must not wait for the ack of the ones before. Without it the connection is slower, no more.
         let _ = stream.set_nodelay(true);
-        let service = service_fn(|request| self.request(request, peer));
+        let arrival = Arrival::default();
+        let patience = Patience::new(self.config.header_timeout, self.config.keep_alive, arrival.clone());
+        let has_session = AtomicBool::new(false);
+        let service = service_fn(|request| self.request(request, peer, &has_session));
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
+            .timer(patience)
             .header_read_timeout(self.config.header_timeout)
             .max_buf_size(self.config.max_header_bytes.max(8 * 1024))
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Watched::new(stream, arrival)), service)
             .with_upgrades();
         let mut connection = pin!(connection);
         // Errors here are the client's: a broken or malformed request.
@@ -131,13 +153,24 @@ impl Front {
         let _ = connection.await;
     }
 
-    async fn request(&self, request: hyper::Request<Incoming>, peer: SocketAddr) -> Result<Response<Body>, Infallible> {
+    /// Answers a request of a connection, which has begun a session before or not.
+    async fn request(
+        &self,
+        request: hyper::Request<Incoming>,
+        peer: SocketAddr,
+        has_session: &AtomicBool,
+    ) -> Result<Response<Body>, Infallible> {
+        if !host::is_valid(request.version(), request.headers()) {
+            return Ok(malformed());
+        }
         let mut request: Request = request.map(Body::new);
         let client = self.config.trusted_proxies.client(peer.ip(), request.headers());
-        if self.is_proxy(peer) && begins_session(&request) && !self.rate.admits(client) {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-            return Ok(response);
+        if engineio::begins_session(request.uri().query().unwrap_or_default()) {
+            // The first session of a direct client was counted with its connection.
+            let is_counted = !self.is_proxy(peer) && !has_session.swap(true, Ordering::Relaxed);
+            if !is_counted && !self.rate.admits(client) {
+                return Ok(refused(StatusCode::TOO_MANY_REQUESTS));
+            }
         }
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(ClientAddress(client));
@@ -145,8 +178,15 @@ impl Front {
     }
 }
 
-/// Whether a request is an Engine.IO handshake: it names a transport and no session.
-fn begins_session(request: &Request) -> bool {
-    let query = request.uri().query().unwrap_or_default();
-    query.contains("transport=") && !query.contains("sid=")
+/// The answer to a request that is no HTTP: the connection ends with it, as after one that hyper cannot read.
+fn malformed() -> Response<Body> {
+    let mut response = refused(StatusCode::BAD_REQUEST);
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+fn refused(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
 }

@@ -7,7 +7,7 @@ use opentelemetry::{
     metrics::{Counter, Histogram, Meter, UpDownCounter},
 };
 use proto::Code;
-use service_kit::clock;
+use service_kit::{clock, telemetry};
 
 struct Instruments {
     connections: UpDownCounter<i64>,
@@ -23,17 +23,11 @@ struct Instruments {
     requests: Histogram<f64>,
 }
 
-/// From well under a COMMIT to the longest repetition of a send, in seconds.
-const SECONDS: [f64; 14] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
-
 static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| Instruments::of(&global::meter("gateway")));
 
 impl Instruments {
     fn of(meter: &Meter) -> Self {
-        let seconds = |name, description| {
-            let histogram = meter.f64_histogram(name).with_unit("s").with_boundaries(SECONDS.to_vec());
-            histogram.with_description(description).build()
-        };
+        let seconds = |name, description| telemetry::seconds(meter, name, description);
         Self {
             connections: meter
                 .i64_up_down_counter("gateway.connections")

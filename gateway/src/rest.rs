@@ -19,7 +19,7 @@ use std::{
 use axum::{
     Router,
     extract::{Request, State},
-    middleware::{Next, from_fn, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
@@ -63,6 +63,7 @@ pub fn routes(api: Api, origins: Origins) -> Router {
         .route("/users/{id}/revoke", post(users::revoke))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(map_response(unstored))
         .with_state(api);
     Router::new()
         .nest("/api/v1", v1)
@@ -79,6 +80,12 @@ pub async fn not_found() -> Response {
 
 async fn method_not_allowed() -> Response {
     failure::unrouted(StatusCode::METHOD_NOT_ALLOWED)
+}
+
+/// What the API answers is the caller's alone: no cache may keep it.
+async fn unstored(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// Lets the pages of the allowed origins read the answers.

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Router, middleware::from_fn_with_state};
 use proto::client::event;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     engineio,
     forwarding::{self, Drain, Forwarder, Sealer},
     socketio::{self, Packet, Server},
+    stop::Stop,
 };
 
 /// How the endpoint behaves.
@@ -22,32 +24,33 @@ pub struct Endpoint {
     pub sealer: Sealer,
     /// How long a client may take to connect.
     pub connect_timeout: Duration,
-    /// Over how long a stop spreads the closing of transports.
-    pub drain_window: Duration,
 }
 
 /// Starts the endpoint and returns its routes. When the process stops, its sessions are closed over the drain window; then
 /// the token is cancelled.
-pub fn start(context: &Arc<Context>, endpoint: Endpoint) -> (Router, CancellationToken) {
-    let Endpoint { engine, sealer, connect_timeout, drain_window } = endpoint;
+pub fn start(context: &Arc<Context>, endpoint: Endpoint, stop: Stop) -> (Router, CancellationToken) {
+    let Endpoint { engine, sealer, connect_timeout } = endpoint;
     let (sealer, lifecycle) = (Arc::new(sealer), context.lifecycle.clone());
     let drained = CancellationToken::new();
-    let forwarding = Drain { window: drain_window, over: drained.clone() };
+    let forwarding = Drain { window: stop.window, over: drained.clone() };
     let forwarder = Forwarder::new(Arc::clone(&sealer), forwarding, lifecycle.clone());
     let engine = engineio::Config { sids: sealer, ..engine };
     let config = socketio::Config { engine, connect_timeout };
     let server = Server::new(config, Arc::new(Chat(Arc::clone(context))));
     let routes = server.router().layer(from_fn_with_state(forwarder, forwarding::forward));
     lifecycle.spawn_essential("sweeper", chat::sweep(Arc::clone(context)));
-    lifecycle.spawn_essential("drain", drain(Arc::clone(context), server, drain_window, drained.clone()));
+    lifecycle.spawn_essential("drain", drain(Arc::clone(context), server, stop, drained.clone()));
     (routes, drained)
 }
 
-async fn drain(context: Arc<Context>, server: Server<Chat>, window: Duration, drained: CancellationToken) {
+async fn drain(context: Arc<Context>, server: Server<Chat>, stop: Stop, drained: CancellationToken) {
     context.lifecycle.stopping().cancelled().await;
-    let reconnect_after_ms = window.as_millis();
+    let reconnect_after_ms = stop.window.as_millis();
     let packet = Packet::event(event::SERVER_DRAINING, &format!("{{\"reconnectAfterMs\":{reconnect_after_ms}}}"));
     context.users.tell_all(&packet);
-    server.shutdown(window).await;
+    // A client that does not read may hold the end of its session for as long as a write may take.
+    if timeout(stop.window + stop.sessions, server.shutdown(stop.window)).await.is_err() {
+        tracing::warn!(open = server.sessions(), "clients that did not read are left behind");
+    }
     drained.cancel();
 }

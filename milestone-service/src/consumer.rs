@@ -16,12 +16,12 @@ use proto::{
     chat::MessagesCommitted,
     streams::{self, MILESTONE_CONSUMER},
 };
-use service_kit::{Lifecycle, bus::Bus, health::Condition, telemetry::propagation};
+use service_kit::{Lifecycle, bus::Bus, health::Condition, outage::Outage, telemetry::propagation};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, info, info_span, warn};
 
 use crate::{
     counter::Counter,
@@ -70,6 +70,7 @@ impl CommitConsumer {
     pub async fn run(mut self) {
         let stopping = self.lifecycle.stopping().clone();
         let mut disturbances = self.bus.disturbances();
+        let outage = Outage::default();
         loop {
             disturbances.borrow_and_update();
             let opened = tokio::select! {
@@ -78,11 +79,19 @@ impl CommitConsumer {
             };
             self.opened.set(opened.is_ok());
             match opened {
-                Ok(consumer) => match self.consume(&consumer, &mut disturbances).await {
-                    Interruption::Stopping => return,
-                    Interruption::Reopen => {}
-                },
-                Err(error) => warn!(error = format!("{error:#}"), "waiting for the stream of commits"),
+                Ok(consumer) => {
+                    if outage.ends() {
+                        info!("the stream of commits is there");
+                    }
+                    match self.consume(&consumer, &mut disturbances).await {
+                        Interruption::Stopping => return,
+                        Interruption::Reopen => {}
+                    }
+                }
+                Err(error) if outage.begins() => {
+                    warn!(error = format!("{error:#}"), "waiting for the stream of commits")
+                }
+                Err(_) => {}
             }
             let _ = timeout(REOPEN_DELAY, stopping.cancelled()).await;
         }

@@ -6,6 +6,7 @@ use opentelemetry::{
     KeyValue, global,
     metrics::{Counter, Histogram},
 };
+use service_kit::telemetry;
 
 /// What the service counts of itself.
 #[derive(Debug, Clone)]
@@ -34,7 +35,11 @@ impl Metrics {
         let meter = global::meter(crate::NAME);
         Self {
             batches: meter.u64_counter("milestone.batches").build(),
-            batch_duration: meter.f64_histogram("milestone.batch.duration").with_unit("s").build(),
+            batch_duration: telemetry::seconds(
+                &meter,
+                "milestone.batch.duration",
+                "From a message of the stream to its acknowledgement.",
+            ),
             heads: meter.u64_counter("milestone.heads").build(),
             registers_rebuilt: meter.u64_counter("milestone.registers_rebuilt").build(),
             milestones_recorded: meter.u64_counter("milestone.recorded").build(),

@@ -11,16 +11,16 @@ pub struct ProcessConfig {
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "pretty")]
     pub log_format: LogFormat,
 
-    /// Which log lines are written, as tracing's `EnvFilter` has it: `info`, `gateway=debug,info`. The library's own lines about NATS
-    /// come with each attempt to connect.
-    #[arg(long, env = "RUST_LOG", default_value = "info,async_nats=warn")]
+    /// Which log lines are written, as tracing's `EnvFilter` has it: `info`, `gateway=debug,info`. Of the libraries for NATS, Redis, HTTP
+    /// and gRPC, which have lines for each attempt to connect, only warnings are written unless they are named: `info,async_nats=info`.
+    #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub log_filter: String,
 
     /// Where to export traces and metrics by OTLP over gRPC, e.g. `http://127.0.0.1:4317`. Absent: nowhere.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,
 
-    /// How many seconds a stop may take before what still runs is dropped.
+    /// How many seconds a stop may take before what still runs is dropped; the exit code is 1 then. 0: at once, as it was asked for.
     #[arg(long, env = "SHUTDOWN_TIMEOUT_S", default_value_t = 30)]
     pub shutdown_timeout_s: u64,
 }
@@ -65,7 +65,7 @@ pub struct RedisConfig {
     pub redis_url: String,
 }
 
-/// Where a service without an HTTP API of its own answers `/healthz`, `/readyz` and `/metrics`.
+/// Where a service answers `/healthz`, `/readyz` and `/metrics`.
 #[derive(Debug, Clone, Args)]
 pub struct HealthConfig {
     /// The address of `/healthz`, `/readyz` and `/metrics`.

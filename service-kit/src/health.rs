@@ -1,5 +1,7 @@
 //! `/healthz` (alive), `/readyz` (fit to serve) and `/metrics` (Prometheus text).
 
+mod server;
+
 use std::{
     net::SocketAddr,
     sync::{
@@ -88,16 +90,12 @@ async fn metrics() -> impl IntoResponse {
     ([("content-type", "text/plain; version=0.0.4")], telemetry::prometheus_text())
 }
 
-/// Serves only the health routes, for services without an HTTP API, until the process is done. Returns the bound address.
+/// Serves the health routes on a port of their own until the process is done. Returns the bound address.
 ///
 /// It outlives the drain, so that `/readyz` says `draining` rather than nothing.
 pub async fn serve(listen: SocketAddr, readiness: Readiness, lifecycle: &Lifecycle) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr()?;
-    lifecycle.spawn_background(async move {
-        if let Err(error) = axum::serve(listener, routes(readiness)).await {
-            tracing::error!(%error, "the health server ended");
-        }
-    });
+    lifecycle.spawn_background(server::accept(listener, routes(readiness)));
     Ok(address)
 }

@@ -4,6 +4,7 @@ use std::{fmt::Debug, panic::Location, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use tokio::{
+    runtime::Runtime,
     signal::unix::{SignalKind, signal},
     time::timeout,
 };
@@ -121,15 +122,25 @@ where
         Ok(runtime) => runtime,
         Err(error) => return fail(name, &error.into()),
     };
-    runtime.block_on(async {
+    leave(runtime, async {
         let process = config.as_ref().clone();
-        let _telemetry = match telemetry::init(name, &process) {
+        let telemetry = match telemetry::init(name, &process) {
             Ok(guard) => guard,
             Err(error) => return fail(name, &error),
         };
         panics::tell();
-        supervise(name, &process, |lifecycle| start(config, lifecycle)).await
+        let code = supervise(name, &process, |lifecycle| start(config, lifecycle)).await;
+        telemetry.flush().await;
+        code
     })
+}
+
+/// Runs `main` and nothing longer: a blocking call cannot be called off, such as a look-up that no name server answers. Its thread
+/// ends with the process.
+fn leave<T>(runtime: Runtime, main: impl Future<Output = T>) -> T {
+    let ended = runtime.block_on(main);
+    runtime.shutdown_background();
+    ended
 }
 
 async fn supervise<T, F, Fut>(name: &'static str, process: &ProcessConfig, start: F) -> ExitCode
@@ -140,7 +151,7 @@ where
     let lifecycle = Lifecycle::new();
     let result = run_until_signal(&lifecycle, start(lifecycle.clone())).await;
     info!("stopping");
-    let finished = lifecycle.stop(process.shutdown_timeout()).await;
+    let finished = lifecycle.stop(process.shutdown_timeout()).await || process.shutdown_timeout().is_zero();
     if !finished {
         warn!(timeout_s = process.shutdown_timeout_s, "some work was still unfinished at the deadline");
     }
@@ -200,6 +211,23 @@ mod tests {
         let message =
             "error: required arguments were not provided:\n  --database-url <URL>\n\nUsage: x\n\nFor more information";
         assert_eq!(one_line(message), "error: required arguments were not provided: --database-url <URL>");
+    }
+
+    #[test]
+    fn a_blocking_call_that_does_not_return_keeps_nobody() {
+        let (_open, waiting) = std::sync::mpsc::channel::<()>();
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let main = async {
+            let _blocked = tokio::task::spawn_blocking(move || {
+                begun.send(()).unwrap();
+                // As long as this test holds the other end.
+                waiting.recv().unwrap_err();
+            });
+            has_begun.await.unwrap();
+            7
+        };
+        assert_eq!(leave(runtime, main), 7);
     }
 
     #[tokio::test]

@@ -1,8 +1,12 @@
 //! Logs, traces and metrics: what a process says of itself, and how a trace travels between processes.
 
+mod filter;
+mod instruments;
 pub mod propagation;
 
-use std::sync::LazyLock;
+pub use instruments::seconds;
+
+use std::{sync::LazyLock, time::Duration};
 
 use anyhow::Context;
 use opentelemetry::{global, trace::TracerProvider};
@@ -29,8 +33,8 @@ use crate::{
 /// Libraries whose spans would drown ours in a trace.
 const LIBRARIES: [&str; 5] = ["h2", "hyper", "tonic", "tower", "async_nats"];
 
-/// Libraries whose finer lines tell what people write: one logs each message, the other the parameters of statements.
-const TELLTALES: [&str; 2] = ["async_nats", "tokio_postgres"];
+/// A stop may last longer by this.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
 
@@ -39,6 +43,16 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::new);
 pub(crate) struct Guard {
     traces: Option<SdkTracerProvider>,
     metrics: SdkMeterProvider,
+}
+
+impl Guard {
+    /// Exports what is still to be exported, for [`FLUSH_TIMEOUT`] at most: whoever takes it may be away.
+    pub(crate) async fn flush(self) {
+        let flushed = tokio::task::spawn_blocking(move || drop(self));
+        if tokio::time::timeout(FLUSH_TIMEOUT, flushed).await.is_err() {
+            tracing::warn!("the last traces and metrics were not exported in time");
+        }
+    }
 }
 
 impl Drop for Guard {
@@ -68,17 +82,9 @@ pub(crate) fn init(name: &'static str, config: &ProcessConfig) -> anyhow::Result
     };
     tracing_subscriber::registry()
         .with(spans.with_filter(span_filter()))
-        .with(logs.with_filter(filter.and(discretion())))
+        .with(logs.with_filter(filter.and(filter::discretion()).and(filter::restraint(&config.log_filter))))
         .try_init()?;
     Ok(Guard { traces, metrics })
-}
-
-/// Whatever `--log-filter` says, no line tells the content of a message.
-fn discretion() -> FilterFn {
-    filter_fn(|metadata| {
-        *metadata.level() <= tracing::Level::INFO
-            || !TELLTALES.iter().any(|library| metadata.target().starts_with(library))
-    })
 }
 
 /// Only our own spans make a trace.

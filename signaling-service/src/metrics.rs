@@ -7,6 +7,8 @@ use opentelemetry::{
     metrics::{Counter, Histogram},
 };
 
+use service_kit::telemetry;
+
 use crate::call::Reason;
 
 /// What the service counts of itself.
@@ -26,7 +28,7 @@ impl Metrics {
             calls_started: meter.u64_counter("call.started").build(),
             calls_ended: meter.u64_counter("call.ended").build(),
             changes_lost: meter.u64_counter("call.changes_lost").build(),
-            command_duration: meter.f64_histogram("call.command.duration").with_unit("s").build(),
+            command_duration: telemetry::seconds(&meter, "call.command.duration", "From a command to its answer."),
         }
     }
 

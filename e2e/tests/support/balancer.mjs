@@ -16,7 +16,7 @@ export function useBalancer(stack) {
   let child;
   before(async () => {
     const config = join(stack.dir, 'haproxy.cfg');
-    writeFileSync(config, configuration(stack.manifest.gateways));
+    writeFileSync(config, configuration(stack));
     // HAProxy cannot choose a port; it is given one that listens already, so that nobody can take it meanwhile.
     const listener = createServer().listen({ port: 0, host: '127.0.0.1', backlog: BACKLOG });
     await once(listener, 'listening');
@@ -35,10 +35,11 @@ export function useBalancer(stack) {
   return balancer;
 }
 
-function configuration(gateways) {
-  const servers = gateways.map(
-    ({ name, port }) => `  server ${name} 127.0.0.1:${port} check inter 200ms fall 1 rise 1`,
-  );
+function configuration(stack) {
+  const servers = stack.manifest.gateways.map(({ name, port }) => {
+    const { port: health } = new URL(stack.member(name).health);
+    return `  server ${name} 127.0.0.1:${port} check port ${health} inter 200ms fall 1 rise 1`;
+  });
   return [
     'defaults',
     '  mode http',

@@ -17,6 +17,8 @@ export async function startGateway(stack, env = {}) {
       PATH: process.env.PATH,
       NO_COLOR: '1',
       LISTEN: '127.0.0.1:0',
+      HEALTH_LISTEN: '127.0.0.1:0',
+      PUBLIC_HEALTH: 'true',
       JWT_SECRET: stack.secret,
       NATS_URL: natsUrl,
       CHAT_SERVICE: replicas('chat-service'),
@@ -30,17 +32,18 @@ export async function startGateway(stack, env = {}) {
   after(() => child.kill('SIGKILL'));
   const lines = createInterface({ input: child.stdout });
   const log = [];
-  const address = await within(
+  const [address, health] = await within(
     new Promise((resolve) => {
       lines.on('line', (line) => {
         log.push(line);
-        const [, found] = /started.*address=(\S+)/.exec(line) ?? [];
-        if (found) resolve(found);
+        const [, ...found] = /started.*address=(\S+) health=(\S+)/.exec(line) ?? [];
+        if (found.length > 0) resolve(found);
       });
     }),
     'start of a gateway',
   );
-  return { url: `http://${address}`, pid: child.pid, log, exited, stop: () => child.kill('SIGTERM') };
+  const urls = { url: `http://${address}`, health: `http://${health}` };
+  return { ...urls, pid: child.pid, log, exited, stop: () => child.kill('SIGTERM') };
 }
 
 /** The memory of a process that it shares with nobody, and its part of what it shares, in bytes. */

@@ -38,6 +38,11 @@ pub struct TransportLimits {
     #[arg(long, env = "MAX_HELD_BYTES", default_value_t = 64 * 1024 * 1024)]
     pub max_held_bytes: usize,
 
+    /// Seconds that an HTTP connection is kept for its next request. More than a load balancer keeps its connections, or that loses
+    /// requests; and more than 10, for which gateways keep theirs to one another.
+    #[arg(long, env = "KEEP_ALIVE_S", default_value_t = 75, value_parser = value_parser!(u64).range(1..=86_400))]
+    pub keep_alive_s: u64,
+
     /// Largest WebSocket message and body of a polling POST, in bytes.
     #[arg(long, env = "MAX_PAYLOAD_BYTES", default_value_t = 64 * 1024)]
     pub max_payload_bytes: usize,
@@ -69,6 +74,7 @@ impl TransportLimits {
     /// The part that the accept loop keeps.
     pub fn listener(&self) -> listener::Config {
         listener::Config {
+            keep_alive: Duration::from_secs(self.keep_alive_s),
             max_header_bytes: self.max_header_bytes,
             connections_per_second: self.limit_connections.per_second.get(),
             connection_burst: self.limit_connections.burst.get(),

@@ -4,7 +4,7 @@ use super::error::HttpError;
 use super::polling::{Inbound, PostRequest};
 use super::query::Query;
 use super::server::Shared;
-use super::{CloseReason, Handler, payload, session::Session};
+use super::{CloseReason, Handler, older_client, payload, session::Session};
 use axum::{body::Body, extract::Request};
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue, Method, Response, header, request::Parts};
@@ -51,10 +51,11 @@ impl<H: Handler> Shared<H> {
             None => None,
         };
         if query.eio != Some("4") {
-            return Err(match session {
-                Some(_) => HttpError::BadRequest,
-                None => HttpError::UnsupportedVersion,
-            });
+            return match session {
+                Some(_) => Err(HttpError::BadRequest),
+                None if older_client::has_asked(&self.context.config.path, &query) => Ok(older_client::farewell()),
+                None => Err(HttpError::UnsupportedVersion),
+            };
         }
         match (session, is_websocket) {
             (None, true) => self.open_websocket(&mut parts),

@@ -6,13 +6,11 @@ use super::link::Link;
 use super::server::Shared;
 use super::task::SessionTask;
 use super::{CloseReason, Handler, Handshake, session::Session};
-use crate::ws;
+use crate::{tcp, ws};
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use std::sync::Arc;
-use tokio::net::TcpStream;
 
 impl<H: Handler> Shared<H> {
     /// Opens a polling session; the answer has the open packet.
@@ -81,10 +79,9 @@ fn first_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
 
 /// The bare socket out of hyper's hands, once the answer is written.
 pub(super) async fn take_link(on_upgrade: OnUpgrade) -> Option<Link> {
-    let upgraded = on_upgrade.await.ok()?;
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+    let Some((stream, read)) = tcp::bare(on_upgrade.await.ok()?) else {
         tracing::error!("not a bare TCP stream: the router has to be served by the listener");
         return None;
     };
-    Some(Link::new(parts.io.into_inner(), &parts.read_buf))
+    Some(Link::new(stream, &read))
 }

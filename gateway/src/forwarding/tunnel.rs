@@ -4,8 +4,9 @@
 use std::{cell::RefCell, io, time::Duration};
 
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
+
+use crate::tcp;
 
 const BUFFER_BYTES: usize = 16 * 1024;
 /// A side that takes nothing for so long is gone.
@@ -32,8 +33,8 @@ pub(super) async fn run(client: OnUpgrade, owner: OnUpgrade, stop: impl Future<O
 
 /// The bare socket, and what was read from it already.
 async fn bare(upgrade: OnUpgrade) -> Option<(TcpStream, Vec<u8>)> {
-    let parts = upgrade.await.ok()?.downcast::<TokioIo<TcpStream>>().ok()?;
-    Some((parts.io.into_inner(), parts.read_buf.to_vec()))
+    let (stream, read) = tcp::bare(upgrade.await.ok()?)?;
+    Some((stream, read.to_vec()))
 }
 
 async fn carry(from: &TcpStream, to: &TcpStream, first: Vec<u8>) -> io::Result<()> {

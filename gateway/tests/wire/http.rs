@@ -202,3 +202,28 @@ async fn a_kept_connection_serves_many_requests() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_request_says_once_whom_it_is_for() {
+    let server = TestServer::start(|_| {}).await;
+    let websocket =
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let mut shown = String::new();
+    for (request, headers) in [
+        ("GET /socket.io/?EIO=4&transport=polling HTTP/1.1", ""),
+        ("GET /socket.io/?EIO=4&transport=polling HTTP/1.0", ""),
+        ("GET /socket.io/?EIO=4&transport=polling HTTP/1.1", "Host: t\r\nHost: t\r\n"),
+        ("GET /socket.io/?EIO=4&transport=polling HTTP/1.0", "Host: t\r\nHost: t\r\n"),
+        ("GET /socket.io/?EIO=4&transport=polling HTTP/1.1", "Host: a b\r\n"),
+        ("GET http://t/socket.io/?EIO=4&transport=polling HTTP/1.1", ""),
+        ("GET http://t/socket.io/?EIO=4&transport=polling HTTP/1.1", "Host: other\r\n"),
+        ("GET /socket.io/?EIO=4&transport=websocket HTTP/1.1", websocket),
+        ("POST /socket.io/?EIO=4&transport=polling&sid=x HTTP/1.1", "Content-Length: 2\r\n"),
+        ("GET /nowhere HTTP/1.1", ""),
+    ] {
+        let answer = server.raw(format!("{request}\r\n{headers}Connection: close\r\n\r\n").as_bytes()).await;
+        writeln!(shown, "{} {request} {}", answer.status, headers.lines().collect::<Vec<_>>().join("|")).unwrap();
+    }
+    insta::assert_snapshot!(shown, @"");
+    server.stop().await;
+}

@@ -3,9 +3,9 @@
 use crate::client::frame;
 use crate::support::{Seen, TestServer, soon};
 use gateway::{listener, socketio::CloseReason};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::sleep};
 
 #[tokio::test]
 async fn a_reader_that_stalls_is_closed_when_its_queue_is_full() {
@@ -112,15 +112,43 @@ async fn headers_are_bounded_in_size_and_time() {
     server.stop().await;
 }
 
-#[tokio::test]
-async fn clients_behind_a_trusted_proxy_are_told_apart() {
-    let config = listener::Config {
+/// Two sessions at once for each client behind a proxy on this machine.
+fn two_sessions_a_client() -> listener::Config {
+    listener::Config {
         connections_per_second: 1,
         connection_burst: 2,
         trusted_proxies: "127.0.0.0/8".parse().unwrap(),
         ..listener::Config::default()
+    }
+}
+
+#[tokio::test]
+async fn only_requests_of_known_sessions_go_past_the_limit() {
+    let server = TestServer::start_with(|_| {}, two_sessions_a_client()).await;
+    let ask = async |query: &str| {
+        let request = format!(
+            "GET /socket.io/?{query} HTTP/1.1\r\nHost: t\r\nConnection: close\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
+        );
+        server.raw(request.as_bytes()).await
     };
-    let server = TestServer::start_with(|_| {}, config).await;
+    let opened = [ask("EIO=4&transport=polling").await, ask("xsid=1&EIO=4&transport=polling&sid=").await];
+    assert_eq!(opened.each_ref().map(|answer| answer.status), [200, 200]);
+    let sid = opened[0].body.split('"').nth(3).unwrap();
+    for lookalike in ["xsid=1", "sid=", "t=sid=1", "%73id=1", "SID=1", "sid", "sid%3D=1", "sid=&sid="] {
+        for query in [format!("EIO=4&transport=polling&{lookalike}"), format!("{lookalike}&EIO=4&transport=polling")] {
+            assert_eq!(ask(&query).await.status, 429, "{query}");
+        }
+    }
+    assert_eq!(server.server.sessions(), 2);
+    // What a session asks for is not counted, nor is what asks for an unknown one.
+    assert_eq!(ask(&format!("EIO=4&transport=polling&sid={sid}&transport=tobi")).await.status, 400);
+    assert_eq!(ask("EIO=4&transport=polling&sid=none").await.status, 400);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn clients_behind_a_trusted_proxy_are_told_apart() {
+    let server = TestServer::start_with(|_| {}, two_sessions_a_client()).await;
     let open = async |client: &str| {
         let request = format!(
             "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\
@@ -132,4 +160,52 @@ async fn clients_behind_a_trusted_proxy_are_told_apart() {
         assert_eq!(open(client).await, status, "{client}");
     }
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_kept_connection_may_be_idle_for_longer_than_headers_may_take() {
+    let config = listener::Config {
+        header_timeout: Duration::from_millis(300),
+        keep_alive: Duration::from_millis(1_500),
+        ..listener::Config::default()
+    };
+    let server = TestServer::start_with(|_| {}, config).await;
+    let mut kept = TcpStream::connect(server.address).await.unwrap();
+    for pause in [0, 900, 900] {
+        sleep(Duration::from_millis(pause)).await;
+        assert!(asked(&mut kept).await.starts_with("HTTP/1.1 400 "), "after {pause} ms");
+    }
+    // An idle one is closed in good order.
+    let idle_since = Instant::now();
+    assert_eq!(soon(kept.read(&mut [0; 16])).await.unwrap(), 0);
+    assert!(idle_since.elapsed() >= Duration::from_secs(1), "{:?}", idle_since.elapsed());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn half_a_request_on_a_kept_connection_has_the_time_for_headers_and_no_more() {
+    let config = listener::Config { header_timeout: Duration::from_millis(300), ..listener::Config::default() };
+    let server = TestServer::start_with(|_| {}, config).await;
+    let mut kept = TcpStream::connect(server.address).await.unwrap();
+    asked(&mut kept).await;
+    let began = Instant::now();
+    let drip = async {
+        for byte in b"GET / HTTP/1.1\r\nHost: a-very-long-name".iter().cycle() {
+            if kept.write_all(&[*byte]).await.is_err() || kept.try_read(&mut [0; 64]).is_ok() {
+                return;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon(drip).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    server.stop().await;
+}
+
+/// The head of the answer to a request without a session.
+async fn asked(stream: &mut TcpStream) -> String {
+    stream.write_all(b"GET /socket.io/?EIO=4 HTTP/1.1\r\nHost: t\r\n\r\n").await.unwrap();
+    let mut answer = vec![0; 4096];
+    let read = soon(stream.read(&mut answer)).await.unwrap();
+    String::from_utf8_lossy(&answer[..read]).into_owned()
 }

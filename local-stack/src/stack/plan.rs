@@ -45,6 +45,8 @@ pub(super) struct Planned {
     recipe: Recipe,
     role: Role,
     health: Reservation,
+    /// Of clients.
+    public: Option<Reservation>,
     grpc: Option<Reservation>,
 }
 
@@ -64,7 +66,7 @@ impl Planned {
     pub(super) fn release_and_launch(self) -> Result<Member> {
         let (health_port, grpc_port) = (Some(self.health.port()), self.grpc_port());
         let mut daemon = Daemon::new(self.recipe);
-        for port in [Some(self.health), self.grpc].into_iter().flatten() {
+        for port in [Some(self.health), self.public, self.grpc].into_iter().flatten() {
             daemon.keep(port.release());
         }
         daemon.launch()?;
@@ -99,6 +101,7 @@ pub(super) fn services(
     wiring: &Wiring,
     gateways: Vec<Reservation>,
 ) -> Result<(Vec<Planned>, Manifest)> {
+    let gateways = gateways.into_iter().map(|public| Ok((public, Reservation::any()?))).collect::<Result<Vec<_>>>()?;
     let chat = Replicas::reserve("chat-service", config.replicas)?;
     let milestone = Replicas::reserve("milestone-service", config.replicas)?;
     let signaling = Replicas::reserve("signaling-service", config.replicas)?;
@@ -174,18 +177,19 @@ impl Wirer<'_> {
             settings.push(Setting::new("--grpc-listen", loopback(grpc.port())));
             settings.push(Setting::new("--health-listen", loopback(health.port())));
             let recipe = self.recipe(service, i, health.port(), settings);
-            Planned { recipe, role: Role::Service, health, grpc: Some(grpc) }
+            Planned { recipe, role: Role::Service, health, public: None, grpc: Some(grpc) }
         });
         planned.collect()
     }
 
-    fn gateways(&self, ports: Vec<Reservation>, peers: &[Setting]) -> Vec<Planned> {
-        let planned = ports.into_iter().enumerate().map(|(i, port)| {
+    fn gateways(&self, ports: Vec<(Reservation, Reservation)>, peers: &[Setting]) -> Vec<Planned> {
+        let planned = ports.into_iter().enumerate().map(|(i, (public, health))| {
             let mut settings = peers.to_vec();
-            settings.push(Setting::new("--listen", loopback(port.port())));
+            settings.push(Setting::new("--listen", loopback(public.port())));
+            settings.push(Setting::new("--health-listen", loopback(health.port())));
             settings.push(Setting::new("--cors-origins", CORS_ORIGINS));
-            let recipe = self.recipe("gateway", i, port.port(), settings);
-            Planned { recipe, role: Role::Gateway, health: port, grpc: None }
+            let recipe = self.recipe("gateway", i, health.port(), settings);
+            Planned { recipe, role: Role::Gateway, health, public: Some(public), grpc: None }
         });
         planned.collect()
     }
@@ -222,6 +226,10 @@ impl Wirer<'_> {
     fn environment(&self, binary: &str) -> Vec<(String, OsString)> {
         let mut env = vec![("NO_COLOR".to_owned(), "1".into())];
         env.extend(limits_in_matches(&self.config.env));
+        if binary == "gateway" {
+            // For people who ask the port that they know.
+            env.push(("PUBLIC_HEALTH".to_owned(), "true".into()));
+        }
         match binary {
             "chat-service" => env.push(("DATABASE_URL".to_owned(), (&self.wiring.addresses.database).into())),
             "gateway" => env.extend([
@@ -235,9 +243,9 @@ impl Wirer<'_> {
         env
     }
 
-    fn manifest(&self, gateways: &[Reservation]) -> Manifest {
-        let gateway = |(i, port): (usize, &Reservation)| {
-            let port = port.port();
+    fn manifest(&self, gateways: &[(Reservation, Reservation)]) -> Manifest {
+        let gateway = |(i, (public, _)): (usize, &(Reservation, Reservation))| {
+            let port = public.port();
             Gateway { name: format!("gateway-{i}"), url: format!("http://localhost:{port}"), port }
         };
         Manifest {
