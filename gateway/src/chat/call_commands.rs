@@ -1,12 +1,10 @@
 //! The call commands: to signaling-service in the order in which the socket gave them.
 
 use std::{
-    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures_util::FutureExt;
 use proto::{
     Code, MatchId,
     client::{both, command},
@@ -18,7 +16,7 @@ use service_kit::clock;
 use tracing::{Instrument, info_span};
 
 use super::{
-    Context, Socket, commands,
+    Context, Socket, commands, order,
     reply::Reply,
     turns::{RETRY_AFTER, Turn, Weighted},
 };
@@ -118,8 +116,7 @@ async fn run_in_turn(context: Arc<Context>, socket: Arc<Socket>, first: CallComm
     while !batch.is_empty() {
         for command in batch {
             let span = command.span.clone();
-            // Whatever panics must not keep the turn. It was logged where it happened, and its command was answered as it was dropped.
-            let _ = AssertUnwindSafe(run(&context, &socket, command).instrument(span)).catch_unwind().await;
+            order::contained(run(&context, &socket, command).instrument(span)).await;
         }
         batch = socket.session().call_commands.next_batch();
     }

@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{failure::Failure, socketio::Args};
 
-/// `typing` after a message waits until the message has come around, as the receiver takes a message for the end of the typing; but
-/// no longer than this.
+/// What is told of typing after a message waits until the message has come around, as it would overtake it else, and the receiver
+/// takes a message for the end of the typing; but it waits no longer than this.
 const OWN_COMES_WITHIN: Duration = Duration::from_millis(500);
 /// How often it is looked for.
 const OWN_CHECK: Duration = Duration::from_millis(5);
