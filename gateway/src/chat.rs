@@ -1,7 +1,7 @@
 //! The chat application on the sockets: who is here, which chats they have open, what they say and what they hear.
 //!
-//! Commands go up per match: `commands` → `sends`, `joins`, `typing_commands` → `order`, and `call_commands` → `egress`. Events come down per user:
-//! `inbox` → `delivery` → the user's sockets. `healing` fetches what was missed. What is decided of all this without IO and
+//! Commands go up per match: `commands` → `sends`, `joins`, `typing_commands` → `order`, and `call_commands` → `egress`. Events come
+//! down per user: `inbox` → `delivery` → the user's sockets. `healing` fetches what was missed. What is decided of all this without IO and
 //! clock stands apart (`session`, `room`, `given`, `cursor`, `lines`, `turns`, `told`, …), and is public for the simulation.
 
 mod call_commands;

@@ -73,10 +73,10 @@ impl Failure {
             error: self.code.message(),
             code: self.code.as_str(),
             hints: self.hints(),
-            match_id: ids.and_then(|ids| ids.match_id.as_ref()).map(MatchId::as_str),
-            client_id: ids.and_then(|ids| ids.client_id.as_ref()).map(ClientId::as_str),
+            match_id: ids.and_then(|ids| ids.of_match.as_ref()).map(MatchId::as_str),
+            client_id: ids.and_then(|ids| ids.message.as_ref()).map(ClientId::as_str),
             // `CALL_BUSY` tells which call the two have.
-            named_call: ids.and_then(|ids| ids.call_id.as_ref()).map(CallId::as_str).filter(|_| self.call_id.is_none()),
+            named_call: ids.and_then(|ids| ids.call.as_ref()).map(CallId::as_str).filter(|_| self.call_id.is_none()),
         })
     }
 

@@ -1,12 +1,10 @@
 //! The call commands: to signaling-service in the order in which the socket gave them.
 
 use std::{
-    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures_util::FutureExt;
 use proto::{
     Code, MatchId,
     client::{both, command},
@@ -22,7 +20,7 @@ use service_kit::clock;
 use tracing::{Instrument, info_span};
 
 use super::{
-    Context, Socket, call_events, commands, handover,
+    Context, Socket, call_events, commands, handover, order,
     reply::Reply,
     turns::{RETRY_AFTER, Turn, Weighted},
 };
@@ -176,9 +174,8 @@ async fn run_in_turn(context: Arc<Context>, socket: Arc<Socket>, first: CallComm
                 continue;
             }
             let (span, signaled) = (command.span.clone(), command.signaled_call().map(str::to_owned));
-            // Whatever panics must not keep the turn. It was logged where it happened, and its command was answered as it was dropped.
-            let ran = AssertUnwindSafe(run(&context, &socket, command).instrument(span)).catch_unwind().await;
-            if matches!(ran, Ok(Err(Code::Unavailable))) {
+            let ran = order::contained(run(&context, &socket, command).instrument(span)).await;
+            if ran == Some(Err(Code::Unavailable)) {
                 unreachable = signaled.or(unreachable);
             }
         }

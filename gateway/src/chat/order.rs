@@ -77,11 +77,11 @@ fn run_at_once(context: &Arc<Context>, socket: &Arc<Socket>, chat: &MatchId, com
         return Some(command);
     }
     match command {
+        Command::Join(..) | Command::Send(_) => return Some(command),
+        // Both may tell the other member that the user has stopped typing.
+        Command::Leave(_) | Command::Typing(..) if typing_commands::awaits_own(socket, chat) => return Some(command),
         Command::Leave(reply) => joins::run_leave(context, socket, chat, reply),
-        Command::Typing(is_typing, reply) if !typing_commands::awaits_own(socket, chat) => {
-            typing_commands::run(context, socket, chat, (is_typing, reply));
-        }
-        other => return Some(other),
+        Command::Typing(is_typing, reply) => typing_commands::run(context, socket, chat, (is_typing, reply)),
     }
     None
 }
@@ -89,14 +89,18 @@ fn run_at_once(context: &Arc<Context>, socket: &Arc<Socket>, chat: &MatchId, com
 async fn run_in_turn(context: Arc<Context>, socket: Arc<Socket>, mut batch: Batch<Command>) {
     loop {
         let Batch { chat, work } = batch;
-        // Whatever panics must not keep the turn. It was logged where it happened, and its commands were answered as they were
-        // dropped.
-        let _ = AssertUnwindSafe(run(&context, &socket, &chat, work)).catch_unwind().await;
+        contained(run(&context, &socket, &chat, work)).await;
         match go_on(&context, &socket, &chat) {
             Some(next) => batch = next,
             None => return,
         }
     }
+}
+
+/// Does the work of a turn; `None` if it panics. A panic must not keep the turn: it was logged where it happened, and the commands were
+/// answered as they were dropped.
+pub(super) async fn contained<T>(work: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(work).catch_unwind().await.ok()
 }
 
 /// The commands to a match are done. Of those that may go on the first are returned, and the others begun.
@@ -132,7 +136,10 @@ async fn run_change(context: &Arc<Context>, socket: &Arc<Socket>, chat: &MatchId
     match change {
         // In a box, as sends are more frequent and need less room.
         Command::Join(join, reply) => Box::pin(joins::run_join(context, socket, chat, (join, reply))).await,
-        Command::Leave(reply) => joins::run_leave(context, socket, chat, reply),
+        Command::Leave(reply) => {
+            typing_commands::own_has_come(socket, chat).await;
+            joins::run_leave(context, socket, chat, reply);
+        }
         Command::Typing(is_typing, reply) => {
             typing_commands::own_has_come(socket, chat).await;
             typing_commands::run(context, socket, chat, (is_typing, reply));

@@ -119,3 +119,58 @@ fn failure_event(name: &str) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{chat::order::contained, socketio::Args};
+
+    fn command(name: &str, ack: Option<u64>) -> Event<'_> {
+        let args = Args::from_raw(r#"{"matchId":"m1","clientId":"c1"}"#);
+        Event { name, args, attachments: Vec::new(), announced: 0, ack, too_deep: false, invalid_text: false }
+    }
+
+    /// How many packets wait, and their bytes.
+    fn queued(emitter: &Emitter) -> (usize, usize) {
+        (emitter.queued_packets(), emitter.queued_bytes())
+    }
+
+    fn queued_after(packets: &[Packet]) -> (usize, usize) {
+        let emitter = Emitter::of_nobody();
+        emitter.send_all(packets).unwrap();
+        queued(&emitter)
+    }
+
+    #[tokio::test]
+    async fn a_command_whose_work_panics_is_answered_once_and_the_turn_goes_on() {
+        let emitter = Emitter::of_nobody();
+        let reply = Reply::new(&emitter, &command(command::SEND_MESSAGE, Some(7)));
+        contained(async move {
+            let _held = reply;
+            panic!("a defect");
+        })
+        .await;
+        let told = emitter.ack_packet(7, &Failure::from(Code::Internal).ack_json());
+        assert_eq!(queued(&emitter), queued_after(&[told]));
+    }
+
+    #[test]
+    fn a_command_without_a_callback_is_told_what_it_named() {
+        let emitter = Emitter::of_nobody();
+        drop(Reply::new(&emitter, &command(command::SEND_MESSAGE, None)));
+        let names = Names::of(command("", None).args);
+        let told = Packet::event(event::MESSAGE_ERROR, &Failure::from(Code::Internal).event_json(&names));
+        assert_eq!(queued(&emitter), queued_after(&[told]));
+    }
+
+    #[test]
+    fn an_answer_is_given_once() {
+        let emitter = Emitter::of_nobody();
+        Reply::new(&emitter, &command(command::SEND_MESSAGE, Some(1))).ok("1");
+        Reply::new(&emitter, &command(command::SEND_MESSAGE, Some(2))).fail(&Failure::invalid());
+        Reply::new(&emitter, &command(command::SEND_MESSAGE, None)).ok("1");
+        drop(Reply::new(&emitter, &command(command::TYPING, None)));
+        let told = [emitter.ack_packet(1, "1"), emitter.ack_packet(2, &Failure::invalid().ack_json())];
+        assert_eq!(queued(&emitter), queued_after(&told));
+    }
+}

@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{failure::Failure, socketio::Args};
 
-/// `typing` after a message waits until the message has come around, as the receiver takes a message for the end of the typing; but
-/// no longer than this.
+/// What is told of typing after a message waits until the message has come around, as it would overtake it else, and the receiver
+/// takes a message for the end of the typing; but it waits no longer than this.
 const OWN_COMES_WITHIN: Duration = Duration::from_millis(500);
 /// How often it is looked for.
 const OWN_CHECK: Duration = Duration::from_millis(5);
@@ -47,7 +47,7 @@ pub(super) fn take(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>,
 
 /// `{matchId, isTyping}`, `matchId`, or both as two arguments.
 fn read(args: Args<'_>) -> Result<(MatchId, bool), Failure> {
-    let (id, is_typing) = match (commands::first_argument(args, 2)?, args.get(1)) {
+    let (id, is_typing) = match (commands::argument(args)?, args.get(1)) {
         (TypingArgument::Id(id), None) => (id, true),
         (TypingArgument::Id(id), Some(is_typing)) => {
             (id, serde_json::from_str(is_typing).map_err(|_| Failure::invalid())?)
@@ -127,7 +127,7 @@ mod tests {
             (r#""demo""#, demo(true)),
             (r#""demo",true"#, demo(true)),
             (r#""demo",false"#, demo(false)),
-            (r#""demo",false,null"#, demo(false)),
+            (r#""demo",false,1"#, demo(false)),
             (r#"{"matchId":"demo","isTyping":false}"#, demo(false)),
             (r#"{"matchId":"demo","isTyping":true},null"#, demo(true)),
         ] {
@@ -138,7 +138,6 @@ mod tests {
             r#""demo",0"#,
             r#""demo","false""#,
             r#""demo",{"isTyping":false}"#,
-            r#""demo",false,1"#,
             r#"{"matchId":"demo"}"#,
             r#"{"matchId":"demo"},false"#,
             r#"{"matchId":"demo","isTyping":true},false"#,

@@ -18,9 +18,9 @@ pub struct Names(Option<Box<Ids>>);
 
 #[derive(Debug, Default)]
 pub(super) struct Ids {
-    pub(super) match_id: Option<MatchId>,
-    pub(super) client_id: Option<ClientId>,
-    pub(super) call_id: Option<CallId>,
+    pub(super) of_match: Option<MatchId>,
+    pub(super) message: Option<ClientId>,
+    pub(super) call: Option<CallId>,
 }
 
 impl Names {
@@ -28,14 +28,14 @@ impl Names {
     pub fn of(args: Args<'_>) -> Self {
         let mut ids = Ids::default();
         match args.get(0) {
-            Some(json) if json.starts_with('"') => ids.match_id = text(json).and_then(|id| MatchId::new(id).ok()),
+            Some(json) if json.starts_with('"') => ids.of_match = text(json).and_then(|id| MatchId::new(id).ok()),
             Some(json) if json.starts_with('{') => {
                 // What was read before something unreadable counts.
                 let _ = Fields(&mut ids).deserialize(&mut serde_json::Deserializer::from_str(json));
             }
             _ => {}
         }
-        let is_empty = ids.match_id.is_none() && ids.client_id.is_none() && ids.call_id.is_none();
+        let is_empty = ids.of_match.is_none() && ids.message.is_none() && ids.call.is_none();
         Self((!is_empty).then(|| Box::new(ids)))
     }
 
@@ -69,9 +69,9 @@ impl<'de> Visitor<'de> for Fields<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             match &*key {
-                "matchId" => self.0.match_id = id(&mut map)?.and_then(|id| MatchId::new(id).ok()),
-                "clientId" => self.0.client_id = id(&mut map)?.and_then(|id| ClientId::new(id).ok()),
-                "callId" => self.0.call_id = id(&mut map)?.and_then(|id| CallId::new(id).ok()),
+                "matchId" => self.0.of_match = id(&mut map)?.and_then(|id| MatchId::new(id).ok()),
+                "clientId" => self.0.message = id(&mut map)?.and_then(|id| ClientId::new(id).ok()),
+                "callId" => self.0.call = id(&mut map)?.and_then(|id| CallId::new(id).ok()),
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
@@ -91,7 +91,7 @@ mod tests {
     fn of(json: &str) -> [Option<String>; 3] {
         let names = Names::of(Args::from_raw(json));
         let ids = names.0.map(|ids| *ids).unwrap_or_default();
-        [ids.match_id.map(String::from), ids.client_id.map(|id| id.as_str().to_owned()), ids.call_id.map(String::from)]
+        [ids.of_match.map(String::from), ids.message.map(|id| id.as_str().to_owned()), ids.call.map(String::from)]
     }
 
     fn some(id: &str) -> Option<String> {

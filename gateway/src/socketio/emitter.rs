@@ -84,6 +84,14 @@ struct Inner {
     left: AtomicBool,
 }
 
+#[cfg(test)]
+impl Emitter {
+    /// Of a socket without a client: what is sent stays queued.
+    pub(crate) fn of_nobody() -> Self {
+        Self::new(Handle::of_nobody(), "/", Sid::random().unwrap())
+    }
+}
+
 impl Emitter {
     pub(super) fn new(handle: Handle, namespace: &str, sid: Sid) -> Self {
         let left = AtomicBool::new(false);
