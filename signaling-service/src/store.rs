@@ -5,7 +5,8 @@
 //! | `<prefix>{calls}:call:<callId>` | the call, as JSON |
 //! | `<prefix>{calls}:match:<matchId>` | the id of the match's last call |
 //! | `<prefix>{calls}:user:<userId>` | the id of the live call that the user is in |
-//! | `<prefix>{calls}:rings:<userId>` | list of when the user rang in the last minute, and `…:<userId>:<matchId>` in that match |
+//! | `<prefix>{calls}:rings:<userId>` | list of when the user rang last, as far back as the limit asks |
+//! | `<prefix>{calls}:rings:<userId>:<matchId>` | the same of one match |
 //! | `<prefix>{calls}:deadlines` | sorted set of `<matchId>:<callId>` by when something is due |
 //! | `<prefix>{calls}:sweep` | set while a replica looks for closed matches |
 //!
@@ -29,7 +30,7 @@ use crate::{
 };
 use keys::Keys;
 
-/// How long an ended call is kept, so that repeated commands find it: a client has given up by then, or got another answer.
+/// How long an ended call is kept, so that repeated commands find it.
 const KEPT_AFTER_END_MS: i64 = 30_000;
 /// How long a live call outlives its deadline, while no replica is there to end it.
 const KEPT_AFTER_DEADLINE_MS: i64 = 60_000;

@@ -278,7 +278,7 @@ async fn renew_lease(context: Arc<Context>, socket: Arc<Socket>, chat: MatchId, 
     }
 }
 
-/// The call is gone and its end was not told, as after a loss of Redis: the device that was told `ok` hears that it is over.
+/// The call is gone and its end was not told, as after a loss of Redis: the device hears that it is over.
 fn tell_lost(socket: &Socket, chat: &MatchId, call_id: &str) {
     if !socket.session().calls.is_leased(call_id) {
         return;

@@ -35,7 +35,7 @@ struct Step<'a> {
     reason: Option<&'a str>,
 }
 
-/// Gives a socket a step of a call, unless it is for another device or was given before. Whether it is in the socket's queue now.
+/// Gives a socket a step of a call, unless it is for another device or was given before. True if the socket has it queued.
 pub(super) fn give(socket: &Socket, changed: &CallChanged) -> bool {
     let (Ok(chat), Some(change)) = (MatchId::new(changed.match_id.as_str()), &changed.change) else { return false };
     let mut session = socket.session();

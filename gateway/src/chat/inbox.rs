@@ -129,8 +129,8 @@ impl Receiver {
         show_typing(user, &chat, &typist, changed.is_typing);
     }
 
-    /// Gives the user's sockets a step of a call. The sender of a signal hears when the addressed device has it: only from the
-    /// gateway that holds that device, so that silence means that nobody has it.
+    /// Gives the user's sockets a step of a call. Only the gateway that holds the addressed device answers a signal, so
+    /// silence means that no device has it.
     fn call_changed(&self, user: &User, changed: &CallChanged, reply: Option<&str>) {
         let mut taken = false;
         for socket in user.sockets() {

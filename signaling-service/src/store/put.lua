@@ -1,5 +1,5 @@
--- Compare-and-set of a call and of everything that points to it. Answers 1 if it was done, 0 if something else was there, and for
--- a new call of somebody who rings too often the negative number of ms to wait.
+-- Compare-and-set of a call and of everything that points to it. Answers 1 if it was done, 0 if something else was there,
+-- and to a caller who rings too often the negative number of ms to wait.
 -- KEYS: 1 the call  2 its match's last call  3, 4 its parties' live call  5 the deadlines
 --       6 a new call: the caller's rings  7 those in the match
 -- ARGV: 1 the record as it was read, empty for a new call  2 the next record  3 ms to keep it  4 whether it is live: 0, 1

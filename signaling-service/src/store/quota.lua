@@ -1,7 +1,7 @@
 -- Stands before the scripts that count rings.
 
--- Takes one ring out of each of the quotas {key, how many, within how many ms}. Answers 0, or how many ms remain until all of
--- them have room, and takes nothing then. A key lists the Unix ms of the last rings: no more than its quota allows.
+-- Takes one ring out of each of the quotas {key, how many, within how many ms}. Without room in all of them it takes
+-- nothing and answers how many ms that lasts; else 0. A key lists the Unix ms of the last rings, as many as its quota allows.
 local function take_ring(quotas)
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,4 +1,4 @@
-//! What the switchboard tells the parties of a call: its changes, to whomever hears, and signals, to the one device they are for.
+//! What the switchboard tells the parties of a call: changes go to every device, a signal to one that must take it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
     failure::Failure,
 };
 
-/// How long the gateway that holds the addressed device has to say that it took a signal. Gateways wait 2 s for a command.
+/// How long the gateway of the addressed device has to say that it took a signal. Gateways wait 2 s for a command.
 const RELAY_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Switchboard {
