@@ -71,15 +71,14 @@ fn required_date(claim: Option<&Value>) -> Result<i64, AuthError> {
 pub(crate) fn date_ms(date: &Number) -> Option<i64> {
     const END_S: i64 = 253_402_300_800;
     const LAST_MS: i64 = END_S * 1_000 - 1;
-    let ms = match date.as_i64() {
-        Some(seconds) => seconds.checked_mul(1_000)?,
-        None => {
-            // The nearest microsecond first: what is written as .123 may be a little less as a float. It saturates
-            // beyond what is refused.
-            #[allow(clippy::cast_possible_truncation)]
-            let us = (date.as_f64()? * 1e6).round() as i64;
-            us.div_euclid(1_000)
-        }
+    let ms = if let Some(seconds) = date.as_i64() {
+        seconds.checked_mul(1_000)?
+    } else {
+        // The nearest microsecond first: what is written as .123 may be a little less as a float. It saturates beyond
+        // what is refused.
+        #[allow(clippy::cast_possible_truncation)]
+        let us = (date.as_f64()? * 1e6).round() as i64;
+        us.div_euclid(1_000)
     };
     (0..=LAST_MS).contains(&ms).then_some(ms)
 }
