@@ -23,7 +23,9 @@ const TRANSPORTS = [['polling'], ['polling', 'websocket']];
 const OF_EACH_KIND = 4;
 
 describe('a gateway that is asked to stop', () => {
-  const stack = useStack({ gateways: 4, replicas: 2, env: { DRAIN_WINDOW_S: WINDOW_S, ...CROWD_LIMITS } });
+  // Many devices of one user on one gateway, who all join at once.
+  const crowded = { MAX_USER_SOCKETS: 100, LIMIT_JOINS: '100/100' };
+  const stack = useStack({ gateways: 4, replicas: 2, env: { DRAIN_WINDOW_S: WINDOW_S, ...CROWD_LIMITS, ...crowded } });
   const balancer = useBalancer(stack);
 
   /** A client with a session of `owner` whose other requests come through another gateway; later ones go to gateway 1. */

@@ -21,7 +21,7 @@ const SLOWER_AT_MOST = 5;
 const NOISE_MS = 50;
 
 describe('a client that stops reading', () => {
-  const limits = { LIMIT_SENDS: '10000/10000', LIMIT_EVENTS: '10000/10000' };
+  const limits = { LIMIT_SENDS: '10000/10000', LIMIT_EVENTS: '10000/10000', LIMIT_JOINS: '100/100' };
   const stack = useStack({ gateways: 2, replicas: 1, env: limits });
 
   /** How many sockets have gone for this reason. */

@@ -18,14 +18,14 @@ use super::{Socket, memory::Memory};
 use crate::{inboxes::Inboxes, socketio::Packet};
 
 /// Parts of the table with a lock of their own: a walk over all users holds up only those of one part at a time.
-const SHARDS: u64 = 64;
+const SHARDS: usize = 64;
 /// A part with more room than this, most of it empty, gives it back: a wave of users leaves no table behind.
 const LARGE_SHARD: usize = 64;
 
 /// The users with a socket on this gateway. Their inboxes are subscribed as long as they are here.
 #[derive(Debug)]
 pub struct Users {
-    shards: [Mutex<HashSet<ById>>; SHARDS as usize],
+    shards: [Mutex<HashSet<ById>>; SHARDS],
     inboxes: Inboxes,
 }
 
@@ -83,7 +83,7 @@ impl Users {
     }
 
     fn shard(&self, id: &str) -> MutexGuard<'_, HashSet<ById>> {
-        let index = usize::try_from(fnv1a(id.as_bytes()) % SHARDS).unwrap_or_default();
+        let index = usize::try_from(fnv1a(id.as_bytes()) % SHARDS as u64).unwrap_or_default();
         lock(&self.shards[index])
     }
 

@@ -12,7 +12,7 @@ use proto::partition::fnv1a;
 use super::{Bucket, Rate};
 
 /// Parts with a lock of their own, so that looking for idle buckets holds up only a few keys.
-const SHARDS: u64 = 16;
+const SHARDS: usize = 16;
 /// Below this number of buckets in a shard nobody looks for idle ones.
 const SWEEP_FROM: usize = 64;
 
@@ -22,7 +22,7 @@ const SWEEP_FROM: usize = 64;
 #[derive(Debug)]
 pub struct Limiter {
     rate: Rate,
-    shards: [Mutex<Buckets>; SHARDS as usize],
+    shards: [Mutex<Buckets>; SHARDS],
 }
 
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Limiter {
     }
 
     fn shard(&self, key: &str) -> MutexGuard<'_, Buckets> {
-        let index = usize::try_from(fnv1a(key.as_bytes()) % SHARDS).unwrap_or_default();
+        let index = usize::try_from(fnv1a(key.as_bytes()) % SHARDS as u64).unwrap_or_default();
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
