@@ -110,7 +110,7 @@ describe('REST', () => {
     const saved = await rest(stack, 'POST', path, { ...as(match.alice), body, headers: { 'x-socket-id': alice.id } });
     assert.equal(saved.status, 201);
     const event = await received;
-    assert.deepEqual({ ...saved.json, text: 'hi' }, event, 'the object of the event without the spread fields');
+    assert.deepEqual(saved.json, event, 'the object of the event');
     const again = await rest(stack, 'POST', path, { ...as(match.alice), body, gateway: 1 });
     assert.equal(again.status, 200);
     assert.deepEqual(again.json, saved.json);

@@ -16,10 +16,15 @@ const LIMITS = {
 };
 
 describe('a stranger', () => {
-  const stack = useStack({ env: LIMITS });
-  let match, closed, stranger, members;
   let stop = false;
   let traffic;
+  // Before the stack is stopped, which the traffic needs.
+  after(async () => {
+    stop = true;
+    await traffic;
+  });
+  const stack = useStack({ env: LIMITS });
+  let match, closed, stranger, members;
 
   before(async () => {
     match = await newMatch(stack);
@@ -41,11 +46,6 @@ describe('a stranger', () => {
       }
     })();
   });
-  after(async () => {
-    stop = true;
-    await traffic;
-  });
-
   /** How often what is asked of the existing match is answered before what is asked of an absent one. */
   async function shareOfForeignFirst(ask, foreign = match.id) {
     let first = 0;

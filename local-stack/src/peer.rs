@@ -44,7 +44,8 @@ impl Peer {
             name: name.to_owned(),
             program,
             args: args.iter().chain(&listen).map(Into::into).collect(),
-            env: Vec::new(),
+            // Tests send at once what people send in minutes.
+            env: vec![("LIMIT_SENDS_MATCH".to_owned(), "100000/100000".into())],
             log: dir.join(format!("log/{name}-{}.log", grpc.port())),
             orphan_signal: "KILL",
             user: None,
