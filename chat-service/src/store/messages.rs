@@ -64,8 +64,8 @@ impl Position {
         }
     }
 
-    /// The statement with the match's head as a last column: one statement is one snapshot. Without messages it gives one row, whose other
-    /// columns are null; without a match none.
+    /// The statement with the match's head as a last column: one statement is one snapshot. Without messages it gives
+    /// one row, whose other columns are null; without a match none.
     fn statement_with_head(self) -> String {
         let direction = if matches!(self, Self::After(_)) { "" } else { "DESC" };
         let page = self.statement();
