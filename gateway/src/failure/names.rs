@@ -94,23 +94,22 @@ mod tests {
         [ids.of_match.map(String::from), ids.message.map(|id| id.as_str().to_owned()), ids.call.map(String::from)]
     }
 
-    fn some(id: &str) -> Option<String> {
-        Some(id.to_owned())
-    }
-
     #[test]
     fn a_command_names_its_match_alone_or_ids_in_an_object() {
-        assert_eq!(of(r#""m1""#), [some("m1"), None, None]);
-        assert_eq!(of(r#"{"matchId":"m1","clientId":"c 1","callId":"v1"}"#), [some("m1"), some("c 1"), some("v1")]);
-        assert_eq!(of(r#"{"message":{"matchId":"inner"},"clientId":"c"},"m2""#), [None, some("c"), None]);
+        assert_eq!(of(r#""m1""#), [Some("m1".into()), None, None]);
+        assert_eq!(
+            of(r#"{"matchId":"m1","clientId":"c 1","callId":"v1"}"#),
+            [Some("m1".into()), Some("c 1".into()), Some("v1".into())]
+        );
+        assert_eq!(of(r#"{"message":{"matchId":"inner"},"clientId":"c"},"m2""#), [None, Some("c".into()), None]);
     }
 
     #[test]
     fn the_rest_of_the_command_may_be_anything() {
         let deep = format!(r#"{{"matchId":"m1","message":{}1{}}}"#, "[".repeat(9_000), "]".repeat(9_000));
-        assert_eq!(of(&deep), [some("m1"), None, None]);
-        assert_eq!(of(r#"{"message":"\ud800","matchId":"m1","x":1e999}"#), [some("m1"), None, None]);
-        assert_eq!(of(r#"{"matchId":"m1","\ud800":1,"clientId":"c"}"#), [some("m1"), None, None]);
+        assert_eq!(of(&deep), [Some("m1".into()), None, None]);
+        assert_eq!(of(r#"{"message":"\ud800","matchId":"m1","x":1e999}"#), [Some("m1".into()), None, None]);
+        assert_eq!(of(r#"{"matchId":"m1","\ud800":1,"clientId":"c"}"#), [Some("m1".into()), None, None]);
     }
 
     #[test]
