@@ -311,12 +311,12 @@ describe('a call', { concurrency: 6 }, () => {
 
   test('passes a burst of signals on, in order', async () => {
     const { alice, bob, of } = await talking();
-    const acks = await Promise.all(upTo(60).map((n) => ask(alice, 'video_call_signal', { callId: of.callId, n })));
+    const acks = await Promise.all(upTo(100).map((n) => ask(alice, 'video_call_signal', { callId: of.callId, n })));
     assert.deepEqual(new Set(acks.map(({ ok }) => ok)), new Set([true]));
-    await eventually(() => seen(bob, 'video_call_signal').length === 60, 'all signals');
+    await eventually(() => seen(bob, 'video_call_signal').length === 100, 'all signals');
     assert.deepEqual(
       seen(bob, 'video_call_signal').map(({ n }) => n),
-      upTo(60),
+      upTo(100),
     );
   });
 

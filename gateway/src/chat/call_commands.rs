@@ -37,6 +37,8 @@ const RENEW_INTERVAL: Duration = Duration::from_secs(15);
 const END_TOLD_WITHIN: Duration = Duration::from_secs(4);
 /// The reason of an end that nobody knows more of.
 const CONNECTION_LOST: &str = "connection_lost";
+/// Most call commands that wait behind the one in flight: the largest burst of signals that a socket may send, and more.
+const MAX_WAITING: usize = 128;
 /// Most bytes of call commands that wait behind the one in flight.
 const MAX_WAITING_BYTES: usize = 512 * 1024;
 /// The largest `media`, in bytes of its JSON without white space.
@@ -109,7 +111,7 @@ pub(super) fn take(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event<'
     let turn = if session.call_commands.waiting_bytes() + command.bytes() > MAX_WAITING_BYTES {
         Turn::Full(command)
     } else {
-        session.call_commands.take(command)
+        session.call_commands.take_within(MAX_WAITING, command)
     };
     drop(session);
     match turn {

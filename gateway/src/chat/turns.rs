@@ -41,13 +41,18 @@ impl<T> Default for Turns<T> {
 }
 
 impl<T: Weighted> Turns<T> {
-    /// Takes a piece of work.
+    /// Takes a piece of work, of which up to [`MAX_WAITING`] may wait.
     pub fn take(&mut self, work: T) -> Turn<T> {
+        self.take_within(MAX_WAITING, work)
+    }
+
+    /// Takes a piece of work, of which up to `most` may wait.
+    pub fn take_within(&mut self, most: usize, work: T) -> Turn<T> {
         let Some(waiting) = &mut self.0 else {
             self.0 = Some(Box::default());
             return Turn::Now(work);
         };
-        if waiting.len() >= MAX_WAITING {
+        if waiting.len() >= most {
             return Turn::Full(work);
         }
         waiting.push_back(work);
