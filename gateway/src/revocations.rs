@@ -41,14 +41,16 @@ const FORGET_INTERVAL: Duration = Duration::from_mins(10);
 /// A revocation is kept for so long beyond the longest life of a token: leeway, and clocks that are wrong.
 const KEPT_BEYOND: Duration = Duration::from_hours(24);
 
+/// Is told of each new revocation.
+type OnRevoked = Arc<dyn Fn(&UserId, i64) + Send + Sync>;
+
 /// All revocations. Cheap to clone.
 #[derive(Clone)]
 pub struct Revocations {
     state: Arc<RwLock<State>>,
     /// Changes when a round is complete.
     completed: Arc<watch::Sender<()>>,
-    /// Told of each new revocation.
-    on_revoked: Arc<dyn Fn(&UserId, i64) + Send + Sync>,
+    on_revoked: OnRevoked,
 }
 
 impl fmt::Debug for Revocations {

@@ -35,13 +35,13 @@ impl Claims {
     /// Whom the token speaks for at `now_s`, a Unix time in seconds.
     pub(super) fn identity(&self, demands: &Demands, now_s: i64) -> Result<Identity, AuthError> {
         let issued_at_ms = required_date(self.iat.as_ref())?;
-        let expires_at_ms = required_date(self.exp.as_ref())?;
+        let end_ms = required_date(self.exp.as_ref())?;
         let begins_ms = self.nbf.as_ref().map_or(Ok(issued_at_ms), |nbf| required_date(Some(nbf)))?;
         if issued_at_ms.max(begins_ms).div_euclid(1_000) > now_s + LEEWAY_S {
             return Err(AuthError::Unauthenticated);
         }
-        demands.check(self, expires_at_ms - issued_at_ms)?;
-        let expires_at_s = expires_at_ms.div_euclid(1_000);
+        demands.check(self, end_ms - issued_at_ms)?;
+        let expires_at_s = end_ms.div_euclid(1_000);
         // Who comes within the leeway is not cut off before its end, only to come back and be cut off again.
         let expires_at_s = if expires_at_s <= now_s { expires_at_s + LEEWAY_S } else { expires_at_s };
         let identity = if self.scope.as_ref().and_then(Value::as_str) == Some(SERVICE_SCOPE) {
