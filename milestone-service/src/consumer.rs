@@ -89,7 +89,7 @@ impl CommitConsumer {
                     }
                 }
                 Err(error) if outage.begins() => {
-                    warn!(error = format!("{error:#}"), "waiting for the stream of commits")
+                    warn!(error = format!("{error:#}"), "waiting for the stream of commits");
                 }
                 Err(_) => {}
             }
