@@ -277,7 +277,8 @@ describe('a call', { concurrency: 6 }, () => {
 
   for (const others of ['no other device', 'another device']) {
     test(`signals nobody while the other party is away that has ${others}, says so, and goes on afterwards`, async () => {
-      const { alice, bob, tablet, of } = await talking();
+      const { match, alice, bob, tablet, of } = await talking();
+      await done(bob, 'join_chat', match.id);
       if (others === 'no other device') tablet.disconnect();
       bob.io.reconnection(false);
       const gone = new Promise((resolve) => bob.once('disconnect', resolve));

@@ -146,7 +146,7 @@ async fn what_one_sender_sends_too_fast_in_a_match_is_refused_whatever_else_happ
     let drafts = |from: usize, count: usize| (from..from + count).map(|n| draft(&format!("c{n}"), "x")).collect();
     let codes = async |id: &str, sender: &str, drafts: Vec<Draft>| {
         let results = send(&bus, &request(id, sender, drafts)).await;
-        outcomes(&results).into_iter().map(|result| result.err()).collect::<Vec<_>>()
+        outcomes(&results).into_iter().map(Result::err).collect::<Vec<_>>()
     };
     assert_eq!(codes("demo", "alice", drafts(0, 30)).await, [None; 30]);
     let later = codes("demo", "alice", drafts(30, 20)).await;

@@ -39,7 +39,7 @@ async fn unfinished(server: &TestServer, sessions: usize) -> Vec<Client> {
     let mut clients = Vec::new();
     for _ in 0..sessions {
         let mut client = connected(server).await;
-        let whole = frame(0x81, &[b'x'; 60_000]);
+        let whole = frame(0x81, &vec![b'x'; 60_000]);
         client.raw(&whole[..whole.len() - 1]).await;
         clients.push(client);
     }
@@ -96,7 +96,7 @@ async fn bodies_that_do_not_end_are_bounded() {
         );
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
-        stream.write_all(&[b'4'; 59_000]).await.unwrap();
+        stream.write_all(&vec![b'4'; 59_000]).await.unwrap();
         open.push((stream, polling.sid));
     }
     for (stream, sid) in open {
