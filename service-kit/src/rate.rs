@@ -69,13 +69,22 @@ impl Bucket {
     /// # Errors
     /// The time to wait.
     pub fn take(&mut self, cost: Duration, fill: Duration, now: Instant) -> Result<(), Duration> {
-        let debt = self.full_at.saturating_duration_since(now);
-        let room = fill.saturating_sub(cost);
-        if debt > room {
-            return Err(debt.saturating_sub(room));
+        if let Some(wait) = self.wait(cost, fill, now) {
+            return Err(wait);
         }
-        self.full_at = now + debt + cost;
+        self.spend(cost, now);
         Ok(())
+    }
+
+    /// How long until the tokens that come back within `cost` are there, if they are not at `now`.
+    pub fn wait(&self, cost: Duration, fill: Duration, now: Instant) -> Option<Duration> {
+        let debt = self.full_at.saturating_duration_since(now);
+        debt.checked_sub(fill.saturating_sub(cost)).filter(|wait| !wait.is_zero())
+    }
+
+    /// Takes the tokens that come back within `cost`, also those that are not there yet: they are owed.
+    pub fn spend(&mut self, cost: Duration, now: Instant) {
+        self.full_at = now.max(self.full_at) + cost;
     }
 
     /// Whether the bucket is full at `now`, and so no different from a new one.

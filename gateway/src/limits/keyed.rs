@@ -8,8 +8,7 @@ use std::{
 };
 
 use proto::partition::fnv1a;
-
-use super::{Bucket, Rate};
+use service_kit::rate::{Bucket, Rate};
 
 /// Parts with a lock of their own, so that looking for idle buckets holds up only a few keys.
 const SHARDS: usize = 16;
@@ -49,7 +48,7 @@ impl Account {
     /// Takes one token at `now`; without one, says how long until the next turn that nobody was given. Turns reach as far as
     /// the tokens of a full bucket: who is refused still more often meets others in the last one.
     fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
-        self.bucket.take(rate, now).map_err(|wait| {
+        self.bucket.take(rate.interval(), rate.fill(), now).map_err(|wait| {
             let first = now + wait;
             let last = first + rate.interval() * (rate.burst.get() - 1);
             self.last = (self.last + rate.interval()).clamp(first, last);
@@ -71,13 +70,13 @@ impl Limiter {
 
     /// How long until the key has a token, if it has none at `now`.
     pub fn wait(&self, key: &str, now: Instant) -> Option<Duration> {
-        self.shard(key).by_key.get(key)?.bucket.wait(self.rate, now)
+        self.shard(key).by_key.get(key)?.bucket.wait(self.rate.interval(), self.rate.fill(), now)
     }
 
     /// Takes `amount` of the key's tokens at `now`, also those that are not there yet.
     pub fn spend(&self, key: &str, amount: u32, now: Instant) {
         if amount > 0 {
-            self.shard(key).with(key, now, |account| account.bucket.spend(self.rate, amount, now));
+            self.shard(key).with(key, now, |account| account.bucket.spend(self.rate.interval() * amount, now));
         }
     }
 
