@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use axum::Router;
-use proto::UserId;
+use proto::{UserId, chat::Revocation};
 use service_kit::{
     Lifecycle, NatsConfig,
     bus::Bus,
@@ -150,7 +150,7 @@ async fn own_ip(address: SocketAddr, nats: &NatsConfig) -> anyhow::Result<IpAddr
 }
 
 /// Cuts off revoked users at once.
-fn cutting(users: &Arc<Users>) -> impl Fn(&UserId, i64) + Send + Sync + 'static {
+fn cutting(users: &Arc<Users>) -> impl Fn(&UserId, &Revocation) + Send + Sync + 'static {
     let users = Arc::clone(users);
-    move |user, not_before_ms| users.cut(user, not_before_ms)
+    move |user, revocation| users.cut(user, revocation)
 }

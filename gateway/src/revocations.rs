@@ -15,7 +15,7 @@ use proto::{
     UserId,
     chat::{Revocation, RevocationsResponse},
 };
-use service_kit::{Lifecycle, health::Condition};
+use service_kit::{Lifecycle, clock, health::Condition};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -42,7 +42,7 @@ const FORGET_INTERVAL: Duration = Duration::from_mins(10);
 const KEPT_BEYOND: Duration = Duration::from_hours(24);
 
 /// Is told of each new revocation.
-type OnRevoked = Arc<dyn Fn(&UserId, i64) + Send + Sync>;
+type OnRevoked = Arc<dyn Fn(&UserId, &Revocation) + Send + Sync>;
 
 /// All revocations. Cheap to clone.
 #[derive(Clone)]
@@ -62,9 +62,8 @@ impl fmt::Debug for Revocations {
 impl Revocations {
     /// Nothing is known yet.
     ///
-    /// `on_revoked` is called once for each new revocation, with the user and the Unix time in milliseconds before
-    /// which issued tokens are refused; it must not block.
-    pub fn new(on_revoked: impl Fn(&UserId, i64) + Send + Sync + 'static) -> Self {
+    /// `on_revoked` is called once for each new revocation; it must not block.
+    pub fn new(on_revoked: impl Fn(&UserId, &Revocation) + Send + Sync + 'static) -> Self {
         Self { state: Arc::default(), completed: Arc::default(), on_revoked: Arc::new(on_revoked) }
     }
 
@@ -95,12 +94,12 @@ impl Revocations {
 
     /// Takes in a revocation that this gateway has made, before the next round brings it.
     pub fn note(&self, user: &UserId, not_before_ms: i64) {
-        self.take_in(vec![Revocation { user_id: user.to_string(), not_before_ms, changed_ms: 0 }]);
+        self.take_in(vec![Revocation { user_id: user.to_string(), not_before_ms, changed_ms: clock::unix_ms() }]);
     }
 
     fn take_in(&self, revocations: Vec<Revocation>) {
-        for (user, not_before_ms) in self.write(|state| state.apply(revocations)) {
-            (self.on_revoked)(&user, not_before_ms);
+        for (user, revocation) in self.write(|state| state.apply(revocations)) {
+            (self.on_revoked)(&user, &revocation);
         }
     }
 
@@ -207,7 +206,7 @@ mod tests {
     fn what_this_gateway_revokes_counts_at_once() {
         let (told, news) = std::sync::mpsc::channel();
         let revocations =
-            Revocations::new(move |user, not_before_ms| told.send((user.clone(), not_before_ms)).unwrap());
+            Revocations::new(move |user, revocation| told.send((user.clone(), revocation.not_before_ms)).unwrap());
         let alice = UserId::new("alice").unwrap();
         revocations.note(&alice, 11_000);
         revocations.note(&alice, 11_000);

@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use proto::{UserId, partition::fnv1a};
+use proto::{UserId, chat::Revocation, partition::fnv1a};
 
 use super::{Socket, memory::Memory};
 use crate::{inboxes::Inboxes, socketio::Packet};
@@ -106,10 +106,14 @@ impl Users {
         self.shard(id).get(id).map(|ById(user)| Arc::clone(user))
     }
 
-    /// Closes the transports of a user's sockets whose tokens were issued before a Unix time in milliseconds.
-    pub fn cut(&self, id: &UserId, not_before_ms: i64) {
+    /// Closes the transports of a revoked user: of all sockets that were here when it was revoked, and of those that have come since
+    /// with a token that is refused. Who has signed in again since then stays.
+    pub fn cut(&self, id: &UserId, revocation: &Revocation) {
         let sockets = self.get(id.as_str()).map(|user| user.sockets()).unwrap_or_default();
-        for socket in sockets.iter().filter(|socket| socket.token().issued_at_ms < not_before_ms) {
+        let is_cut = |socket: &&Arc<Socket>| {
+            socket.token().issued_at_ms < revocation.not_before_ms || socket.was_connected(revocation.changed_ms)
+        };
+        for socket in sockets.iter().filter(is_cut) {
             socket.emitter.disconnect_transport();
         }
     }

@@ -34,14 +34,14 @@ pub(super) struct State {
 
 impl State {
     /// Takes in an answer; returns what of it is new.
-    pub(super) fn apply(&mut self, revocations: Vec<Revocation>) -> Vec<(UserId, i64)> {
+    pub(super) fn apply(&mut self, revocations: Vec<Revocation>) -> Vec<(UserId, Revocation)> {
         let mut news = Vec::new();
-        for Revocation { user_id, not_before_ms, .. } in revocations {
-            let Ok(user) = UserId::new(user_id) else { continue };
+        for revocation in revocations {
+            let Ok(user) = UserId::new(revocation.user_id.as_str()) else { continue };
             let known = self.not_before_ms.entry(user.as_str().into()).or_insert(i64::MIN);
-            if *known < not_before_ms {
-                *known = not_before_ms;
-                news.push((user, not_before_ms));
+            if *known < revocation.not_before_ms {
+                *known = revocation.not_before_ms;
+                news.push((user, revocation));
             }
         }
         news
@@ -129,9 +129,10 @@ mod tests {
     fn only_what_is_new_is_told() {
         let mut state = State::default();
         let alice = UserId::new("alice").unwrap();
-        assert_eq!(state.apply(vec![revocation("alice", 10_000)]), [(alice.clone(), 10_000)]);
+        let news = |not_before_ms| [(alice.clone(), revocation("alice", not_before_ms))];
+        assert_eq!(state.apply(vec![revocation("alice", 10_000)]), news(10_000));
         assert_eq!(state.apply(vec![revocation("alice", 10_000), revocation("alice", 9_000)]), []);
-        assert_eq!(state.apply(vec![revocation("alice", 10_001), revocation("not an id", 1)]), [(alice, 10_001)]);
+        assert_eq!(state.apply(vec![revocation("alice", 10_001), revocation("not an id", 1)]), news(10_001));
     }
 
     #[test]
