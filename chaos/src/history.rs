@@ -40,6 +40,8 @@ pub enum Event {
         /// Whether it has the earlier one's pid.
         recovered: bool,
     },
+    /// The page was reloaded: it brings nothing of its earlier connections, and is another device.
+    Reloaded,
     /// The cursor that the recovered connection brought has this chat.
     Resumed {
         /// Up to where it was read.

@@ -9,8 +9,16 @@ const REMEMBERED: usize = 8;
 /// What the devices hear that did not accept a call that another one did: no end of the call.
 pub(crate) const ELSEWHERE: Reason = "answered_elsewhere";
 
-/// A client in one of its sessions: with another pid it is another device.
-pub(super) type Device = (u8, u16);
+/// Where a client hears of a call.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Device {
+    /// The client.
+    pub(super) slot: u8,
+    /// Which of its pages: it takes over its call when it gets another pid.
+    pub(super) page: u16,
+    /// Which of its pids: with another one it may hear what is meant for others until it has taken over.
+    pub(super) session: u16,
+}
 
 #[derive(Debug)]
 struct Call {
@@ -28,13 +36,14 @@ impl Calls {
     pub(super) fn accepted(&mut self, id: u64, device: Device) -> Option<Device> {
         let call = self.call(id);
         let before = *call.accepted_by.get_or_insert(device);
-        (before != device).then_some(before)
+        ((before.slot, before.page) != (device.slot, device.page)).then_some(before)
     }
 
     /// A device was told of the end; what other end was told before.
     pub(super) fn ended(&mut self, id: u64, device: Device, reason: Reason) -> Option<Reason> {
         let call = self.call(id);
-        if reason == ELSEWHERE && call.accepted_by != Some(device) {
+        let is_session = |by: Device| (by.slot, by.session) == (device.slot, device.session);
+        if reason == ELSEWHERE && !call.accepted_by.is_some_and(is_session) {
             return None;
         }
         let before = *call.end.get_or_insert(reason);

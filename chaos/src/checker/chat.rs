@@ -2,7 +2,7 @@
 
 use super::{
     author::Author,
-    calls::Calls,
+    calls::{Calls, Device},
     recent::Recent,
     stored::Stored,
     tally::{Promise, Tally, Violation},
@@ -159,14 +159,19 @@ impl Chat {
     }
 
     fn call_accepted(&mut self, slot: u8, call: u64) {
-        let before = self.calls.accepted(call, (slot, self.views[usize::from(slot)].session));
-        let what = before.map(|(other, _)| format!("client {other} had accepted it on another device"));
+        let before = self.calls.accepted(call, self.device(slot));
+        let what = before.map(|other| format!("client {} had accepted it on another device", other.slot));
         self.judge(Promise::Calls, slot, what);
     }
 
     fn call_ended(&mut self, slot: u8, call: u64, reason: Reason) {
-        let before = self.calls.ended(call, (slot, self.views[usize::from(slot)].session), reason);
+        let before = self.calls.ended(call, self.device(slot), reason);
         self.judge(Promise::Calls, slot, before.map(|other| format!("another end was told: {other}")));
+    }
+
+    fn device(&self, slot: u8) -> Device {
+        let &View { page, session, .. } = &self.views[usize::from(slot)];
+        Device { slot, page, session }
     }
 
     /// Somebody is told that the match is closed.

@@ -9,6 +9,8 @@ use super::stored::{Origin, Stored};
 pub(super) struct View {
     /// Counts the client's pids: a message of an earlier one is not the socket's own any more.
     pub(super) session: u16,
+    /// Counts the client's pages. A page is one device for calls, also when it gets another pid: then it takes over what it had.
+    pub(super) page: u16,
     /// Counts the client's connections.
     pub(super) connection: u32,
     pub(super) joined: bool,

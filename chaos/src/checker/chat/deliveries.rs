@@ -19,6 +19,7 @@ impl Chat {
         let view = &mut self.views[usize::from(slot)];
         match event {
             Event::Connected { recovered } => view.connected(recovered),
+            Event::Reloaded => view.page = view.page.wrapping_add(1),
             Event::Left => view.joined = false,
             Event::ToldClosed => {
                 view.joined = false;

@@ -36,11 +36,26 @@ fn two_acceptances_and_two_ends_of_one_call_are_found() {
 }
 
 #[test]
+fn a_page_that_gets_another_pid_takes_its_call_over_and_a_reloaded_one_does_not() {
+    for (reloaded, found) in [(false, 0), (true, 1)] {
+        let mut script = Script::new();
+        script.now(0, Event::CallAccepted { call: 1 });
+        if reloaded {
+            script.now(0, Event::Reloaded);
+        }
+        script.now(0, Event::Connected { recovered: false });
+        script.now(0, Event::CallAccepted { call: 1 });
+        assert_eq!(script.conclude().of(Calls).violations, found);
+    }
+}
+
+#[test]
 fn a_device_that_took_a_call_and_hears_that_another_did_is_found_unless_it_was_reloaded() {
     for (reloaded, found) in [(false, 1), (true, 0)] {
         let mut script = Script::new();
         script.now(0, Event::CallAccepted { call: 1 });
         if reloaded {
+            script.now(0, Event::Reloaded);
             script.now(0, Event::Connected { recovered: false });
         }
         script.now(0, Event::CallEnded { call: 1, reason: crate::checker::calls::ELSEWHERE });

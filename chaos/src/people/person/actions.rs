@@ -21,8 +21,7 @@ impl Person {
         if habit == Habit::HangUp {
             // A reload of the page forgets what the connection was.
             if self.habits.chance(20) {
-                self.pid.clear();
-                self.offset = None;
+                self.reload();
             }
             self.hangs_up = true;
             return Err(End::HangUp { in_order: self.habits.chance(50) });

@@ -50,6 +50,18 @@ impl Person {
         Ok(())
     }
 
+    /// The page is reloaded: it knows nothing of its earlier connections.
+    pub(super) fn reload(&mut self) {
+        self.pid.clear();
+        self.offset = None;
+        for seat in &mut self.seats {
+            seat.note(&self.world, Event::Reloaded);
+        }
+        for (room, slot) in &self.past {
+            room.note(&self.world, *slot, Event::Reloaded);
+        }
+    }
+
     /// Who brings a pid and a cursor of that pid keeps it, unless too much was missed. Without such a cursor it gets
     /// another pid.
     fn judge_recovery(&self, recovered: bool) {
