@@ -7,27 +7,41 @@ use proto::{
     chat::Message,
     inbox::{InboxEvent, inbox_event::Event},
 };
-use service_kit::bus::{Bus, Subscription};
-use tokio::time::timeout;
+use service_kit::bus::Bus;
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use super::PATIENCE;
 
-/// Everything that a user's gateways hear from now on.
+/// More events than any test makes.
+const MANY: usize = 100_000;
+
+/// Everything that a user's gateways hear from now on. It is read as it comes, as gateways do: a subscription that is full drops events.
 pub(crate) async fn inbox(bus: &Bus, user: &str) -> Inbox {
     let subject = bus.subjects().inbox(&UserId::new(user).unwrap());
-    let events = bus.subscribe(&subject).await.unwrap();
+    let mut subscription = bus.subscribe::<InboxEvent>(&subject).await.unwrap();
     bus.flush().await.unwrap();
-    Inbox { events }
+    let (heard, events) = mpsc::channel(MANY);
+    let mut reading = JoinSet::new();
+    reading.spawn(async move {
+        while let Some((event, _)) = subscription.next().await {
+            if heard.send(event).await.is_err() {
+                return;
+            }
+        }
+    });
+    Inbox { events, _reading: reading }
 }
 
 pub(crate) struct Inbox {
-    events: Subscription<InboxEvent>,
+    events: mpsc::Receiver<InboxEvent>,
+    /// Ends with the inbox.
+    _reading: JoinSet<()>,
 }
 
 impl Inbox {
     pub(crate) async fn next(&mut self) -> Event {
-        let next = timeout(PATIENCE, self.events.next()).await.expect("an event in time");
-        next.unwrap().0.event.unwrap()
+        let next = timeout(PATIENCE, self.events.recv()).await.expect("an event in time");
+        next.unwrap().event.unwrap()
     }
 
     /// The next `count` messages.
@@ -44,7 +58,7 @@ impl Inbox {
     /// What has come and nobody has read, once NATS has delivered all that was published on `bus` before.
     pub(crate) async fn rest(&mut self) -> Vec<Event> {
         let mut rest = Vec::new();
-        while let Ok(Some((event, _))) = timeout(Duration::from_millis(200), self.events.next()).await {
+        while let Ok(Some(event)) = timeout(Duration::from_millis(200), self.events.recv()).await {
             rest.extend(event.event);
         }
         rest
