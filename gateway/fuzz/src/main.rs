@@ -117,11 +117,23 @@ use parts::payload;
 
 mod message;
 
+#[path = "../../src/limits"]
+mod limits {
+    mod budget;
+
+    pub use budget::{Budget, Holding};
+}
+
 #[path = "../../src/rest"]
 mod rest {
     mod body;
     mod params;
     mod request;
+
+    /// What of the API a body needs.
+    pub struct Api {
+        pub held: crate::limits::Budget,
+    }
 
     #[path = "../../fuzz/src/rest.rs"]
     pub mod target;
@@ -129,6 +141,8 @@ mod rest {
 
 /// A refusal, by its code alone.
 mod failure {
+    use std::time::Duration;
+
     use axum::response::{IntoResponse, Response};
     use proto::Code;
 
@@ -138,6 +152,10 @@ mod failure {
     impl Failure {
         pub fn invalid() -> Self {
             Self(Code::InvalidPayload)
+        }
+
+        pub fn rate_limited(_: Duration) -> Self {
+            Self(Code::RateLimited)
         }
     }
 

@@ -17,11 +17,15 @@ use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 use super::{
+    Api,
     body::JsonBody,
     params::{Params, page_limit},
     request::{ListQuery, NewMatch, NewMessage, PageQuery},
 };
-use crate::payload::Content;
+use crate::{limits::Budget, payload::Content};
+
+/// What all bodies together may hold: more than one does.
+const MAX_HELD: usize = 1024 * 1024;
 
 /// For the deadline of a body, which never comes here.
 static RUNTIME: LazyLock<Runtime> =
@@ -52,7 +56,8 @@ fn read_body(bytes: &[u8]) {
     let request = Request::builder().header(header::CONTENT_TYPE, "application/json").body(Body::from(bytes.to_vec()));
     let request = request.expect("the head is legal");
     let _runtime = RUNTIME.enter();
-    let Ok(body) = now(JsonBody::from_request(request, &())) else { return };
+    let api = Api { held: Budget::new(MAX_HELD) };
+    let Ok(body) = now(JsonBody::from_request(request, &api)) else { return };
     if let Ok(members) = body.read::<NewMatch>().and_then(NewMatch::members) {
         assert_ne!(members[0], members[1]);
     }
