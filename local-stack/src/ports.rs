@@ -7,14 +7,19 @@ use std::{
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr, UnixDatagram},
     },
+    time::Duration,
 };
 
 use anyhow::{Result, bail};
+use tokio::time::{Instant, sleep};
 
 /// Linux gives outgoing connections ports from 32768 up (`net.ipv4.ip_local_port_range`). A server on such a port can
 /// lose it to a client between its death and its restart, even to a client that tries to reach this very port.
 const RANGE: std::ops::Range<u16> = 18_000..32_000;
 const ATTEMPTS: u32 = 200;
+/// How long a released port is waited for, and how often it is looked at.
+const FREE_WITHIN: Duration = Duration::from_secs(2);
+const FREE_CHECK: Duration = Duration::from_millis(10);
 
 /// A port kept from everybody else until [`Reservation::release`] gives it to the server it is for.
 #[derive(Debug)]
@@ -90,6 +95,15 @@ impl Reservation {
     /// What listens on the port, for a server within this process.
     pub(crate) fn into_listener(self) -> TcpListener {
         self.listener
+    }
+}
+
+/// Waits until one could listen on the port. A child that was forked and has not begun its program yet has copies of all that this
+/// process listened on. A port that stays taken is left to its server, which says so.
+pub async fn until_free(port: u16) {
+    let until = Instant::now() + FREE_WITHIN;
+    while !is_free(port) && Instant::now() < until {
+        sleep(FREE_CHECK).await;
     }
 }
 

@@ -244,7 +244,7 @@ impl Stack {
     async fn start_services(&mut self, services: Vec<plan::Planned>) -> Result<()> {
         let from = self.members.len();
         for planned in services {
-            self.members.push(planned.release_and_launch()?);
+            self.members.push(planned.release_and_launch().await?);
         }
         for member in &mut self.members[from..] {
             member.daemon.ready().await?;

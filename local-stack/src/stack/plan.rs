@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use super::{Gateway, Manifest, Member, Role, StackConfig, servers::Addresses, variables};
 use crate::{
     daemon::{Daemon, Probe, Recipe},
-    ports::Reservation,
+    ports::{self, Reservation},
     process::Launch,
 };
 
@@ -63,11 +63,13 @@ impl Planned {
         &mut self.recipe.launch
     }
 
-    pub(super) fn release_and_launch(self) -> Result<Member> {
+    pub(super) async fn release_and_launch(self) -> Result<Member> {
         let (health_port, grpc_port) = (Some(self.health.port()), self.grpc_port());
         let mut daemon = Daemon::new(self.recipe);
-        for port in [Some(self.health), self.public, self.grpc].into_iter().flatten() {
-            daemon.keep(port.release());
+        for reservation in [Some(self.health), self.public, self.grpc].into_iter().flatten() {
+            let port = reservation.port();
+            daemon.keep(reservation.release());
+            ports::until_free(port).await;
         }
         daemon.launch()?;
         Ok(Member { role: self.role, daemon, health_port, grpc_port })
