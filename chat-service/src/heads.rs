@@ -18,7 +18,7 @@ const QUERY_IDS: usize = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unavailable;
 
-/// What a call asks for.
+/// The heads that a call asks for.
 #[derive(Debug)]
 pub(crate) struct Asked {
     /// The matches.

@@ -44,7 +44,7 @@ pub struct SendRates {
     pub bytes: NonZeroU32,
 }
 
-/// What all senders have used of it. A sender who has not sent for a while takes no memory.
+/// The part of their limits that all senders have used. A sender who has not sent for a while takes no memory.
 #[derive(Debug)]
 pub(crate) struct SendLimits {
     rates: SendRates,

@@ -30,7 +30,8 @@ use crate::{
 /// Beside the requests that the lanes hold: those whose members are being looked up, or whose answers are on their way. So the
 /// lanes are full first, whatever their number, and refuse; beyond this a request is refused before anything is done for it.
 const REQUESTS_BESIDE_LANES: usize = 1_024;
-/// What these may weigh together. With what the lanes hold, 32 MiB each, this is all that requests take of memory.
+/// The bytes of all these requests together. With the requests in the lanes, 32 MiB a lane, they are all that requests take
+/// of memory.
 const KIB_BESIDE_LANES: usize = 16 * 1024;
 
 /// The partitions of a replica, from its first announcement to its last.

@@ -41,7 +41,7 @@ impl Sends {
         Self { members, limits, lanes, metrics }
     }
 
-    /// What the lanes hold: requests, and the KiB of these together.
+    /// The number of requests in the lanes, and the KiB of these requests together.
     pub(crate) fn capacity(&self) -> (usize, usize) {
         self.lanes.capacity()
     }

@@ -141,7 +141,7 @@ fn any_fields() -> impl Strategy<Value = Map<String, Value>> {
 }
 
 proptest! {
-    /// Whatever the content: its answer and the content with the id are the message.
+    /// For any content, the answer to its POST and the content with the message's id are that message.
     #[test]
     fn what_was_saved_is_recognised(content in any_fields(), spread in any::<bool>()) {
         let message = stored(&Value::Object(content.clone()));

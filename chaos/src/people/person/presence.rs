@@ -62,7 +62,7 @@ impl Person {
         }
     }
 
-    /// Who brings a pid and a cursor of that pid keeps it, unless too much was missed. Without such a cursor it gets
+    /// A client that brings a pid and a cursor of that pid keeps the pid, unless it has missed too much. Without such a cursor it gets
     /// another pid.
     fn judge_recovery(&self, recovered: bool) {
         if self.pid.is_empty() {
