@@ -416,6 +416,8 @@ test('README.md sends, and sends reliably', async () => {
   const console = { log: (...args) => said.push(args) };
   const sample = await readme.start({ io, token, console, gateway: stack.url(0) });
   people.push({ signOut: () => sample.socket.disconnect() });
+  // What is stored before the join is in its page, and comes as no event.
+  await next(sample.socket, 'chat_joined');
   assert.equal((await heard).message, 'hello');
   await say(bob, { id: 'demo' }, 'hello yourself');
   await eventually(() => said.length === 1, 'the line');
