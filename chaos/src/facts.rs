@@ -83,7 +83,7 @@ impl Database {
         let messages = "SELECT seq, sender_id, client_id, body FROM messages WHERE match_id = $1 ORDER BY seq";
         let rows = self.client.query(messages, &[&match_id]).await?;
         let rows = rows.iter().map(|row| read_row(row, user_of)).collect::<anyhow::Result<_>>()?;
-        let milestones = "SELECT seq, announced_at IS NOT NULL FROM milestones WHERE match_id = $1 ORDER BY ord";
+        let milestones = "SELECT seq, announced_at IS NOT NULL FROM milestones WHERE match_id = $1 ORDER BY rev";
         let found = self.client.query(milestones, &[&match_id]).await?;
         let milestones = found.iter().map(|row| {
             anyhow::Ok(MilestoneRow { seq: u32::try_from(row.try_get::<_, i64>(0)?)?, announced: row.try_get(1)? })

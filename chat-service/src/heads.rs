@@ -1,13 +1,19 @@
 //! Heads for many callers at once: calls that arrive while a query runs share the next one.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::Hash,
+};
 
-use proto::{UserId, chat::MatchHead};
+use proto::{
+    UserId,
+    chat::{HeadsResponse, MatchHead},
+};
 use service_kit::Lifecycle;
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
-use crate::store::{Store, StoreError};
+use crate::store::{self, Store, StoreError};
 
 /// Calls that may wait. More than a fleet of gateways sends in the time of a query.
 const MAX_WAITING: usize = 256;
@@ -31,7 +37,7 @@ pub(crate) struct Asked {
 
 struct Call {
     asked: Asked,
-    answer: oneshot::Sender<Result<Vec<MatchHead>, Unavailable>>,
+    answer: oneshot::Sender<Result<HeadsResponse, Unavailable>>,
 }
 
 /// Reads heads, always from PostgreSQL, several calls in one query. Cheap to clone.
@@ -49,7 +55,7 @@ impl Heads {
     }
 
     /// The heads of these matches, as they stand after the call; unknown matches, and those of others than the user, are left out.
-    pub(crate) async fn of(&self, asked: Asked) -> Result<Vec<MatchHead>, Unavailable> {
+    pub(crate) async fn of(&self, asked: Asked) -> Result<HeadsResponse, Unavailable> {
         let (answer, heads) = oneshot::channel();
         self.calls.try_send(Call { asked, answer }).map_err(|_| Unavailable)?;
         heads.await.map_err(|_| Unavailable)?
@@ -85,8 +91,8 @@ async fn answer_services(calls: Vec<Call>, store: &Store) {
     // Who did not ask for members is not disturbed by them.
     let with_members = calls.iter().any(|call| call.asked.with_members);
     let found = store.heads(&ids.into_iter().collect::<Vec<_>>(), with_members).await;
-    let found = found.map(|heads| heads.into_iter().map(|head| (head.match_id.clone(), head)).collect());
-    give(calls, &found, |found: &HashMap<String, MatchHead>, _, id| found.get(id).cloned());
+    let found = found.map(|found| Found::by(found, |head| (head.match_id.clone(), head)));
+    give(calls, &found, |heads: &HashMap<String, MatchHead>, _, id| heads.get(id).cloned());
 }
 
 async fn answer_users(calls: Vec<Call>, store: &Store) {
@@ -95,26 +101,39 @@ async fn answer_users(calls: Vec<Call>, store: &Store) {
         call.asked.ids.iter().map(move |id| (user, id.as_str()))
     });
     let found = store.heads_of_users(&pairs.collect()).await;
-    let found =
-        found.map(|heads| heads.into_iter().map(|(user, head)| ((user, head.match_id.clone()), head)).collect());
-    give(calls, &found, |found: &HashMap<(String, String), MatchHead>, user, id| {
-        found.get(&(user?.as_str().to_owned(), id.to_owned())).cloned()
+    let found = found.map(|found| Found::by(found, |(user, head)| ((user, head.match_id.clone()), head)));
+    give(calls, &found, |heads: &HashMap<(String, String), MatchHead>, user, id| {
+        heads.get(&(user?.as_str().to_owned(), id.to_owned())).cloned()
     });
 }
 
+/// What one query has found, by what it is looked up by.
+struct Found<K> {
+    epoch: String,
+    heads: HashMap<K, MatchHead>,
+}
+
+impl<K: Eq + Hash> Found<K> {
+    fn by<H>(found: store::Heads<H>, entry: impl Fn(H) -> (K, MatchHead)) -> Self {
+        Self { epoch: found.epoch, heads: found.heads.into_iter().map(entry).collect() }
+    }
+}
+
 /// Gives each call what it asked for of what was found.
-fn give<F>(
+fn give<K>(
     calls: Vec<Call>,
-    found: &Result<F, StoreError>,
-    look_up: impl Fn(&F, Option<&UserId>, &str) -> Option<MatchHead>,
+    found: &Result<Found<K>, StoreError>,
+    look_up: impl Fn(&HashMap<K, MatchHead>, Option<&UserId>, &str) -> Option<MatchHead>,
 ) {
     if let Err(error) = found {
         warn!(%error, "cannot read heads");
     }
     for Call { asked: Asked { ids, user, .. }, answer } in calls {
-        let heads = found.as_ref().map_err(|_| Unavailable);
-        let heads = heads.map(|found| ids.iter().filter_map(|id| look_up(found, user.as_ref(), id)).collect());
+        let answered = found.as_ref().map_err(|_| Unavailable).map(|Found { epoch, heads }| HeadsResponse {
+            heads: ids.iter().filter_map(|id| look_up(heads, user.as_ref(), id)).collect(),
+            epoch: epoch.clone(),
+        });
         // Who has stopped waiting needs no answer.
-        let _ = answer.send(heads);
+        let _ = answer.send(answered);
     }
 }

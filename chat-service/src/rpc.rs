@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use proto::chat::{
     CloseMatchRequest, CloseMatchResponse, GetMatchRequest, GetMatchResponse, HeadsRequest, HeadsResponse,
-    ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, PutMatchRequest,
-    PutMatchResponse, RecordMilestoneRequest, RecordMilestoneResponse, RevocationsRequest, RevocationsResponse,
-    RevokeRequest, RevokeResponse, chat_service_server::ChatService,
+    ListChangesRequest, ListChangesResponse, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest,
+    ListMessagesResponse, PutMatchRequest, PutMatchResponse, RecordMilestoneRequest, RecordMilestoneResponse,
+    RevocationsRequest, RevocationsResponse, RevokeRequest, RevokeResponse, chat_service_server::ChatService,
 };
 use tokio::time::timeout;
 use tonic::{Request, Response, Status, async_trait};
@@ -62,6 +62,10 @@ impl ChatService for Rpc {
 
     async fn list_messages(&self, request: Request<ListMessagesRequest>) -> Answer<ListMessagesResponse> {
         bounded(self.messages_of(request.into_inner())).await
+    }
+
+    async fn list_changes(&self, request: Request<ListChangesRequest>) -> Answer<ListChangesResponse> {
+        bounded(self.changes_of(request.into_inner())).await
     }
 
     async fn heads(&self, request: Request<HeadsRequest>) -> Answer<HeadsResponse> {

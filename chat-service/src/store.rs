@@ -1,5 +1,6 @@
 //! PostgreSQL, the only truth: the schema, the lanes' sessions, and a small pool for everything else.
 
+mod changes;
 mod error;
 mod heads;
 mod hosts;
@@ -13,8 +14,10 @@ mod session;
 mod time;
 mod watch;
 
+pub(crate) use changes::ListedChanges;
 pub(crate) use error::{StoreError, TripError};
-pub(crate) use matches::Put;
+pub(crate) use heads::Heads;
+pub(crate) use matches::{Closed, Page, Put};
 pub(crate) use messages::{Listed, Position};
 pub(crate) use milestones::{Announced, Reached, Recorded};
 pub(crate) use session::Session;
@@ -63,8 +66,7 @@ impl Store {
 
     /// Brings the schema to this version; several replicas may do so at once.
     pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
-        let mut client = self.probe(&self.pool).await?;
-        migrations::migrate(&mut client).await
+        migrations::migrate(self.probe(&self.pool).await?).await
     }
 
     /// A connection of the pool. While PostgreSQL is known to be away, most calls fail at once.

@@ -33,7 +33,7 @@ pub(crate) enum Down {
 #[derive(Debug, Clone)]
 pub(crate) enum Answered {
     Sent(Stored),
-    Joined { last_seq: i64, messages: Vec<Message>, has_more: bool, milestones: Vec<i32> },
+    Joined { last_seq: i64, messages: Vec<Message>, has_more: bool, milestones: Vec<i64> },
     Done,
     Failed { code: proto::Code, retry_after_ms: Option<u64> },
 }

@@ -15,7 +15,10 @@ use super::{
     Rpc, limit,
     status::{match_id, no_match, user_id},
 };
-use crate::{heads::Asked, store::Put};
+use crate::{
+    heads::Asked,
+    store::{Closed, Page, Put},
+};
 
 /// The most matches whose heads one call may ask for.
 const MAX_HEADS: usize = 1_000;
@@ -28,7 +31,8 @@ impl Rpc {
             self.members.of(&id, &user).await?.ok_or_else(no_match)?;
         }
         let page = self.store.get_match(&id, request.since_seq, limit(request.limit)).await?.ok_or_else(no_match)?;
-        Ok(GetMatchResponse { r#match: Some(page.found), messages: page.messages, has_more: page.has_more })
+        let Page { found, messages, has_more, epoch } = page;
+        Ok(GetMatchResponse { r#match: Some(found), messages, has_more, epoch })
     }
 
     pub(super) async fn put(&self, request: PutMatchRequest) -> Result<PutMatchResponse, Status> {
@@ -44,9 +48,10 @@ impl Rpc {
     /// Every call tells the inboxes, so that one whose news were lost can be repeated.
     pub(super) async fn close(&self, request: CloseMatchRequest) -> Result<CloseMatchResponse, Status> {
         let id = match_id(request.match_id)?;
-        let (closed_at_ms, members) = self.store.close_match(&id).await?.ok_or_else(no_match)?;
+        let Closed { closed_at_ms, rev, after_seq, members } =
+            self.store.close_match(&id).await?.ok_or_else(no_match)?;
         info!(r#match = %id, "closed");
-        let closed = Event::MatchClosed(MatchClosed { match_id: id.into() });
+        let closed = Event::MatchClosed(MatchClosed { match_id: id.into(), rev, after_seq });
         // A lost event heals: the gateways' look at the heads shows it.
         let _ = self.inbox.publish(&members, closed).await;
         Ok(CloseMatchResponse { closed_at_ms })
@@ -67,9 +72,7 @@ impl Rpc {
         let ids = request.match_ids.into_iter().map(|id| match_id(id).map(String::from));
         let user = request.user_id.map(user_id).transpose()?;
         let asked = Asked { ids: ids.collect::<Result<_, _>>()?, with_members: request.with_members, user };
-        let heads = self.heads.of(asked).await;
-        let heads = heads.map_err(|_| Status::unavailable("heads cannot be read now"))?;
-        Ok(HeadsResponse { heads })
+        self.heads.of(asked).await.map_err(|_| Status::unavailable("heads cannot be read now"))
     }
 }
 

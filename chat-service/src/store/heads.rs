@@ -7,17 +7,24 @@ use tokio_postgres::{Error, Row};
 
 use super::{Store, StoreError};
 
+/// Heads, and the epoch of the database that they were read from.
+#[derive(Debug)]
+pub(crate) struct Heads<H> {
+    pub(crate) epoch: String,
+    pub(crate) heads: Vec<H>,
+}
+
 impl Store {
     /// The heads of these matches; unknown ones are left out.
-    pub(crate) async fn heads(&self, ids: &[&str], with_members: bool) -> Result<Vec<MatchHead>, StoreError> {
+    pub(crate) async fn heads(&self, ids: &[&str], with_members: bool) -> Result<Heads<MatchHead>, StoreError> {
         let client = self.client().await?;
-        let sql = "SELECT match_id, last_seq, closed_at IS NOT NULL,
-                          (SELECT count(*)::integer FROM milestones s WHERE s.match_id = m.match_id),
-                          CASE WHEN $2 THEN (SELECT array_agg(user_id) FROM members u WHERE u.match_id = m.match_id) END
-                   FROM matches m WHERE match_id = ANY ($1)";
+        let sql = "SELECT e.epoch, m.match_id, m.last_seq, m.closed_at IS NOT NULL, m.rev,
+                          CASE WHEN $2 THEN (SELECT array_agg(user_id) FROM members u WHERE u.match_id = m.match_id) END,
+                          (SELECT count(*)::integer FROM milestones s WHERE s.match_id = m.match_id)
+                   FROM epochs e LEFT JOIN matches m ON m.match_id = ANY ($1)";
         let statement = client.prepare_cached(sql).await?;
         let rows = client.query(&statement, &[&ids, &with_members]).await?;
-        Ok(rows.iter().map(of_row).collect::<Result<_, _>>()?)
+        Ok(of_rows(&rows, of_row)?)
     }
 
     /// The heads of these matches, by (user, match), with their members. Of a match that does not exist, or of which the user is
@@ -25,29 +32,40 @@ impl Store {
     pub(crate) async fn heads_of_users(
         &self,
         pairs: &BTreeSet<(&str, &str)>,
-    ) -> Result<Vec<(String, MatchHead)>, StoreError> {
+    ) -> Result<Heads<(String, MatchHead)>, StoreError> {
         let (users, ids): (Vec<&str>, Vec<&str>) = pairs.iter().copied().unzip();
         let client = self.client().await?;
         let sql = "WITH own AS MATERIALIZED (
                        SELECT o.user_id, o.match_id FROM unnest($1::text[], $2::text[]) AS k (user_id, match_id)
                        JOIN user_matches o USING (user_id, match_id))
-                   SELECT m.match_id, m.last_seq, m.closed_at IS NOT NULL,
-                          (SELECT count(*)::integer FROM milestones s WHERE s.match_id = m.match_id),
-                          (SELECT array_agg(u.user_id) FROM members u WHERE u.match_id = m.match_id), own.user_id
-                   FROM own JOIN matches m USING (match_id)";
+                   SELECT e.epoch, m.match_id, m.last_seq, m.closed_at IS NOT NULL, m.rev,
+                          (SELECT array_agg(u.user_id) FROM members u WHERE u.match_id = m.match_id), 0, own.user_id
+                   FROM epochs e LEFT JOIN (own JOIN matches m USING (match_id)) ON true";
         let statement = client.prepare_cached(sql).await?;
         let rows = client.query(&statement, &[&users, &ids]).await?;
-        let heads = rows.iter().map(|row| Ok::<_, Error>((row.try_get(5)?, of_row(row)?)));
-        Ok(heads.collect::<Result<_, _>>()?)
+        Ok(of_rows(&rows, |row| Ok((row.try_get(7)?, of_row(row)?)))?)
     }
+}
+
+/// One row is there in any case, for the epoch.
+fn of_rows<H>(rows: &[Row], of_row: impl Fn(&Row) -> Result<H, Error>) -> Result<Heads<H>, Error> {
+    let epoch = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or_default();
+    let mut heads = Vec::with_capacity(rows.len());
+    for row in rows {
+        if row.try_get::<_, Option<&str>>(1)?.is_some() {
+            heads.push(of_row(row)?);
+        }
+    }
+    Ok(Heads { epoch, heads })
 }
 
 fn of_row(row: &Row) -> Result<MatchHead, Error> {
     Ok(MatchHead {
-        match_id: row.try_get(0)?,
-        last_seq: row.try_get(1)?,
-        closed: row.try_get(2)?,
-        milestones: row.try_get(3)?,
-        members: row.try_get::<_, Option<Vec<String>>>(4)?.unwrap_or_default(),
+        match_id: row.try_get(1)?,
+        last_seq: row.try_get(2)?,
+        closed: row.try_get(3)?,
+        rev: row.try_get(4)?,
+        members: row.try_get::<_, Option<Vec<String>>>(5)?.unwrap_or_default(),
+        milestones: row.try_get(6)?,
     })
 }

@@ -1,14 +1,17 @@
 //! Matches: made, closed, read, listed.
 
+use std::time::SystemTime;
+
 use futures_util::future::join5;
 use proto::{
     MatchId, UserId,
-    chat::{Match, Message, Milestone},
+    chat::{Change, Closing, Match, Message, Milestone, change::Kind},
 };
 use tokio_postgres::{Error, Row};
 
 use super::{
     Store, StoreError,
+    changes::{self, Locked},
     messages::{MessagePage, Position, one_more_than},
     milestones,
     time::to_ms,
@@ -16,7 +19,11 @@ use super::{
 
 /// The columns of [`of_row`], in its order, of a `matches m`.
 const SELECT: &str = "SELECT m.match_id, m.last_seq, m.created_at, m.closed_at,
-     ARRAY (SELECT user_id FROM members u WHERE u.match_id = m.match_id ORDER BY user_id) FROM matches m";
+     ARRAY (SELECT user_id FROM members u WHERE u.match_id = m.match_id ORDER BY user_id),
+     m.rev, (SELECT epoch FROM epochs) FROM matches m";
+
+/// Where among them the epoch is.
+const EPOCH: usize = 6;
 
 /// A match with a page of its messages, of one snapshot.
 #[derive(Debug)]
@@ -24,6 +31,16 @@ pub(crate) struct Page {
     pub(crate) found: Match,
     pub(crate) messages: Vec<Message>,
     pub(crate) has_more: bool,
+    pub(crate) epoch: String,
+}
+
+/// A match that is closed, and the change that closed it.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    pub(crate) closed_at_ms: i64,
+    pub(crate) rev: i64,
+    pub(crate) after_seq: i64,
+    pub(crate) members: Vec<UserId>,
 }
 
 /// What became of the wish for a match.
@@ -67,7 +84,7 @@ impl Store {
         let milestones =
             told?.iter().map(milestones::of_row).map(|milestone| Ok(milestone?.1)).collect::<Result<_, Error>>()?;
         let (messages, has_more): MessagePage = position.page(&page?, limit)?;
-        Ok(Some(Page { found: of_row(&row, milestones)?, messages, has_more }))
+        Ok(Some(Page { found: of_row(&row, milestones)?, messages, has_more, epoch: row.try_get(EPOCH)? }))
     }
 
     /// Makes the match unless it is there. Its row is locked also then: only a COMMIT that writes waits for the standby, which may
@@ -100,17 +117,27 @@ impl Store {
         })
     }
 
-    /// Closes the match for good; returns since when it is closed, and its members. `None` when it does not exist.
-    pub(crate) async fn close_match(&self, id: &MatchId) -> Result<Option<(i64, Vec<UserId>)>, StoreError> {
-        let client = self.client().await?;
-        let sql = "UPDATE matches m SET closed_at = coalesce(closed_at, date_trunc('milliseconds', clock_timestamp()))
-                   WHERE match_id = $1
-                   RETURNING closed_at, ARRAY (SELECT user_id FROM members u WHERE u.match_id = m.match_id)";
-        let statement = client.prepare_cached(sql).await?;
-        let Some(row) = client.query_opt(&statement, &[&id.as_str()]).await? else {
-            return Ok(None);
-        };
-        Ok(Some((to_ms(row.try_get(0)?), users(&row, 1)?)))
+    /// Closes the match for good, and tells what closed it. `None` when it does not exist.
+    pub(crate) async fn close_match(&self, id: &MatchId) -> Result<Option<Closed>, StoreError> {
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await?;
+        let lock = "SELECT last_seq, rev, closed_at IS NOT NULL, date_trunc('milliseconds', clock_timestamp())
+                    FROM matches WHERE match_id = $1 FOR UPDATE";
+        let Some(row) = transaction.query_opt(lock, &[&id.as_str()]).await? else { return Ok(None) };
+        if !row.try_get::<_, bool>(2)? {
+            let locked = Locked { last_seq: row.try_get(0)?, rev: row.try_get(1)? };
+            let close = "UPDATE matches SET closed_at = $2 WHERE match_id = $1";
+            let at: SystemTime = row.try_get(3)?;
+            transaction.execute(close, &[&id.as_str(), &at]).await?;
+            changes::append(&transaction, id, &closing(locked, to_ms(at))).await?;
+        }
+        let sql = "SELECT m.closed_at, c.rev, c.after_seq,
+                          ARRAY (SELECT user_id FROM members u WHERE u.match_id = m.match_id)
+                   FROM matches m JOIN changes c USING (match_id) WHERE m.match_id = $1 AND c.kind = 'closing'";
+        let row = transaction.query_one(sql, &[&id.as_str()]).await?;
+        transaction.commit().await?;
+        let (closed_at_ms, members) = (to_ms(row.try_get(0)?), users(&row, 3)?);
+        Ok(Some(Closed { closed_at_ms, rev: row.try_get(1)?, after_seq: row.try_get(2)?, members }))
     }
 
     /// At most `limit` matches of the user whose ids come after `after`, by id, and whether more follow.
@@ -154,6 +181,11 @@ impl Store {
     }
 }
 
+fn closing(Locked { last_seq, rev }: Locked, at_ms: i64) -> Change {
+    let kind = Some(Kind::Closing(Closing {}));
+    Change { rev: rev + 1, after_seq: last_seq, created_at_ms: at_ms, kind }
+}
+
 /// The ids in a column of a text array.
 pub(super) fn users(row: &Row, column: usize) -> Result<Vec<UserId>, Error> {
     Ok(row.try_get::<_, Vec<&str>>(column)?.into_iter().filter_map(|id| UserId::new(id).ok()).collect())
@@ -167,5 +199,6 @@ fn of_row(row: &Row, milestones: Vec<Milestone>) -> Result<Match, Error> {
         created_at_ms: to_ms(row.try_get(2)?),
         closed_at_ms: row.try_get::<_, Option<_>>(3)?.map(to_ms),
         milestones,
+        rev: row.try_get(5)?,
     })
 }

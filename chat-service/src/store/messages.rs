@@ -22,6 +22,8 @@ const BODY: usize = 5;
 const SEQ: usize = 1;
 /// Where the match's head is, if it was asked for.
 const HEAD: usize = 7;
+/// Where the match's rev is, if the head was asked for.
+const REV: usize = 8;
 
 /// A scan of two days takes longer than a message may; its reader sets the pace.
 const SCAN_SETTINGS: &str =
@@ -53,6 +55,8 @@ pub(crate) struct Listed {
     pub(crate) has_more: bool,
     /// Of a page after a seq: up to here it has every message that exists.
     pub(crate) through_seq: Option<i64>,
+    /// Of a page after a seq: the messages are shown as this rev of the match left them.
+    pub(crate) through_rev: Option<i64>,
 }
 
 impl Position {
@@ -70,7 +74,7 @@ impl Position {
         let direction = if matches!(self, Self::After(_)) { "" } else { "DESC" };
         let page = self.statement();
         format!(
-            "SELECT p.*, h.last_seq FROM matches h LEFT JOIN ({page}) p ON true WHERE h.match_id = $1
+            "SELECT p.*, h.last_seq, h.rev FROM matches h LEFT JOIN ({page}) p ON true WHERE h.match_id = $1
              ORDER BY p.seq {direction}"
         )
     }
@@ -101,8 +105,9 @@ impl Position {
         let (messages, has_more) = self.page(if is_empty { &[] } else { rows }, limit)?;
         let last = messages.last().map_or(0, |last| last.seq);
         let through_seq = if has_more { last } else { last.max(head) };
-        let through_seq = matches!(self, Self::After(_)).then_some(through_seq);
-        Ok(Listed { messages, has_more, through_seq })
+        let is_after = matches!(self, Self::After(_));
+        let through_rev = is_after.then(|| rows[0].try_get(REV)).transpose()?;
+        Ok(Listed { messages, has_more, through_seq: is_after.then_some(through_seq), through_rev })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The schema, version by version. A version that has shipped is never edited; the next one is added.
 
+use deadpool_postgres::Object;
 use service_kit::mutation::{self, Mutation};
 use tokio_postgres::{Client, Transaction};
 use tracing::info;
@@ -9,55 +10,111 @@ use super::StoreError;
 /// One version of the schema.
 struct Migration {
     sql: &'static str,
+    /// Fills the new tables from the old ones, batch by batch: a statement with the parameters (last match of the batch before,
+    /// size of a batch), which tells the last match of its batch, or null when there is none.
+    fill: Option<&'static str>,
     /// The oldest version whose services run on this one, too. During a rolling update they do: an additive change leaves it
     /// where it was.
     runs_from: i32,
 }
 
 /// Version n is the n-th.
-const MIGRATIONS: [Migration; 2] = [
-    Migration { sql: include_str!("migrations/0001_matches_and_messages.sql"), runs_from: 1 },
-    Migration { sql: include_str!("migrations/0002_revocations_by_change.sql"), runs_from: 1 },
+const MIGRATIONS: [Migration; 3] = [
+    Migration { sql: include_str!("migrations/0001_matches_and_messages.sql"), fill: None, runs_from: 1 },
+    Migration { sql: include_str!("migrations/0002_revocations_by_change.sql"), fill: None, runs_from: 1 },
+    Migration {
+        sql: include_str!("migrations/0003_changes.sql"),
+        fill: Some(include_str!("migrations/0003_changes_fill.sql")),
+        runs_from: 3,
+    },
 ];
 
-/// Taken by whoever migrates, for the length of the transaction. Any number that nobody else locks will do.
+/// Matches that one transaction fills: some 0.2 s of work.
+const FILL_BATCH: i64 = 10_000;
+
+/// Held by the one replica that migrates. Any number that nobody else locks will do.
 const LOCK: i64 = 0x6d69_6e64_6675_6c01;
 
-/// The versions of a database. A service of before there was `runs_from` leaves it at 1.
+/// Another replica may migrate for longer than a message may wait for a row.
+const SETTINGS: &str = "SET lock_timeout = 0; SET statement_timeout = 0; SET client_min_messages = warning";
+
+/// The versions of a database. A service of before there was `runs_from` leaves it at 1. `filled_to` is the last match that was
+/// filled, and null when all are.
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_versions
          (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());
-     ALTER TABLE schema_versions ADD COLUMN IF NOT EXISTS runs_from integer NOT NULL DEFAULT 1";
+     ALTER TABLE schema_versions ADD COLUMN IF NOT EXISTS runs_from integer NOT NULL DEFAULT 1,
+                                 ADD COLUMN IF NOT EXISTS filled_to text";
 
-/// Applies what the database lacks, in one transaction. A database of a later version is left as it is, and refused if it
-/// needs a later service.
-pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
-    let transaction = client.transaction().await?;
-    // Another replica may be at it for longer than a message may wait for a row.
-    let settings =
-        "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning";
-    transaction.batch_execute(settings).await?;
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
-    transaction.batch_execute(VERSIONS).await?;
-    let present = present(&transaction).await?;
-    for (version, Migration { sql, runs_from }) in (1_i32..).zip(MIGRATIONS) {
+/// A database that was restored into another cluster has a history of its own from then on.
+const RENEW_EPOCH: &str = "UPDATE epochs SET epoch = DEFAULT, system = DEFAULT
+     WHERE system <> (pg_control_system()).system_identifier";
+
+/// Brings the database to this version: each version in a transaction of its own, and what it fills in many. A replica that dies
+/// meanwhile leaves the rest to the next one. A database of a later version is left as it is, and refused if it needs a later
+/// service.
+pub(super) async fn migrate(client: Object) -> Result<(), StoreError> {
+    // Not given back to the pool: the lock and the settings end with the connection.
+    let mut client = Object::take(client);
+    client.batch_execute(SETTINGS).await?;
+    client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
+    client.batch_execute(VERSIONS).await?;
+    let present = present(&client).await?;
+    for (version, migration) in (1_i32..).zip(&MIGRATIONS) {
         if version > present {
-            transaction.batch_execute(sql).await?;
-            let note = "INSERT INTO schema_versions (version, runs_from) VALUES ($1, $2)";
-            transaction.execute(note, &[&version, &runs_from]).await?;
-            info!(version, "the schema was migrated");
+            apply(&mut client, version, migration).await?;
         }
+        if let Some(fill) = migration.fill {
+            fill_all(&mut client, version, fill).await?;
+        }
+    }
+    if client.execute(RENEW_EPOCH, &[]).await? > 0 {
+        info!("the database was restored into another cluster and has a new epoch");
     }
     if mutation::is_broken(Mutation::NoDedupe) {
         let sql = "ALTER TABLE messages DROP CONSTRAINT IF EXISTS messages_match_id_sender_id_client_id_key";
-        transaction.batch_execute(sql).await?;
+        client.batch_execute(sql).await?;
     }
-    Ok(transaction.commit().await?)
+    Ok(())
+}
+
+async fn apply(client: &mut Client, version: i32, migration: &Migration) -> Result<(), StoreError> {
+    let transaction = client.transaction().await?;
+    transaction.batch_execute(migration.sql).await?;
+    let note = "INSERT INTO schema_versions (version, runs_from, filled_to) VALUES ($1, $2, $3)";
+    let filled_to = migration.fill.map(|_| "");
+    transaction.execute(note, &[&version, &migration.runs_from, &filled_to]).await?;
+    transaction.commit().await?;
+    info!(version, "the schema was migrated");
+    Ok(())
+}
+
+async fn fill_all(client: &mut Client, version: i32, fill: &str) -> Result<(), StoreError> {
+    loop {
+        let transaction = client.transaction().await?;
+        let is_left = fill_batch(&transaction, version, fill).await?;
+        transaction.commit().await?;
+        if !is_left {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether another batch may be left.
+async fn fill_batch(transaction: &Transaction<'_>, version: i32, fill: &str) -> Result<bool, StoreError> {
+    let filled_to = "SELECT filled_to FROM schema_versions WHERE version = $1";
+    let after: Option<String> = transaction.query_one(filled_to, &[&version]).await?.try_get(0)?;
+    let Some(after) = after else { return Ok(false) };
+    let last: Option<String> = transaction.query_one(fill, &[&after, &FILL_BATCH]).await?.try_get(0)?;
+    let note = "UPDATE schema_versions SET filled_to = $2 WHERE version = $1";
+    transaction.execute(note, &[&version, &last]).await?;
+    info!(version, filled_to = last, "matches were brought to the new schema");
+    Ok(last.is_some())
 }
 
 /// The database's version; 0 for an empty one.
-async fn present(transaction: &Transaction<'_>) -> Result<i32, StoreError> {
+async fn present(client: &Client) -> Result<i32, StoreError> {
     let newest = "SELECT version, runs_from FROM schema_versions ORDER BY version DESC LIMIT 1";
-    let Some(row) = transaction.query_opt(newest, &[]).await? else { return Ok(0) };
+    let Some(row) = client.query_opt(newest, &[]).await? else { return Ok(0) };
     let (present, needs) = (row.try_get(0)?, row.try_get(1)?);
     let known = i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX);
     if needs > known {

@@ -1,17 +1,25 @@
 //! Milestones: recorded once for ever, and noted as announced.
 
 use deadpool_postgres::Transaction;
-use proto::{MatchId, UserId, chat::Milestone};
+use proto::{
+    MatchId, UserId,
+    chat::{Change, Milestone, change::Kind},
+};
 use tokio_postgres::{Error, Row};
 
-use super::{Store, StoreError, matches::users, time::to_ms};
+use super::{
+    Store, StoreError,
+    changes::{self, Locked},
+    matches::users,
+    time::to_ms,
+};
 
 /// The milestones of several matches, in order: the columns of [`of_row`].
-pub(super) const SELECT_OF_MATCHES: &str = "SELECT match_id, milestone_id, ord, seq, unlocks, reached_at
-     FROM milestones WHERE match_id = ANY ($1) ORDER BY match_id, ord";
+pub(super) const SELECT_OF_MATCHES: &str = "SELECT match_id, milestone_id, rev, seq, unlocks, reached_at, after_seq
+     FROM milestones WHERE match_id = ANY ($1) ORDER BY match_id, rev";
 
 /// Milestones with the members of their matches: the columns of [`announced`].
-const SELECT_WITH_MEMBERS: &str = "SELECT s.match_id, milestone_id, ord, seq, unlocks, reached_at,
+const SELECT_WITH_MEMBERS: &str = "SELECT s.match_id, milestone_id, rev, seq, unlocks, reached_at, after_seq,
             ARRAY (SELECT user_id FROM members u WHERE u.match_id = s.match_id)
      FROM milestones s";
 
@@ -49,24 +57,29 @@ impl Store {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
         let id = reached.match_id.as_str();
-        let lock = "SELECT last_seq FROM matches WHERE match_id = $1 FOR UPDATE";
+        let lock = "SELECT last_seq, rev FROM matches WHERE match_id = $1 FOR UPDATE";
         let Some(row) = transaction.query_opt(lock, &[&id]).await? else {
             return Ok(Recorded::NoMatch);
         };
-        if row.try_get::<_, i64>(0)? < reached.threshold {
+        let locked = Locked { last_seq: row.try_get(0)?, rev: row.try_get(1)? };
+        if locked.last_seq < reached.threshold {
             return Ok(Recorded::NotReached);
         }
-        let new = insert(&transaction, reached).await?;
+        let new = insert(&transaction, reached, locked).await?;
         let sql = format!("{SELECT_WITH_MEMBERS} WHERE s.match_id = $1 AND milestone_id = $2");
         let row = transaction.query_one(&sql, &[&id, &reached.milestone_id]).await?;
+        let Some(announced) = announced(&row)? else { return Ok(Recorded::NoMatch) };
+        if new {
+            changes::append(&transaction, &reached.match_id, &change(&announced.milestone)).await?;
+        }
         transaction.commit().await?;
-        Ok(announced(&row)?.map_or(Recorded::NoMatch, |announced| Recorded::Stands { new, announced }))
+        Ok(Recorded::Stands { new, announced })
     }
 
     /// At most `limit` milestones that nobody has announced yet, the oldest first.
     pub(crate) async fn unannounced(&self, limit: i64) -> Result<Vec<Announced>, StoreError> {
         let client = self.client().await?;
-        let sql = format!("{SELECT_WITH_MEMBERS} WHERE announced_at IS NULL ORDER BY reached_at, ord LIMIT $1");
+        let sql = format!("{SELECT_WITH_MEMBERS} WHERE announced_at IS NULL ORDER BY reached_at, rev LIMIT $1");
         let statement = client.prepare_cached(&sql).await?;
         let rows = client.query(&statement, &[&limit]).await?;
         Ok(rows.iter().map(announced).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
@@ -86,22 +99,29 @@ impl Store {
     }
 }
 
-/// The match's row is locked, so the next number is nobody else's.
-async fn insert(transaction: &Transaction<'_>, reached: &Reached) -> Result<bool, Error> {
-    let sql = "INSERT INTO milestones (match_id, milestone_id, ord, seq, unlocks, reached_at)
-               SELECT $1, $2, (SELECT coalesce(max(ord), 0) + 1 FROM milestones WHERE match_id = $1), $3, $4,
+/// Whether it was not there. The match's row is locked, so its next rev is nobody else's.
+async fn insert(transaction: &Transaction<'_>, reached: &Reached, locked: Locked) -> Result<bool, Error> {
+    let sql = "INSERT INTO milestones (match_id, milestone_id, rev, seq, unlocks, reached_at, after_seq)
+               SELECT $1, $2, $5, $3, $4,
                       coalesce((SELECT created_at FROM messages WHERE match_id = $1 AND seq = $3),
-                               date_trunc('milliseconds', clock_timestamp()))
+                               date_trunc('milliseconds', clock_timestamp())), $6
                ON CONFLICT (match_id, milestone_id) DO NOTHING";
-    let id = reached.match_id.as_str();
-    let inserted =
-        transaction.execute(sql, &[&id, &reached.milestone_id, &reached.threshold, &reached.unlocks]).await?;
+    let Reached { match_id, milestone_id, threshold, unlocks } = reached;
+    let Locked { last_seq, rev } = locked;
+    let inserted = transaction
+        .execute(sql, &[&match_id.as_str(), milestone_id, threshold, unlocks, &(rev + 1), &last_seq])
+        .await?;
     Ok(inserted == 1)
+}
+
+fn change(milestone: &Milestone) -> Change {
+    let Milestone { rev, after_seq, reached_at_ms, .. } = *milestone;
+    Change { rev, after_seq, created_at_ms: reached_at_ms, kind: Some(Kind::Milestone(milestone.clone())) }
 }
 
 fn announced(row: &Row) -> Result<Option<Announced>, Error> {
     let (id, milestone) = of_row(row)?;
-    let members = users(row, 6)?;
+    let members = users(row, 7)?;
     Ok(MatchId::new(id).ok().map(|match_id| Announced { match_id, members, milestone }))
 }
 
@@ -109,10 +129,11 @@ fn announced(row: &Row) -> Result<Option<Announced>, Error> {
 pub(super) fn of_row(row: &Row) -> Result<(String, Milestone), Error> {
     let milestone = Milestone {
         milestone_id: row.try_get(1)?,
-        ord: row.try_get(2)?,
+        rev: row.try_get(2)?,
         threshold: row.try_get(3)?,
         unlocks: row.try_get(4)?,
         reached_at_ms: to_ms(row.try_get(5)?),
+        after_seq: row.try_get(6)?,
     };
     Ok((row.try_get(0)?, milestone))
 }

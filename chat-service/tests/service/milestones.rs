@@ -61,12 +61,12 @@ async fn under_concurrent_calls_a_milestone_is_recorded_and_announced_once() {
     let milestone = calls[0].milestone.clone().unwrap();
     assert!(calls.iter().all(|call| call.milestone.as_ref() == Some(&milestone)));
     assert_eq!(
-        (milestone.ord, milestone.threshold, milestone.unlocks.as_slice()),
+        (milestone.rev, milestone.threshold, milestone.unlocks.as_slice()),
         (1, 3, &["video_call".to_owned()][..])
     );
     assert_eq!(milestones_heard(&mut alice).await, ["at-3"]);
     assert_eq!(milestones_heard(&mut bob).await, ["at-3"]);
-    assert_eq!(recorded(&one, 5).await.unwrap().milestone.unwrap().ord, 2);
+    assert_eq!(recorded(&one, 5).await.unwrap().milestone.unwrap().rev, 2);
     assert_eq!(two.get("demo").await.milestones.len(), 2);
 }
 
@@ -89,8 +89,8 @@ async fn a_crash_between_record_and_announcement_still_announces_once() {
     let mut bob = inbox(&bus, "bob").await;
     let sql = stack.sql().await;
     // What a replica leaves that dies right after its record.
-    let orphan = "INSERT INTO milestones (match_id, milestone_id, ord, seq, unlocks, reached_at)
-                  VALUES ('demo', 'orphan', 1, 5, '{video_call}', now())";
+    let orphan = "INSERT INTO milestones (match_id, milestone_id, rev, seq, unlocks, reached_at, after_seq)
+                  VALUES ('demo', 'orphan', 1, 5, '{video_call}', now(), 5)";
     sql.execute(orphan, &[]).await.unwrap();
     assert_eq!(next_milestone(&mut bob).await, "orphan");
     eventually("it is noted as announced", async || {

@@ -86,7 +86,7 @@ impl Announced {
 
 impl Sequenced for Arc<Announced> {
     fn seq(&self) -> i64 {
-        i64::from(self.milestone.ord)
+        self.milestone.rev
     }
 }
 

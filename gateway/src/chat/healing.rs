@@ -160,7 +160,7 @@ fn take_piece<T>(waiting: &mut VecDeque<T>, bytes: impl Fn(&T) -> usize) -> impl
 
 /// Compares a chat's true head with what the sockets have that have it open, and fetches the difference: milestones once for all.
 pub(super) async fn compare(context: &Arc<Context>, sockets: &[Arc<Socket>], head: &MatchHead, chat: &MatchId) {
-    let is_untold = |socket: &&Arc<Socket>| milestones_told(context, socket, head, chat) < head.milestones.into();
+    let is_untold = |socket: &&Arc<Socket>| milestones_told(context, socket, head, chat) < head.rev;
     let untold: Vec<_> = sockets.iter().filter(is_untold).cloned().collect();
     tell_milestones(context, &untold, chat).await;
 }

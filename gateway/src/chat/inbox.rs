@@ -152,7 +152,7 @@ fn show_typing(user: &User, chat: &MatchId, typist: &UserId, is_typing: bool) {
 
 fn milestone_reached(user: &User, reached: MilestoneReached) {
     let (Ok(chat), Some(milestone)) = (MatchId::new(reached.match_id), reached.milestone) else { return };
-    let is_news = user.memory().is_news(&chat, milestone.ord);
+    let is_news = user.memory().is_news(&chat, milestone.rev);
     let announced = Arc::new(Announced { chat, milestone });
     for socket in user.sockets() {
         // Who has connected since may have been told elsewhere, and learns it when joining.

@@ -106,8 +106,7 @@ pub(super) async fn run_join(
         return reply.fail(&Code::MatchClosed.into());
     };
     joined.other = other_member(&snapshot.of, socket.user_id());
-    let milestones = snapshot.of.milestones.iter().map(|milestone| i64::from(milestone.ord)).max().unwrap_or(0);
-    let due = joined.room.opened(snapshot.of.last_seq, milestones);
+    let due = joined.room.opened(snapshot.of.last_seq, snapshot.of.rev);
     let mut events = if join.keep_others { Vec::new() } else { leave_others(context, socket, &mut session, chat) };
     let joined = Joined { snapshot: &snapshot, fields: context.message_fields, call: call.as_ref() };
     let cursor = session.cursor_joined(socket.tag(), chat, &due);

@@ -50,8 +50,8 @@ impl Memory {
     }
 
     /// Whether a milestone is news; it then counts as told.
-    pub(crate) fn is_news(&mut self, chat: &MatchId, ord: i32) -> bool {
-        self.0.get_or_insert_default().told.is_news(chat, ord)
+    pub(crate) fn is_news(&mut self, chat: &MatchId, rev: i64) -> bool {
+        self.0.get_or_insert_default().told.is_news(chat, rev)
     }
 
     fn tidy(&mut self) {

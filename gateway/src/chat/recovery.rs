@@ -78,7 +78,7 @@ pub fn resume(pid: &Pid, user: &UserId, positions: Vec<Position>, heads: &[Match
     };
     for position in positions {
         let head = heads.iter().find(|head| head.match_id == position.chat.as_str())?;
-        let milestones = i64::from(head.milestones);
+        let milestones = head.rev;
         if !is_member(head, user) || position.seq > head.last_seq || position.milestones > milestones {
             return None;
         }
@@ -152,7 +152,7 @@ mod tests {
 
     fn head(chat: &str, last_seq: i64, closed: bool) -> MatchHead {
         let members = vec!["alice".to_owned(), "bob".to_owned()];
-        MatchHead { match_id: chat.to_owned(), last_seq, milestones: 1, closed, members }
+        MatchHead { match_id: chat.to_owned(), last_seq, rev: 1, closed, members, milestones: 1 }
     }
 
     fn resumed(positions: Vec<Position>, heads: &[MatchHead]) -> Option<Recovery> {

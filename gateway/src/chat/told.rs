@@ -9,7 +9,7 @@ const MAX_REMEMBERED: usize = 32;
 
 /// The milestones that were announced to one user here lately.
 #[derive(Debug, Default)]
-pub struct Told(VecDeque<(MatchId, i32)>);
+pub struct Told(VecDeque<(MatchId, i64)>);
 
 impl Told {
     /// Nothing was announced.
@@ -18,15 +18,15 @@ impl Told {
     }
 
     /// Whether the announcement is news; it then counts as told.
-    pub fn is_news(&mut self, chat: &MatchId, ord: i32) -> bool {
+    pub fn is_news(&mut self, chat: &MatchId, rev: i64) -> bool {
         let Self(told) = self;
-        if told.iter().any(|(known, known_ord)| known == chat && *known_ord == ord) {
+        if told.iter().any(|(known, known_rev)| known == chat && *known_rev == rev) {
             return false;
         }
         if told.len() >= MAX_REMEMBERED {
             told.pop_front();
         }
-        told.push_back((chat.clone(), ord));
+        told.push_back((chat.clone(), rev));
         true
     }
 }

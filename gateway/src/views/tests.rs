@@ -21,13 +21,14 @@ fn saved(body: &str) -> Message {
     }
 }
 
-fn milestone(ord: i32, unlocks: &[&str]) -> Milestone {
+fn milestone(rev: i64, unlocks: &[&str]) -> Milestone {
     Milestone {
-        milestone_id: format!("m{ord}"),
-        ord,
-        threshold: i64::from(ord) * 100,
+        milestone_id: format!("m{rev}"),
+        rev,
+        threshold: rev * 100,
         unlocks: unlocks.iter().map(ToString::to_string).collect(),
         reached_at_ms: 1_767_225_600_000,
+        after_seq: rev * 100,
     }
 }
 
@@ -137,6 +138,7 @@ fn a_match_is_frozen_open_and_closed() {
         created_at_ms: 1_767_225_600_000,
         closed_at_ms: None,
         milestones: vec![milestone(1, &["video_call"])],
+        rev: 1,
     };
     let open = to_json(&MatchView::new(&of));
     of.closed_at_ms = Some(1_767_225_601_000);

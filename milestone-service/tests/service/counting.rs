@@ -15,7 +15,7 @@ async fn the_message_that_reaches_a_milestone_has_it_announced_once_whatever_the
     stack.send("demo", &["3"]).await;
     for inbox in [&mut alice, &mut bob] {
         let milestone = inbox.milestone().await;
-        assert_eq!((milestone.milestone_id.as_str(), milestone.threshold, milestone.ord), ("three", 3, 1));
+        assert_eq!((milestone.milestone_id.as_str(), milestone.threshold, milestone.rev), ("three", 3, 1));
         assert_eq!(milestone.unlocks, ["video_call"]);
     }
     stack.send("demo", &["3", "4"]).await;

@@ -24,7 +24,7 @@ pub(super) struct View {
     /// Joins that were acked and whose `chat_joined` follows.
     pub(super) acked_joins: Vec<(usize, Joined, bool)>,
     /// Milestones that it was told of, joined or not, on whatever connection.
-    told: BTreeSet<(usize, i32)>,
+    told: BTreeSet<(usize, i64)>,
     /// The messages it has.
     known: BTreeMap<usize, BTreeSet<i64>>,
     /// Where it began to collect them: what is older it does not ask for.
@@ -36,11 +36,11 @@ pub(super) struct View {
 pub(super) struct Joined {
     /// Up to here it was given everything.
     last: i64,
-    milestones: BTreeSet<i32>,
+    milestones: BTreeSet<i64>,
 }
 
 impl Joined {
-    pub(super) fn new(last: i64, milestones: Vec<i32>) -> Self {
+    pub(super) fn new(last: i64, milestones: Vec<i64>) -> Self {
         Self { last, milestones: milestones.into_iter().collect() }
     }
 }
@@ -162,7 +162,7 @@ impl Client {
     fn reached(&self, chat: usize, milestone: &Milestone, cursor: Option<String>) {
         let promises = &self.world.promises;
         let mut state = self.state.borrow_mut();
-        let is_first = state.view.told.insert((chat, milestone.ord));
+        let is_first = state.view.told.insert((chat, milestone.rev));
         promises.check(Promise::Milestones, is_first, || {
             format!("{} is told of {} in {chat} twice", self.name, milestone.milestone_id)
         });
@@ -171,10 +171,10 @@ impl Client {
         let Some(joined) = state.view.joined.get_mut(&chat) else {
             return promises.check(Promise::Milestones, false, || format!("{} has not joined {chat}", self.name));
         };
-        let is_next = joined.milestones.iter().copied().eq(1..milestone.ord);
-        joined.milestones.insert(milestone.ord);
+        let is_next = joined.milestones.iter().copied().eq(1..milestone.rev);
+        joined.milestones.insert(milestone.rev);
         promises.check(Promise::Milestones, is_next, || {
-            format!("{} is told of milestone {} in {chat}, knowing {:?}", self.name, milestone.ord, joined.milestones)
+            format!("{} is told of milestone {} in {chat}, knowing {:?}", self.name, milestone.rev, joined.milestones)
         });
     }
 

@@ -39,7 +39,7 @@ pub(super) async fn listen(gateway: Rc<Gateway>, user: Rc<User>) {
             Inbox::Milestone(chat, milestone) => {
                 let chat: MatchId = chat.clone();
                 let mistake = gateway.world.mistake;
-                let is_news = user.told.borrow_mut().is_news(&chat, milestone.ord) || mistake == Some(Mistake::NoTold);
+                let is_news = user.told.borrow_mut().is_news(&chat, milestone.rev) || mistake == Some(Mistake::NoTold);
                 let announced = Arc::new(Announced { chat, milestone: milestone.clone() });
                 for socket in &sockets {
                     let was_here =

@@ -36,8 +36,8 @@ pub(super) async fn join(socket: &Rc<Socket>, chat: usize, Join { ack, since_seq
     };
     let mut session = socket.session.borrow_mut();
     let Some(joined) = session.chat(&id) else { return socket.fail(ack, Code::MatchClosed) };
-    let milestones: Vec<i32> = snapshot.milestones.iter().map(|milestone| milestone.ord).collect();
-    let known = milestones.iter().copied().max().map_or(0, i64::from);
+    let milestones: Vec<i64> = snapshot.milestones.iter().map(|milestone| milestone.rev).collect();
+    let known = milestones.iter().copied().max().unwrap_or(0);
     let mut due = joined.room.opened(snapshot.last_seq, known);
     if socket.world().mistake == Some(Mistake::ForgetHeld) {
         due.messages.clear();

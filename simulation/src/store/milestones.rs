@@ -30,10 +30,12 @@ impl Store {
                 return false;
             }
             if stored.milestones.iter().all(|recorded| recorded.milestone.milestone_id != milestone_id) {
-                let ord = i32::try_from(stored.milestones.len() + 1).unwrap_or(i32::MAX);
+                stored.rev += 1;
+                let (rev, after_seq) = (stored.rev, stored.last_seq);
                 let reaching = stored.messages.iter().find(|row| row.message.seq == threshold);
                 let reached_at_ms = reaching.map_or(0, |row| row.message.created_at_ms);
-                let milestone = Milestone { milestone_id, ord, threshold, reached_at_ms, ..Milestone::default() };
+                let milestone =
+                    Milestone { milestone_id, rev, threshold, reached_at_ms, after_seq, unlocks: Vec::new() };
                 stored.milestones.push(Recorded { milestone, is_announced: false, claimed_by: None });
             }
             true

@@ -29,6 +29,7 @@ impl Store {
             let heads = ids.iter().filter_map(|id| Some((id, rows.get(id.as_str())?))).map(|(id, stored)| MatchHead {
                 match_id: id.clone(),
                 last_seq: stored.last_seq,
+                rev: stored.rev,
                 milestones: i32::try_from(stored.milestones.len()).unwrap_or(i32::MAX),
                 closed: stored.closed,
                 members: if with_members { stored.members.clone() } else { Vec::new() },
@@ -78,7 +79,10 @@ impl Store {
     pub(crate) async fn close_match(self: Rc<Self>, id: MatchId) -> Result<(), Away> {
         let try_to_close = |store: &Self| {
             store.rows.borrow_mut().get_mut(&id).is_none_or(|stored| {
-                stored.closed |= stored.lock.is_none();
+                if stored.lock.is_none() && !stored.closed {
+                    stored.closed = true;
+                    stored.rev += 1;
+                }
                 stored.closed
             })
         };

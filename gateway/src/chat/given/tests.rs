@@ -16,8 +16,8 @@ fn chat() -> MatchId {
     MatchId::new("m").unwrap()
 }
 
-fn announced(ord: i32) -> Arc<Announced> {
-    Arc::new(Announced { chat: chat(), milestone: Milestone { ord, ..Milestone::default() } })
+fn announced(rev: i64) -> Arc<Announced> {
+    Arc::new(Announced { chat: chat(), milestone: Milestone { rev, ..Milestone::default() } })
 }
 
 fn posted(seq: i64) -> Arc<Posted> {
@@ -85,7 +85,7 @@ enum Event {
     /// A milestone is recorded.
     Reached,
     /// A milestone is announced.
-    Announced(i32),
+    Announced(i64),
     /// A page of what is missing was fetched.
     Fetched,
     /// A join reads its snapshot.
@@ -101,7 +101,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => Just(Event::Stored),
         4 => (0_i64..6).prop_map(Event::Arrives),
         1 => Just(Event::Reached),
-        1 => (1_i32..4).prop_map(Event::Announced),
+        1 => (1_i64..4).prop_map(Event::Announced),
         2 => Just(Event::Fetched),
         1 => Just(Event::Joins),
         2 => any::<bool>().prop_map(Event::Opened),
@@ -123,7 +123,7 @@ struct Client {
     pid: Pid,
     session: Session,
     head: i64,
-    milestones: i32,
+    milestones: i64,
     snapshot: Option<(i64, i64)>,
     on_the_way: Vec<(Heard, String)>,
     cursor: String,
@@ -158,7 +158,7 @@ impl Client {
                 self.give(due.unwrap());
             }
             Event::Reached => self.milestones += 1,
-            Event::Announced(ord) if *ord <= self.milestones => self.announce(*ord),
+            Event::Announced(rev) if *rev <= self.milestones => self.announce(*rev),
             Event::Fetched => self.fetch(3),
             Event::Joins if self.snapshot.is_none() => {
                 self.session.begin_join(&chat(), true);
@@ -181,8 +181,8 @@ impl Client {
         }
     }
 
-    fn announce(&mut self, ord: i32) {
-        match self.session.take_milestone(self.pid.tag(), &announced(ord), true) {
+    fn announce(&mut self, rev: i64) {
+        match self.session.take_milestone(self.pid.tag(), &announced(rev), true) {
             Some(Given::Milestone(announced, cursor)) => {
                 self.on_the_way.push((Heard::Milestone(announced.seq()), cursor));
             }
@@ -220,9 +220,10 @@ impl Client {
         let head = MatchHead {
             match_id: "m".into(),
             last_seq: self.head,
-            milestones: self.milestones,
+            rev: self.milestones,
             closed: false,
             members,
+            milestones: 0,
         };
         let Recovery { chats, closed, untold, .. } =
             recovery::resume(&self.pid, &self.user, positions, &[head]).unwrap();
@@ -238,9 +239,9 @@ impl Client {
                     assert_eq!(seq, self.last + 1);
                     self.last = seq;
                 }
-                Heard::Milestone(ord) => {
-                    assert_eq!(ord, self.told + 1);
-                    self.told = ord;
+                Heard::Milestone(rev) => {
+                    assert_eq!(rev, self.told + 1);
+                    self.told = rev;
                 }
                 // What lies before the snapshot is left to paging.
                 Heard::Joined(last_seq, milestones) => {
@@ -265,8 +266,8 @@ proptest! {
         // The comparison of heads heals the rest.
         client.session.chat(&chat()).unwrap().room.learn_head(client.head);
         client.fetch(client.head);
-        for ord in 1..=client.milestones {
-            client.announce(ord);
+        for rev in 1..=client.milestones {
+            client.announce(rev);
         }
         client.read();
         prop_assert_eq!((client.last, client.told), (client.head, i64::from(client.milestones)));

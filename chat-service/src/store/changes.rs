@@ -1,0 +1,114 @@
+//! The log of what changes in a match besides its new messages. The rows of matches and milestones hold the state that it has
+//! led to.
+
+use deadpool_postgres::Transaction;
+use proto::{
+    MatchId,
+    chat::{Change, Closing, Milestone, change::Kind},
+};
+use serde::{Deserialize, Serialize};
+use tokio_postgres::{Error, Row};
+
+use super::{
+    Store, StoreError,
+    messages::one_more_than,
+    time::{from_ms, to_ms},
+};
+
+const MILESTONE: &str = "milestone";
+const CLOSING: &str = "closing";
+
+/// A match whose row is locked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Locked {
+    pub(super) last_seq: i64,
+    pub(super) rev: i64,
+}
+
+/// A page of changes, and how far it is complete.
+#[derive(Debug)]
+pub(crate) struct ListedChanges {
+    /// Ascending.
+    pub(crate) changes: Vec<Change>,
+    /// Up to here it has every change that exists.
+    pub(crate) through_rev: i64,
+    /// Whether more follow.
+    pub(crate) has_more: bool,
+}
+
+/// What the log holds of a milestone besides its columns.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MilestoneBody {
+    milestone_id: String,
+    unlocks: Vec<String>,
+}
+
+/// Adds the next change to the log of a match whose row is locked by the transaction.
+pub(super) async fn append(transaction: &Transaction<'_>, id: &MatchId, change: &Change) -> Result<(), Error> {
+    let (kind, seq, body) = columns(change);
+    let sql = "WITH moved AS (UPDATE matches SET rev = $2 WHERE match_id = $1)
+               INSERT INTO changes (match_id, rev, kind, seq, after_seq, body, created_at)
+               VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let statement = transaction.prepare_cached(sql).await?;
+    let at = from_ms(change.created_at_ms);
+    transaction.execute(&statement, &[&id.as_str(), &change.rev, &kind, &seq, &change.after_seq, &body, &at]).await?;
+    Ok(())
+}
+
+fn columns(change: &Change) -> (&'static str, Option<i64>, Option<String>) {
+    match &change.kind {
+        Some(Kind::Milestone(Milestone { milestone_id, threshold, unlocks, .. })) => {
+            let body = MilestoneBody { milestone_id: milestone_id.clone(), unlocks: unlocks.clone() };
+            (MILESTONE, Some(*threshold), serde_json::to_string(&body).ok())
+        }
+        Some(Kind::Closing(Closing {})) | None => (CLOSING, None, None),
+    }
+}
+
+impl Store {
+    /// At most `limit` changes of a match after a rev; `None` when the match does not exist.
+    pub(crate) async fn list_changes(
+        &self,
+        id: &MatchId,
+        after_rev: i64,
+        limit: usize,
+    ) -> Result<Option<ListedChanges>, StoreError> {
+        let client = self.client().await?;
+        // One statement is one snapshot. A match without changes gives one row, whose other columns are null.
+        let sql = "SELECT m.rev, c.rev, c.kind, c.seq, c.after_seq, c.body, c.created_at
+                   FROM matches m LEFT JOIN (
+                       SELECT * FROM changes WHERE match_id = $1 AND rev > $2 ORDER BY rev LIMIT $3
+                   ) c ON true WHERE m.match_id = $1 ORDER BY c.rev";
+        let statement = client.prepare_cached(sql).await?;
+        let rows = client.query(&statement, &[&id.as_str(), &after_rev, &one_more_than(limit)]).await?;
+        let Some(first) = rows.first() else { return Ok(None) };
+        let head: i64 = first.try_get(0)?;
+        let changes = rows.iter().take(limit).map(of_row).collect::<Result<Vec<_>, _>>()?;
+        let changes: Vec<Change> = changes.into_iter().flatten().collect();
+        let has_more = rows.len() > limit;
+        let through_rev = changes.last().filter(|_| has_more).map_or(head, |last| last.rev);
+        Ok(Some(ListedChanges { changes, through_rev, has_more }))
+    }
+}
+
+/// `None` for the row of a match without changes.
+fn of_row(row: &Row) -> Result<Option<Change>, Error> {
+    let Some(rev) = row.try_get(1)? else { return Ok(None) };
+    let (after_seq, created_at_ms) = (row.try_get(4)?, to_ms(row.try_get(6)?));
+    let kind = match row.try_get(2)? {
+        MILESTONE => milestone(row, rev)?.map(Kind::Milestone),
+        CLOSING => Some(Kind::Closing(Closing {})),
+        _ => None,
+    };
+    Ok(Some(Change { rev, after_seq, created_at_ms, kind }))
+}
+
+fn milestone(row: &Row, rev: i64) -> Result<Option<Milestone>, Error> {
+    let body: Option<&str> = row.try_get(5)?;
+    let body: Option<MilestoneBody> = body.and_then(|body| serde_json::from_str(body).ok());
+    let Some(MilestoneBody { milestone_id, unlocks }) = body else { return Ok(None) };
+    let threshold = row.try_get::<_, Option<i64>>(3)?.unwrap_or(0);
+    let (after_seq, reached_at_ms) = (row.try_get(4)?, to_ms(row.try_get(6)?));
+    Ok(Some(Milestone { milestone_id, rev, threshold, unlocks, reached_at_ms, after_seq }))
+}
