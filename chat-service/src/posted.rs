@@ -18,7 +18,6 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::join_all;
 use proto::{
     MatchId,
     chat::{Head, MessagesCommitted},
@@ -45,8 +44,8 @@ use stream::Stream;
 const CHUNK: usize = 1_000;
 /// How often to look whether the stream is still there and still the same.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
-/// After an event was stored: how long more commits gather for the next one of their partition. The first after a quiet moment goes at once.
-const GATHER: Duration = Duration::from_millis(50);
+/// After an event was stored: how long commits gather for the next one. The first commit after quiet is published at once.
+const GATHER: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// How often a repair tries to get rid of the same heads before the stream is looked at again: it may have vanished.
@@ -266,29 +265,28 @@ impl Publisher {
 
     /// Whether the stream has stored everything that waited.
     async fn publish_all(&self) -> bool {
-        let moved = self.posted.backlog().take().into_iter();
-        let unstored = moved.map(|(partition, moved)| (partition, Unstored { moved, posted: &self.posted }));
-        let published = join_all(unstored.map(|(partition, unstored)| self.publish(partition, unstored))).await;
+        let moved = self.posted.backlog().take();
+        let stored = moved.heads.is_empty() || self.publish(Unstored { moved, posted: &self.posted }).await;
         self.posted.backlog().rest();
-        published.into_iter().all(|stored| stored)
+        stored
     }
 
-    async fn publish(&self, partition: u8, mut unstored: Unstored<'_>) -> bool {
+    async fn publish(&self, mut unstored: Unstored<'_>) -> bool {
         let parent = unstored.moved.span.as_ref().and_then(Span::id);
-        let span = info_span!(parent: parent, "posted", partition, otel.kind = "producer");
-        let stored = self.publish_chunks(partition, &unstored.moved.heads).instrument(span).await;
+        let span = info_span!(parent: parent, "posted", otel.kind = "producer");
+        let stored = self.publish_chunks(&unstored.moved.heads).instrument(span).await;
         match stored {
             Ok(()) => unstored.moved.heads.clear(),
             Err(error) => {
-                warn!(partition, %error, "the stream did not store an event; it is tried again");
+                warn!(%error, "the stream did not store an event; it is tried again");
                 self.metrics.publish_failed("posted");
             }
         }
         stored.is_ok()
     }
 
-    async fn publish_chunks(&self, partition: u8, heads: &HashMap<MatchId, i64>) -> Result<(), BusError> {
-        let subject = self.bus.subjects().posted(partition);
+    async fn publish_chunks(&self, heads: &HashMap<MatchId, i64>) -> Result<(), BusError> {
+        let subject = self.bus.subjects().posted();
         let mut heads =
             heads.iter().map(|(id, seq)| Head { match_id: id.as_str().to_owned(), last_seq: *seq }).collect::<Vec<_>>();
         while !heads.is_empty() {

@@ -112,9 +112,9 @@ impl Subjects {
         subject.strip_prefix(&self.prefix)?.strip_prefix("user.")
     }
 
-    /// `chat.posted.<p>` (JetStream): the commits of a partition.
-    pub fn posted(&self, partition: u8) -> Subject<MessagesCommitted> {
-        Subject::new(format!("{}chat.posted.{partition}", self.prefix))
+    /// `chat.posted.heads` (JetStream): what the replicas of chat-service have committed.
+    pub fn posted(&self) -> Subject<MessagesCommitted> {
+        Subject::new(format!("{}chat.posted.heads", self.prefix))
     }
 
     /// The subjects that the stream of commits stores.
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(subjects.call(&demo).as_str(), format!("match.{p}.demo.call"));
         assert_eq!(subjects.inbox(&alice).as_str(), "user.alice");
         assert_eq!(subjects.relay(&alice).as_str(), "user.alice");
-        assert_eq!(subjects.posted(63).as_str(), "chat.posted.63");
+        assert_eq!(subjects.posted().as_str(), "chat.posted.heads");
         assert_eq!(subjects.replica().as_str(), "chat.replica");
     }
 

@@ -1,19 +1,19 @@
 //! What is committed and not published, and what may be said of everything before it. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proto::MatchId;
 use tracing::Span;
 
 use super::{
-    pending::{Moved, Pending},
+    pending::Moved,
     repair::{Repair, Scope},
 };
 
 /// The state between the lanes, the publisher and the other replicas. Times are Unix times of the database.
 #[derive(Debug, Default)]
 pub struct Backlog {
-    pending: Pending,
+    pending: Moved,
     /// The oldest commit that is being published now.
     in_flight_ms: Option<i64>,
     /// Commits that must be looked for.
@@ -36,7 +36,7 @@ impl Backlog {
     /// Before this time everything that this replica committed, or has to look for, is published.
     pub fn published_ms(&self) -> i64 {
         let repairs = [self.owed, self.begun].into_iter().flatten().map(|repair| repair.since_ms);
-        let unpublished = [self.pending.oldest_ms(), self.in_flight_ms, self.deaf_since_ms].into_iter().flatten();
+        let unpublished = [self.pending.oldest_ms, self.in_flight_ms, self.deaf_since_ms].into_iter().flatten();
         repairs.chain(unpublished).fold(self.now_ms, i64::min)
     }
 
@@ -110,9 +110,9 @@ impl Backlog {
     }
 
     /// Takes what waits, to be published now. Nothing else is being published.
-    pub fn take(&mut self) -> BTreeMap<u8, Moved> {
-        self.in_flight_ms = self.pending.oldest_ms();
-        self.pending.take()
+    pub fn take(&mut self) -> Moved {
+        self.in_flight_ms = self.pending.oldest_ms;
+        std::mem::take(&mut self.pending)
     }
 
     /// Puts back what was not published.
@@ -129,7 +129,7 @@ impl Backlog {
 
     /// Whether everything is published as far as is known.
     pub fn is_empty(&self) -> bool {
-        self.pending.is_empty() && self.owed.is_none() && self.begun.is_none()
+        self.pending.heads.is_empty() && self.owed.is_none() && self.begun.is_none()
     }
 }
 
@@ -153,9 +153,7 @@ mod tests {
         assert_eq!(backlog.watermark_ms(), 900);
         let taken = backlog.take();
         assert_eq!(backlog.watermark_ms(), 900, "while it is being published");
-        for moved in taken.values() {
-            backlog.put_back(moved);
-        }
+        backlog.put_back(&taken);
         backlog.rest();
         assert_eq!(backlog.watermark_ms(), 900, "it was not published");
         backlog.take();

@@ -1,14 +1,14 @@
 //! Heads that the stream has not stored yet: the newest per match, bounded. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use proto::{MatchId, partition};
+use proto::MatchId;
 use tracing::Span;
 
 /// Matches that may wait, about 15 MB. Those beyond are found again by a scan of the database.
 const MAX_PENDING: usize = 100_000;
 
-/// The waiting heads of one partition, with the trace of one of them.
+/// The waiting heads, with the trace of one of them.
 #[derive(Debug, Default)]
 pub struct Moved {
     /// The newest of each match.
@@ -18,14 +18,7 @@ pub struct Moved {
     pub(super) span: Option<Span>,
 }
 
-/// The waiting heads of all partitions.
-#[derive(Debug, Default)]
-pub(super) struct Pending {
-    partitions: BTreeMap<u8, Moved>,
-    len: usize,
-}
-
-impl Pending {
+impl Moved {
     /// Notes a head; an older one of the same match makes no difference. False when there is no room for it.
     ///
     /// `committed_ms` is the database's time of the commit, if this replica did it.
@@ -35,47 +28,26 @@ impl Pending {
         committed_ms: Option<i64>,
         span: Option<&Span>,
     ) -> bool {
-        let moved = self.partitions.entry(partition::of(id)).or_default();
-        if let Some(seq) = moved.heads.get_mut(id) {
+        if let Some(seq) = self.heads.get_mut(id) {
             *seq = last_seq.max(*seq);
-        } else if self.len < MAX_PENDING {
-            moved.heads.insert(id.clone(), last_seq);
-            self.len += 1;
+        } else if self.heads.len() < MAX_PENDING {
+            self.heads.insert(id.clone(), last_seq);
         } else {
             return false;
         }
-        moved.oldest_ms = earliest(moved.oldest_ms, committed_ms);
-        if moved.span.is_none() {
-            moved.span = span.cloned();
+        self.oldest_ms = self.oldest_ms.into_iter().chain(committed_ms).min();
+        if self.span.is_none() {
+            self.span = span.cloned();
         }
         true
     }
 
-    /// Takes out everything that waits.
-    pub(super) fn take(&mut self) -> BTreeMap<u8, Moved> {
-        self.len = 0;
-        std::mem::take(&mut self.partitions)
-    }
-
     /// Puts back what the stream did not store. False when there was no room for all of it.
-    pub(super) fn put_back(&mut self, moved: &Moved) -> bool {
+    pub(super) fn put_back(&mut self, moved: &Self) -> bool {
         let add =
             |fits, (id, seq): (&MatchId, &i64)| self.add((id, *seq), moved.oldest_ms, moved.span.as_ref()) && fits;
         moved.heads.iter().fold(true, add)
     }
-
-    /// When the oldest waiting commit of this replica was made.
-    pub(super) fn oldest_ms(&self) -> Option<i64> {
-        self.partitions.values().filter_map(|moved| moved.oldest_ms).min()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-}
-
-fn earliest(a: Option<i64>, b: Option<i64>) -> Option<i64> {
-    a.into_iter().chain(b).min()
 }
 
 #[cfg(test)]
@@ -93,26 +65,23 @@ mod tests {
         fn the_newest_head_of_each_match_waits_whatever_was_put_back(
             moves in proptest::collection::vec((0..5_usize, 1..100_i64, any::<bool>()), 0..60),
         ) {
-            let (mut pending, mut newest) = (Pending::default(), HashMap::new());
+            let (mut pending, mut newest) = (Moved::default(), HashMap::new());
             for (n, seq, fails) in moves {
                 pending.add((&id(n), seq), Some(seq), None);
                 let best = newest.entry(id(n)).or_insert(seq);
                 *best = seq.max(*best);
                 if fails {
-                    for moved in pending.take().into_values() {
-                        pending.put_back(&moved);
-                    }
+                    let moved = std::mem::take(&mut pending);
+                    pending.put_back(&moved);
                 }
             }
-            let taken: HashMap<_, _> = pending.take().into_values().flat_map(|moved| moved.heads).collect();
-            prop_assert_eq!(taken, newest);
-            prop_assert!(pending.is_empty());
+            prop_assert_eq!(pending.heads, newest);
         }
     }
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let mut pending = Pending::default();
+        let mut pending = Moved::default();
         assert!((0..MAX_PENDING).all(|n| pending.add((&id(n), 1), None, None)));
         assert!(pending.add((&id(0), 2), None, None));
         assert!(!pending.add((&id(MAX_PENDING), 1), None, None));

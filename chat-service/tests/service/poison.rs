@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use proto::{MatchId, chat::Code, partition};
+use proto::{MatchId, chat::Code};
 
 use crate::{
     posted::{heads, orphan},
@@ -43,7 +43,7 @@ async fn a_start_that_cannot_decode_the_newest_event_publishes_everything_again(
     eventually("the stream knows it", async || heads(&bus).await == BTreeMap::from([("demo".to_owned(), 1)])).await;
     assert!(replica.stop().await);
     orphan(&stack, "old", 1, "100 days").await;
-    let subject = bus.subjects().posted(partition::of(&MatchId::new("demo").unwrap()));
+    let subject = bus.subjects().posted();
     bus.jetstream().publish(subject.as_str().to_owned(), "\u{7f}".into()).await.unwrap().await.unwrap();
     let next = stack.process().await;
     send(&bus, &request("demo", "alice", vec![draft("b", "y")])).await;

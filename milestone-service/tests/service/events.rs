@@ -1,17 +1,8 @@
 //! The stream holds what nobody can read, and what was heard before.
 
-use proto::{
-    MatchId,
-    chat::{Head, MessagesCommitted},
-    partition,
-    subjects::Subject,
-};
+use proto::chat::{Head, MessagesCommitted};
 
 use crate::support::Stack;
-
-fn posted_of_demo(stack: &Stack) -> Subject<MessagesCommitted> {
-    stack.bus.subjects().posted(partition::of(&MatchId::new("demo").unwrap()))
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_undecodable_event_is_counted_and_dropped_and_those_around_it_are_heard() {
@@ -19,7 +10,7 @@ async fn an_undecodable_event_is_counted_and_dropped_and_those_around_it_are_hea
     let replica = stack.process().await;
     let mut alice = stack.inbox("alice").await;
     stack.put("demo").await;
-    let posted = posted_of_demo(&stack);
+    let posted = stack.bus.subjects().posted();
     stack.send("demo", &["1", "2"]).await;
     stack.bus.publish_encoded(&posted, "\u{7f}no protobuf".into()).await.unwrap();
     stack.bus.flush().await.unwrap();
@@ -39,7 +30,7 @@ async fn heads_that_come_repeated_and_out_of_order_reach_a_milestone_once() {
     let mut alice = stack.inbox("alice").await;
     stack.put("demo").await;
     stack.send("demo", &["1", "2", "3", "4"]).await;
-    let posted = posted_of_demo(&elsewhere);
+    let posted = elsewhere.bus.subjects().posted();
     for last_seq in [4, 1, 4] {
         let heads = vec![Head { match_id: "demo".to_owned(), last_seq }];
         elsewhere.bus.publish_durably(&posted, &MessagesCommitted { heads, watermark_ms: 0 }).await.unwrap();

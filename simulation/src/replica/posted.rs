@@ -177,14 +177,13 @@ impl Publisher {
         self.posted.0.is_publishing.set(true);
         let moved = self.posted.backlog().take();
         let mut is_done = true;
-        for moved in moved.into_values() {
+        if !moved.heads.is_empty() {
             let heads = moved.heads.iter().map(|(id, seq)| (id.clone(), *seq)).collect();
             let watermark_ms = self.posted.backlog().watermark_ms();
-            let stored = self.world.stream.publish(self.process, heads, watermark_ms).await.is_ok();
-            if !stored && self.world.mistake != Some(Mistake::ForgetUnpublished) {
+            is_done = self.world.stream.publish(self.process, heads, watermark_ms).await.is_ok();
+            if !is_done && self.world.mistake != Some(Mistake::ForgetUnpublished) {
                 self.posted.backlog().put_back(&moved);
             }
-            is_done &= stored;
         }
         self.posted.backlog().rest();
         self.posted.0.is_publishing.set(false);
