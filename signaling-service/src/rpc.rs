@@ -1,4 +1,4 @@
-//! gRPC: which call is live.
+//! gRPC: which call is live, and what became of one.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use proto::{
     ids::CallId,
     signaling::{
         Call as WireCall, CallState, GetCallRequest, GetCallResponse,
-        get_call_request::Of,
+        get_call_request::{HeardOf, Of},
         signaling_service_server::{SignalingService, SignalingServiceServer},
     },
 };
@@ -15,10 +15,11 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     call::{Call, State},
+    failure::Failure,
     switchboard::{Lookup, Switchboard},
 };
 
-/// Looks live calls up.
+/// Looks calls up.
 #[derive(Debug, Clone)]
 pub struct CallRpc {
     switchboard: Arc<Switchboard>,
@@ -35,19 +36,43 @@ impl CallRpc {
 impl SignalingService for CallRpc {
     async fn get_call(&self, request: Request<GetCallRequest>) -> Result<Response<GetCallResponse>, Status> {
         let of = request.into_inner().of.ok_or_else(|| Status::invalid_argument("nothing to look up by"))?;
-        let by = lookup(of).map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let call = self.switchboard.live_call(&by).await;
-        let call = call.map_err(|failure| Status::unavailable(failure.to_string()))?;
-        Ok(Response::new(GetCallResponse { call: call.as_ref().map(to_wire) }))
+        let question = question(of).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let answer = self.answer(&question).await;
+        Ok(Response::new(answer.map_err(|failure| Status::unavailable(failure.to_string()))?))
     }
 }
 
-fn lookup(of: Of) -> Result<Lookup, IdError> {
-    Ok(match of {
+impl CallRpc {
+    async fn answer(&self, question: &Question) -> Result<GetCallResponse, Failure> {
+        match question {
+            Question::Live(by) => {
+                let call = self.switchboard.live_call(by).await?;
+                Ok(GetCallResponse { call: call.as_ref().map(to_wire), told: Vec::new() })
+            }
+            Question::Standing(id, user) => {
+                Ok(GetCallResponse { call: None, told: self.switchboard.standing(id, user).await? })
+            }
+        }
+    }
+}
+
+/// What is asked.
+enum Question {
+    /// Which call is live.
+    Live(Lookup),
+    /// What a user is told of a call as it stands.
+    Standing(CallId, UserId),
+}
+
+fn question(of: Of) -> Result<Question, IdError> {
+    Ok(Question::Live(match of {
         Of::MatchId(id) => Lookup::Match(MatchId::new(id)?),
         Of::UserId(id) => Lookup::User(UserId::new(id)?),
         Of::CallId(id) => Lookup::Call(CallId::new(id)?),
-    })
+        Of::HeardOf(HeardOf { call_id, user_id }) => {
+            return Ok(Question::Standing(CallId::new(call_id)?, UserId::new(user_id)?));
+        }
+    }))
 }
 
 /// The call as the gateways see it.

@@ -30,8 +30,8 @@ use crate::{
 };
 use keys::Keys;
 
-/// How long an ended call is kept, so that repeated commands find it.
-const KEPT_AFTER_END_MS: i64 = 30_000;
+/// How long an ended call is kept, so that repeated commands find it, and a device that was away learns its end: about 0.5 KB.
+const KEPT_AFTER_END_MS: i64 = 6 * 3_600_000;
 /// How long a live call outlives its deadline, while no replica is there to end it.
 const KEPT_AFTER_DEADLINE_MS: i64 = 60_000;
 /// What one replica has taken on and does not finish is another's after this.

@@ -5,7 +5,7 @@
 
 mod telling;
 
-use proto::{MatchId, UserId, ids::CallId};
+use proto::{MatchId, UserId, ids::CallId, inbox::CallChanged};
 use service_kit::bus::Bus;
 use uuid::Uuid;
 
@@ -103,6 +103,21 @@ impl Switchboard {
         };
         let live = found.map(|stored| stored.call).filter(|call| call.is_live() && call.lapsed(now_ms).is_none());
         Ok(live)
+    }
+
+    /// What a user's devices are told of a call as it stands, whether it lives or has ended. Nothing of a call that is unknown,
+    /// or of others.
+    pub async fn standing(&self, id: &CallId, user: &UserId) -> Result<Vec<CallChanged>, Failure> {
+        for _ in 0..MAX_ATTEMPTS {
+            let Snapshot { now_ms, found } = self.calls.by_id(id).await?;
+            let Some(stored) = found.filter(|stored| stored.call.involves(user)) else { return Ok(Vec::new()) };
+            if self.end_lapsed(std::slice::from_ref(&stored), now_ms).await? {
+                continue;
+            }
+            let told = announcement::of(&stored.call).into_iter().filter(|told| told.to == *user);
+            return Ok(told.map(|told| told.event).collect());
+        }
+        Err(contended())
     }
 
     /// Does what is due for a call: ends it, or announces its last change once more.

@@ -9,7 +9,7 @@ use proto::{
 };
 use tonic::Code;
 
-use crate::support::{Replica, Stack, draft, eventually, inbox, request, send, shared};
+use crate::support::{Replica, Stack, draft, inbox, request, send, shared};
 
 const BEFORE: [&str; 2] = [
     include_str!("../../src/store/migrations/0001_matches_and_messages.sql"),

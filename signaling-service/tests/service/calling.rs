@@ -76,6 +76,30 @@ async fn a_call_is_rung_accepted_talked_over_and_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_was_away_learns_what_became_of_a_call_also_after_its_end() {
+    let stack = Stack::new().await;
+    let replica = stack.replica(&[]).await;
+    stack.put_unlocked("demo", ["alice", "bob"]).await;
+    let (alice, bob) = (stack.party("demo", "alice", "a").await, stack.party("demo", "bob", "b").await);
+    let call = alice.ring().await.unwrap().call_id;
+    assert!(matches!(stack.told(&replica, &call, bob.user()).await[..], [(1, Change::Incoming(_))]));
+    assert_eq!(stack.told(&replica, &call, alice.user()).await, []);
+    bob.accept().await.unwrap();
+    assert!(matches!(stack.told(&replica, &call, alice.user()).await[..], [(2, Change::Accepted(_))]));
+    // What the devices that did not accept are told.
+    assert!(matches!(stack.told(&replica, &call, bob.user()).await[..], [(2, Change::Ended(_))]));
+    alice.end().await.unwrap();
+    for user in [alice.user(), bob.user()] {
+        match &stack.told(&replica, &call, user).await[..] {
+            [(3, Change::Ended(ended))] => assert_eq!(ended.reason, "completed"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(stack.told(&replica, &call, "carol").await, [], "a stranger");
+    assert_eq!(stack.told(&replica, "unknown", alice.user()).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_call_stops_ringing_everywhere_and_the_line_is_free_again() {
     let stack = Stack::new().await;
     let _replica = stack.replica(&[]).await;

@@ -15,7 +15,12 @@ use proto::{
         CloseMatchRequest, Draft, GetMatchRequest, PutMatchRequest, SendReply, SendRequest,
         chat_service_client::ChatServiceClient,
     },
-    signaling::{Call, GetCallRequest, get_call_request::Of, signaling_service_client::SignalingServiceClient},
+    inbox::call_changed::Change,
+    signaling::{
+        Call, GetCallRequest, GetCallResponse,
+        get_call_request::{HeardOf, Of},
+        signaling_service_client::SignalingServiceClient,
+    },
 };
 use service_kit::{Lifecycle, NatsConfig, bus::Bus, clock, grpc, health::Readiness};
 use signaling_service::{app, app::App, config::Config};
@@ -169,9 +174,20 @@ impl Stack {
 
     /// A live call, as a replica sees it.
     pub(crate) async fn live(&self, replica: &Replica, of: Of) -> Option<Call> {
+        self.get_call(replica, of).await.call
+    }
+
+    /// What a user's devices are told of a call as it stands: the version and the change.
+    pub(crate) async fn told(&self, replica: &Replica, call_id: &str, user_id: &str) -> Vec<(i64, Change)> {
+        let of = Of::HeardOf(HeardOf { call_id: call_id.to_owned(), user_id: user_id.to_owned() });
+        let told = self.get_call(replica, of).await.told.into_iter();
+        told.map(|told| (told.version, told.change.unwrap())).collect()
+    }
+
+    async fn get_call(&self, replica: &Replica, of: Of) -> GetCallResponse {
         let client = grpc::connect(&[replica.app.grpc.to_string()], &self.lifecycle).with_timeout(PATIENCE);
         let request = GetCallRequest { of: Some(of) };
-        SignalingServiceClient::new(client).get_call(request).await.unwrap().into_inner().call
+        SignalingServiceClient::new(client).get_call(request).await.unwrap().into_inner()
     }
 
     async fn send(&self, id: &str, sender: &str, count: usize) {
