@@ -42,8 +42,8 @@ pub struct Config {
     /// How a user's messages are spaced
     #[arg(long, value_enum, default_value_t = Spacing::Poisson)]
     pub arrivals: Spacing,
-    /// Overload: after the measured seconds, this many times the rate for --surge-s, and then the rate again for as long as
-    /// before. To see refusals and not repeats, --attempts 1 and a large --window
+    /// Overload: after the measured seconds, this many times the rate for --surge-s, and then the rate again for as
+    /// long as before. To see refusals and not repeats, --attempts 1 and a large --window
     #[arg(long, value_name = "FACTOR")]
     pub surge: Option<f64>,
     /// Seconds of a surge, at most 3,600

@@ -2,11 +2,12 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use promises::Tag;
 use proto::Code;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{crowd::room::Room, tag::Tag};
+use crate::{body, crowd::room::Room};
 
 /// The answer to CONNECT.
 #[derive(Debug, Deserialize)]
@@ -104,9 +105,9 @@ impl Refusal<'_> {
 impl Message<'_> {
     /// Which message it is; none if its parts do not belong together.
     pub(super) fn tag(&self, room: &Room) -> Option<Tag> {
-        let tag = Tag::of_body(&self.body)?;
+        let tag = body::tag_of(&self.body)?;
         let is_sender = room.users.get(usize::from(tag.slot)).is_some_and(|user| *user == self.sender_id);
-        let is_named = self.client_id.as_deref() == Some(&*tag.client_id());
+        let is_named = self.client_id.as_deref() == Some(&*body::client_id(tag));
         (is_sender && is_named && self.match_id == room.id).then_some(tag)
     }
 }
@@ -123,7 +124,7 @@ pub(super) fn is_of(offset: &str, pid: &str) -> bool {
 }
 
 /// What a cursor says of a chat: its seq and its milestones.
-pub(super) fn position(offset: &str, match_id: &str) -> Option<(u32, u32)> {
+pub(super) fn position(offset: &str, match_id: &str) -> Option<(u32, u16)> {
     let place = offset.split('~').skip(2).find_map(|place| place.strip_prefix(match_id)?.strip_prefix(':'))?;
     let (seq, milestones) = place.split_once(':')?;
     Some((seq.parse().ok()?, milestones.parse().ok()?))

@@ -52,7 +52,7 @@ fn a_join_that_does_not_see_what_was_acked_is_found() {
     let mut script = Script::new();
     script.send(0, 0);
     script.now(2, Event::Left);
-    script.now(2, Event::Joined { last_seq: 0, known: Known { highest: 1, ..Known::default() }, told: false });
+    script.now(2, Event::Joined { last_seq: 0, known: Known { highest: 1, ..Known::default() }, told: 0 });
     let tally = script.conclude();
     assert_eq!(tally.of(Durable).violations, 1);
 }

@@ -1,24 +1,35 @@
-//! The checker of one match: entries go in as they happen, and what is settled is forgotten but for eight bytes a message.
+//! The check of one match: entries go in as they happen. What is settled is forgotten but for eight bytes a message.
 
-use super::{
+use crate::{
     author::Author,
     calls::{Calls, Device},
+    history::{self, Entry, Event, Known, Reason},
+    promise::Promise,
     recent::Recent,
     stored::Stored,
-    tally::{Promise, Tally, Violation},
+    tally::{Tally, Violation},
     view::View,
 };
-use crate::history::{self, Entry, Event, Known, Reason};
 
 mod deliveries;
 mod sends;
 
-/// The message that reaches the milestone.
-pub const MILESTONE: u32 = 100;
+/// What the matches of a run are held to, and how much of them is remembered.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// The messages that reach milestones, ascending, at most 64.
+    pub milestones: &'static [u32],
+    /// A client is told of a milestone once in its life, and not once a connection.
+    pub told_once: bool,
+    /// Every message has a final answer at the end.
+    pub all_answered: bool,
+    /// Entries that are kept for the traces of violations.
+    pub remembered: usize,
+}
 
 /// Whether the match is closed, as far as anybody knows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Closing {
+pub(crate) enum Closing {
     #[default]
     Open,
     /// The app server has asked for it.
@@ -28,35 +39,37 @@ pub(super) enum Closing {
 }
 
 /// What is known of one match.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Chat {
     id: String,
+    pub(crate) rules: Rules,
     /// The side of each client.
-    pub(super) sides: Vec<u8>,
+    pub(crate) sides: Vec<u8>,
     /// By seq, from 1.
-    pub(super) stored: Vec<Stored>,
+    pub(crate) stored: Vec<Stored>,
     /// The highest seq that was acked or seen.
     highest: u32,
     /// Messages that were acked.
     acked: u64,
-    pub(super) authors: Vec<Author>,
-    pub(super) views: Vec<View>,
+    authors: Vec<Author>,
+    pub(crate) views: Vec<View>,
     calls: Calls,
-    pub(super) closing: Closing,
+    pub(crate) closing: Closing,
     /// The app server has asked for the end of the match and was not told that it is closed.
-    pub(super) close_is_open: bool,
-    /// When the message that reaches the milestone was first known to be stored.
+    pub(crate) close_is_open: bool,
+    /// When the message that reaches the first milestone was first known to be stored.
     reached_at_ms: Option<u32>,
     recent: Recent,
-    pub(super) tally: Tally,
+    pub(crate) tally: Tally,
     now_ms: u32,
 }
 
 impl Chat {
-    /// An empty match of clients, each on side 0 or 1.
-    pub fn new(id: String, sides: Vec<u8>) -> Self {
+    /// An empty match of clients, each on a side: 0 or 1 for the members, others for strangers.
+    pub fn new(id: String, sides: Vec<u8>, rules: Rules) -> Self {
         Self {
             id,
+            rules,
             stored: Vec::new(),
             highest: 0,
             acked: 0,
@@ -66,16 +79,11 @@ impl Chat {
             closing: Closing::Open,
             close_is_open: false,
             reached_at_ms: None,
-            recent: Recent::default(),
+            recent: Recent::new(rules.remembered),
             tally: Tally::default(),
             now_ms: 0,
             sides,
         }
-    }
-
-    /// The match.
-    pub fn id(&self) -> &str {
-        &self.id
     }
 
     /// What anybody knows of the match by now.
@@ -88,7 +96,7 @@ impl Chat {
         self.acked
     }
 
-    /// When the milestone's message was first known to be stored, in milliseconds.
+    /// When the first milestone's message was first known to be stored, in milliseconds.
     pub fn reached_at_ms(&self) -> Option<u32> {
         self.reached_at_ms
     }
@@ -98,16 +106,34 @@ impl Chat {
         self.authors.iter().map(Author::open).sum()
     }
 
-    /// Violations found so far.
-    pub fn violations(&self) -> u64 {
-        self.tally.violations()
+    /// How many messages are kept whole, open or not: those that came after an open one wait for it.
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.authors.iter().map(Author::kept).sum()
     }
 
-    /// Whether a client that has the chat open has been given all that is known, and told of the milestone.
+    /// What was checked and found so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Whether a client that has the chat open has been given all that is known, and told of the milestones.
     pub fn has_caught_up(&self, slot: u8) -> bool {
         let view = &self.views[usize::from(slot)];
         let rest = (view.cursor + 1..=self.highest).all(|seq| self.may_be_left_out(slot, seq));
-        view.joined && rest && (view.told || self.highest < MILESTONE)
+        view.joined && rest && view.told >= self.due(self.highest)
+    }
+
+    /// How many milestones a match of so many messages has reached.
+    pub(crate) fn due(&self, messages: u32) -> u16 {
+        let reached = self.rules.milestones.iter().take_while(|threshold| **threshold <= messages).count();
+        u16::try_from(reached).unwrap_or(u16::MAX)
+    }
+
+    /// How far an open chat was read by a client, and how many of its milestones were told; none if it is not open.
+    pub fn place(&self, slot: u8) -> Option<(u32, u16)> {
+        let view = &self.views[usize::from(slot)];
+        view.joined.then_some((view.cursor, view.told))
     }
 
     /// Whether a client has the chat open.
@@ -152,7 +178,7 @@ impl Chat {
             }
             Event::CallAccepted { call } => self.call_accepted(slot, call),
             Event::CallEnded { call, reason } => self.call_ended(slot, call, reason),
-            Event::CloseAsked => (self.closing, self.close_is_open) = (Closing::Asked, true),
+            Event::CloseAsked => self.close_asked(),
             Event::Closed => (self.closing, self.close_is_open) = (Closing::Closed, false),
             _ => self.view_changed(slot, entry.event),
         }
@@ -174,6 +200,13 @@ impl Chat {
         Device { slot, page, session }
     }
 
+    fn close_asked(&mut self) {
+        self.close_is_open = true;
+        if self.closing == Closing::Open {
+            self.closing = Closing::Asked;
+        }
+    }
+
     /// Somebody is told that the match is closed.
     fn told_closed(&mut self, slot: u8) {
         let is_open = self.closing == Closing::Open;
@@ -181,7 +214,7 @@ impl Chat {
         self.closing = Closing::Closed;
     }
 
-    pub(super) fn judge(&mut self, promise: Promise, slot: u8, wrong: Option<String>) {
+    pub(crate) fn judge(&mut self, promise: Promise, slot: u8, wrong: Option<String>) {
         self.tally.checked(promise, 1);
         if let Some(what) = wrong {
             self.broken(promise, slot, what);
@@ -189,7 +222,7 @@ impl Chat {
     }
 
     /// A promise was not kept.
-    pub(super) fn broken(&mut self, promise: Promise, slot: u8, what: String) {
+    pub(crate) fn broken(&mut self, promise: Promise, slot: u8, what: String) {
         let trace = self.recent.trace(slot);
         let violation = Violation { promise, at: history::ms(self.now_ms), scene: self.id.clone(), what, trace };
         self.tally.violated(violation);

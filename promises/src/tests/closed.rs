@@ -141,7 +141,7 @@ fn a_join_and_a_delivery_after_the_close_are_found() {
     close(&mut script);
     tell(&mut script, &[0, 1, 2]);
     let known = script.chat.known();
-    script.now(0, Event::Joined { last_seq: 0, known, told: false });
+    script.now(0, Event::Joined { last_seq: 0, known, told: 0 });
     tell(&mut script, &[0]);
     script.breaks(&[Closed]);
     let mut script = Script::new();

@@ -7,20 +7,20 @@ use crate::history::Reason;
 /// Calls that are remembered: a match has one at a time, and late events of the ones before.
 const REMEMBERED: usize = 8;
 /// What the devices hear that did not accept a call that another one did: no end of the call.
-pub(crate) const ELSEWHERE: Reason = "answered_elsewhere";
+pub const ELSEWHERE: Reason = "answered_elsewhere";
 
 /// Where a client hears of a call.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Device {
+pub(crate) struct Device {
     /// The client.
-    pub(super) slot: u8,
+    pub(crate) slot: u8,
     /// Which of its pages: it takes over its call when it gets another pid.
-    pub(super) page: u16,
+    pub(crate) page: u16,
     /// Which of its pids: with another one it may hear what is meant for others until it has taken over.
-    pub(super) session: u16,
+    pub(crate) session: u16,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Call {
     id: u64,
     accepted_by: Option<Device>,
@@ -28,19 +28,19 @@ struct Call {
 }
 
 /// The latest calls of a match.
-#[derive(Debug, Default)]
-pub(super) struct Calls(VecDeque<Call>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Calls(VecDeque<Call>);
 
 impl Calls {
     /// A device's acceptance was acked; which other one's was before.
-    pub(super) fn accepted(&mut self, id: u64, device: Device) -> Option<Device> {
+    pub(crate) fn accepted(&mut self, id: u64, device: Device) -> Option<Device> {
         let call = self.call(id);
         let before = *call.accepted_by.get_or_insert(device);
         ((before.slot, before.page) != (device.slot, device.page)).then_some(before)
     }
 
     /// A device was told of the end; what other end was told before.
-    pub(super) fn ended(&mut self, id: u64, device: Device, reason: Reason) -> Option<Reason> {
+    pub(crate) fn ended(&mut self, id: u64, device: Device, reason: Reason) -> Option<Reason> {
         let call = self.call(id);
         let is_session = |by: Device| (by.slot, by.session) == (device.slot, device.session);
         if reason == ELSEWHERE && !call.accepted_by.is_some_and(is_session) {

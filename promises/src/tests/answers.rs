@@ -26,10 +26,10 @@ fn two_acceptances_and_two_ends_of_one_call_are_found() {
     let mut script = Script::new();
     script.now(0, Event::CallAccepted { call: 1 });
     script.now(0, Event::CallAccepted { call: 1 });
-    script.now(1, Event::CallEnded { call: 1, reason: crate::checker::calls::ELSEWHERE });
+    script.now(1, Event::CallEnded { call: 1, reason: ELSEWHERE });
     script.now(0, Event::CallEnded { call: 1, reason: "completed" });
     script.now(2, Event::CallEnded { call: 1, reason: "completed" });
-    assert_eq!(script.chat.violations(), 0);
+    assert_eq!(script.chat.tally().violations(), 0);
     script.now(1, Event::CallAccepted { call: 1 });
     script.now(2, Event::CallEnded { call: 1, reason: "cancelled" });
     assert_eq!(script.conclude().of(Calls).violations, 2);
@@ -58,7 +58,7 @@ fn a_device_that_took_a_call_and_hears_that_another_did_is_found_unless_it_was_r
             script.now(0, Event::Reloaded);
             script.now(0, Event::Connected { recovered: false });
         }
-        script.now(0, Event::CallEnded { call: 1, reason: crate::checker::calls::ELSEWHERE });
+        script.now(0, Event::CallEnded { call: 1, reason: ELSEWHERE });
         script.now(2, Event::CallEnded { call: 1, reason: "completed" });
         assert_eq!(script.conclude().of(Calls).violations, found);
     }

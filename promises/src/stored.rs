@@ -4,7 +4,7 @@ use crate::tag::Tag;
 
 /// Which sockets count a message as their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// The sending client, in the session with this number.
     Session(u16),
     /// No socket: it was saved by REST.
@@ -15,14 +15,14 @@ pub(super) enum Origin {
 
 impl Origin {
     /// The origin of what was sent in one more way.
-    pub(super) fn or(self, other: Self) -> Self {
+    pub(crate) fn or(self, other: Self) -> Self {
         if self == other { self } else { Self::Unclear }
     }
 }
 
 /// A stored message: its tag and its origin.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stored {
+pub(crate) struct Stored {
     index: u32,
     session: u16,
     slot: u8,
@@ -34,9 +34,9 @@ const UNKNOWN: u8 = u8::MAX;
 
 impl Stored {
     /// Nobody knows this message yet.
-    pub(super) const NOTHING: Self = Self { index: 0, session: 0, slot: 0, kind: UNKNOWN };
+    pub(crate) const NOTHING: Self = Self { index: 0, session: 0, slot: 0, kind: UNKNOWN };
 
-    pub(super) fn new(tag: Tag, origin: Origin) -> Self {
+    pub(crate) fn new(tag: Tag, origin: Origin) -> Self {
         let (session, kind) = match origin {
             Origin::Session(session) => (session, 0),
             Origin::Rest => (0, 1),
@@ -45,11 +45,11 @@ impl Stored {
         Self { index: tag.index, session, slot: tag.slot, kind: tag.variant << 2 | kind }
     }
 
-    pub(super) fn tag(self) -> Option<Tag> {
+    pub(crate) fn tag(self) -> Option<Tag> {
         (self.kind != UNKNOWN).then_some(Tag { slot: self.slot, index: self.index, variant: self.kind >> 2 })
     }
 
-    pub(super) fn origin(self) -> Origin {
+    pub(crate) fn origin(self) -> Origin {
         match self.kind & 3 {
             0 => Origin::Session(self.session),
             1 => Origin::Rest,

@@ -1,18 +1,17 @@
 //! Every kind of violation is found, and an honest history has none.
 
 use super::*;
-use crate::{
-    facts::{MatchFacts, MilestoneRow, Row},
-    history::{APP_SERVER, Entry, Event, Known, Route},
-    tag::Tag,
-};
 
 mod answers;
 mod closed;
 mod delivered;
 mod honest;
 mod milestones;
+mod seen;
 mod stored;
+
+const MILESTONE: u32 = 100;
+const RULES: Rules = Rules { milestones: &[MILESTONE], told_once: false, all_answered: true, remembered: 1_024 };
 
 /// A match of two clients of one user (0, 1) and one of the other (2), all connected and joined.
 struct Script {
@@ -23,11 +22,15 @@ struct Script {
 
 impl Script {
     fn new() -> Self {
-        let chat = Chat::new("m".to_owned(), vec![0, 0, 1]);
+        Self::with(RULES)
+    }
+
+    fn with(rules: Rules) -> Self {
+        let chat = Chat::new("m".to_owned(), vec![0, 0, 1], rules);
         let mut script = Self { chat, at_ms: 0, facts: MatchFacts::default() };
         for slot in 0..3 {
             script.now(slot, Event::Connected { recovered: false });
-            script.now(slot, Event::Joined { last_seq: 0, known: Known::default(), told: false });
+            script.now(slot, Event::Joined { last_seq: 0, known: Known::default(), told: 0 });
         }
         script
     }

@@ -2,17 +2,16 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::stored::Origin;
-use crate::history::Known;
+use crate::{history::Known, stored::Origin};
 
 /// A message that may still be sent again, answered or seen for the first time.
-#[derive(Debug)]
-pub(super) struct Sent {
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
     /// What anybody knew when it was first sent.
-    pub(super) known: Known,
+    pub(crate) known: Known,
     /// Where it is stored; 0 while nobody knows.
-    pub(super) seq: u32,
-    pub(super) origin: Origin,
+    pub(crate) seq: u32,
+    pub(crate) origin: Origin,
     /// How often it was sent.
     attempts: u16,
     /// The connection on which it was sent.
@@ -20,23 +19,23 @@ pub(super) struct Sent {
     /// Which variants were sent, one bit each.
     variants: u8,
     /// Which variants were refused as conflicting with another, one bit each.
-    pub(super) conflicts: u8,
-    pub(super) acked: bool,
+    pub(crate) conflicts: u8,
+    pub(crate) acked: bool,
     /// Acks that said it was not stored before.
-    pub(super) originals: u8,
+    pub(crate) originals: u8,
     settled: bool,
 }
 
 /// One sending of a message.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sending {
-    pub(super) index: u32,
-    pub(super) variant: u8,
-    pub(super) origin: Origin,
+pub(crate) struct Sending {
+    pub(crate) index: u32,
+    pub(crate) variant: u8,
+    pub(crate) origin: Origin,
     /// Whether it went over the socket.
-    pub(super) is_emit: bool,
-    pub(super) connection: u32,
-    pub(super) known: Known,
+    pub(crate) is_emit: bool,
+    pub(crate) connection: u32,
+    pub(crate) known: Known,
 }
 
 impl Sending {
@@ -58,14 +57,14 @@ impl Sending {
 
 /// Why a send is not what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Misplaced {
-    pub(super) seq: u32,
-    pub(super) after: u32,
+pub(crate) struct Misplaced {
+    pub(crate) seq: u32,
+    pub(crate) after: u32,
 }
 
 /// The sends of one client in one match.
-#[derive(Debug, Default)]
-pub(super) struct Author {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Author {
     /// The index of the oldest that is kept.
     first: u32,
     sends: VecDeque<Sent>,
@@ -77,7 +76,7 @@ pub(super) struct Author {
 
 impl Author {
     /// A message is sent, for the first time or again.
-    pub(super) fn emitted(&mut self, sending: Sending) {
+    pub(crate) fn emitted(&mut self, sending: Sending) {
         let Some(at) = sending.index.checked_sub(self.first) else { return };
         while self.sends.len() <= at as usize {
             self.sends.push_back(sending.first());
@@ -90,44 +89,49 @@ impl Author {
     }
 
     /// The message, if it is kept.
-    pub(super) fn sent(&mut self, index: u32) -> Option<&mut Sent> {
+    pub(crate) fn sent(&mut self, index: u32) -> Option<&mut Sent> {
         self.sends.get_mut(index.checked_sub(self.first)? as usize)
     }
 
     /// The message is refused, for good.
-    pub(super) fn refuse(&mut self, index: u32) {
+    pub(crate) fn refuse(&mut self, index: u32) {
         self.refused.insert(index);
     }
 
     /// Whether the message was refused for good.
-    pub(super) fn was_refused(&self, index: u32) -> bool {
+    pub(crate) fn was_refused(&self, index: u32) -> bool {
         self.refused.contains(&index)
     }
 
     /// Whether all that can be known of the message was known before.
-    pub(super) fn is_past(&self, index: u32) -> bool {
+    pub(crate) fn is_past(&self, index: u32) -> bool {
         index < self.first
     }
 
     /// How many messages were sent, repeats aside.
-    pub(super) fn sent_in_all(&self) -> u32 {
+    pub(crate) fn sent_in_all(&self) -> u32 {
         self.first + u32::try_from(self.sends.len()).unwrap_or(u32::MAX)
     }
 
     /// How many messages may still change.
-    pub(super) fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.sends.iter().filter(|sent| !sent.settled).count()
     }
 
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.sends.len()
+    }
+
     /// Nothing more can come of the message.
-    pub(super) fn settle(&mut self, index: u32) {
+    pub(crate) fn settle(&mut self, index: u32) {
         if let Some(sent) = self.sent(index) {
             sent.settled = true;
         }
     }
 
     /// The oldest message, if nothing more can come of it, or at the end; what is wrong with its place.
-    pub(super) fn pop(&mut self, at_end: bool) -> Option<(u32, Sent, Option<Misplaced>)> {
+    pub(crate) fn pop(&mut self, at_end: bool) -> Option<(u32, Sent, Option<Misplaced>)> {
         self.sends.front().filter(|sent| sent.settled || at_end)?;
         let sent = self.sends.pop_front()?;
         let index = self.first;
@@ -146,16 +150,16 @@ impl Author {
 
 impl Sent {
     /// Whether this variant was sent.
-    pub(super) fn has_variant(&self, variant: u8) -> bool {
+    pub(crate) fn has_variant(&self, variant: u8) -> bool {
         self.variants >> variant & 1 == 1
     }
 
     /// Whether a variant other than this one was sent.
-    pub(super) fn has_other_variant(&self, variant: u8) -> bool {
+    pub(crate) fn has_other_variant(&self, variant: u8) -> bool {
         self.variants & !(1 << variant) != 0
     }
 
-    pub(super) fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         self.settled
     }
 }

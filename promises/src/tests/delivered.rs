@@ -44,7 +44,7 @@ fn a_message_that_a_recovered_cursor_claims_is_found() {
     script.receive(1, message(0, 0), 1);
     script.now(2, Event::Disconnected);
     script.now(2, Event::Connected { recovered: true });
-    script.now(2, Event::Resumed { seq: 1, told: false });
+    script.now(2, Event::Resumed { seq: 1, told: 0 });
     script.breaks(&[Delivered]);
 }
 
@@ -52,7 +52,7 @@ fn a_message_that_a_recovered_cursor_claims_is_found() {
 fn a_cursor_that_is_beyond_every_seq_is_found() {
     let mut script = Script::new();
     script.now(2, Event::Connected { recovered: true });
-    script.now(2, Event::Resumed { seq: u32::MAX, told: false });
+    script.now(2, Event::Resumed { seq: u32::MAX, told: 0 });
     script.breaks(&[Delivered]);
 }
 

@@ -131,7 +131,7 @@ impl System {
         if recovered && client.joined {
             client.cursor = client.offset;
             let seq = u32::try_from(client.offset).unwrap();
-            self.script.now(slot, Event::Resumed { seq, told: false });
+            self.script.now(slot, Event::Resumed { seq, told: 0 });
         }
         let client = self.client(slot);
         if !recovered {
@@ -160,7 +160,7 @@ impl System {
         client.offset = client.cursor;
         client.joined = true;
         let known = self.script.chat.known();
-        self.script.now(slot, Event::Joined { last_seq: u32::try_from(last).unwrap(), known, told: false });
+        self.script.now(slot, Event::Joined { last_seq: u32::try_from(last).unwrap(), known, told: 0 });
         for (seq, (tag, _)) in (1..).zip(self.stored.clone()) {
             self.script.now(slot, Event::Paged { tag: Some(tag), seq });
         }

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::{
-    chat::{Chat, Closing, MILESTONE},
-    tally::{Promise, Tally},
-};
 use crate::{
-    facts::{MatchFacts, Row},
+    chat::{Chat, Closing},
+    facts::{MatchFacts, MilestoneRow, Row},
     history::APP_SERVER,
+    promise::Promise,
+    tag::Tag,
+    tally::Tally,
 };
 
 impl Chat {
@@ -18,7 +18,7 @@ impl Chat {
         for slot in 0..u8::try_from(self.sides.len()).unwrap_or_default() {
             self.forget(slot, true);
         }
-        self.check_milestone(facts);
+        self.check_milestones(facts);
         self.check_closing(facts);
         for slot in 0..u8::try_from(self.sides.len()).unwrap_or_default() {
             self.check_view(slot, facts);
@@ -26,12 +26,25 @@ impl Chat {
         self.tally
     }
 
+    /// The match as it is stored if nothing is but what anybody has seen: for who cannot look into the database.
+    pub fn as_seen(&self) -> MatchFacts {
+        let tags = (1..).zip(&self.stored).filter_map(|(seq, stored)| Some((seq, stored.tag()?)));
+        let reached = self.rules.milestones[..usize::from(self.due(self.known().highest))].iter();
+        MatchFacts {
+            last_seq: u32::try_from(self.stored.len()).unwrap_or(u32::MAX),
+            rows: tags.map(|(seq, tag)| Row { seq, tag: Some(tag) }).collect(),
+            milestones: reached.map(|threshold| MilestoneRow { seq: *threshold, announced: true }).collect(),
+            is_closed: self.closing != Closing::Open,
+            stored_late: 0,
+        }
+    }
+
     fn check_rows(&mut self, facts: &MatchFacts) {
         let mut names = HashSet::new();
         for (expected, row) in (1..).zip(&facts.rows) {
             self.tally.checked(Promise::Ordered, 1);
             if row.seq != expected {
-                self.broken(Promise::Ordered, 0, format!("the database has {} where {expected} is due", row.seq));
+                self.broken(Promise::Ordered, 0, format!("{} is stored where {expected} is due", row.seq));
                 return;
             }
             self.check_row(*row);
@@ -55,7 +68,7 @@ impl Chat {
         let seen = self.stored.get(row.seq as usize - 1).and_then(|stored| stored.tag());
         match (seen, row.tag) {
             (Some(seen), Some(held)) if seen == held => {}
-            (None, Some(held)) if usize::from(held.slot) < self.sides.len() && held.variant < 4 => {
+            (None, Some(held)) if usize::from(held.slot) < self.sides.len() && held.variant < Tag::VARIANTS => {
                 self.learn(row.seq, held);
             }
             (seen, held) => {
@@ -64,10 +77,11 @@ impl Chat {
         }
     }
 
-    fn check_milestone(&mut self, facts: &MatchFacts) {
+    fn check_milestones(&mut self, facts: &MatchFacts) {
         self.tally.checked(Promise::Milestones, 1);
         let held: Vec<_> = facts.milestones.iter().map(|row| (row.seq, row.announced)).collect();
-        let due = if facts.last_seq >= MILESTONE { vec![(MILESTONE, true)] } else { Vec::new() };
+        let due = self.rules.milestones[..usize::from(self.due(facts.last_seq))].iter();
+        let due: Vec<_> = due.map(|threshold| (*threshold, true)).collect();
         if held != due {
             let what = format!("the database has the milestones {held:?} (seq, announced) instead of {due:?}");
             self.broken(Promise::Milestones, 0, what);
@@ -102,8 +116,9 @@ impl Chat {
         if self.views[usize::from(slot)].unexplained() > 0 {
             self.broken(Promise::Delivered, slot, format!("what followed {connected_to} was left out"));
         }
-        if joined && !told && facts.last_seq >= MILESTONE {
-            self.broken(Promise::Milestones, slot, "the milestone was never told".to_owned());
+        let due = self.due(facts.last_seq);
+        if joined && told < due {
+            self.broken(Promise::Milestones, slot, format!("{told} of {due} milestones were told"));
         }
     }
 }

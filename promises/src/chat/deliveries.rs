@@ -2,23 +2,26 @@
 
 use proto::Code;
 
-use super::{Chat, MILESTONE, sends::MAX_SEQ};
+use super::{Chat, sends::MAX_SEQ};
 use crate::{
-    checker::{
-        author::Author,
-        stored::{Origin, Stored},
-        tally::Promise,
-        view::{self, Fault},
-    },
+    author::Author,
     history::{Event, Known},
+    promise::Promise,
+    stored::{Origin, Stored},
     tag::Tag,
+    view::{self, Fault},
 };
 
 impl Chat {
     pub(super) fn view_changed(&mut self, slot: u8, event: Event) {
         let view = &mut self.views[usize::from(slot)];
         match event {
-            Event::Connected { recovered } => view.connected(recovered),
+            Event::Connected { recovered } => {
+                view.connected(recovered);
+                if !self.rules.told_once {
+                    view.announced = 0;
+                }
+            }
             Event::Reloaded => view.page = view.page.wrapping_add(1),
             Event::Left => view.joined = false,
             Event::ToldClosed => {
@@ -39,7 +42,7 @@ impl Chat {
             Event::PageBroken { expected, found } => {
                 self.broken(Promise::Delivered, slot, format!("a page has {found} where {expected} is due"));
             }
-            Event::Milestone => self.milestone(slot),
+            Event::Milestone { ord } => self.milestone(slot, ord),
             _ => {}
         }
     }
@@ -101,7 +104,7 @@ impl Chat {
     }
 
     /// Judges what a client was not given, as far as it is known by now.
-    pub(in crate::checker) fn explain(&mut self, slot: u8) {
+    pub(crate) fn explain(&mut self, slot: u8) {
         let view = &mut self.views[usize::from(slot)];
         if view.unexplained() == 0 {
             return;
@@ -111,7 +114,7 @@ impl Chat {
         }
     }
 
-    fn resumed(&mut self, slot: u8, seq: u32, told: bool) {
+    fn resumed(&mut self, slot: u8, seq: u32, told: u16) {
         self.tally.checked(Promise::Delivered, 1);
         if seq > MAX_SEQ {
             return self.broken(Promise::Delivered, slot, format!("the cursor is at {seq}, which is no seq"));
@@ -126,28 +129,35 @@ impl Chat {
             self.broken(Promise::Delivered, slot, format!("the cursor went back from {cursor} to {seq}"));
         }
         // It would be told once more.
-        let is_forgotten = was_told && !told;
-        self.judge(Promise::Milestones, slot, is_forgotten.then(|| "the cursor forgot the milestone".to_owned()));
+        let is_forgotten = told < was_told;
+        self.judge(Promise::Milestones, slot, is_forgotten.then(|| "the cursor forgot a milestone".to_owned()));
         self.explain(slot);
     }
 
-    fn milestone(&mut self, slot: u8) {
+    fn milestone(&mut self, slot: u8, ord: u16) {
         self.tally.checked(Promise::Milestones, 1);
+        let Some(threshold) = usize::from(ord).checked_sub(1).and_then(|at| self.rules.milestones.get(at)) else {
+            return self.broken(Promise::Milestones, slot, format!("there is no milestone {ord}"));
+        };
         let view = &mut self.views[usize::from(slot)];
-        let again = view.told_here || (view.joined && view.told);
-        view.told_here = true;
-        view.told |= view.joined;
-        if again {
-            self.broken(Promise::Milestones, slot, "the milestone was told again".to_owned());
+        let (bit, told) = (1_u64 << (ord - 1), if view.joined { view.told } else { 0 });
+        let is_again = view.announced & bit != 0 || ord <= told;
+        view.announced |= bit;
+        let is_early = view.joined && ord > told + 1;
+        if view.joined {
+            view.told = told.max(ord);
+        }
+        if is_again {
+            self.broken(Promise::Milestones, slot, format!("the milestone {ord} was told again"));
+        }
+        if is_early {
+            self.broken(Promise::Milestones, slot, format!("the milestone {ord} was told after {told} of them"));
         }
         // Whoever is told may be the first to know that the message is stored, but somebody has sent it.
         let sent: u32 = self.authors.iter().map(Author::sent_in_all).sum();
-        if sent < MILESTONE {
-            self.broken(
-                Promise::Milestones,
-                slot,
-                format!("the milestone was told when {sent} messages had been sent"),
-            );
+        if sent < *threshold {
+            let what = format!("the milestone {ord} was told when {sent} messages had been sent");
+            self.broken(Promise::Milestones, slot, what);
         }
     }
 }

@@ -46,8 +46,8 @@ pub enum Event {
     Resumed {
         /// Up to where it was read.
         seq: u32,
-        /// Whether its milestone was told.
-        told: bool,
+        /// How many of its milestones were told.
+        told: u16,
     },
     /// The cursor that the recovered connection brought lacks this chat, which was open.
     Forgotten,
@@ -59,8 +59,8 @@ pub enum Event {
         last_seq: u32,
         /// When it was asked for.
         known: Known,
-        /// Whether the snapshot has the milestone.
-        told: bool,
+        /// How many milestones the snapshot has.
+        told: u16,
     },
     /// A join was refused.
     JoinRefused {
@@ -125,7 +125,10 @@ pub enum Event {
         found: u32,
     },
     /// `milestone_reached`.
-    Milestone,
+    Milestone {
+        /// Which of the match's milestones, from 1.
+        ord: u16,
+    },
     /// The client accepted a call, and was told that it did.
     CallAccepted {
         /// The hash of its id.

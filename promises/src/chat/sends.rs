@@ -2,14 +2,12 @@
 
 use proto::Code;
 
-use super::{Chat, MILESTONE};
+use super::Chat;
 use crate::{
-    checker::{
-        author::{Sending, Sent},
-        stored::{Origin, Stored},
-        tally::Promise,
-    },
+    author::{Sending, Sent},
     history::Route,
+    promise::Promise,
+    stored::{Origin, Stored},
     tag::Tag,
 };
 
@@ -64,7 +62,7 @@ impl Chat {
 
     /// The tag of a message that was seen at `seq`, if it can be one of the clients'.
     pub(super) fn intact(&mut self, slot: u8, tag: Option<Tag>, seq: u32) -> Option<Tag> {
-        let tag = tag.filter(|tag| usize::from(tag.slot) < self.sides.len() && tag.variant < 4);
+        let tag = tag.filter(|tag| usize::from(tag.slot) < self.sides.len() && tag.variant < Tag::VARIANTS);
         if tag.is_none() || seq == 0 || seq > MAX_SEQ {
             self.broken(Promise::Durable, slot, format!("the message at {seq} is not what anybody sent"));
             return None;
@@ -73,7 +71,7 @@ impl Chat {
     }
 
     /// The message at `seq` is `tag`, somebody says.
-    pub(in crate::checker) fn learn(&mut self, seq: u32, tag: Tag) {
+    pub(crate) fn learn(&mut self, seq: u32, tag: Tag) {
         if seq == 0 || seq > MAX_SEQ {
             return self.broken(Promise::Ordered, tag.slot, format!("{seq} is no seq"));
         }
@@ -88,6 +86,11 @@ impl Chat {
         }
         self.tally.checked(Promise::Once, 1);
         self.tally.checked(Promise::Ordered, 1);
+        self.locate(seq, tag);
+    }
+
+    /// Puts a message where nobody had seen one.
+    fn locate(&mut self, seq: u32, tag: Tag) {
         let author = &mut self.authors[usize::from(tag.slot)];
         if author.was_refused(tag.index) {
             return self.broken(Promise::Closed, tag.slot, format!("{tag:?} was refused, and is stored at {seq}"));
@@ -100,7 +103,7 @@ impl Chat {
         };
         let (known_seq, known, origin) = (sent.seq, sent.known, sent.origin);
         sent.seq = seq;
-        self.stored[at] = Stored::new(tag, origin);
+        self.stored[seq as usize - 1] = Stored::new(tag, origin);
         if known_seq != 0 {
             self.broken(Promise::Once, tag.slot, format!("{tag:?} is stored at {known_seq} and {seq}"));
         }
@@ -120,13 +123,13 @@ impl Chat {
 
     fn rise(&mut self, seq: u32) {
         self.highest = self.highest.max(seq);
-        if self.highest >= MILESTONE {
+        if self.rules.milestones.first().is_some_and(|first| self.highest >= *first) {
             self.reached_at_ms.get_or_insert(self.now_ms);
         }
     }
 
     /// Forgets what is settled of a client's messages, or all at the end.
-    pub(in crate::checker) fn forget(&mut self, slot: u8, at_end: bool) {
+    pub(crate) fn forget(&mut self, slot: u8, at_end: bool) {
         while let Some((index, sent, misplaced)) = self.authors[usize::from(slot)].pop(at_end) {
             if let Some(misplaced) = misplaced {
                 let what =
@@ -138,7 +141,7 @@ impl Chat {
     }
 
     fn judge_settled(&mut self, slot: u8, index: u32, sent: &Sent, at_end: bool) {
-        if at_end && !sent.is_settled() {
+        if at_end && self.rules.all_answered && !sent.is_settled() {
             self.broken(Promise::Answered, slot, format!("message {index} never had a final answer"));
         }
         let stored = sent.seq.checked_sub(1).and_then(|at| self.stored[at as usize].tag());

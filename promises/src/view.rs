@@ -2,57 +2,57 @@
 
 use std::collections::VecDeque;
 
-use super::stored::{Origin, Stored};
+use crate::stored::{Origin, Stored};
 
 /// One client's view of a match.
-#[derive(Debug, Default)]
-pub(super) struct View {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct View {
     /// Counts the client's pids: a message of an earlier one is not the socket's own any more.
-    pub(super) session: u16,
-    /// Counts the client's pages. A page is one device for calls, also when it gets another pid: then it takes over what it had.
-    pub(super) page: u16,
+    pub(crate) session: u16,
+    /// Counts the client's pages. A page is one device for calls, also when it gets another pid: then it takes over
+    /// what it had.
+    pub(crate) page: u16,
     /// Counts the client's connections.
-    pub(super) connection: u32,
-    pub(super) joined: bool,
+    pub(crate) connection: u32,
+    pub(crate) joined: bool,
     /// Everything up to this was delivered, was left out, or was left to paging.
-    pub(super) cursor: u32,
+    pub(crate) cursor: u32,
     /// What was left out before anybody knew what it is, with the session that it was left out in.
     left_out: VecDeque<(u32, u16)>,
-    /// Whether the milestone was told to the open chat, by its join or by its announcement.
-    pub(super) told: bool,
-    /// Whether this connection had the announcement.
-    pub(super) told_here: bool,
+    /// How many milestones were told to the open chat, by its join or by their announcements.
+    pub(crate) told: u16,
+    /// Which milestones this connection, or this client, had the announcement of, one bit each.
+    pub(crate) announced: u64,
 }
 
 /// What is wrong with a message that was given to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     NotJoined,
     Repeated,
 }
 
 impl View {
     /// A connection was accepted.
-    pub(super) fn connected(&mut self, recovered: bool) {
+    pub(crate) fn connected(&mut self, recovered: bool) {
         self.connection += 1;
-        self.told_here = false;
         // A recovered chat is open again as soon as its place in the cursor is known.
         self.joined = false;
         if !recovered {
             self.session = self.session.wrapping_add(1);
-            self.told = false;
+            self.told = 0;
         }
     }
 
     /// The chat is open: what lies below `last_seq` is left to paging.
-    pub(super) fn joined(&mut self, last_seq: u32, told: bool) {
+    pub(crate) fn joined(&mut self, last_seq: u32, told: u16) {
         self.cursor = if self.joined { self.cursor.max(last_seq) } else { last_seq };
         self.joined = true;
-        self.told |= told;
+        self.told = self.told.max(told);
     }
 
     /// Moves on to `seq`; what lies between was left out.
-    pub(super) fn advance(&mut self, seq: u32) {
+    pub(crate) fn advance(&mut self, seq: u32) {
         for left_out in self.cursor + 1..seq {
             self.left_out.push_back((left_out, self.session));
         }
@@ -60,7 +60,7 @@ impl View {
     }
 
     /// A message was given; what is wrong with that.
-    pub(super) fn received(&mut self, seq: u32) -> Option<Fault> {
+    pub(crate) fn received(&mut self, seq: u32) -> Option<Fault> {
         if !self.joined {
             return Some(Fault::NotJoined);
         }
@@ -72,7 +72,7 @@ impl View {
     }
 
     /// What was left out wrongly, as far as it is known by now what it was; the rest stays. `slot` is the client's.
-    pub(super) fn wrongly_left_out(&mut self, slot: u8, stored: &[Stored], sides: &[u8]) -> Vec<u32> {
+    pub(crate) fn wrongly_left_out(&mut self, slot: u8, stored: &[Stored], sides: &[u8]) -> Vec<u32> {
         let mut wrong = Vec::new();
         self.left_out.retain(|(seq, session)| {
             let message = stored.get(*seq as usize - 1).copied().unwrap_or(Stored::NOTHING);
@@ -90,7 +90,7 @@ impl View {
     }
 
     /// How much was left out that nobody knows yet.
-    pub(super) fn unexplained(&self) -> usize {
+    pub(crate) fn unexplained(&self) -> usize {
         self.left_out.len()
     }
 }
@@ -100,7 +100,7 @@ fn side(sides: &[u8], slot: u8) -> Option<u8> {
 }
 
 /// Whether a message that this client was given is one that it should not be given: its own.
-pub(super) fn is_own(view: &View, slot: u8, message: Stored, sides: &[u8]) -> bool {
+pub(crate) fn is_own(view: &View, slot: u8, message: Stored, sides: &[u8]) -> bool {
     let Some(tag) = message.tag() else { return false };
     match message.origin() {
         Origin::Session(origin) => tag.slot == slot && origin == view.session,
