@@ -63,7 +63,8 @@ impl Progress {
         };
         let joined = counts.joined_users;
         let mut line = format!(
-            "{:>5.0} s {what:<10} joined {joined}  sent {}/s acked {}/s received {}/s  p50/p99 ms: ack {} receive {}  open {}",
+            "{:>5.0} s {what:<10} joined {joined}  sent {}/s acked {}/s received {}/s  \
+             p50/p99 ms: ack {} receive {}  open {}",
             self.origin.elapsed().as_secs_f64(),
             per_second(now.sent, elapsed),
             per_second(now.acked, elapsed),

@@ -13,8 +13,9 @@ pub fn page(since: u32, messages: impl IntoIterator<Item = (u32, Option<Tag>)>, 
     })
 }
 
-/// What is wrong with the end of a page: it has the messages from after `since` up to `last`, and more are to follow or not.
-/// A page that ends before `head` without saying so would leave a hole; one without a message that promises more has no end.
+/// What is wrong with the end of a page: it has the messages from after `since` up to `last`, and more are to follow or
+/// not. A page that ends before `head` without saying so would leave a hole; one without a message that promises more
+/// has no end.
 pub fn end_of_page(since: u32, last: u32, head: u32, has_more: bool) -> Option<Event> {
     let is_broken = if has_more { last == since } else { last < head };
     is_broken.then_some(Event::PageBroken { expected: last.saturating_add(1), found: 0 })

@@ -96,8 +96,9 @@ impl Seat {
         self.note(world, Event::Connected { recovered: recovered.is_some() });
         self.acked_head = None;
         let position = recovered.and_then(|offset| wire::position(offset, &self.room.id));
-        if let Some((seq, milestones)) = position {
-            self.note(world, Event::Resumed { seq, told: milestones });
+        if let Some((seq, changes)) = position {
+            // The milestone is the first change of a match, if it comes; the other one is its end.
+            self.note(world, Event::Resumed { seq, told: changes.min(1) });
             self.known = self.known.max(seq);
             self.door = Door::Open;
         } else {

@@ -23,7 +23,8 @@ impl Line {
         let lasting = schedule.faults().iter().filter(|fault| fault.end() > self.shown_at && fault.at <= now);
         let lasting: Vec<String> = lasting.map(|fault| format!("{} {}", fault.kind.name(), fault.target)).collect();
         eprintln!(
-            "seed {} {:>4.0} s  acked {} (+{})  received {}  refused {}  connected {}  milestones {}  violations {}  {}",
+            "seed {} {:>4.0} s  acked {} (+{})  received {}  refused {}  connected {}  milestones {}  \
+             violations {}  {}",
             self.seed,
             now.as_secs_f64(),
             progress.acked,

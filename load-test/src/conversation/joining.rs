@@ -50,8 +50,8 @@ impl Conversation {
         Ok(())
     }
 
-    /// The first join of a connection is where that begins for the checker. So a user that never comes back has missed what
-    /// followed.
+    /// The first join of a connection is where that begins for the checker. So a user that never comes back has missed
+    /// what followed.
     fn note_join(&mut self, ack: &JoinAck<'_>, since: Option<u64>, known: Known, now: Duration) {
         if !std::mem::replace(&mut self.has_begun, true) {
             self.note(now, Event::Connected { recovered: false });

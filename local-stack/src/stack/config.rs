@@ -39,11 +39,12 @@ pub struct StackConfig {
     /// Send traces and metrics there (OTLP over gRPC), e.g. <http://127.0.0.1:4317>
     #[arg(long)]
     pub otlp_endpoint: Option<String>,
-    /// A variable for the services, e.g. `RUST_LOG=debug`; wins over what the stack sets; may be given more than once. `LIMIT_SENDS`
-    /// alone raises the limits of sends in a match with it
+    /// A variable for the services, e.g. `RUST_LOG=debug`; wins over what the stack sets; may be given more than once.
+    /// `LIMIT_SENDS` alone raises the limits of sends in a match with it
     #[arg(long, value_name = "KEY=VALUE", value_parser = variables::key_value)]
     pub env: Vec<(String, OsString)>,
-    /// For fault injection: every link between two processes goes through a proxy, see [`Stack::links`](super::Stack::links)
+    /// For fault injection: every link between two processes goes through a proxy, see
+    /// [`Stack::links`](super::Stack::links)
     #[arg(skip)]
     pub proxied: bool,
     /// For fault injection: the wall clock of every service can be set, see [`Stack::clocks`](super::Stack::clocks)
