@@ -18,8 +18,8 @@ kinds of processes: kill, freeze (SIGSTOP), stop, clock=SECONDS, roll (one after
 kinds of links: cut, slow=MS, silent, half-open; a link is named by its ends, as in clients>gateway-0
 kinds of servers: wipe nats, lame-duck nats-0, flush redis, promote postgres, disk-full postgres, lock matches";
 
-/// Simulated users chat across gateways while faults strike; then everything that they saw is held against the promises,
-/// and against what the database holds.
+/// Simulated users chat across gateways while faults strike; then everything that they saw is held against the
+/// promises, and against what the database holds.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "chaos", version, after_help = EXIT_CODES)]
 pub struct Config {

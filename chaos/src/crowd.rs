@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use load_test::{tokens::TokenIssuer, transport::Endpoint};
+use promises::{MatchFacts, Promise, Tally};
 use reqwest::Client;
 use tokio::{
     sync::{Semaphore, watch},
@@ -11,7 +12,6 @@ use tokio::{
 };
 
 use crate::{
-    checker::{Promise, Tally},
     facts::Database,
     people::{
         life::{Identity, Life},
@@ -26,7 +26,7 @@ pub(crate) mod roster;
 pub(crate) mod world;
 
 use matchmaker::Matchmaker;
-use room::{Pairing, Room};
+use room::{MILESTONE, Pairing, Room};
 use world::{Ground, Phase, World};
 pub use world::{Progress, Refusals};
 
@@ -154,8 +154,8 @@ impl Crowd {
         self.world.stalls().clone()
     }
 
-    /// Stops sending, waits at most `settle` until all that was acked has arrived everywhere, hangs up, and compares with
-    /// what the database holds.
+    /// Stops sending, waits at most `settle` until all that was acked has arrived everywhere, hangs up, and compares
+    /// with what the database holds.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -211,7 +211,7 @@ impl Crowd {
         let announced_by = Instant::now() + ANNOUNCEMENT_LIMIT;
         for room in self.pairings.iter().flat_map(|pairing| pairing.all_rooms()) {
             let mut facts = database.read(&room.id, &room.users).await?;
-            while !facts.is_announced() && Instant::now() < announced_by {
+            while !is_announced(&facts) && Instant::now() < announced_by {
                 sleep(ANNOUNCEMENT_POLL).await;
                 facts = database.read(&room.id, &room.users).await?;
             }
@@ -220,4 +220,9 @@ impl Crowd {
         database.close().await;
         Ok(tally)
     }
+}
+
+/// Whether nothing more is to come of a match's milestone.
+fn is_announced(facts: &MatchFacts) -> bool {
+    facts.last_seq < MILESTONE || facts.milestones.iter().any(|row| row.announced)
 }

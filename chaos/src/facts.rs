@@ -1,55 +1,16 @@
 //! What the database holds at the end, as the checker needs it.
 
 use anyhow::Context as _;
+use promises::{MatchFacts, MilestoneRow, Row, Tag};
 use serde_json::Value;
 use tokio_postgres::{Client, NoTls};
 
-use crate::{checker::MILESTONE, tag::Tag};
+use crate::body::{client_id, tag_of};
 
 /// Its head, whether it is closed, and how many messages came after that.
 const MATCH: &str = "SELECT last_seq, closed_at IS NOT NULL,
         (SELECT count(*) FROM messages s WHERE s.match_id = m.match_id AND s.created_at > m.closed_at)
      FROM matches m WHERE match_id = $1";
-
-/// One match as PostgreSQL has it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct MatchFacts {
-    /// The match's own count.
-    pub last_seq: u32,
-    /// Every message, ascending.
-    pub rows: Vec<Row>,
-    /// Every milestone.
-    pub milestones: Vec<MilestoneRow>,
-    /// Whether the match is closed.
-    pub is_closed: bool,
-    /// How many messages are younger than the match's end.
-    pub stored_late: u32,
-}
-
-impl MatchFacts {
-    /// Whether nothing more is to come of a milestone.
-    pub fn is_announced(&self) -> bool {
-        self.last_seq < MILESTONE || self.milestones.iter().any(|row| row.announced)
-    }
-}
-
-/// A message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Row {
-    /// Its place.
-    pub seq: u32,
-    /// What it is; none if body, clientId and sender do not belong together.
-    pub tag: Option<Tag>,
-}
-
-/// A milestone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MilestoneRow {
-    /// The message that reached it.
-    pub seq: u32,
-    /// Whether it was announced.
-    pub announced: bool,
-}
 
 /// The database of a stack.
 pub struct Database {
@@ -106,10 +67,9 @@ impl Database {
 
 fn read_row(row: &tokio_postgres::Row, user_of: &[String]) -> anyhow::Result<Row> {
     let seq = u32::try_from(row.try_get::<_, i64>(0)?)?;
-    let (sender, client_id, body): (&str, &str, &str) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
-    let tag = serde_json::from_str::<Value>(body).ok().and_then(|body| Tag::of_body(&body));
-    let fits = |tag: &Tag| {
-        user_of.get(usize::from(tag.slot)).is_some_and(|user| user == sender) && tag.client_id() == client_id
-    };
+    let (sender, id, body): (&str, &str, &str) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+    let tag = serde_json::from_str::<Value>(body).ok().and_then(|body| tag_of(&body));
+    let fits =
+        |tag: &Tag| user_of.get(usize::from(tag.slot)).is_some_and(|user| user == sender) && client_id(*tag) == id;
     Ok(Row { seq, tag: tag.filter(fits) })
 }

@@ -1,4 +1,5 @@
-//! `./dev chaos`: faults from a seeded schedule strike a stack while simulated users chat; the exit code is the verdict.
+//! `./dev chaos`: faults from a seeded schedule strike a stack while simulated users chat; the exit code is the
+//! verdict.
 
 use std::process::ExitCode;
 

@@ -2,14 +2,18 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, time::Duration};
 
+use promises::{Promise, Tally};
 use serde::Serialize;
 
 use crate::{
     blame::Waits,
-    checker::{Promise, Tally},
-    crowd::{Outcome, Progress, Refusals},
+    crowd::{Outcome, Refusals},
     schedule::Schedule,
 };
+
+mod line;
+
+pub use line::Line;
 
 /// A run and what became of it.
 #[derive(Debug)]
@@ -217,41 +221,6 @@ struct PromiseResult {
     violations: u64,
 }
 
-/// The line of each second, on standard error.
-#[derive(Debug)]
-pub struct Line {
-    seed: u64,
-    shown: Progress,
-    shown_at: Duration,
-}
-
-impl Line {
-    /// Nothing shown yet.
-    pub fn new(seed: u64) -> Self {
-        Self { seed, shown: Progress::default(), shown_at: Duration::ZERO }
-    }
-
-    /// Shows what happened since the line before.
-    pub fn show(&mut self, now: Duration, progress: &Progress, schedule: &Schedule) {
-        let lasting = schedule.faults().iter().filter(|fault| fault.end() > self.shown_at && fault.at <= now);
-        let lasting: Vec<String> = lasting.map(|fault| format!("{} {}", fault.kind.name(), fault.target)).collect();
-        eprintln!(
-            "seed {} {:>4.0} s  acked {} (+{})  received {}  refused {}  connected {}  milestones {}  violations {}  {}",
-            self.seed,
-            now.as_secs_f64(),
-            progress.acked,
-            progress.acked.saturating_sub(self.shown.acked),
-            progress.received,
-            progress.refused,
-            progress.connected,
-            progress.milestones,
-            progress.violations,
-            lasting.join(", "),
-        );
-        (self.shown, self.shown_at) = (*progress, now);
-    }
-}
-
 fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1_000, ms % 1_000)
 }
@@ -259,7 +228,9 @@ fn seconds(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{checker::Violation, stalls::Stalls};
+    use promises::Violation;
+
+    use crate::{crowd::Progress, stalls::Stalls};
 
     fn run(tally: Tally) -> RunReport {
         let progress = Progress { acked: 12, ..Progress::default() };

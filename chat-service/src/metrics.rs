@@ -37,6 +37,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// The instruments, on the process's meter.
     #[allow(clippy::disallowed_methods, reason = "a COMMIT has bounds of its own")]
+    #[allow(clippy::too_many_lines, reason = "one line for each instrument")]
     pub(crate) fn new() -> Self {
         let meter = global::meter("chat-service");
         Self {

@@ -1,5 +1,5 @@
-// What ./dev bench compares with: socket.io as npm delivers it, in one process. It believes everybody, stores nothing and
-// relays to rooms. Prints its port; `gc` on standard input collects the garbage; ends with its standard input.
+// What ./dev bench compares with: socket.io as npm delivers it, in one process. It believes everybody, stores nothing
+// and relays to rooms. Prints its port; `gc` on standard input collects the garbage; ends with its standard input.
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 import { Server } from 'socket.io';

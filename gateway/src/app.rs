@@ -43,6 +43,7 @@ pub struct App {
 }
 
 /// Starts the gateway. It runs until `lifecycle` stops it; what it depends on may come later.
+#[allow(clippy::too_many_lines, reason = "what is built from what reads best as one list")]
 pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> {
     let authenticator = Arc::new(Authenticator::new(&config.auth)?);
     let keys = seal_keys(&config)?;

@@ -26,6 +26,7 @@ struct Instruments {
 static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| Instruments::of(&global::meter("gateway")));
 
 impl Instruments {
+    #[allow(clippy::too_many_lines, reason = "one line for each instrument")]
     fn of(meter: &Meter) -> Self {
         let seconds = |name, description| telemetry::seconds(meter, name, description);
         Self {

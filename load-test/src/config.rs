@@ -17,7 +17,8 @@ const SPARE_FILES: usize = 100;
 
 const EXIT_CODES: &str = "\
 Exit code: 0 every acked message was delivered once and in order; 1 it was not, or nothing was acked, or users were
-refused; 2 the run could not start. Ctrl-C ends the sending and prints the report so far, a second one ends the draining.";
+refused; 2 the run could not start. Ctrl-C ends the sending and prints the report so far, a second one ends
+the draining.";
 
 /// Simulated pairs chat across gateways at a fixed rate, whatever the answers. Every acked message must reach the other
 /// member once, in seq order; otherwise the exit code is not 0.
@@ -42,8 +43,8 @@ pub struct Config {
     /// How a user's messages are spaced
     #[arg(long, value_enum, default_value_t = Spacing::Poisson)]
     pub arrivals: Spacing,
-    /// Overload: after the measured seconds, this many times the rate for --surge-s, and then the rate again for as long as
-    /// before. To see refusals and not repeats, --attempts 1 and a large --window
+    /// Overload: after the measured seconds, this many times the rate for --surge-s, and then the rate again for as
+    /// long as before. To see refusals and not repeats, --attempts 1 and a large --window
     #[arg(long, value_name = "FACTOR")]
     pub surge: Option<f64>,
     /// Seconds of a surge, at most 3,600

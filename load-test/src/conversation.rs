@@ -1,29 +1,36 @@
-//! One user's side of its chat, without any IO: frames and the time go in, frames come out, facts go to ledger and stats.
+//! One user's side of its chat, without any IO: frames and the time go in, frames come out, what happens is noted and
+//! counted.
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
+use promises::{Chat, Entry, Event, Known, Route, Rules, Tag};
 use proto::{Code, client::event};
 
 use crate::{
     arrivals::Arrivals,
     identity::{Pair, Side},
     inbox::{Inbox, Incoming},
-    ledger::Ledger,
-    message::{self, JoinAck, Received, Refusal, SendAck},
+    message::{self, Received, Refusal, SendAck},
     outbox::{Outbox, Step},
     run::Run,
     stats::{Span, lock},
     transport::packet::{Packet, first_argument},
 };
 
-/// How long the ack of `join_chat` may take.
-const JOIN_LIMIT: Duration = Duration::from_secs(10);
-/// The pause before a refused join is repeated, unless the server names one.
-const JOIN_PAUSE: Duration = Duration::from_millis(500);
+mod joining;
+
+/// The load test cannot tell which milestones there are, and counts what is never answered apart. Thousands of matches
+/// are remembered at a time.
+const RULES: Rules = Rules { milestones: &[], told_once: false, all_answered: false, remembered: 24 };
+
+/// Checks a match of a pair.
+pub fn chat(match_id: &str) -> Chat {
+    Chat::new(match_id.to_owned(), Side::BOTH.map(|side| side as u8).to_vec(), RULES)
+}
 
 /// Why a conversation ends on this connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,16 +41,20 @@ pub enum End {
     Refused,
 }
 
+/// Whether the chat is open.
 #[derive(Debug, Clone, Copy)]
 enum Join {
+    /// A join is asked for.
     Asked { since: Option<u64>, deadline: Duration },
+    /// A join was refused and is asked for again.
     Paused { since: Option<u64>, until: Duration },
+    /// All that was missed is read.
     Joined,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Awaited {
-    Join,
+    Join { known: Known },
     Send { index: u32, emitted: Duration },
 }
 
@@ -52,7 +63,7 @@ pub struct Conversation {
     run: Arc<Run>,
     pair: Arc<Pair>,
     side: Side,
-    ledger: Arc<Mutex<Ledger>>,
+    chat: Arc<Mutex<Chat>>,
     outbox: Outbox,
     inbox: Inbox,
     join: Join,
@@ -61,17 +72,19 @@ pub struct Conversation {
     frames: VecDeque<String>,
     measured_from: Duration,
     joined_before: bool,
+    /// The connection has opened the chat.
+    has_begun: bool,
 }
 
 impl Conversation {
     /// The member `side` of `pair`, not connected yet.
-    pub fn new(run: Arc<Run>, pair: Arc<Pair>, side: Side, ledger: Arc<Mutex<Ledger>>) -> Self {
+    pub fn new(run: Arc<Run>, pair: Arc<Pair>, side: Side, chat: Arc<Mutex<Chat>>) -> Self {
         Self {
             outbox: Outbox::new(run.rules),
             run,
             pair,
             side,
-            ledger,
+            chat,
             inbox: Inbox::default(),
             join: Join::Joined,
             awaited: Vec::new(),
@@ -79,12 +92,14 @@ impl Conversation {
             frames: VecDeque::new(),
             measured_from: Duration::MAX,
             joined_before: false,
+            has_begun: false,
         }
     }
 
     /// A connection is open: joins the chat, from where the last connection left off.
     pub fn connected(&mut self, now: Duration) {
         self.run.stats.counters.connects.count();
+        self.has_begun = false;
         let since = self.inbox.connected();
         self.ask_to_join(since, now);
     }
@@ -155,11 +170,7 @@ impl Conversation {
             Packet::Ping => self.frames.push_back("3".to_owned()),
             Packet::Event { name: event::RECEIVE_MESSAGE, arguments } => {
                 let received: Received<'_> = first_argument(arguments).map_err(|_| End::Closed)?;
-                let incoming = received.incoming(&self.run.name, self.pair.user(self.side));
-                if let Some(incoming) = self.inbox.live(incoming) {
-                    self.run.stats.counters.received_live.add(u64::from(!incoming.own));
-                    self.deliver(&incoming, now);
-                }
+                self.received(&received.incoming(&self.run.name, &self.pair), now);
             }
             Packet::Event { name: event::MILESTONE_REACHED, .. } => self.run.stats.counters.milestones.count(),
             Packet::Ack { id, arguments } => return self.acked(id, arguments, now),
@@ -167,6 +178,14 @@ impl Conversation {
             Packet::Open(_) | Packet::Connected(_) | Packet::Event { .. } | Packet::Other => {}
         }
         Ok(())
+    }
+
+    fn received(&mut self, incoming: &Incoming, now: Duration) {
+        self.note(now, Event::Received { tag: incoming.tag(), seq: seq(incoming.seq) });
+        if let Some(incoming) = self.inbox.live(*incoming) {
+            self.run.stats.counters.received_live.add(u64::from(incoming.from_other(self.side).is_some()));
+            self.measure_receipt(&incoming, now);
+        }
     }
 
     fn send_due(&mut self, now: Duration) {
@@ -182,14 +201,11 @@ impl Conversation {
                     } else {
                         counters.resent.count();
                     }
+                    self.note(now, Event::Emitted { tag: self.own(tag.index), route: Route::Socket });
                     let ack_id = self.await_ack(Awaited::Send { index: tag.index, emitted: now });
                     let client_id = tag.client_id(&self.run.name);
-                    self.frames.push_back(message::send_message(
-                        ack_id,
-                        &self.pair.match_id,
-                        &self.run.body,
-                        &client_id,
-                    ));
+                    let frame = message::send_message(ack_id, &self.pair.match_id, &self.run.body, &client_id);
+                    self.frames.push_back(frame);
                 }
             }
         }
@@ -198,9 +214,9 @@ impl Conversation {
     fn acked(&mut self, id: u64, arguments: &str, now: Duration) -> Result<(), End> {
         let Some(at) = self.awaited.iter().position(|(ack_id, _)| *ack_id == id) else { return Ok(()) };
         match self.awaited.swap_remove(at).1 {
-            Awaited::Join => {
+            Awaited::Join { known } => {
                 let ack = first_argument(arguments).map_err(|_| End::Closed)?;
-                self.join_acked(&ack, now)
+                self.join_acked(&ack, known, now)
             }
             Awaited::Send { index, emitted } => {
                 let ack = first_argument(arguments).map_err(|_| End::Closed)?;
@@ -210,34 +226,7 @@ impl Conversation {
         }
     }
 
-    fn join_acked(&mut self, ack: &JoinAck<'_>, now: Duration) -> Result<(), End> {
-        if let Some(refusal) = &ack.error {
-            let Join::Asked { since, .. } = self.join else { return Ok(()) };
-            self.count_refusal(refusal);
-            if !refusal.retryable {
-                return Err(End::Refused);
-            }
-            self.join = Join::Paused { since, until: now + refusal.pause().unwrap_or(JOIN_PAUSE) };
-            return Ok(());
-        }
-        if !self.joined_before {
-            self.joined_before = true;
-            self.ledger().starts_after(ack.last_seq);
-            self.run.stats.counters.joined_users.count();
-        }
-        let page = ack.page(&self.run.name, self.pair.user(self.side));
-        let (delivered, next) = self.inbox.page(page);
-        for incoming in delivered.iter().filter(|incoming| !incoming.own) {
-            self.run.stats.counters.received_caught_up.count();
-            self.deliver(incoming, now);
-        }
-        match next {
-            Some(since) => self.ask_to_join(Some(since), now),
-            None => self.join = Join::Joined,
-        }
-        Ok(())
-    }
-
+    /// A message without an ack stays open for the checker: whatever became of it, somebody may still be given it.
     fn send_acked(&mut self, index: u32, emitted: Duration, ack: &SendAck<'_>, now: Duration) {
         if let Some(refusal) = &ack.error {
             self.count_refusal(refusal);
@@ -248,18 +237,16 @@ impl Conversation {
             }
             return;
         }
-        let Some(seq) = ack.seq else { return };
+        let Some(at) = ack.seq else { return };
         self.run.stats.counters.duplicates.add(u64::from(ack.duplicate));
-        let settled = self.outbox.settle(index);
+        self.note(now, Event::Acked { tag: self.own(index), seq: seq(at), duplicate: ack.duplicate });
         // An ack after another one says nothing new but its seq, and that must be the same.
-        let attempts = settled.map_or(u32::MAX, |settled| settled.attempts);
-        self.ledger().acked(self.side, index, seq, attempts);
-        if let Some(settled) = settled {
-            self.run.stats.counters.acked.count();
-            let intended = settled.tag.intended;
-            self.measure(Span::Ack, intended, now, intended);
-            self.measure(Span::Service, emitted, now, intended);
-        }
+        let Some(settled) = self.outbox.settle(index) else { return };
+        self.note(now, Event::Settled { index });
+        self.run.stats.counters.acked.count();
+        let intended = settled.tag.intended;
+        self.measure(Span::Ack, intended, now, intended);
+        self.measure(Span::Service, emitted, now, intended);
     }
 
     fn count_refusal(&self, refusal: &Refusal<'_>) {
@@ -272,14 +259,9 @@ impl Conversation {
         }
     }
 
-    fn deliver(&self, incoming: &Incoming, now: Duration) {
-        match incoming.tag {
-            Some(_) if incoming.own => self.ledger().own_delivered(self.side, incoming.seq),
-            Some(tag) => {
-                self.ledger().delivered(self.side.other(), tag.index, incoming.seq);
-                self.measure(Span::Receive, tag.intended, now, tag.intended);
-            }
-            None => self.ledger().unknown(incoming.seq),
+    fn measure_receipt(&self, incoming: &Incoming, now: Duration) {
+        if let Some(tag) = incoming.from_other(self.side) {
+            self.measure(Span::Receive, tag.intended, now, tag.intended);
         }
     }
 
@@ -289,12 +271,6 @@ impl Conversation {
         }
     }
 
-    fn ask_to_join(&mut self, since: Option<u64>, now: Duration) {
-        let ack_id = self.await_ack(Awaited::Join);
-        self.frames.push_back(message::join_chat(ack_id, &self.pair.match_id, since));
-        self.join = Join::Asked { since, deadline: now + JOIN_LIMIT };
-    }
-
     fn await_ack(&mut self, awaited: Awaited) -> u64 {
         let id = self.next_ack_id;
         self.next_ack_id += 1;
@@ -302,9 +278,19 @@ impl Conversation {
         id
     }
 
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        lock(&self.ledger)
+    fn own(&self, index: u32) -> Tag {
+        Tag { slot: self.side as u8, index, variant: 0 }
     }
+
+    fn note(&self, now: Duration, event: Event) {
+        let at_ms = u32::try_from(now.as_millis()).unwrap_or(u32::MAX);
+        lock(&self.chat).observe(Entry { at_ms, slot: self.side as u8, event });
+    }
+}
+
+/// A seq as the checker counts; a larger one is none.
+fn seq(seq: u64) -> u32 {
+    u32::try_from(seq).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -59,6 +59,11 @@ impl Pair {
     pub fn user(&self, side: Side) -> &str {
         &self.users[side as usize]
     }
+
+    /// Which member this user is.
+    pub fn side_of(&self, user: &str) -> Option<Side> {
+        Side::BOTH.into_iter().find(|side| self.user(*side) == user)
+    }
 }
 
 /// A message, named by its place among its sender's messages and the time it was meant to be sent. Its clientId says

@@ -1,16 +1,26 @@
 //! What one user receives: live messages, and after a reconnect the pages it missed, merged in seq order. Pure.
 
-use crate::identity::Tag;
+use crate::identity::{Side, Tag};
 
 /// A message as it reached a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Incoming {
     /// Its place in the match.
     pub seq: u64,
-    /// Whether the receiving user wrote it: a page has those too.
-    pub own: bool,
-    /// Which message of the sender; none if it is not of this run.
-    pub tag: Option<Tag>,
+    /// Who wrote it, and which of its messages it is; none if it is not of this run.
+    pub sent: Option<(Side, Tag)>,
+}
+
+impl Incoming {
+    /// What the checker calls it.
+    pub fn tag(&self) -> Option<promises::Tag> {
+        self.sent.map(|(sender, tag)| promises::Tag { slot: sender as u8, index: tag.index, variant: 0 })
+    }
+
+    /// When the other member meant to send it to this one; none for an own message, which a page has too.
+    pub fn from_other(&self, me: Side) -> Option<Tag> {
+        self.sent.filter(|(sender, _)| *sender != me).map(|(_, tag)| tag)
+    }
 }
 
 /// A page of a join.
@@ -42,7 +52,7 @@ impl Inbox {
     }
 
     /// Takes a live message; returns it if it is to be delivered now. A repeat within one connection is delivered too:
-    /// it is the ledger's to complain.
+    /// it is the checker's to complain.
     pub fn live(&mut self, message: Incoming) -> Option<Incoming> {
         if self.catching_up {
             self.held.push(message);
@@ -81,7 +91,7 @@ mod tests {
     use super::*;
 
     fn message(seq: u64) -> Incoming {
-        Incoming { seq, own: false, tag: None }
+        Incoming { seq, sent: None }
     }
 
     fn page(seqs: &[u64], last_seq: u64, has_more: bool) -> Page {
@@ -119,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_live_repeat_is_left_for_the_ledger_to_find() {
+    fn a_live_repeat_is_left_for_the_checker_to_find() {
         let mut inbox = Inbox::default();
         inbox.connected();
         inbox.page(page(&[], 0, false));

@@ -2,7 +2,7 @@
 //!
 //! Three parts that know little of each other: `transport` speaks Socket.IO over WebSocket, the scenario (`scenario`,
 //! `user` and the pure `arrivals`, `outbox`, `inbox`) decides who sends what and when, and `stats` and `report` tell
-//! what happened. `ledger` judges it, and is pure too. `bench` measures what the gateway costs beside socket.io from npm.
+//! what happened. `promises` judges it. `bench` measures what the gateway costs beside socket.io from npm.
 
 pub mod arrivals;
 pub mod bench;
@@ -10,7 +10,6 @@ pub mod config;
 pub mod conversation;
 pub mod identity;
 pub mod inbox;
-pub mod ledger;
 pub mod matches;
 pub mod message;
 pub mod outbox;

@@ -6,7 +6,7 @@ use proto::client::command::{JOIN_CHAT, SEND_MESSAGE};
 use serde::Deserialize;
 
 use crate::{
-    identity::Tag,
+    identity::{Pair, Tag},
     inbox::{Incoming, Page},
 };
 
@@ -78,18 +78,18 @@ impl Refusal<'_> {
 }
 
 impl Received<'_> {
-    /// The message as the user `me` of the run `run` sees it.
-    pub fn incoming(&self, run: &str, me: &str) -> Incoming {
+    /// The message as one of this pair in this run.
+    pub fn incoming(&self, run: &str, pair: &Pair) -> Incoming {
         let tag = self.client_id.as_deref().and_then(|id| Tag::parse(run, id));
-        Incoming { seq: self.seq, own: self.sender_id == me, tag }
+        Incoming { seq: self.seq, sent: pair.side_of(&self.sender_id).zip(tag) }
     }
 }
 
 impl JoinAck<'_> {
-    /// The page as the user `me` of the run `run` sees it.
-    pub fn page(&self, run: &str, me: &str) -> Page {
+    /// The page as one of this pair in this run.
+    pub fn page(&self, run: &str, pair: &Pair) -> Page {
         Page {
-            messages: self.messages.iter().map(|message| message.incoming(run, me)).collect(),
+            messages: self.messages.iter().map(|message| message.incoming(run, pair)).collect(),
             last_seq: self.last_seq,
             has_more: self.has_more,
         }
@@ -112,6 +112,7 @@ pub fn send_message(ack_id: u64, match_id: &str, body: &str, client_id: &str) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::Side;
 
     #[test]
     fn commands_are_socket_io_events_with_an_ack_id() {
@@ -133,12 +134,14 @@ mod tests {
 
     #[test]
     fn a_page_keeps_own_messages_apart() {
-        let text = r#"{"ok":true,"matchId":"m","lastSeq":2,"hasMore":false,"milestones":[],"unlocked":[],"call":null,
-            "messages":[{"id":"m:1","seq":1,"senderId":"me","clientId":"r-0-5","message":"x"},
-                        {"id":"m:2","seq":2,"senderId":"you","clientId":null,"message":{"a":1}}]}"#;
-        let page = serde_json::from_str::<JoinAck<'_>>(text).unwrap().page("r", "me");
-        assert_eq!((page.last_seq, page.has_more), (2, false));
-        assert!(page.messages[0].own && page.messages[0].tag.is_some());
-        assert!(!page.messages[1].own && page.messages[1].tag.is_none());
+        let text = r#"{"ok":true,"matchId":"m","lastSeq":3,"hasMore":false,"milestones":[],"unlocked":[],"call":null,
+            "messages":[{"id":"m:1","seq":1,"senderId":"load-r-0-a","clientId":"r-0-5","message":"x"},
+                        {"id":"m:2","seq":2,"senderId":"load-r-0-b","clientId":"r-7-5","message":"x"},
+                        {"id":"m:3","seq":3,"senderId":"load-r-0-b","clientId":null,"message":{"a":1}}]}"#;
+        let page = serde_json::from_str::<JoinAck<'_>>(text).unwrap().page("r", &Pair::new("r", 0));
+        assert_eq!((page.last_seq, page.has_more), (3, false));
+        let from_b: Vec<_> = page.messages.iter().map(|message| message.from_other(Side::A)).collect();
+        assert_eq!(from_b.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true, false]);
+        assert_eq!(page.messages.iter().filter(|message| message.tag().is_none()).count(), 1);
     }
 }

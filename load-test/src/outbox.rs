@@ -1,4 +1,5 @@
-//! What one user sends, and when again: the client contract's `sendReliably`, open loop. Pure: time goes in, steps come out.
+//! What one user sends, and when again: the client contract's `sendReliably`, open loop. Pure: time goes in, steps come
+//! out.
 
 use std::{collections::VecDeque, time::Duration};
 

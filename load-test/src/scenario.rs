@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use promises::{Chat, Tally};
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     task::JoinSet,
@@ -14,11 +15,10 @@ use tokio::{
 
 use crate::{
     config::Config,
-    conversation::Conversation,
+    conversation::{self, Conversation},
     identity::{Pair, Side},
-    ledger::Ledger,
     matches,
-    outcome::{Check, Outcome},
+    outcome::Outcome,
     pacer::Pacer,
     report::Progress,
     run::Run,
@@ -45,7 +45,7 @@ struct Scenario<'a> {
     origin: Instant,
     phase: watch::Sender<Phase>,
     pairs: Vec<Arc<Pair>>,
-    ledgers: Vec<Arc<Mutex<Ledger>>>,
+    chats: Vec<Arc<Mutex<Chat>>>,
     stages_of_one: Arc<[(f64, Duration)]>,
     users: JoinSet<()>,
     pacer: Arc<Pacer>,
@@ -86,12 +86,14 @@ impl<'a> Scenario<'a> {
         let origin = Instant::now();
         #[expect(clippy::cast_precision_loss, reason = "a count of users")]
         let users = (2 * config.pairs) as f64;
+        let pairs: Vec<_> = (0..config.pairs).map(|number| Arc::new(Pair::new(&run.name, number))).collect();
+        let chats = pairs.iter().map(|pair| Arc::new(Mutex::new(conversation::chat(&pair.match_id)))).collect();
         Ok(Self {
             stages_of_one: config.stages().iter().map(|stage| (stage.rate / users, stage.duration)).collect(),
             origin,
             phase: watch::Sender::new(Phase::Joining),
-            pairs: (0..config.pairs).map(|number| Arc::new(Pair::new(&run.name, number))).collect(),
-            ledgers: (0..config.pairs).map(|_| Arc::new(Mutex::new(Ledger::new(config.window == 1)))).collect(),
+            pairs,
+            chats,
             users: JoinSet::new(),
             pacer: Arc::new(Pacer::new(2 * config.pairs)?),
             handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
@@ -138,12 +140,12 @@ impl<'a> Scenario<'a> {
     /// User `number`: the pair `number / 2`, its two members on neighbouring gateways.
     fn user(&self, number: usize, gateways: &[Arc<Endpoint>], tokens: &TokenIssuer) -> anyhow::Result<User> {
         let pair = Arc::clone(&self.pairs[number / 2]);
-        let ledger = Arc::clone(&self.ledgers[number / 2]);
+        let chat = Arc::clone(&self.chats[number / 2]);
         let side = Side::BOTH[number % 2];
         let sources = &self.config.source_addresses;
         Ok(User {
             token: tokens.user(pair.user(side))?,
-            conversation: Conversation::new(Arc::clone(&self.run), pair, side, ledger),
+            conversation: Conversation::new(Arc::clone(&self.run), pair, side, chat),
             endpoint: Arc::clone(&gateways[(number / 2 + number % 2) % gateways.len()]),
             source: (!sources.is_empty()).then(|| sources[number % sources.len()]),
             pace: Pace {
@@ -223,16 +225,17 @@ impl<'a> Scenario<'a> {
         let counts = self.run.stats.counters.read();
         counts.stopped_users + counts.refused_users >= 2 * self.pairs.len() as u64
             && counts.unsettled() == 0
-            && self.ledgers.iter().all(|ledger| lock(ledger).undelivered() == 0)
+            && self.chats.iter().all(|chat| Side::BOTH.iter().all(|side| lock(chat).has_caught_up(*side as u8)))
     }
 
-    fn judge(&self) -> Check {
-        let mut check = Check::default();
-        for (pair, ledger) in self.pairs.iter().zip(&self.ledgers) {
-            let (kept, count) = std::mem::take(&mut *lock(ledger)).finish();
-            check.add(&pair.match_id, kept, count);
+    fn judge(&self) -> Tally {
+        let mut tally = Tally::default();
+        for chat in &self.chats {
+            let chat = std::mem::replace(&mut *lock(chat), conversation::chat(""));
+            let seen = chat.as_seen();
+            tally.merge(chat.conclude(&seen));
         }
-        check
+        tally
     }
 
     async fn leave(&mut self) {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::stats::{Counts, Latencies, Span};
 
-/// Latencies are back to normal when the 99th percentile of a second is at most this many times that of the first stage.
+/// Latencies are back to normal when the 99th percentile of a second is at most this many times that of the first
+/// stage.
 const NORMAL: u64 = 2;
 
 /// A time at one rate.
@@ -42,7 +43,8 @@ pub struct Second {
     pub ack_p99_us: u64,
 }
 
-/// How long after the last stage but one it took until latencies were as in the first stage again; none if they never were.
+/// How long after the last stage but one it took until latencies were as in the first stage again; none if they never
+/// were.
 pub fn calmed_after(stages: &[Measured], seconds: &[Second]) -> Option<Duration> {
     let [first, .., last] = stages else { return None };
     let normal_us = NORMAL * first.latencies.of(Span::Ack).value_at_quantile(0.99);

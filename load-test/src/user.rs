@@ -15,7 +15,8 @@ use crate::{
     transport::{Closed, ConnectFailure, Connection, Endpoint},
 };
 
-/// The pause before connecting again: between half and one and a half of this (the official client's first delay is 1 s).
+/// The pause before connecting again: between half and one and a half of this (the official client's first delay is 1
+/// s).
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 
 /// What the run is at. Times are since its origin.
@@ -116,9 +117,7 @@ impl User {
         let mut timer = std::pin::pin!(sleep_until(self.origin + check_at));
         let mut paced = None;
         loop {
-            if self.write_frames(&mut connection).await.is_err() {
-                return Some(End::Closed);
-            }
+            let Ok(()) = self.write_frames(&mut connection).await else { return Some(End::Closed) };
             let wake_at = self.conversation.wake_at().map_or(check_at, |at| at.min(check_at));
             set(timer.as_mut(), self.origin + wake_at);
             self.ask_pacer(&mut paced);

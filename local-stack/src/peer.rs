@@ -26,8 +26,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Starts the program `name`, which was built beside the running test, with `args`, and waits until it is fit to serve.
-    /// Its log goes to `dir`.
+    /// Starts the program `name`, which was built beside the running test, with `args`, and waits until it is fit to
+    /// serve. Its log goes to `dir`.
     ///
     /// # Errors
     /// When the program is missing, or not fit within 30 s.
@@ -52,14 +52,15 @@ impl Peer {
         };
         let mut daemon = Daemon::new(recipe(launch, probe));
         for port in [grpc, health] {
-            daemon.keep(port.release());
+            daemon.keep(port.release().await);
         }
         daemon.launch()?;
         daemon.ready().await?;
         Ok(Self { daemon, grpc: address, health: health_port })
     }
 
-    /// The value of a metric in `/metrics`, whose names have `_` for `.`: the sum of the lines that begin with `name` and hold
+    /// The value of a metric in `/metrics`, whose names have `_` for `.`: the sum of the lines that begin with `name`
+    /// and hold
     /// `label`; 0 when there is none.
     ///
     /// # Errors

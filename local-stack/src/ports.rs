@@ -1,4 +1,5 @@
-//! Free TCP ports on loopback that no other stack takes, from below the range that the kernel hands to outgoing connections.
+//! Free TCP ports on loopback that no other stack takes, from below the range that the kernel hands to outgoing
+//! connections.
 
 use std::{
     io,
@@ -31,8 +32,8 @@ pub struct Reservation {
 
 /// Keeps a port from all other stacks while its server is down, until it is dropped.
 ///
-/// It is a socket that nobody sends to: one at most has its abstract name, the name is gone with its process, and it is seen by
-/// exactly those who share the ports, those in the same network namespace (`unix(7)`).
+/// It is a socket that nobody sends to: one at most has its abstract name, the name is gone with its process, and it is
+/// seen by exactly those who share the ports, those in the same network namespace (`unix(7)`).
 #[derive(Debug)]
 pub struct Claim {
     _name: UnixDatagram,
@@ -87,23 +88,22 @@ impl Reservation {
         self.port
     }
 
-    /// Lets the port go just before its server takes it. The claim is for whoever may start the server again.
-    pub fn release(self) -> Claim {
-        self.claim
+    /// Lets the port go just before its server takes it, and waits until one can listen there: a child that was forked
+    /// and has not begun its program yet has copies of all that this process listened on. A port that stays taken is
+    /// left to its server, which says so. The claim is for whoever may start the server again.
+    pub async fn release(self) -> Claim {
+        let Self { port, listener, claim } = self;
+        drop(listener);
+        let until = Instant::now() + FREE_WITHIN;
+        while !is_free(port) && Instant::now() < until {
+            sleep(FREE_CHECK).await;
+        }
+        claim
     }
 
     /// What listens on the port, for a server within this process.
     pub(crate) fn into_listener(self) -> TcpListener {
         self.listener
-    }
-}
-
-/// Waits until one could listen on the port. A child that was forked and has not begun its program yet has copies of all that this
-/// process listened on. A port that stays taken is left to its server, which says so.
-pub async fn until_free(port: u16) {
-    let until = Instant::now() + FREE_WITHIN;
-    while !is_free(port) && Instant::now() < until {
-        sleep(FREE_CHECK).await;
     }
 }
 
@@ -131,9 +131,9 @@ mod tests {
 
     #[test]
     fn a_port_is_handed_out_once_even_when_it_is_free_again() {
-        let release = |reservation: Reservation| (reservation.port(), reservation.release());
+        let free_again = |Reservation { port, claim, .. }| (port, claim);
         let handed_out: Vec<(u16, Claim)> = std::thread::scope(|scope| {
-            let taker = || (0..50).map(|_| release(Reservation::any().unwrap())).collect::<Vec<_>>();
+            let taker = || (0..50).map(|_| free_again(Reservation::any().unwrap())).collect::<Vec<_>>();
             let takers: Vec<_> = (0..8).map(|_| scope.spawn(taker)).collect();
             takers.into_iter().flat_map(|taker| taker.join().unwrap()).collect()
         });
@@ -142,19 +142,31 @@ mod tests {
         assert_eq!(ports.len(), 400);
     }
 
-    #[test]
-    fn a_reserved_port_is_taken_until_it_is_released() {
+    #[tokio::test]
+    async fn a_reserved_port_is_taken_until_it_is_released() {
         let reservation = Reservation::any().unwrap();
         let port = reservation.port();
         assert!(!is_free(port));
         assert!(Reservation::of(port).is_err());
         drop(reservation);
-        let claim = Reservation::of(port).unwrap().release();
+        let claim = Reservation::of(port).unwrap().release().await;
         assert!(is_free(port));
         // The server may take it now, other stacks may not.
         assert!(Reservation::of(port).is_err());
         drop(claim);
         Reservation::of(port).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_port_is_released_when_no_copy_of_its_listener_is_left() {
+        let reservation = Reservation::any().unwrap();
+        let port = reservation.port();
+        let copy = reservation.listener.try_clone().unwrap();
+        let mut released = std::pin::pin!(reservation.release());
+        assert!(tokio::time::timeout(5 * FREE_CHECK, &mut released).await.is_err(), "a copy still listens");
+        drop(copy);
+        let _claim = released.await;
+        assert!(is_free(port));
     }
 
     #[test]

@@ -1,23 +1,18 @@
 //! The whole system: the servers, the services and the gateways, started in order and stopped in order.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
-use clap::{Args, FromArgMatches};
-use tokio::time::{Instant, sleep};
+use anyhow::{Context, Result};
+use tokio::time::Instant;
 
-use crate::{
-    daemon::{Daemon, Probe},
-    note::note,
-    ports::Reservation,
-    servers::Roles,
-    token,
-};
+use crate::{daemon::Daemon, note::note, ports::Reservation, servers::Roles, token};
 
 mod clocks;
+mod config;
 mod links;
 mod lock;
 mod manifest;
+mod member;
 mod operations;
 mod plan;
 mod seed;
@@ -25,103 +20,12 @@ mod servers;
 mod variables;
 
 pub use clocks::Clocks;
+pub use config::{DEFAULT_DIR, StackConfig};
 pub use links::Links;
 pub use manifest::{Gateway, Manifest, MemberEntry};
+use member::FIT_WITHIN;
+pub use member::{Member, Role};
 use plan::Wiring;
-
-/// Where the data of a stack lies unless said otherwise, below the working directory.
-pub const DEFAULT_DIR: &str = ".local/run";
-/// From all processes running to all of them fit to serve.
-const FIT_WITHIN: Duration = Duration::from_mins(1);
-const FIT_POLL: Duration = Duration::from_millis(20);
-
-/// What to start.
-#[derive(Args, Clone, Debug)]
-pub struct StackConfig {
-    /// How many gateways
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub gateways: u16,
-    /// How many replicas of each service behind them
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
-    pub replicas: u16,
-    /// Gateway i listens on this port + i; 0 = free ports
-    #[arg(long, default_value_t = 5000)]
-    pub port: u16,
-    /// The data folder; it is kept, so that the next start finds the same matches and messages
-    #[arg(long, default_value = DEFAULT_DIR)]
-    pub dir: PathBuf,
-    /// How many NATS servers: 1, or a cluster of 3 or 5
-    #[arg(long, default_value_t = 1, value_parser = nats_servers)]
-    pub nats: u16,
-    /// PostgreSQL with a standby that each COMMIT waits for
-    #[arg(long)]
-    pub pg_standby: bool,
-    /// How long a call rings
-    #[arg(long)]
-    pub ring_timeout_s: Option<u32>,
-    /// Milestones of your own (YAML)
-    #[arg(long)]
-    pub milestones_file: Option<PathBuf>,
-    /// Send traces and metrics there (OTLP over gRPC), e.g. <http://127.0.0.1:4317>
-    #[arg(long)]
-    pub otlp_endpoint: Option<String>,
-    /// A variable for the services, e.g. `RUST_LOG=debug`; wins over what the stack sets; may be given more than once. `LIMIT_SENDS`
-    /// alone raises the limits of sends in a match with it
-    #[arg(long, value_name = "KEY=VALUE", value_parser = variables::key_value)]
-    pub env: Vec<(String, OsString)>,
-    /// For fault injection: every link between two processes goes through a proxy, see [`Stack::links`]
-    #[arg(skip)]
-    pub proxied: bool,
-    /// For fault injection: the wall clock of every service can be set, see [`Stack::clocks`]
-    #[arg(skip)]
-    pub has_clocks: bool,
-    /// Where the services' programs lie, if not beside this one
-    #[arg(skip)]
-    pub programs: Option<PathBuf>,
-}
-
-impl Default for StackConfig {
-    /// As with no flag given.
-    fn default() -> Self {
-        let matches = Self::augment_args(clap::Command::new("stack")).get_matches_from([""; 0]);
-        // Every flag has a default, so this cannot fail.
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
-    }
-}
-
-/// A majority has to agree, and each stream has three copies.
-fn nats_servers(text: &str) -> Result<u16, String> {
-    match text {
-        "1" => Ok(1),
-        "3" => Ok(3),
-        "5" => Ok(5),
-        _ => Err("expected 1, 3 or 5".to_owned()),
-    }
-}
-
-/// Which part of the system a member is; parts stop in this order, and start in the reverse one.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Role {
-    /// Clients connect to it.
-    Gateway,
-    /// One of the services behind the gateways.
-    Service,
-    /// NATS, Redis or PostgreSQL.
-    Server,
-}
-
-/// One process of the stack.
-#[derive(Debug)]
-pub struct Member {
-    /// What it is.
-    pub role: Role,
-    /// The process.
-    pub daemon: Daemon,
-    /// The port of `/healthz` and `/readyz`, except for servers.
-    pub health_port: Option<u16>,
-    /// The port of its gRPC interface, for services.
-    pub grpc_port: Option<u16>,
-}
 
 /// Everything that runs. Dropping it kills all of it; [`Stack::stop`] is the orderly way.
 #[derive(Debug)]
@@ -195,7 +99,8 @@ impl Stack {
         &mut self.members
     }
 
-    /// The process of this name: `nats` (of a cluster `nats-0`, …), `redis`, `postgres` (with a standby `postgres-0` and
+    /// The process of this name: `nats` (of a cluster `nats-0`, …), `redis`, `postgres` (with a standby `postgres-0`
+    /// and
     /// `postgres-1`, and `postgres` is the primary), `gateway-0`, `chat-service-1`, …
     pub fn member_mut(&mut self, name: &str) -> Option<&mut Member> {
         let name = match &self.roles {
@@ -254,23 +159,6 @@ impl Stack {
     }
 }
 
-impl Member {
-    async fn fit(&mut self, deadline: Instant) -> Result<()> {
-        let Some(port) = self.health_port else { return Ok(()) };
-        let probe = Probe::http(port, "/readyz");
-        while let Some(pid) = self.daemon.pid() {
-            if probe.succeeds(pid).await {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                bail!("{} is not fit to serve after {FIT_WITHIN:?}{}", self.daemon.name(), self.daemon.quote());
-            }
-            sleep(FIT_POLL).await;
-        }
-        bail!("{}", self.daemon.obituary())
-    }
-}
-
 fn gateway_ports(config: &StackConfig) -> Result<Vec<Reservation>> {
     let port = |i: u16| config.port.checked_add(i).context("--port is too high for that many gateways");
     (0..config.gateways)
@@ -279,15 +167,4 @@ fn gateway_ports(config: &StackConfig) -> Result<Vec<Reservation>> {
             _ => Reservation::of(port(i)?),
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stack_without_flags_is_the_smallest() {
-        let config = StackConfig::default();
-        assert_eq!((config.gateways, config.replicas, config.proxied), (1, 1, false));
-    }
 }

@@ -6,9 +6,10 @@ use std::{
     thread,
 };
 
+use promises::Violation;
+
 use crate::{
     mistake::Mistake,
-    promises::Violation,
     schedule::Schedule,
     shrink::shrink,
     world::{Outcome, run},

@@ -3,7 +3,7 @@
 use milestone_service::milestone::{Milestone, Milestones};
 use proto::{MatchId, UserId};
 
-use crate::schedule::CLIENTS;
+use crate::schedule::{CHATS, CLIENTS};
 
 /// A match and its two members.
 #[derive(Debug, Clone)]
@@ -20,9 +20,12 @@ pub(crate) struct Cast {
     pub(crate) milestones: Milestones,
 }
 
-/// Messages from one milestone to the next: few, so that it shows when the stream has lost what was written last.
-const MILESTONE_EVERY: i64 = 3;
-const MILESTONES: i64 = 10;
+/// The messages that reach milestones: few from one to the next, so that it shows when the stream has lost what was
+/// written last.
+pub(crate) const MILESTONES: [u32; 10] = [3, 6, 9, 12, 15, 18, 21, 24, 27, 30];
+
+/// The members of each match.
+const MEMBERS: [[usize; 2]; CHATS] = [[0, 1], [0, 2]];
 
 /// Whose the devices are: the first user has two of them.
 const OWNERS: [usize; CLIENTS] = [0, 1, 0, 2];
@@ -31,20 +34,29 @@ impl Cast {
     /// The same for every run.
     pub(crate) fn new() -> Self {
         let chat = |name: &str, members| Chat { id: valid(MatchId::new(name)), members };
-        let milestone = |number| {
-            let threshold = number * MILESTONE_EVERY;
-            Milestone { id: format!("m-{threshold}"), threshold, unlocks: Vec::new() }
-        };
+        let milestone = |seq: u32| Milestone { id: format!("m-{seq}"), threshold: i64::from(seq), unlocks: Vec::new() };
         Self {
             users: ["alice", "bob", "carol"].map(|name| valid(UserId::new(name))).to_vec(),
-            chats: vec![chat("one", [0, 1]), chat("two", [0, 2])],
-            milestones: valid(Milestones::new((1..=MILESTONES).map(milestone).collect())),
+            chats: vec![chat("one", MEMBERS[0]), chat("two", MEMBERS[1])],
+            milestones: valid(Milestones::new(MILESTONES.into_iter().map(milestone).collect())),
         }
     }
 
     /// Whose device this is.
     pub(crate) fn owner(client: usize) -> usize {
         OWNERS[client]
+    }
+
+    /// On which side of a match a device is: 0 and 1 are the members', 2 is a stranger's.
+    pub(crate) fn side(chat: usize, client: usize) -> u8 {
+        let [first, second] = MEMBERS[chat].map(|member| member == OWNERS[client]);
+        if first {
+            0
+        } else if second {
+            1
+        } else {
+            2
+        }
     }
 
     /// The number of a match by its id.

@@ -11,19 +11,18 @@ use std::{
     time::Duration,
 };
 
-use proto::Code;
+use promises::{APP_SERVER, Event, Known, Promise};
 
 use crate::{
     cast::Cast,
     channel::Answer,
     executor::ProcessId,
     pipe::{Answered, Down, Pipe, Up},
-    promises::Promise,
-    schedule::Deed,
+    schedule::{CHATS, Deed},
     world::World,
 };
-use sending::Sent;
-use view::{Joined, View};
+use sending::Letter;
+use view::View;
 
 const JOIN_AGAIN: Duration = Duration::from_millis(500);
 
@@ -32,9 +31,21 @@ pub(crate) struct Client {
     world: Rc<World>,
     process: ProcessId,
     user: usize,
+    /// Its number among all clients: its slot in the checkers.
+    index: usize,
     name: String,
     state: RefCell<State>,
     next_ack: Cell<u64>,
+}
+
+/// A join that waits for its ack.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    chat: usize,
+    since_seq: Option<i64>,
+    keep_others: bool,
+    /// What anybody knew when it was asked for.
+    known: Known,
 }
 
 #[derive(Default)]
@@ -47,14 +58,13 @@ struct State {
     /// What was emitted while there was no connection.
     buffered: Vec<Up>,
     waiting: BTreeMap<u64, Answer<Answered>>,
-    /// Joins that wait for their ack.
-    joining: BTreeMap<u64, (usize, Option<i64>, bool)>,
+    joining: BTreeMap<u64, Asked>,
     wanted: BTreeSet<usize>,
     view: View,
-    sent: Vec<Sent>,
+    sent: Vec<(Letter, i64)>,
     unacked: usize,
-    /// The seqs that the emissions of this connection got, by emission.
-    order: BTreeMap<(usize, u64), i64>,
+    /// How many messages it has written in each match.
+    written: [u32; CHATS],
     /// A match to be added to the next offset.
     forged: Option<usize>,
 }
@@ -69,6 +79,7 @@ impl Client {
             world: Rc::clone(world),
             process,
             user,
+            index,
             name,
             state: RefCell::default(),
             next_ack: Cell::new(0),
@@ -108,7 +119,8 @@ impl Client {
         if self.state.borrow().is_connected {
             let since_seq = self.state.borrow().view.complete_to(chat);
             let ack = self.emit(|ack| Up::Join { ack, chat, since_seq, keep_others });
-            self.state.borrow_mut().joining.insert(ack, (chat, since_seq, keep_others));
+            let known = self.world.promises.known(chat);
+            self.state.borrow_mut().joining.insert(ack, Asked { chat, since_seq, keep_others, known });
         }
     }
 
@@ -131,6 +143,11 @@ impl Client {
         let mut state = self.state.borrow_mut();
         (state.pid, state.offset) = (None, None);
         state.view.joined.clear();
+    }
+
+    /// Something happened to it in a match.
+    fn note(&self, chat: usize, event: Event) {
+        self.world.promises.note(chat, self.index, event);
     }
 
     /// A stranger tries to join, to send, and to recover what it never had.
@@ -162,18 +179,18 @@ impl Client {
 
     fn hear_ack(self: &Rc<Self>, ack: u64, answer: Answered) {
         let join = self.state.borrow_mut().joining.remove(&ack);
-        let Some((chat, since_seq, keep_others)) = join else {
+        let Some(asked) = join else {
             if let Some(waiting) = self.state.borrow_mut().waiting.remove(&ack) {
                 waiting.give(answer);
             }
             return;
         };
+        let Asked { chat, since_seq, keep_others, .. } = asked;
         match answer {
             Answered::Joined { last_seq, messages, has_more, milestones } => {
-                let joined = Joined::new(last_seq, milestones);
                 self.hear_page(chat, since_seq, &messages);
                 let mut state = self.state.borrow_mut();
-                state.view.acked_joins.push((chat, joined, keep_others));
+                state.view.acked_joins.push((asked, last_seq, milestones.len()));
                 state.view.begin(chat, last_seq);
                 // More follows, or this join left to paging what an earlier one would have given.
                 let is_behind = has_more || state.view.complete_to(chat) < Some(last_seq);
@@ -190,18 +207,16 @@ impl Client {
                     }
                 });
             }
-            Answered::Failed { code, .. } => self.refused(chat, code),
+            Answered::Failed { code, .. } => {
+                self.note(chat, Event::JoinRefused { code });
+                self.state.borrow_mut().wanted.remove(&chat);
+            }
             other => self.world.promises.check(Promise::Answered, false, || format!("a join is answered {other:?}")),
         }
     }
 
-    /// A join or a send of a member is refused for good only because the match is closed.
-    fn refused(&self, chat: usize, code: Code) {
-        let (_, _, is_closed) = self.world.store.head(&self.world.cast.chats[chat].id);
-        self.world.promises.check(Promise::Answered, code == Code::MatchClosed && is_closed, || {
-            format!("{} is refused with {code:?} in {chat}, closed: {is_closed}", self.name)
-        });
-        self.state.borrow_mut().wanted.remove(&chat);
+    fn slot(&self) -> u8 {
+        u8::try_from(self.index).unwrap_or(APP_SERVER)
     }
 
     fn is_member(&self, chat: usize) -> bool {

@@ -1,6 +1,7 @@
 //! NATS as services see it: at most once, in order between two connections, lost when one of them breaks.
 //!
-//! Stricter than a single server would be: the orders in which two subscribers hear two publishers are independent, as in a cluster.
+//! Stricter than a single server would be: the orders in which two subscribers hear two publishers are independent, as
+//! in a cluster.
 
 mod packet;
 
@@ -117,8 +118,8 @@ impl Network {
         }
     }
 
-    /// Subscribes; when it returns, nothing published from then on is missed. Who shares a subject of requests shares the
-    /// requests.
+    /// Subscribes; when it returns, nothing published from then on is missed. Who shares a subject of requests shares
+    /// the requests.
     pub(crate) async fn subscribe(&self, process: ProcessId, subject: Subject, mailbox: &Queue<Packet>) {
         // Who has said anything is cut off like everybody when the server is away.
         let up_at = self.links.borrow_mut().entry(process).or_default().up_at;

@@ -84,7 +84,8 @@ impl Pipe {
         });
     }
 
-    /// The connection breaks. The client notices at once, the gateway after a while, and until then it hears what was under way.
+    /// The connection breaks. The client notices at once, the gateway after a while, and until then it hears what was
+    /// under way.
     pub(crate) fn cut(self: &Rc<Self>, gateway_notices: Duration) {
         if self.client_is_here.replace(false) {
             self.down.push(None);

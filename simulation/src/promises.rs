@@ -1,91 +1,97 @@
-//! The promises, numbered as the project's design has them, and the first one that was broken.
+//! What a run is held to: the checker of each match, what the store holds, and the first promise that was broken.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::{BTreeMap, BTreeSet},
-    fmt,
+use std::cell::{Cell, RefCell};
+
+use promises::{APP_SERVER, Chat, Entry, Event, Known, MatchFacts, MilestoneRow, Promise, Row, Rules, Tag, Violation};
+use proto::chat::Message;
+
+use crate::{
+    cast::{Cast, MILESTONES},
+    executor::Sim,
+    schedule::{CHATS, CLIENTS},
+    world::World,
 };
 
-use proto::chat::{Message, Stored};
-
-use crate::{executor::Sim, store::Store, world::World};
-
-/// What the system is held to, by the names that `chaos` has for it too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Promise {
-    /// 1. What was acked is stored, at the seq of the ack, with the body that was sent.
-    Durable,
-    /// 2. A message is stored once per clientId; the first body wins.
-    Once,
-    /// 3. seq is gapless and keeps the order of each socket's emits.
-    Ordered,
-    /// 4. Joined sockets get each message once and in order, never their own.
-    Delivered,
-    /// 5. A milestone is announced once to who has joined, at most once to others.
-    Milestones,
-    /// 6. Strangers learn nothing.
-    Secret,
-    /// 7. Whatever is asked is answered, and everything comes right within a bounded time.
-    Answered,
-}
-
-impl Promise {
-    /// The violation, unless it is kept.
-    pub(crate) fn unless(self, is_kept: bool, how: impl FnOnce() -> String) -> Option<Violation> {
-        (!is_kept).then(|| Violation { promise: self, how: how() })
-    }
-}
-
-/// A broken promise.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
-    /// Which.
-    pub promise: Promise,
-    /// How.
-    pub how: String,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "promise {} ({:?}): {}", self.promise as usize + 1, self.promise, self.how)
-    }
-}
+const RULES: Rules = Rules { milestones: &MILESTONES, told_once: true, all_answered: true, remembered: 64 };
 
 /// What was seen so far.
 pub(crate) struct Promises {
     sim: Sim,
+    chats: RefCell<Vec<Chat>>,
     violation: RefCell<Option<Violation>>,
-    /// The keys and bodies that were stored.
-    keys: RefCell<BTreeSet<(String, String, String)>>,
-    bodies: RefCell<BTreeSet<String>>,
-    /// How often each message was acked as new.
-    fresh: RefCell<BTreeMap<(String, String), usize>>,
     acked: Cell<usize>,
     delivered: Cell<usize>,
 }
 
 impl Promises {
     pub(crate) fn new(sim: &Sim) -> Self {
+        let chat =
+            |chat| Chat::new(format!("match {chat}"), (0..CLIENTS).map(|of| Cast::side(chat, of)).collect(), RULES);
         Self {
             sim: sim.clone(),
+            chats: RefCell::new((0..CHATS).map(chat).collect()),
             violation: RefCell::default(),
-            keys: RefCell::default(),
-            bodies: RefCell::default(),
-            fresh: RefCell::default(),
             acked: Cell::new(0),
             delivered: Cell::new(0),
         }
     }
 
+    /// Something happened to a client in a match.
+    pub(crate) fn note(&self, chat: usize, client: usize, event: Event) {
+        match event {
+            Event::Acked { .. } => self.acked.set(self.acked.get() + 1),
+            Event::Received { .. } => self.delivered.set(self.delivered.get() + 1),
+            _ => {}
+        }
+        let slot = u8::try_from(client).unwrap_or(APP_SERVER);
+        let mut chats = self.chats.borrow_mut();
+        chats[chat].observe(Entry { at_ms: self.now_ms(), slot, event });
+        if let Some(violation) = chats[chat].tally().kept().next().cloned() {
+            self.break_with(violation);
+        }
+    }
+
+    /// The app server did something in a match.
+    pub(crate) fn note_app(&self, chat: usize, event: Event) {
+        self.note(chat, usize::from(APP_SERVER), event);
+    }
+
+    /// What anybody knows of a match by now.
+    pub(crate) fn known(&self, chat: usize) -> Known {
+        self.chats.borrow()[chat].known()
+    }
+
+    /// A connection was accepted. A recovered one goes on where the client was.
+    pub(crate) fn connected(&self, client: usize, recovered: bool) {
+        for chat in 0..CHATS {
+            let place = self.chats.borrow()[chat].place(u8::try_from(client).unwrap_or(APP_SERVER));
+            self.note(chat, client, Event::Connected { recovered });
+            if let Some((seq, told)) = place.filter(|_| recovered) {
+                self.note(chat, client, Event::Resumed { seq, told });
+            }
+        }
+    }
+
     /// Holds `kept` against a promise.
     pub(crate) fn check(&self, promise: Promise, kept: bool, how: impl FnOnce() -> String) {
-        if kept || self.violation.borrow().is_some() {
-            return;
+        if let Some(violation) = self.unless(promise, kept, how) {
+            self.break_with(violation);
         }
-        let violation = Violation { promise, how: how() };
-        self.sim.trace(|| format!("BROKEN {violation}"));
-        *self.violation.borrow_mut() = Some(violation);
-        self.sim.stop();
+    }
+
+    /// The violation, unless the promise is kept.
+    pub(crate) fn unless(&self, promise: Promise, is_kept: bool, how: impl FnOnce() -> String) -> Option<Violation> {
+        let scene = || "what a client knows".to_owned();
+        let at = self.sim.now();
+        (!is_kept).then(|| Violation { promise, at, scene: scene(), what: how(), trace: Vec::new() })
+    }
+
+    fn break_with(&self, violation: Violation) {
+        if self.violation.borrow().is_none() {
+            self.sim.trace(|| format!("BROKEN {violation}"));
+            *self.violation.borrow_mut() = Some(violation);
+            self.sim.stop();
+        }
     }
 
     /// The first promise that was broken.
@@ -98,54 +104,83 @@ impl Promises {
         (self.acked.get(), self.delivered.get())
     }
 
-    /// A message is being stored as the one after `before` others of its match.
-    pub(crate) fn stored(&self, message: &Message, before: usize) {
-        let Message { match_id, seq, sender_id, client_id, body, .. } = message;
+    /// A message is being stored.
+    pub(crate) fn stored(&self, message: &Message) {
+        let Message { match_id, seq, sender_id, client_id, .. } = message;
         self.sim.trace(|| format!("stored  {match_id}:{seq} {client_id} of {sender_id}"));
-        self.check(Promise::Ordered, usize::try_from(*seq) == Ok(before + 1), || {
-            format!("{match_id}:{seq} is stored after {before} messages")
-        });
-        let key = (match_id.clone(), sender_id.clone(), client_id.clone());
-        let is_new = self.keys.borrow_mut().insert(key) && self.bodies.borrow_mut().insert(body.clone());
-        self.check(Promise::Once, is_new, || format!("{client_id} with body {body} is stored twice"));
-    }
-
-    /// A client was told that its message is stored.
-    pub(crate) fn acked(&self, store: &Store, (chat, sender, body): (&proto::MatchId, &str, &str), stored: &Stored) {
-        self.acked.set(self.acked.get() + 1);
-        let client_id = &stored.client_id;
-        let kept = store.committed(chat, sender, client_id);
-        let is_same = kept.as_ref().is_some_and(|kept| kept.seq == stored.seq && kept.body == body);
-        self.check(Promise::Durable, is_same, || {
-            format!("{client_id} of {sender} was acked as {chat}:{}, but stored is {kept:?}", stored.seq)
-        });
-        if !stored.duplicate {
-            let mut fresh = self.fresh.borrow_mut();
-            let count = fresh.entry((sender.to_owned(), client_id.clone())).or_default();
-            *count += 1;
-            self.check(Promise::Once, *count == 1, || format!("{client_id} was acked as new {count} times"));
-        }
-    }
-
-    /// A message was delivered.
-    pub(crate) fn delivered(&self) {
-        self.delivered.set(self.delivered.get() + 1);
     }
 
     /// What does not hold after all the time there was.
     pub(crate) fn check_unmet(&self, unmet: Option<Violation>) {
-        if let Some(Violation { promise, how }) = unmet {
-            self.check(promise, false, || how);
+        if let Some(violation) = unmet {
+            self.break_with(violation);
         }
     }
 
-    /// A milestone that was reached and is not recorded.
-    pub(crate) fn first_missing_milestone(world: &World) -> Option<Violation> {
-        world.cast.chats.iter().find_map(|chat| {
-            let (head, recorded, _) = world.store.head(&chat.id);
-            let is_complete = world.cast.milestones.reached(head).len() == recorded;
-            Promise::Milestones
-                .unless(is_complete, || format!("{} has {head} messages and {recorded} milestones", chat.id))
+    /// What the matches' checkers would find if this were the end.
+    pub(crate) fn first_unmet(&self, world: &World) -> Option<Violation> {
+        let chats = self.chats.borrow();
+        chats.iter().enumerate().find_map(|(number, chat)| {
+            let tally = chat.clone().conclude(&facts(world, number));
+            tally.kept().next().cloned()
         })
     }
+
+    fn now_ms(&self) -> u32 {
+        u32::try_from(self.sim.now().as_millis()).unwrap_or(u32::MAX)
+    }
+}
+
+/// What the store holds of a match.
+fn facts(world: &World, chat: usize) -> MatchFacts {
+    let id = &world.cast.chats[chat].id;
+    let (head, _, is_closed) = world.store.head(id);
+    let messages = (1..=head).filter_map(|seq| world.store.message(id, seq));
+    let milestones = world.store.milestones(id).into_iter();
+    MatchFacts {
+        last_seq: seq(head),
+        rows: messages
+            .map(|message| Row { seq: seq(message.seq), tag: tag_of_message(&world.cast, &message) })
+            .collect(),
+        milestones: milestones.map(|(threshold, announced)| MilestoneRow { seq: seq(threshold), announced }).collect(),
+        is_closed,
+        stored_late: 0,
+    }
+}
+
+/// The clientId of a message.
+pub(crate) fn client_id(cast: &Cast, tag: Tag) -> String {
+    format!("{}-{}-{}", cast.users[Cast::owner(usize::from(tag.slot))], tag.slot, tag.index)
+}
+
+/// The body of a message; another variant contradicts it.
+pub(crate) fn body(cast: &Cast, tag: Tag) -> String {
+    let denial = if tag.variant == 0 { "" } else { "not " };
+    format!("\"{denial}{}\"", client_id(cast, tag))
+}
+
+/// Which message has this clientId and this body; none if they do not belong together.
+pub(crate) fn tag_of(cast: &Cast, named: &str, content: &str) -> Option<Tag> {
+    let mut parts = named.rsplit('-');
+    let (index, slot): (u32, u8) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let variants = (0..2).map(|variant| Tag { slot, index, variant });
+    let mut variants = variants.filter(|_| usize::from(slot) < CLIENTS);
+    variants.find(|tag| body(cast, *tag) == content && client_id(cast, *tag) == named)
+}
+
+/// Which message this is; none if it is not what its sender wrote.
+pub(crate) fn tag_of_message(cast: &Cast, message: &Message) -> Option<Tag> {
+    let tag = tag_of(cast, &message.client_id, &message.body)?;
+    (cast.users[Cast::owner(usize::from(tag.slot))].as_str() == message.sender_id).then_some(tag)
+}
+
+/// A seq as the checker counts; what is none is 0.
+pub(crate) fn seq(seq: i64) -> u32 {
+    u32::try_from(seq).unwrap_or_default()
+}
+
+/// Which of the milestones this threshold is, from 1; 0 for none.
+pub(crate) fn ord(threshold: i64) -> u16 {
+    let at = MILESTONES.iter().position(|seq| i64::from(*seq) == threshold);
+    at.and_then(|at| u16::try_from(at + 1).ok()).unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! What happens in one run: what people do, which faults strike and when, how bad the network is. All of it follows from a seed.
+//! What happens in one run: what people do, which faults strike and when, how bad the network is. All of it follows
+//! from a seed.
 
 use std::{fmt, time::Duration};
 
@@ -90,9 +91,9 @@ pub enum Action {
     RestartPostgres { for_ms: u64 },
 }
 
-/// What somebody can do: send a new message, one again that was acked before, or another text under the clientId of such a one;
-/// join and leave; try all of it as a stranger; lose the connection, which the gateway notices later; or start anew with the
-/// messages and without the session.
+/// What somebody can do: send a new message, one again that was acked before, or another text under the clientId of
+/// such a one; join and leave; try all of it as a stranger; lose the connection, which the gateway notices later; or
+/// start anew with the messages and without the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the variants and their fields say it")]
 pub enum Deed {

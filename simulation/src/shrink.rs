@@ -1,8 +1,9 @@
 //! From a run that breaks a promise to the smallest one that still does.
 
+use promises::Promise;
+
 use crate::{
     mistake::Mistake,
-    promises::Promise,
     schedule::{Noise, Schedule, Step},
     world::run,
 };
@@ -12,7 +13,8 @@ const MOST_RUNS: usize = 3_000;
 /// With fewer steps every chance falls otherwise: a smaller schedule is tried with so many seeds.
 const SEEDS: u64 = 4;
 
-/// The smallest schedule found, by delta debugging (Zeller and Hildebrandt, 2002) over its steps, that breaks the same promise.
+/// The smallest schedule found, by delta debugging (Zeller and Hildebrandt, 2002) over its steps, that breaks the same
+/// promise.
 pub fn shrink(schedule: &Schedule, mistake: Option<Mistake>, promise: Promise) -> Schedule {
     let mut search = Search { mistake, promise, runs: 0 };
     let mut smallest = schedule.clone();

@@ -106,14 +106,6 @@ impl Store {
         }
     }
 
-    /// The committed message with this key.
-    pub(crate) fn committed(&self, id: &MatchId, sender: &str, client_id: &str) -> Option<Message> {
-        let rows = self.rows.borrow();
-        let stored = rows.get(id)?;
-        let seq = stored.by_client_id.get(&(sender.to_owned(), client_id.to_owned()))?;
-        stored.message(*seq)
-    }
-
     /// The committed message with this seq.
     pub(crate) fn message(&self, id: &MatchId, seq: i64) -> Option<Message> {
         self.rows.borrow().get(id)?.message(seq)

@@ -1,5 +1,5 @@
-//! JetStream as its contract: an event that was stored is delivered at least once, in no particular order, until it is acked
-//! or the stream is lost.
+//! JetStream as its contract: an event that was stored is delivered at least once, in no particular order, until it is
+//! acked or the stream is lost.
 
 use std::{
     cell::{Cell, RefCell},

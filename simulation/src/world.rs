@@ -2,6 +2,8 @@
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
+use promises::{Event, Violation};
+
 use crate::{
     cast::Cast,
     client::Client,
@@ -10,15 +12,15 @@ use crate::{
     gateway::Gateway,
     mistake::Mistake,
     network::Network,
-    promises::{Promises, Violation},
+    promises::Promises,
     replica::Replica,
     schedule::{Action, CLIENTS, Fault, RESTART_MS, SERVERS, Schedule, Server},
     store::Store,
     stream::Stream,
 };
 
-/// Within these times after the last fault everything mostly has come right, after the last of them it must have: a heartbeat
-/// that runs out, a comparison of heads, redeliveries of the stream, and retries after each.
+/// Within these times after the last fault everything mostly has come right, after the last of them it must have: a
+/// heartbeat that runs out, a comparison of heads, redeliveries of the stream, and retries after each.
 const CONVERGENCE: [Duration; 3] = [Duration::from_secs(45), Duration::from_secs(70), Duration::from_secs(100)];
 /// A crashed host is noticed by NATS at the latest after this.
 const NOTICED_WITHIN_MS: u64 = 3_000;
@@ -132,7 +134,7 @@ impl World {
     /// What does not hold yet, and must when everything has come right.
     fn first_unmet(&self) -> Option<Violation> {
         let unmet = self.clients.borrow().iter().find_map(|client| client.first_unmet());
-        unmet.or_else(|| Promises::first_missing_milestone(self))
+        unmet.or_else(|| self.promises.first_unmet(self))
     }
 
     fn dissolve(&self) -> Outcome {
@@ -213,12 +215,13 @@ impl World {
     /// The app server closes a match, until chat-service has done so.
     fn close_match(self: &Rc<Self>, chat: usize) {
         let (world, app) = (Rc::clone(self), self.sim.start());
+        self.promises.note_app(chat, Event::CloseAsked);
         self.sim.spawn(app, async move {
             loop {
                 if let Some(replica) = world.any_replica() {
                     let closing = Rc::clone(&replica).close_match(Rc::clone(&world), chat);
                     if world.net.call(replica.process, closing).await.is_ok() {
-                        return;
+                        return world.promises.note_app(chat, Event::Closed);
                     }
                 }
                 world.sim.sleep(Duration::from_millis(500)).await;

@@ -1,9 +1,10 @@
-//! The app server: creates matches through REST, sends each pair on to another one when theirs is long enough, and closes
-//! some of those that are left behind.
+//! The app server: creates matches through REST, sends each pair on to another one when theirs is long enough, and
+//! closes some of those that are left behind.
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, ensure};
+use promises::{APP_SERVER, Event, Promise};
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::{task::JoinSet, time::sleep};
@@ -11,10 +12,6 @@ use tokio::{task::JoinSet, time::sleep};
 use super::{
     room::{Pairing, Room},
     world::{Phase, World},
-};
-use crate::{
-    checker::Promise,
-    history::{APP_SERVER, Event},
 };
 
 /// How often it is looked which matches are long enough.

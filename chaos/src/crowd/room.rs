@@ -5,11 +5,14 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
+use promises::{Chat, Entry, Event, Rules};
+
 use super::{roster::Couple, world::World};
-use crate::{
-    checker::Chat,
-    history::{Entry, Event},
-};
+
+/// The message that reaches the milestone.
+pub(crate) const MILESTONE: u32 = 100;
+/// What every match is held to.
+const RULES: Rules = Rules { milestones: &[MILESTONE], told_once: false, all_answered: true, remembered: 1_024 };
 
 /// A match.
 #[derive(Debug)]
@@ -28,16 +31,16 @@ impl Room {
         let sides: Vec<u8> = couple.clients.iter().map(|(_, side)| *side).collect();
         let members = couple.users.map(|user| world.user_id(user));
         let users = sides.iter().map(|side| members[usize::from(*side)].clone()).collect();
-        Self { chat: Mutex::new(Chat::new(id.clone(), sides)), users, members, id }
+        Self { chat: Mutex::new(Chat::new(id.clone(), sides, RULES)), users, members, id }
     }
 
     /// Something happened to a client, or the app server did something.
     pub(crate) fn note(&self, world: &World, slot: u8, event: Event) {
         let mut chat = self.chat();
-        let (violations, acked) = (chat.violations(), chat.acked());
+        let (violations, acked) = (chat.tally().violations(), chat.acked());
         chat.observe(Entry { at_ms: world.now_ms(), slot, event });
         let mut progress = world.progress();
-        progress.violations += chat.violations() - violations;
+        progress.violations += chat.tally().violations() - violations;
         progress.acked += chat.acked() - acked;
     }
 
@@ -47,7 +50,7 @@ impl Room {
 
     /// What was found, to be concluded: nobody may note anything after this.
     pub(crate) fn take_chat(&self) -> Chat {
-        std::mem::replace(&mut self.chat(), Chat::new(self.id.clone(), Vec::new()))
+        std::mem::replace(&mut self.chat(), Chat::new(self.id.clone(), Vec::new(), RULES))
     }
 }
 

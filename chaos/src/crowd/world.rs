@@ -7,14 +7,12 @@ use std::{
 };
 
 use load_test::{tokens::TokenIssuer, transport::Endpoint};
+use promises::{Promise, Tally, Violation};
 use proto::Code;
 use reqwest::Client;
 use tokio::{sync::watch, time::Instant};
 
-use crate::{
-    checker::{Promise, Tally, Violation},
-    stalls::Stalls,
-};
+use crate::stalls::Stalls;
 
 /// What the crowd is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

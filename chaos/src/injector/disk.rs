@@ -7,8 +7,8 @@ use tokio::process::Command;
 
 /// The servers that can write nothing at present.
 ///
-/// A soft `RLIMIT_FSIZE` of zero fails each write with EFBIG, where a full disk says ENOSPC. PostgreSQL treats both alike, and
-/// ignores the signal that comes along (`SIGXFSZ` in its `postmaster.c`).
+/// A soft `RLIMIT_FSIZE` of zero fails each write with EFBIG, where a full disk says ENOSPC. PostgreSQL treats both
+/// alike, and ignores the signal that comes along (`SIGXFSZ` in its `postmaster.c`).
 #[derive(Debug, Default)]
 pub(super) struct Disk {
     full_for: Vec<u32>,

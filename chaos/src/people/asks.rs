@@ -2,8 +2,8 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-/// The gateway answers within 5 s, and handles a socket's events in order: what is unanswered when something that was asked
-/// so much later has been answered for this long, was dropped.
+/// The gateway answers within 5 s, and handles a socket's events in order: what is unanswered when something that was
+/// asked so much later has been answered for this long, was dropped.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked for what was dropped.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

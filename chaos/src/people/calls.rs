@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{checker::calls::ELSEWHERE, history::Reason};
+use promises::{ELSEWHERE, Reason};
 
 /// Most reactions that wait for their time.
 const MAX_WAITING: usize = 16;

@@ -99,8 +99,8 @@ impl Outbox {
         }
     }
 
-    /// The connection is new: what was not answered is sent again at once, in order. Unless the one before was lost, nobody but the
-    /// user is to blame for the time in between, and it counts as sent first now.
+    /// The connection is new: what was not answered is sent again at once, in order. Unless the one before was lost,
+    /// nobody but the user is to blame for the time in between, and it counts as sent first now.
     pub(super) fn connected(&mut self, now: Duration, was_lost: bool) {
         for item in self.items.iter_mut().filter(|item| item.next != Next::Nothing) {
             item.next = Next::Emit(now);

@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use promises::{Event, Known, Promise};
 use serde_json::Value;
 
 use super::{
@@ -11,13 +12,9 @@ use super::{
     rest::Call,
     seat::{Door, Seat},
 };
-use crate::{
-    checker::Promise,
-    crowd::{
-        room::{Pairing, Room},
-        world::{Phase, World},
-    },
-    history::{Event, Known},
+use crate::crowd::{
+    room::{Pairing, Room},
+    world::{Phase, World},
 };
 
 mod acks;

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use promises::{Event, Promise, Route, Tag, end_of_page};
 use proto::Code;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -9,13 +10,11 @@ use tokio::time::{sleep, timeout};
 
 use super::{seat, wire};
 use crate::{
-    checker::Promise,
+    body::{body, client_id},
     crowd::{
         room::Room,
         world::{Phase, World},
     },
-    history::{Event, Route},
-    tag::Tag,
 };
 
 /// How long one call may take.
@@ -84,7 +83,7 @@ impl Call {
     }
 
     async fn save(&self, world: &World, tag: Tag, socket_id: Option<&str>, emits: bool) -> Outcome {
-        let body = json!({ "message": tag.body(), "clientId": tag.client_id() });
+        let body = json!({ "message": body(tag), "clientId": client_id(tag) });
         for attempt in 0.. {
             if attempt > 0 {
                 if world.phase() == Phase::Over {
@@ -160,8 +159,8 @@ impl Call {
         };
         let last = seat::note_page(&self.room, world, self.slot, after, &page.messages);
         // The end of the history is not before what was acked when it was asked for.
-        if (page.has_more && last == after) || (!page.has_more && last < floor) {
-            self.room.note(world, self.slot, Event::PageBroken { expected: last + 1, found: 0 });
+        if let Some(broken) = end_of_page(after, last, floor, page.has_more) {
+            self.room.note(world, self.slot, broken);
         }
     }
 

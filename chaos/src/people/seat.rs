@@ -2,20 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
+use promises::{Event, Known, Promise, Tag, end_of_page, page};
 use proto::Code;
 
 use super::{
     outbox::Outbox,
     wire::{self, Ack, Refusal, Told},
 };
-use crate::{
-    checker::{MILESTONE, Promise},
-    crowd::{
-        room::{Pairing, Room},
-        world::World,
-    },
-    history::{Event, Known},
-    tag::Tag,
+use crate::crowd::{
+    room::{MILESTONE, Pairing, Room},
+    world::World,
 };
 
 /// A match that starts near its milestone is filled up to this at once.
@@ -94,13 +90,15 @@ impl Seat {
         self.room.note(world, self.slot, event);
     }
 
-    /// A connection was accepted: with the cursor if it goes on where an earlier one ended, which was lost or ended by the user.
+    /// A connection was accepted: with the cursor if it goes on where an earlier one ended, which was lost or ended by
+    /// the user.
     pub(super) fn connected(&mut self, world: &World, recovered: Option<&str>, was_lost: bool) {
         self.note(world, Event::Connected { recovered: recovered.is_some() });
         self.acked_head = None;
         let position = recovered.and_then(|offset| wire::position(offset, &self.room.id));
-        if let Some((seq, milestones)) = position {
-            self.note(world, Event::Resumed { seq, told: milestones > 0 });
+        if let Some((seq, changes)) = position {
+            // The milestone is the first change of a match, if it comes; the other one is its end.
+            self.note(world, Event::Resumed { seq, told: changes.min(1) });
             self.known = self.known.max(seq);
             self.door = Door::Open;
         } else {
@@ -120,8 +118,8 @@ impl Seat {
         let what = || format!("chat_joined says {}, the ack of the join before it {acked:?}", told.last_seq);
         let wrong = (acked != Some(told.last_seq)).then(|| (what(), self.room.chat().about(self.slot)));
         world.judge(Promise::Delivered, &self.room.id, wrong);
-        let has_milestone = !told.milestones.is_empty();
-        self.note(world, Event::Joined { last_seq: told.last_seq, known, told: has_milestone });
+        let milestones = u16::try_from(told.milestones.len()).unwrap_or(u16::MAX);
+        self.note(world, Event::Joined { last_seq: told.last_seq, known, told: milestones });
         self.known = self.known.max(told.last_seq);
         self.door = Door::Open;
     }
@@ -143,9 +141,8 @@ impl Seat {
         if ack.has_more && last > since {
             return Some(last);
         }
-        // A page that ends early without saying so would leave a hole.
-        if last < ack.last_seq {
-            self.note(world, Event::PageBroken { expected: last + 1, found: 0 });
+        if let Some(broken) = end_of_page(since, last, ack.last_seq, ack.has_more) {
+            self.note(world, broken);
         }
         None
     }
@@ -176,14 +173,6 @@ impl Seat {
 
 /// Notes the messages of a page that begins after `since`; the last one.
 pub(super) fn note_page(room: &Room, world: &World, slot: u8, since: u32, messages: &[wire::Message<'_>]) -> u32 {
-    let mut last = since;
-    for message in messages {
-        if message.seq != last + 1 {
-            room.note(world, slot, Event::PageBroken { expected: last + 1, found: message.seq });
-        }
-        last = message.seq;
-        world.progress().received += 1;
-        room.note(world, slot, Event::Paged { tag: message.tag(room), seq: message.seq });
-    }
-    last
+    world.progress().received += messages.len() as u64;
+    page(since, messages.iter().map(|message| (message.seq, message.tag(room))), |event| room.note(world, slot, event))
 }

@@ -1,16 +1,15 @@
-//! A stranger: asks for the matches of others, by Socket.IO and by REST, and must not be able to tell them from none at all.
+//! A stranger: asks for the matches of others, by Socket.IO and by REST, and must not be able to tell them from none at
+//! all.
 
 use std::{sync::Arc, time::Duration};
 
 use load_test::transport::{Closed, Connection, packet::Packet};
+use promises::Promise;
 use tokio::time::{sleep, timeout};
 
-use crate::{
-    checker::Promise,
-    crowd::{
-        room::Pairing,
-        world::{Phase, World},
-    },
+use crate::crowd::{
+    room::Pairing,
+    world::{Phase, World},
 };
 
 /// The pause between two probes.

@@ -2,11 +2,15 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use promises::Tag;
 use proto::Code;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{crowd::room::Room, tag::Tag};
+use crate::{body, crowd::room::Room};
+
+/// How a cursor begins: its first version counted milestones, the second one counts all changes of a match.
+const VERSIONS: [&str; 2] = ["1~", "2~"];
 
 /// The answer to CONNECT.
 #[derive(Debug, Deserialize)]
@@ -104,9 +108,9 @@ impl Refusal<'_> {
 impl Message<'_> {
     /// Which message it is; none if its parts do not belong together.
     pub(super) fn tag(&self, room: &Room) -> Option<Tag> {
-        let tag = Tag::of_body(&self.body)?;
+        let tag = body::tag_of(&self.body)?;
         let is_sender = room.users.get(usize::from(tag.slot)).is_some_and(|user| *user == self.sender_id);
-        let is_named = self.client_id.as_deref() == Some(&*tag.client_id());
+        let is_named = self.client_id.as_deref() == Some(&*body::client_id(tag));
         (is_sender && is_named && self.match_id == room.id).then_some(tag)
     }
 }
@@ -114,7 +118,7 @@ impl Message<'_> {
 /// The last argument of an event, if it is a cursor.
 pub(super) fn offset(arguments: &str) -> Option<&str> {
     let (_, cursor) = arguments.strip_suffix('"')?.rsplit_once(",\"")?;
-    cursor.starts_with("1~").then_some(cursor)
+    VERSIONS.iter().any(|version| cursor.starts_with(version)).then_some(cursor)
 }
 
 /// Whether a cursor belongs to this pid.
@@ -122,11 +126,11 @@ pub(super) fn is_of(offset: &str, pid: &str) -> bool {
     offset.split('~').nth(1).is_some_and(|tag| !tag.is_empty() && pid.starts_with(tag))
 }
 
-/// What a cursor says of a chat: its seq and its milestones.
-pub(super) fn position(offset: &str, match_id: &str) -> Option<(u32, u32)> {
+/// What a cursor says of a chat: its seq, and how many changes of the match were told.
+pub(super) fn position(offset: &str, match_id: &str) -> Option<(u32, u16)> {
     let place = offset.split('~').skip(2).find_map(|place| place.strip_prefix(match_id)?.strip_prefix(':'))?;
-    let (seq, milestones) = place.split_once(':')?;
-    Some((seq.parse().ok()?, milestones.parse().ok()?))
+    let (seq, changes) = place.split_once(':')?;
+    Some((seq.parse().ok()?, changes.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -136,6 +140,7 @@ mod tests {
     #[test]
     fn the_cursor_is_the_last_argument() {
         assert_eq!(offset(r#"{"message":"x"},"1~TAG~m:7:0""#), Some("1~TAG~m:7:0"));
+        assert_eq!(offset(r#"{"message":"x"},"2~TAG~epoch~m:7:0""#), Some("2~TAG~epoch~m:7:0"));
         assert_eq!(offset(r#"{"message":"1~a"}"#), None);
         assert_eq!(offset(r#"{"a":1},"text""#), None);
     }
@@ -143,6 +148,7 @@ mod tests {
     #[test]
     fn a_cursor_has_a_place_for_each_open_chat() {
         let offset = "1~TAG~m-1:7:0~m-12:100:1";
+        assert_eq!(position("2~TAG~epoch~m-1:7:2~!call:3", "m-1"), Some((7, 2)));
         assert_eq!(position(offset, "m-1"), Some((7, 0)));
         assert_eq!(position(offset, "m-12"), Some((100, 1)));
         assert_eq!(position(offset, "m"), None);

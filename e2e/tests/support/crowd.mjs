@@ -1,4 +1,5 @@
-// Many devices in several chats each, who keep talking through whatever happens, and what each must have heard in the end.
+// Many devices in several chats each, who keep talking through whatever happens, and what each must have heard in the
+// end.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { connected, done, eventually, history, newMatch, pause, seen, sendReliably, socketOf } from './people.mjs';

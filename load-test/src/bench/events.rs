@@ -9,8 +9,8 @@ use proto::{
 
 use prost::Message as _;
 
-/// Events for each user. More than 32: of so many messages are the blocks of tokio's channels, which each subscription of
-/// async-nats has.
+/// Events for each user. More than 32: of so many messages are the blocks of tokio's channels, which each subscription
+/// of async-nats has.
 pub const EVENTS: usize = 40;
 
 /// Tells each user that somebody has stopped typing, in a chat that none of them has open: all is done as for any other

@@ -17,7 +17,8 @@ use super::{
     write_json,
 };
 
-/// Connections that come and go before, so that what is needed only once is there. Few: what they leave free is taken again.
+/// Connections that come and go before, so that what is needed only once is there. Few: what they leave free is taken
+/// again.
 const WARM_UP: usize = 64;
 /// A process may open 20,000 files here, and needs some for itself.
 const MOST: usize = 19_500;

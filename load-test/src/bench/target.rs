@@ -50,7 +50,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// Starts a stack with so many gateways. They allow an hour for a CONNECT, so that bare connections can be measured;
+    /// Starts a stack with so many gateways. They allow an hour for a CONNECT, so that bare connections can be
+    /// measured;
     /// `variables` (`KEY=VALUE`) are set besides.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
-//! A conversation frame by frame: what the user writes and what the ledger learns.
+//! A conversation frame by frame: what the user writes and what the checker learns.
 
-use super::*;
+use promises::Promise;
+
+use super::{joining::JOIN_LIMIT, *};
 use crate::{
     arrivals::Spacing,
-    ledger::Violation,
     outbox::SendRules,
     stats::{Counts, Stats},
 };
@@ -12,7 +13,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 struct Chat {
     conversation: Conversation,
-    ledger: Arc<Mutex<Ledger>>,
+    checked: Arc<Mutex<promises::Chat>>,
     run: Arc<Run>,
 }
 
@@ -20,15 +21,17 @@ struct Chat {
 fn chat() -> Chat {
     let rules = SendRules { window: 1, attempts: 5, ack_timeout: 10 * SECOND };
     let run = Arc::new(Run { name: "r".into(), body: r#""x""#.into(), rules, stats: Stats::new().unwrap() });
-    let ledger = Arc::new(Mutex::new(Ledger::new(true)));
+    let checked = Arc::new(Mutex::new(super::chat("load-r-0")));
     let pair = Arc::new(Pair::new("r", 0));
-    let conversation = Conversation::new(Arc::clone(&run), pair, Side::A, Arc::clone(&ledger));
-    Chat { conversation, ledger, run }
+    let conversation = Conversation::new(Arc::clone(&run), pair, Side::A, Arc::clone(&checked));
+    Chat { conversation, checked, run }
 }
 
 /// The same, joined and sending.
 fn joined() -> Chat {
     let mut chat = chat();
+    chat.other(Event::Connected { recovered: false });
+    chat.other(Event::Joined { last_seq: 0, known: Known::default(), told: 0 });
     chat.conversation.connected(Duration::ZERO);
     assert_eq!(chat.frames(), [r#"420["join_chat","load-r-0"]"#]);
     chat.hear(r#"430[{"ok":true,"lastSeq":0,"messages":[],"hasMore":false}]"#).unwrap();
@@ -55,8 +58,26 @@ impl Chat {
         self.run.stats.counters.read()
     }
 
-    fn violations(&self) -> Vec<Violation> {
-        std::mem::take(&mut *lock(&self.ledger)).finish().0
+    /// The other member sends this message, which is stored at `seq`.
+    fn other_sends(&self, index: u32, seq: u32) {
+        let tag = Tag { slot: 1, index, variant: 0 };
+        self.other(Event::Emitted { tag, route: Route::Socket });
+        self.other(Event::Acked { tag, seq, duplicate: false });
+    }
+
+    /// The other member is given a message of this one.
+    fn other_gets(&self, index: u32, seq: u32) {
+        self.other(Event::Received { tag: Some(Tag { slot: 0, index, variant: 0 }), seq });
+    }
+
+    fn other(&self, event: Event) {
+        lock(&self.checked).observe(Entry { at_ms: 0, slot: 1, event });
+    }
+
+    fn broken(&self) -> Vec<Promise> {
+        let checked = std::mem::replace(&mut *lock(&self.checked), super::chat(""));
+        let seen = checked.as_seen();
+        checked.conclude(&seen).kept().map(|violation| violation.promise).collect()
     }
 }
 
@@ -115,10 +136,12 @@ fn an_acked_message_that_the_other_member_got_violates_nothing() {
     );
     chat.hear(r#"431[{"ok":true,"id":"m:1","seq":1,"createdAt":"…","clientId":"r-0-1","duplicate":false}]"#).unwrap();
     assert_eq!((chat.counts().sent, chat.counts().acked, chat.counts().unsettled()), (1, 1, 0));
-    assert_eq!(lock(&chat.ledger).undelivered(), 1);
-    lock(&chat.ledger).delivered(Side::A, 0, 1);
+    assert!(!lock(&chat.checked).has_caught_up(1));
+    chat.other_gets(0, 1);
+    assert!(lock(&chat.checked).has_caught_up(1));
+    chat.other_sends(0, 2);
     chat.hear(&live(2, "b", 0)).unwrap();
-    assert_eq!(chat.violations(), []);
+    assert_eq!(chat.broken(), []);
 }
 
 #[test]
@@ -149,39 +172,57 @@ fn two_acks_of_one_message_must_name_the_same_seq() {
     chat.at(12 * SECOND);
     chat.hear(r#"432[{"ok":true,"seq":2,"duplicate":true}]"#).unwrap();
     chat.hear(r#"431[{"ok":true,"seq":1,"duplicate":false}]"#).unwrap();
-    lock(&chat.ledger).delivered(Side::A, 0, 2);
-    let changed = Violation::SeqChanged { sender: Side::A, index: 0, first: 2, then: 1 };
-    assert_eq!(chat.violations()[0], changed);
+    assert!(chat.broken().contains(&Promise::Once));
 }
 
 #[test]
 fn a_reconnect_asks_for_what_was_missed_and_repeats_what_was_in_flight() {
     let mut chat = joined();
+    chat.other_sends(0, 1);
     chat.hear(&live(1, "b", 0)).unwrap();
     chat.at(SECOND);
+    chat.other_sends(1, 3);
+    chat.other_sends(2, 4);
     chat.conversation.disconnected();
     chat.conversation.connected(2 * SECOND);
     assert_eq!(chat.frames(), [r#"422["join_chat",{"matchId":"load-r-0","sinceSeq":1}]"#]);
     let page = format!("{},{}", received(2, "a", 0), received(3, "b", 1));
     chat.hear(&format!(r#"432[{{"ok":true,"lastSeq":4,"messages":[{page}],"hasMore":true}}]"#)).unwrap();
     assert_eq!(chat.frames(), [r#"423["join_chat",{"matchId":"load-r-0","sinceSeq":3}]"#]);
+    chat.other_sends(3, 5);
     chat.hear(&live(5, "b", 3)).unwrap();
     chat.hear(&format!(r#"433[{{"ok":true,"lastSeq":4,"messages":[{}],"hasMore":false}}]"#, received(4, "b", 2)))
         .unwrap();
     let again = chat.at(3 * SECOND);
     assert!(again[0].contains(r#""clientId":"r-0-"#), "{again:?}");
     chat.hear(r#"434[{"ok":true,"seq":2,"duplicate":true}]"#).unwrap();
-    lock(&chat.ledger).delivered(Side::A, 0, 2);
+    chat.other_gets(0, 2);
     assert_eq!((chat.counts().received_live, chat.counts().received_caught_up), (1, 3));
-    assert_eq!(chat.violations(), []);
+    assert_eq!(chat.broken(), []);
 }
 
 #[test]
 fn an_own_message_as_an_event_and_a_stranger_are_violations() {
     let mut chat = joined();
+    chat.at(SECOND);
+    chat.hear(r#"431[{"ok":true,"seq":1,"duplicate":false}]"#).unwrap();
+    chat.other_gets(0, 1);
     chat.hear(&live(1, "a", 0)).unwrap();
-    chat.hear(r#"42["receive_message",{"seq":2,"senderId":"x","clientId":null,"message":1}]"#).unwrap();
-    let expected =
-        vec![Violation::OwnMessageDelivered { sender: Side::A, seq: 1 }, Violation::UnknownMessage { seq: 2 }];
-    assert_eq!(chat.violations(), expected);
+    assert_eq!(chat.broken(), [Promise::Delivered]);
+    let mut chat = joined();
+    chat.hear(r#"42["receive_message",{"seq":1,"senderId":"x","clientId":null,"message":1}]"#).unwrap();
+    assert_eq!(chat.broken(), [Promise::Durable]);
+}
+
+#[test]
+fn a_hole_in_a_page_is_a_violation() {
+    let mut chat = joined();
+    chat.other_sends(0, 1);
+    chat.other_sends(1, 2);
+    chat.conversation.disconnected();
+    chat.conversation.connected(SECOND);
+    chat.frames();
+    chat.hear(&format!(r#"431[{{"ok":true,"lastSeq":2,"messages":[{}],"hasMore":false}}]"#, received(2, "b", 1)))
+        .unwrap();
+    assert_eq!(chat.broken(), [Promise::Delivered]);
 }

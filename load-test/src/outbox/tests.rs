@@ -104,7 +104,8 @@ fn stopping_counts_what_was_due_and_never_sent() {
 }
 
 proptest! {
-    /// Whatever the server does, with a window of 1 a message is only emitted when all earlier ones are settled or given up.
+    /// Whatever the server does, with a window of 1 a message is only emitted when all earlier ones are settled or
+    /// given up.
     #[test]
     fn with_a_window_of_one_indices_never_go_back(answers in prop::collection::vec(0..4_u8, 1..200)) {
         let mut outbox = started(RULES);

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
+use promises::Tally;
 use serde::Serialize;
 
 use super::{SPANS, cpu_seconds, per_second_exact};
 use crate::{
     config::{Asked, Config},
-    outcome::{Check, Outcome},
+    outcome::Outcome,
     stage::Measured,
     stats::{Counts, Span},
 };
@@ -29,8 +30,38 @@ struct Result<'a> {
     codes: &'a BTreeMap<String, u64>,
     /// Microseconds.
     latency_us: BTreeMap<&'a str, Summary>,
-    check: &'a Check,
+    check: Check,
     generator_cpu_s: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Check {
+    violations: u64,
+    /// The first few of each promise.
+    examples: Vec<Example>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Example {
+    promise: &'static str,
+    match_id: String,
+    at_s: f64,
+    what: String,
+    trace: Vec<String>,
+}
+
+impl Check {
+    fn of(tally: &Tally) -> Self {
+        let examples = tally.kept().map(|violation| Example {
+            promise: violation.promise.name(),
+            match_id: violation.scene.clone(),
+            at_s: violation.at.as_secs_f64(),
+            what: violation.what.clone(),
+            trace: violation.trace.clone(),
+        });
+        Self { violations: tally.violations(), examples: examples.collect() }
+    }
 }
 
 #[derive(Serialize)]
@@ -113,7 +144,7 @@ pub fn json(config: &Config, outcome: &Outcome) -> serde_json::Result<String> {
         total: outcome.total,
         codes: &outcome.codes,
         latency_us: SPANS.map(|(span, name, _)| (name, Summary::of(outcome.latencies.of(span)))).into(),
-        check: &outcome.check,
+        check: Check::of(&outcome.check),
         generator_cpu_s: cpu_seconds(),
     })
 }

@@ -1,4 +1,5 @@
-//! The packets of Engine.IO v4 and Socket.IO v5 that a text frame can hold (socket.io-protocol, namespace `/` only). Pure.
+//! The packets of Engine.IO v4 and Socket.IO v5 that a text frame can hold (socket.io-protocol, namespace `/` only).
+//! Pure.
 
 use std::borrow::Cow;
 

@@ -68,7 +68,8 @@ impl FromStr for Command {
             "rejoin" => Verb::Rejoin,
             "lame-duck" => Verb::LameDuck,
             _ => bail!(
-                "unknown verb {verb}: kill, stop, start, freeze, thaw, restart, wipe, flush, promote, rejoin or lame-duck"
+                "unknown verb {verb}: kill, stop, start, freeze, thaw, restart, wipe, flush, promote, rejoin or \
+                 lame-duck"
             ),
         };
         Ok(Self { verb, name: name.trim().to_owned() })

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Result;
 use rustix::process::Signal;
 
-use super::{absolute, recipe, start_on_free_port};
+use super::starting::{absolute, recipe, start_on_free_port};
 use crate::{
     daemon::{Daemon, Probe, Recipe},
     process::Launch,
@@ -20,10 +20,7 @@ mod psql;
 
 pub use pair::PostgresPair;
 pub(crate) use pair::Roles;
-use psql::Psql;
-
-/// The role and the database that every new cluster has.
-const SUPERUSER: &str = "postgres";
+use psql::{Psql, SUPERUSER};
 
 /// A postmaster that was killed may still wait for its own parent to take notice, and its children need a moment to
 /// notice that it is gone.

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 use rustix::process::Signal;
 
-use super::{absolute, create_folder, recipe, start_on_free_port};
+use super::starting::{absolute, create_folder, recipe, start_on_free_port};
 use crate::{
     daemon::{Daemon, Probe},
     process::Launch,

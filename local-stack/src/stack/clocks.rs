@@ -14,7 +14,8 @@ use anyhow::{Context, Result};
 use super::plan::Planned;
 use crate::programs;
 
-/// How long it may take until a running process sees its new time, in seconds: libfaketime looks into its file no more often.
+/// How long it may take until a running process sees its new time, in seconds: libfaketime looks into its file no more
+/// often.
 const NOTICED_WITHIN_S: u8 = 1;
 
 /// The clocks of a stack's services.
@@ -57,7 +58,8 @@ impl Clocks {
         Ok(())
     }
 
-    /// Sets the clock of the service of this name to so many seconds before or after the right time. It notices within a second.
+    /// Sets the clock of the service of this name to so many seconds before or after the right time. It notices within
+    /// a second.
     ///
     /// # Errors
     /// When the data folder cannot be written.

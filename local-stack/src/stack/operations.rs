@@ -1,4 +1,5 @@
-//! What is done to servers as a whole, beyond killing and starting their processes: by tests, and by those who rehearse.
+//! What is done to servers as a whole, beyond killing and starting their processes: by tests, and by those who
+//! rehearse.
 
 use std::{fs, path::Path};
 
@@ -15,8 +16,8 @@ use crate::{
 const LAME_DUCK: Signal = Signal::USR2;
 
 impl Stack {
-    /// Empties a NATS server: its process is killed, its data removed, and it is started again. `nats` means all of a cluster, which
-    /// are all down before the first one starts.
+    /// Empties a NATS server: its process is killed, its data removed, and it is started again. `nats` means all of a
+    /// cluster, which are all down before the first one starts.
     ///
     /// # Errors
     /// When no NATS server has this name, or one does not come back.
@@ -106,7 +107,8 @@ impl Stack {
         roles.promote(old, new).await
     }
 
-    /// Makes the server that lost its place in a promotion the standby, with a fresh copy of the data; COMMITs wait for it again.
+    /// Makes the server that lost its place in a promotion the standby, with a fresh copy of the data; COMMITs wait for
+    /// it again.
     ///
     /// # Errors
     /// When there is a standby already, or it does not get in step.

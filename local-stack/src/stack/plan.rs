@@ -13,7 +13,7 @@ use rustix::process::Signal;
 use super::{Gateway, Manifest, Member, Role, StackConfig, servers::Addresses, variables};
 use crate::{
     daemon::{Daemon, Probe, Recipe},
-    ports::{self, Reservation},
+    ports::Reservation,
     process::Launch,
 };
 
@@ -67,9 +67,7 @@ impl Planned {
         let (health_port, grpc_port) = (Some(self.health.port()), self.grpc_port());
         let mut daemon = Daemon::new(self.recipe);
         for reservation in [Some(self.health), self.public, self.grpc].into_iter().flatten() {
-            let port = reservation.port();
-            daemon.keep(reservation.release());
-            ports::until_free(port).await;
+            daemon.keep(reservation.release().await);
         }
         daemon.launch()?;
         Ok(Member { role: self.role, daemon, health_port, grpc_port })

@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeSet, ffi::OsString, path::Path, process::Command};
 
-use super::StackConfig;
-
 /// Each process has addresses of its own, which the stack has to know.
 const OWN_ADDRESSES: [&str; 3] = ["LISTEN", "GRPC_LISTEN", "HEALTH_LISTEN"];
 
@@ -21,18 +19,6 @@ const ELSEWHERE: [&str; 10] = [
     "TZ",
 ];
 const PREFIXES: [&str; 5] = ["FAKETIME", "MALLOC_", "OTEL_", "RUST_", "TOKIO_"];
-
-impl StackConfig {
-    /// Whether `--env` gives this variable.
-    pub(super) fn gives(&self, variable: &str) -> bool {
-        self.given(variable).is_some()
-    }
-
-    /// What `--env` gives this variable; the last one holds.
-    pub(super) fn given(&self, variable: &str) -> Option<&OsString> {
-        self.env.iter().rev().find(|(key, _)| key == variable).map(|(_, value)| value)
-    }
-}
 
 /// Reads `KEY=VALUE`.
 pub(super) fn key_value(text: &str) -> Result<(String, OsString), String> {

@@ -67,16 +67,17 @@ impl Client {
         if !is_recovered {
             state.view.joined.clear();
         }
+        self.world.promises.connected(self.index, is_recovered);
         let pid_of_user = Pid::of_user(pid, &self.world.cast.users[self.user]);
         state.origin = pid_of_user.map(|pid| origin_of(&pid.sid())).unwrap_or_default();
         (state.is_connected, state.pid) = (true, Some(pid.to_owned()));
-        state.order.clear();
         let (buffered, pipe) = (std::mem::take(&mut state.buffered), state.pipe.clone());
         for (up, (pipe, _)) in buffered.into_iter().zip(std::iter::repeat(pipe).flatten()) {
+            self.note_sent(&up);
             pipe.emit(up);
         }
         let missing: Vec<usize> =
-            state.wanted.iter().copied().filter(|chat| !state.view.joined.contains_key(chat)).collect();
+            state.wanted.iter().copied().filter(|chat| !state.view.joined.contains(chat)).collect();
         drop(state);
         for chat in missing {
             self.join(chat, true);

@@ -1,76 +1,67 @@
 //! How the app sends: with a clientId, until it is acked or refused for good.
 
-use std::{collections::btree_map::Entry, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
+use promises::{Event, Promise, Route, Tag};
 use proto::{Code, chat::Stored};
 
 use super::Client;
 use crate::{
     channel::{Answer, Arrives},
     pipe::{Answered, Up},
-    promises::Promise,
+    promises::{body, client_id, seq, tag_of},
 };
 
 const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(500);
 
-/// A message that was acked.
-#[derive(Debug, Clone)]
-pub(super) struct Sent {
+/// What is to be sent, or was.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Letter {
     chat: usize,
-    client_id: String,
-    body: String,
-    seq: i64,
-}
-
-/// What is to be sent.
-#[derive(Debug, Clone)]
-struct Letter {
-    chat: usize,
-    client_id: String,
-    body: String,
+    tag: Tag,
 }
 
 impl Client {
     /// Sends a new message.
     pub(super) fn send_new(self: &Rc<Self>, chat: usize) {
-        let number = self.next_ack.get() + 1;
-        let client_id = format!("{}-{number}", self.name.replace('#', "-"));
-        let letter = Letter { chat, body: format!("\"{client_id}\""), client_id };
+        let mut state = self.state.borrow_mut();
+        let index = state.written[chat];
+        state.written[chat] += 1;
+        drop(state);
+        let letter = Letter { chat, tag: Tag { slot: self.slot(), index, variant: 0 } };
         let client = Rc::clone(self);
-        let emitted = self.emit_letter(&letter);
+        let emitted = self.emit_letter(letter);
         self.world.sim.spawn(self.process, async move {
-            if let Some(stored) = client.send_reliably(&letter, emitted).await {
-                let sent = Sent { chat, client_id: letter.client_id, body: letter.body, seq: stored.seq };
-                client.state.borrow_mut().sent.push(sent);
+            if let Some(stored) = client.send_reliably(letter, emitted).await {
+                client.state.borrow_mut().sent.push((letter, stored.seq));
             }
         });
     }
 
     /// Sends one again that was acked before.
     pub(super) fn send_again(self: &Rc<Self>) {
-        let Some(sent) = self.any_sent() else { return };
-        let Sent { chat, client_id, body, seq } = sent;
-        let (client, letter) = (Rc::clone(self), Letter { chat, client_id, body });
-        let emitted = self.emit_letter(&letter);
+        let Some((letter, seq)) = self.any_sent() else { return };
+        let client = Rc::clone(self);
+        let emitted = self.emit_letter(letter);
         self.world.sim.spawn(self.process, async move {
-            let Some(stored) = client.send_reliably(&letter, emitted).await else { return };
+            let Some(stored) = client.send_reliably(letter, emitted).await else { return };
             client.world.promises.check(Promise::Once, stored.duplicate && stored.seq == seq, || {
-                format!("{} had seq {seq}, its repeat is {stored:?}", letter.client_id)
+                format!("{letter:?} had seq {seq}, its repeat is {stored:?}")
             });
         });
     }
 
     /// Sends another text under a clientId that is taken.
     pub(super) fn contradict(self: &Rc<Self>) {
-        let Some(Sent { chat, client_id, .. }) = self.any_sent() else { return };
-        let letter = Letter { chat, body: format!("\"not {client_id}\""), client_id };
-        let (client, (_, answer)) = (Rc::clone(self), self.emit_letter(&letter));
+        let Some((letter, _)) = self.any_sent() else { return };
+        let letter = Letter { tag: Tag { variant: 1, ..letter.tag }, ..letter };
+        let (client, (_, answer)) = (Rc::clone(self), self.emit_letter(letter));
         self.world.sim.spawn(self.process, async move {
             let Some(answer) = answer.await else { return };
             let is_conflict = matches!(&answer, Answered::Failed { code, .. } if *code == Code::IdempotencyConflict || code.is_retryable());
             client.world.promises.check(Promise::Once, is_conflict, || {
-                format!("{} with another text is answered {answer:?}", letter.client_id)
+                format!("another text for {letter:?} is answered {answer:?}")
             });
         });
     }
@@ -87,28 +78,30 @@ impl Client {
         }
     }
 
-    async fn send_reliably(&self, letter: &Letter, emitted: (u64, Arrives<Answered>)) -> Option<Stored> {
+    async fn send_reliably(&self, letter: Letter, emitted: (u64, Arrives<Answered>)) -> Option<Stored> {
         self.state.borrow_mut().unacked += 1;
         let stored = self.send_until_answered(letter, emitted).await;
         self.state.borrow_mut().unacked -= 1;
+        self.note(letter.chat, Event::Settled { index: letter.tag.index });
         stored
     }
 
-    async fn send_until_answered(&self, letter: &Letter, mut emitted: (u64, Arrives<Answered>)) -> Option<Stored> {
+    async fn send_until_answered(&self, letter: Letter, mut emitted: (u64, Arrives<Answered>)) -> Option<Stored> {
         loop {
             let (ack, answer) = emitted;
             let answer = self.world.sim.timeout(ACK_TIMEOUT, answer).await.flatten();
             self.state.borrow_mut().waiting.remove(&ack);
             match answer {
                 Some(Answered::Sent(stored)) => {
-                    self.acked(ack, letter, &stored);
+                    self.acked(letter, &stored);
                     return Some(stored);
                 }
                 Some(Answered::Failed { code, retry_after_ms }) if code.is_retryable() => {
                     self.world.sim.sleep(retry_after_ms.map_or(RETRY, Duration::from_millis)).await;
                 }
                 Some(Answered::Failed { code, .. }) => {
-                    self.refused(letter.chat, code);
+                    self.note(letter.chat, Event::Refused { tag: letter.tag, code });
+                    self.state.borrow_mut().wanted.remove(&letter.chat);
                     return None;
                 }
                 Some(other) => {
@@ -120,9 +113,22 @@ impl Client {
         }
     }
 
-    fn emit_letter(&self, letter: &Letter) -> (u64, Arrives<Answered>) {
-        let Letter { chat, client_id, body } = letter.clone();
+    fn emit_letter(&self, Letter { chat, tag }: Letter) -> (u64, Arrives<Answered>) {
+        let cast = &self.world.cast;
+        let (client_id, body) = (client_id(cast, tag), body(cast, tag));
+        if self.state.borrow().is_connected {
+            self.note(chat, Event::Emitted { tag, route: Route::Socket });
+        }
         self.expect(move |ack| Up::Send { ack, chat, client_id, body })
+    }
+
+    /// What was buffered is emitted.
+    pub(super) fn note_sent(&self, up: &Up) {
+        if let Up::Send { chat, client_id, body, .. } = up
+            && let Some(tag) = tag_of(&self.world.cast, client_id, body)
+        {
+            self.note(*chat, Event::Emitted { tag, route: Route::Socket });
+        }
     }
 
     /// Emits, and expects an ack; `None` when the connection is lost before.
@@ -133,26 +139,14 @@ impl Client {
         (ack, arrives)
     }
 
-    fn acked(&self, ack: u64, letter: &Letter, stored: &Stored) {
-        let (id, user) = (&self.world.cast.chats[letter.chat].id, &self.world.cast.users[self.user]);
-        self.world.sim.trace(|| format!("{} is acked {} as {stored:?}", self.name, letter.client_id));
-        self.world.promises.acked(&self.world.store, (id, user.as_str(), &letter.body), stored);
-        let mut state = self.state.borrow_mut();
-        state.view.know(letter.chat, stored.seq);
-        if stored.duplicate {
-            return;
-        }
-        // What this connection emitted before was stored before.
-        let Entry::Vacant(entry) = state.order.entry((letter.chat, ack)) else { return };
-        entry.insert(stored.seq);
-        let seqs: Vec<i64> =
-            state.order.range((letter.chat, 0)..=(letter.chat, u64::MAX)).map(|(_, seq)| *seq).collect();
-        self.world.promises.check(Promise::Ordered, seqs.is_sorted(), || {
-            format!("{} emitted in one order what is stored as {seqs:?}", self.name)
-        });
+    fn acked(&self, letter: Letter, stored: &Stored) {
+        self.world.sim.trace(|| format!("{} is acked {letter:?} as {stored:?}", self.name));
+        let (tag, seq, duplicate) = (letter.tag, seq(stored.seq), stored.duplicate);
+        self.note(letter.chat, Event::Acked { tag, seq, duplicate });
+        self.state.borrow_mut().view.know(letter.chat, stored.seq);
     }
 
-    fn any_sent(&self) -> Option<Sent> {
+    fn any_sent(&self) -> Option<(Letter, i64)> {
         let sent = self.state.borrow().sent.clone();
         self.world.sim.chance(|rng| rng.choice(sent))
     }

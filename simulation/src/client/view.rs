@@ -5,12 +5,13 @@ use std::{
     rc::Rc,
 };
 
+use promises::{Event, Promise, Violation, page};
 use proto::chat::{Message, Milestone};
 
-use super::{Client, State};
+use super::{Asked, Client};
 use crate::{
     pipe::Down,
-    promises::{Promise, Violation},
+    promises::{ord, seq, tag_of_message},
 };
 
 /// Messages of a page of history; few, so that the runs have several pages.
@@ -20,29 +21,13 @@ const PAGE: usize = 4;
 #[derive(Default)]
 pub(super) struct View {
     /// The chats that its socket has joined.
-    pub(super) joined: BTreeMap<usize, Joined>,
-    /// Joins that were acked and whose `chat_joined` follows.
-    pub(super) acked_joins: Vec<(usize, Joined, bool)>,
-    /// Milestones that it was told of, joined or not, on whatever connection.
-    told: BTreeSet<(usize, i64)>,
+    pub(super) joined: BTreeSet<usize>,
+    /// Joins that were acked and whose `chat_joined` follows, with the head and the number of milestones in the ack.
+    pub(super) acked_joins: Vec<(Asked, i64, usize)>,
     /// The messages it has.
     known: BTreeMap<usize, BTreeSet<i64>>,
     /// Where it began to collect them: what is older it does not ask for.
     floors: BTreeMap<usize, i64>,
-}
-
-/// A chat that the socket has joined.
-#[derive(Debug, Clone)]
-pub(super) struct Joined {
-    /// Up to here it was given everything.
-    last: i64,
-    milestones: BTreeSet<i64>,
-}
-
-impl Joined {
-    pub(super) fn new(last: i64, milestones: Vec<i64>) -> Self {
-        Self { last, milestones: milestones.into_iter().collect() }
-    }
 }
 
 impl View {
@@ -67,11 +52,8 @@ impl View {
 impl Client {
     /// A page of history came: the messages that follow `since_seq`.
     pub(super) fn hear_page(&self, chat: usize, since_seq: Option<i64>, messages: &[Message]) {
-        let expected = since_seq.map_or(0, |since| since + 1)..;
-        let is_whole = messages.iter().zip(expected).all(|(message, seq)| message.seq == seq);
-        self.world
-            .promises
-            .check(Promise::Delivered, is_whole, || format!("a page after {since_seq:?} is {messages:?}"));
+        let tags = messages.iter().map(|message| (seq(message.seq), tag_of_message(&self.world.cast, message)));
+        page(since_seq.map_or(0, seq), tags, |event| self.note(chat, event));
         let mut state = self.state.borrow_mut();
         for message in messages {
             state.view.know(chat, message.seq);
@@ -104,130 +86,76 @@ impl Client {
             Down::Milestone { chat, milestone, cursor } => self.reached(chat, &milestone, Some(cursor)),
             Down::Notice { chat, milestone } => self.reached(chat, &milestone, None),
             Down::ChatJoined { chat, cursor } => self.joined(chat, cursor),
-            Down::ChatLeft { chat, cursor } => {
-                let mut state = self.state.borrow_mut();
-                state.view.joined.remove(&chat);
-                state.offset = Some(cursor);
+            Down::ChatLeft { chat, cursor } => self.left(chat, Event::Left, cursor),
+            Down::Closed { chat, cursor } => {
+                self.left(chat, Event::ToldClosed, cursor);
+                self.state.borrow_mut().wanted.remove(&chat);
             }
-            Down::Closed { chat, cursor } => self.closed(chat, cursor),
             Down::Connected { .. } | Down::Ack { .. } | Down::Updated { .. } => {}
         }
     }
 
+    fn left(&self, chat: usize, event: Event, cursor: String) {
+        self.note(chat, event);
+        let mut state = self.state.borrow_mut();
+        state.view.joined.remove(&chat);
+        state.offset = Some(cursor);
+    }
+
     fn joined(&self, chat: usize, cursor: String) {
         let mut state = self.state.borrow_mut();
-        let acked = state.view.acked_joins.iter().position(|(of, _, _)| *of == chat);
+        let acked = state.view.acked_joins.iter().position(|(asked, _, _)| asked.chat == chat);
         let Some(index) = acked else {
             return self.world.promises.check(Promise::Delivered, false, || format!("{chat} joined before its ack"));
         };
-        let (_, mut joined, keep_others) = state.view.acked_joins.remove(index);
-        if let Some(before) = state.view.joined.get(&chat) {
-            joined.last = joined.last.max(before.last);
-            joined.milestones.extend(&before.milestones);
+        let (Asked { keep_others, known, .. }, head, milestones) = state.view.acked_joins.remove(index);
+        let others: Vec<_> = state.view.joined.iter().copied().filter(|of| !keep_others && *of != chat).collect();
+        for other in others {
+            self.note(other, Event::Left);
+            state.view.joined.remove(&other);
         }
-        if !keep_others {
-            state.view.joined.clear();
-            state.wanted.retain(|other| *other == chat);
-        }
-        state.view.joined.insert(chat, joined);
+        state.wanted.retain(|other| keep_others || *other == chat);
+        state.view.joined.insert(chat);
         state.offset = Some(cursor);
+        let told = u16::try_from(milestones).unwrap_or(u16::MAX);
+        self.note(chat, Event::Joined { last_seq: seq(head), known, told });
     }
 
     fn received(&self, message: &Message, cursor: String) {
-        let promises = &self.world.promises;
-        promises.delivered();
-        let chat = self.chat_of_message(message);
-        let mut state = self.state.borrow_mut();
-        state.offset = Some(cursor);
-        let origin = state.origin;
-        let Some(joined) = state.view.joined.get_mut(&chat) else {
-            return promises.check(Promise::Delivered, false, || format!("{} has not joined {chat}", self.name));
-        };
-        let id = &self.world.cast.chats[chat].id;
-        let (last, seq) = (std::mem::replace(&mut joined.last, message.seq), message.seq);
-        promises.check(Promise::Delivered, seq > last, || format!("{} gets {id}:{seq} after {last}", self.name));
-        promises.check(Promise::Durable, self.world.store.message(id, seq).as_ref() == Some(message), || {
-            format!("{} gets {message:?}, which is not stored", self.name)
-        });
-        promises.check(Promise::Delivered, !self.is_own(message, origin), || {
-            format!("{} gets its own {id}:{seq}", self.name)
-        });
-        let missing = self.first_missing(chat, last, seq - 1, origin);
-        promises.check(Promise::Delivered, missing.is_none(), || {
-            format!("{} gets {id}:{seq} before {missing:?}", self.name)
-        });
-        state.view.know(chat, seq);
+        let chat = self.world.cast.chat(&message.match_id).unwrap_or_default();
+        self.state.borrow_mut().offset = Some(cursor);
+        self.note(chat, Event::Received { tag: tag_of_message(&self.world.cast, message), seq: seq(message.seq) });
+        self.state.borrow_mut().view.know(chat, message.seq);
     }
 
+    /// Who has the chat open is told with a cursor.
     fn reached(&self, chat: usize, milestone: &Milestone, cursor: Option<String>) {
-        let promises = &self.world.promises;
-        let mut state = self.state.borrow_mut();
-        let is_first = state.view.told.insert((chat, milestone.rev));
-        promises.check(Promise::Milestones, is_first, || {
-            format!("{} is told of {} in {chat} twice", self.name, milestone.milestone_id)
-        });
-        let Some(cursor) = cursor else { return };
-        state.offset = Some(cursor);
-        let Some(joined) = state.view.joined.get_mut(&chat) else {
-            return promises.check(Promise::Milestones, false, || format!("{} has not joined {chat}", self.name));
-        };
-        let is_next = joined.milestones.iter().copied().eq(1..milestone.rev);
-        joined.milestones.insert(milestone.rev);
-        promises.check(Promise::Milestones, is_next, || {
-            format!("{} is told of milestone {} in {chat}, knowing {:?}", self.name, milestone.rev, joined.milestones)
-        });
-    }
-
-    fn closed(&self, chat: usize, cursor: String) {
-        let mut state = self.state.borrow_mut();
-        state.view.joined.remove(&chat);
-        state.wanted.remove(&chat);
-        state.offset = Some(cursor);
-        let (_, _, is_closed) = self.world.store.head(&self.world.cast.chats[chat].id);
-        self.world.promises.check(Promise::Delivered, is_closed, || format!("{chat} is not closed"));
+        self.note(chat, Event::Milestone { ord: ord(milestone.threshold) });
+        if let Some(cursor) = cursor {
+            let mut state = self.state.borrow_mut();
+            state.offset = Some(cursor);
+            self.world.promises.check(Promise::Milestones, state.view.joined.contains(&chat), || {
+                format!("{} is told of a milestone as if it had joined {chat}", self.name)
+            });
+        }
     }
 
     /// What does not hold yet, and must when everything has come right.
     pub(crate) fn first_unmet(&self) -> Option<Violation> {
-        let (state, name) = (self.state.borrow(), &self.name);
-        let unjoined = state.wanted.iter().find(|chat| !state.view.joined.contains_key(chat));
+        let (state, name, promises) = (self.state.borrow(), &self.name, &self.world.promises);
+        let unjoined = state.wanted.difference(&state.view.joined).next();
         let unmet = [
-            Promise::Answered.unless(state.is_connected, || format!("{name} is not connected")),
-            Promise::Answered.unless(state.unacked == 0, || format!("{name} waits for {} acks", state.unacked)),
-            Promise::Answered.unless(unjoined.is_none(), || format!("{name} has not come to join {unjoined:?}")),
+            promises.unless(Promise::Answered, state.is_connected, || format!("{name} is not connected")),
+            promises
+                .unless(Promise::Answered, state.unacked == 0, || format!("{name} waits for {} acks", state.unacked)),
+            promises.unless(Promise::Answered, unjoined.is_none(), || format!("{name} has not joined {unjoined:?}")),
         ];
-        let in_chats = state.view.joined.iter().flat_map(|(chat, joined)| self.unmet_in(&state, *chat, joined));
-        unmet.into_iter().chain(in_chats).flatten().next()
-    }
-
-    fn unmet_in(&self, state: &State, chat: usize, joined: &Joined) -> [Option<Violation>; 4] {
-        let (id, name) = (&self.world.cast.chats[chat].id, &self.name);
-        let (head, milestones, is_closed) = self.world.store.head(id);
-        let missing = self.first_missing(chat, joined.last, head, state.origin);
-        let (told, complete) = (&joined.milestones, state.view.complete_to(chat));
-        [
-            Promise::Delivered.unless(!is_closed, || format!("{name} takes {id} for open")),
-            Promise::Delivered.unless(missing.is_none(), || format!("{name} was never given {id}:{missing:?}")),
-            Promise::Milestones.unless(told.len() == milestones, || {
-                format!("{name} knows {told:?} of {milestones} milestones in {id}")
-            }),
-            Promise::Delivered
-                .unless(complete >= Some(head), || format!("{name} has {id} up to {complete:?} of {head}")),
-        ]
-    }
-
-    /// The first message in a range that is not the socket's own.
-    fn first_missing(&self, chat: usize, after: i64, up_to: i64, origin: u64) -> Option<i64> {
-        let id = &self.world.cast.chats[chat].id;
-        (after + 1..=up_to)
-            .find(|seq| self.world.store.message(id, *seq).is_none_or(|message| !self.is_own(&message, origin)))
-    }
-
-    fn is_own(&self, message: &Message, origin: u64) -> bool {
-        message.sender_id == self.world.cast.users[self.user].as_str() && message.origin == Some(origin)
-    }
-
-    fn chat_of_message(&self, message: &Message) -> usize {
-        self.world.cast.chat(&message.match_id).unwrap_or_default()
+        let incomplete = state.view.joined.iter().map(|chat| {
+            let (head, ..) = self.world.store.head(&self.world.cast.chats[*chat].id);
+            let complete = state.view.complete_to(*chat);
+            let how = || format!("{name} has {chat} up to {complete:?} of {head}");
+            promises.unless(Promise::Delivered, complete >= Some(head), how)
+        });
+        unmet.into_iter().chain(incomplete).flatten().next()
     }
 }

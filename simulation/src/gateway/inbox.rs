@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// Listens until the gateway dies; a user who is gone has no sockets.
+#[allow(clippy::too_many_lines, reason = "one arm for each event")]
 pub(super) async fn listen(gateway: Rc<Gateway>, user: Rc<User>) {
     let mailbox = Queue::default();
     gateway.world.net.subscribe(gateway.process, Subject::User(user.index), &mailbox).await;

@@ -43,6 +43,13 @@ impl Store {
         .await
     }
 
+    /// What is recorded of a match: each milestone's threshold, and whether it was announced.
+    pub(crate) fn milestones(&self, id: &MatchId) -> Vec<(i64, bool)> {
+        let rows = self.rows.borrow();
+        let recorded = rows.get(id).into_iter().flat_map(|stored| &stored.milestones);
+        recorded.map(|recorded| (recorded.milestone.threshold, recorded.is_announced)).collect()
+    }
+
     /// Claims the milestones (only those of `only`, if given) that nobody has announced and nobody else is announcing.
     pub(crate) async fn claim_unannounced(self: &Rc<Self>, only: Option<&MatchId>) -> Result<Claim, Away> {
         let mut claim = Claim {

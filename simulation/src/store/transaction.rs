@@ -206,7 +206,7 @@ impl Store {
         }
         for row in rows {
             let Some(stored) = stored.get_mut(row.message.match_id.as_str()) else { continue };
-            self.promises.stored(&row.message, stored.messages.len());
+            self.promises.stored(&row.message);
             stored.last_seq = row.message.seq;
             let key = (row.message.sender_id.clone(), row.message.client_id.clone());
             stored.by_client_id.insert(key, row.message.seq);

@@ -3,19 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use load_test::transport::packet::first_argument;
+use promises::{Event, Promise};
 use proto::{Code, client::command};
 use serde_json::json;
 
 use super::{Asked, End, Person};
-use crate::{
-    checker::Promise,
-    history::Event,
-    people::{
-        calls::Step,
-        rest::{Done, Outcome},
-        seat::Door,
-        wire::Ack,
-    },
+use crate::people::{
+    calls::Step,
+    rest::{Done, Outcome},
+    seat::Door,
+    wire::Ack,
 };
 
 impl Person {

@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use promises::{Event, Route};
 use proto::client::{both, command};
 use serde_json::{Value, json};
 
 use super::{Asked, End, Person, WINDOW};
 use crate::{
-    history::{Event, Route},
+    body::{body, client_id},
     people::{
         calls::{self, Reaction, Step},
         habits::{Habit, Manner},
@@ -135,7 +136,7 @@ impl Person {
                 seat.outbox.asked(index);
                 seat.note(&self.world, Event::Emitted { tag, route: Route::Socket });
                 let asked = Asked::Send { key: seat.key, index, variant: 0 };
-                let body = json!({ "matchId": seat.room.id, "message": tag.body(), "clientId": tag.client_id() });
+                let body = json!({ "matchId": seat.room.id, "message": body(tag), "clientId": client_id(tag) });
                 self.ask(asked, command::SEND_MESSAGE, &body, now);
             }
         }

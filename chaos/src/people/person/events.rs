@@ -3,13 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use load_test::transport::packet::{Packet, first_argument};
+use promises::{Event, Promise};
 use proto::client::{both, event};
 
 use super::{End, Person};
 use crate::{
-    checker::Promise,
     crowd::{room::Room, world::Phase},
-    history::Event,
     people::{
         calls::{self, Reaction, Step},
         habits::Manner,
@@ -106,7 +105,7 @@ impl Person {
         let what =
             wrong.then(|| (format!("the milestone says {} and {}", told.milestone, told.message_count), Vec::new()));
         self.world.judge(Promise::Milestones, &room.id, what);
-        room.note(&self.world, slot, Event::Milestone);
+        room.note(&self.world, slot, Event::Milestone { ord: 1 });
         let (reached_at_ms, now) = (room.chat().reached_at_ms(), self.world.now());
         if let Some(at_ms) = reached_at_ms {
             self.world.stalls().milestone_told(Duration::from_millis(u64::from(at_ms)), now);

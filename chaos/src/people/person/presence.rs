@@ -1,13 +1,10 @@
 //! How a person comes and goes: what it brings back, what it has lost.
 
+use promises::{Event, Promise};
 use serde_json::{Value, json};
 
 use super::{Asked, End, Person};
-use crate::{
-    checker::Promise,
-    history::Event,
-    people::wire::{self, Accepted},
-};
+use crate::people::wire::{self, Accepted};
 
 /// Who has missed at most 1,000 messages of a chat is recovered. There may be more messages than anybody knows of.
 const SURELY_RECOVERED: u32 = 500;
@@ -62,8 +59,8 @@ impl Person {
         }
     }
 
-    /// A client that brings a pid and a cursor of that pid keeps the pid, unless it has missed too much. Without such a cursor it gets
-    /// another pid.
+    /// A client that brings a pid and a cursor of that pid keeps the pid, unless it has missed too much. Without such a
+    /// cursor it gets another pid.
     fn judge_recovery(&self, recovered: bool) {
         if self.pid.is_empty() {
             return;

@@ -1,13 +1,13 @@
 //! A person against a gateway that is played by hand.
 
+use promises::{APP_SERVER, Route, Tag};
 use serde_json::json;
 use tokio::sync::watch;
 
 use super::*;
 use crate::{
+    body::{body, client_id},
     crowd::{roster, world::Ground},
-    history::{APP_SERVER, Route},
-    tag::Tag,
 };
 
 struct Stage {
@@ -89,8 +89,8 @@ fn a_connection_that_is_not_recovered_joins_again_from_what_was_seen() {
     stage.connect(PID);
     stage.joins(0);
     let (tag, sender) = (Tag { slot: 0, index: 0, variant: 0 }, stage.person.world.user_id(2));
-    let body = json!({ "matchId": stage.chat, "seq": 1, "senderId": sender, "clientId": tag.client_id(),
-        "message": tag.body() });
+    let body = json!({ "matchId": stage.chat, "seq": 1, "senderId": sender, "clientId": client_id(tag),
+        "message": body(tag) });
     stage.person.handle(&format!(r#"42["receive_message",{body},"1~PPPPPPPP~{}:1:0"]"#, stage.chat)).unwrap();
     stage.person.disconnected();
     stage.connect("QQQQQQQQxyz");

@@ -8,14 +8,14 @@ use super::recipe_of;
 use crate::{
     daemon::{Daemon, Recipe},
     programs,
-    servers::{absolute, create_folder, start_on_free_ports},
+    servers::starting::{absolute, create_folder, start_on_free_ports},
 };
 
 /// What all servers of the cluster share.
 ///
-/// A server that hangs is dropped by the others at its third unanswered ping: until then they pass on what its clients ask
-/// for, and lose it. A server in lame-duck mode ends when its clients have left, at the latest after the duration, whose
-/// least is 30 s. Clients know all servers and are told of no other addresses, which would lead around a proxy.
+/// A server that hangs is dropped by the others at its third unanswered ping: until then they pass on what its clients
+/// ask for, and lose it. A server in lame-duck mode ends when its clients have left, at the latest after the duration,
+/// whose least is 30 s. Clients know all servers and are told of no other addresses, which would lead around a proxy.
 const SHARED: &str = r#"
 lame_duck_duration: "30s"
 lame_duck_grace_period: "1s"
@@ -25,7 +25,8 @@ const CLUSTER: &str = r#"  no_advertise: true
   ping_max: 2
 "#;
 
-/// NATS servers with JetStream that form a cluster: `nats-0`, `nats-1`, …, each with its store in the folder of its name.
+/// NATS servers with JetStream that form a cluster: `nats-0`, `nats-1`, …, each with its store in the folder of its
+/// name.
 #[derive(Debug)]
 pub struct NatsCluster {
     nodes: Vec<Daemon>,

@@ -10,11 +10,11 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tokio::time::{sleep, timeout};
 
-use super::SUPERUSER;
+use super::psql::SUPERUSER;
 use crate::{
     process::{Launch, POLL, Process},
     programs, secret,
-    servers::create_folder,
+    servers::starting::create_folder,
 };
 
 /// For `initdb` and `pg_basebackup`.
@@ -121,7 +121,8 @@ fn major_of(data: &Path) -> Option<u32> {
     fs::read_to_string(data.join("PG_VERSION")).ok()?.trim().parse().ok()
 }
 
-/// Runs `initdb` beside the final place and moves the result there, so that an interrupted one is never taken for whole.
+/// Runs `initdb` beside the final place and moves the result there, so that an interrupted one is never taken for
+/// whole.
 async fn create(dir: &Path, home: &Path, bin: &Path) -> Result<String> {
     create_folder(home)?;
     let unfinished = home.join("data.new");

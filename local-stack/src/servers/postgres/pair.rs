@@ -13,15 +13,15 @@ use crate::{
     daemon::{Daemon, Recipe},
     ports::Reservation,
     process::POLL,
-    servers::{absolute, start_on_free_port},
+    servers::starting::{absolute, start_on_free_port},
 };
 
 /// What the two are called. Which is the primary changes with each promotion.
 const NAMES: [&str; 2] = ["postgres-0", "postgres-1"];
 const IN_STEP_WITHIN: Duration = Duration::from_secs(30);
 
-/// Both may be either, so both have the settings of both: a peer that hangs is given up, and one that comes back is found again,
-/// within moments instead of the minute and the 5 s that PostgreSQL would take.
+/// Both may be either, so both have the settings of both: a peer that hangs is given up, and one that comes back is
+/// found again, within moments instead of the minute and the 5 s that PostgreSQL would take.
 const SETTINGS: [&str; 4] =
     ["wal_sender_timeout=5s", "wal_receiver_timeout=5s", "wal_retrieve_retry_interval=200ms", "wal_keep_size=256MB"];
 
@@ -33,8 +33,8 @@ pub struct PostgresPair {
 }
 
 impl PostgresPair {
-    /// Starts the primary on its data in `postgres/` of the folder, which is made if it is new, and a standby on a fresh copy of it, and
-    /// waits until COMMITs wait for the standby.
+    /// Starts the primary on its data in `postgres/` of the folder, which is made if it is new, and a standby on a
+    /// fresh copy of it, and waits until COMMITs wait for the standby.
     ///
     /// # Errors
     /// When the programs are missing, or a server does not get ready: with its last lines.
@@ -62,7 +62,7 @@ impl PostgresPair {
         roles.stop_waiting().await?;
         roles.copy_to_standby().await?;
         let mut standby = Daemon::new(roles.recipe(1 - primary));
-        standby.keep(standby_port.release());
+        standby.keep(standby_port.release().await);
         standby.launch()?;
         standby.ready().await?;
         roles.wait_for_standby(&mut standby).await?;
@@ -172,7 +172,8 @@ impl Roles {
         cluster::copy(&self.dir, &self.cluster, self.ports[self.primary], &self.data(1 - self.primary)).await
     }
 
-    /// COMMITs do not wait for a standby any more. A standby is copied while this holds, so that it needs none when promoted.
+    /// COMMITs do not wait for a standby any more. A standby is copied while this holds, so that it needs none when
+    /// promoted.
     async fn stop_waiting(&self) -> Result<()> {
         let primary = self.psql(self.primary);
         primary.query("ALTER SYSTEM RESET synchronous_standby_names").await?;

@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tokio::{process::Command, time::timeout};
 
-use super::SUPERUSER;
-
+/// The role and the database that every new cluster has.
+pub(super) const SUPERUSER: &str = "postgres";
 /// A server may hang; a promotion takes up to 30 s.
 const ANSWERS_WITHIN: Duration = Duration::from_mins(1);
 
