@@ -13,7 +13,7 @@ mod session;
 mod time;
 mod watch;
 
-pub(crate) use error::{StoreError, TripError};
+pub(crate) use error::StoreError;
 pub(crate) use matches::Put;
 pub(crate) use messages::{Listed, Position};
 pub(crate) use milestones::{Announced, Reached, Recorded};
