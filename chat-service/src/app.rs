@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     heads::Heads,
     inbox::Inbox,
-    lane::{Lanes, Shared},
+    lane::{self, Pace, Shared},
     limits::SendLimits,
     members::Members,
     metrics::Metrics,
@@ -132,7 +132,8 @@ impl Serving {
 
     fn serve(&self) {
         let (shared, lifecycle) = (&self.shared, &self.lifecycle);
-        let (lanes, lanes_ended) = Lanes::start(self.config.lanes, shared, lifecycle);
+        let pace = Pace { lanes: self.config.lanes, interval: Duration::from_millis(self.config.commit_interval_ms) };
+        let (lanes, lanes_ended) = lane::start(pace, shared, lifecycle);
         let publisher = posted::Publisher::new(shared);
         let (done, all_published) = oneshot::channel();
         lifecycle.spawn_essential("posted", async move {

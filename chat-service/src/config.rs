@@ -19,9 +19,14 @@ pub struct Config {
     #[arg(long, env = "GRPC_LISTEN", default_value = "127.0.0.1:7001")]
     pub grpc_listen: SocketAddr,
 
-    /// How many batches may commit at once. All messages of a match take the same lane.
+    /// How many batches may commit at once. One does nearly all the work; the others go on while it is held up.
     #[arg(long, env = "LANES", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub lanes: u16,
+
+    /// The least time between the beginnings of two COMMITs. The first after quiet begins at once; what comes until the next may begin
+    /// goes together, which costs less the more that is.
+    #[arg(long, env = "COMMIT_INTERVAL_MS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(..=100))]
+    pub commit_interval_ms: u64,
 
     /// For how long a revocation is kept beyond its `notBefore`, as `31d`, `12h`, `15m`, `3600s` or in seconds: at
     /// least a day longer than `--jwt-max-lifetime` of the gateways, or tokens that were revoked are good again.

@@ -1,11 +1,13 @@
 //! What the members of a match hear on their inboxes.
 
+use futures_util::FutureExt;
 use prost::Message;
 use proto::{
     UserId,
     inbox::{InboxEvent, inbox_event::Event},
 };
 use service_kit::bus::{Bus, BusError};
+use tokio::task::unconstrained;
 use tracing::warn;
 
 use crate::{lane::Shared, metrics::Metrics};
@@ -40,6 +42,16 @@ impl Inbox {
             }
         }
         published
+    }
+
+    /// The same without a wait: while NATS is away for so long that nothing more is kept for it, nobody is told.
+    pub(crate) fn publish_at_once(&self, members: &[UserId], event: Event) -> Result<(), BusError> {
+        // However much one task publishes: tokio would have it pause after 128 steps.
+        let published = unconstrained(self.publish(members, event)).now_or_never();
+        published.unwrap_or_else(|| {
+            self.metrics.publish_failed("inbox");
+            Err(BusError::Unavailable)
+        })
     }
 
     /// Waits until NATS has taken what was published.

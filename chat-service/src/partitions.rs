@@ -20,6 +20,7 @@ use tracing::{info, warn};
 
 use crate::{
     lane::Shared,
+    lanes::{BATCH_DRAFTS, MAX_WAITING, MAX_WAITING_KIB},
     metrics::{Metrics, Route},
     ownership::{INTERVAL, Ownership, Step},
     peers::Peers,
@@ -28,10 +29,9 @@ use crate::{
 };
 
 /// Beside the requests that the lanes hold: those whose members are being looked up, or whose answers are on their way. So the
-/// lanes are full first, whatever their number, and refuse; beyond this a request is refused before anything is done for it.
+/// lanes are full first, and refuse; beyond this a request is refused before anything is done for it.
 const REQUESTS_BESIDE_LANES: usize = 1_024;
-/// The bytes of all these requests together. With the requests in the lanes, 32 MiB a lane, they are all that requests take
-/// of memory.
+/// The bytes of all these requests together. With the requests in the lanes, 128 MiB, they are all that requests take of memory.
 const KIB_BESIDE_LANES: usize = 16 * 1024;
 
 /// The partitions of a replica, from its first announcement to its last.
@@ -72,13 +72,15 @@ impl Partitions {
         let id = format!("{:016x}", fastrand::u64(..));
         let ownership = Ownership::new(id.clone(), now());
         let announcer = Announcer { bus: shared.bus.clone(), posted: shared.posted.clone(), id };
-        let (requests, kib) = sends.capacity();
         let serving = Serving {
             bus: shared.bus.clone(),
             lifecycle: lifecycle.clone(),
             metrics: shared.metrics.clone(),
             sends: Arc::new(sends),
-            slots: Slots::within(requests + REQUESTS_BESIDE_LANES, kib + KIB_BESIDE_LANES),
+            slots: Slots::within(
+                MAX_WAITING + BATCH_DRAFTS + REQUESTS_BESIDE_LANES,
+                MAX_WAITING_KIB + KIB_BESIDE_LANES,
+            ),
             owned: BTreeMap::new(),
             any: None,
         };

@@ -11,7 +11,8 @@ use tracing::warn;
 
 use crate::{
     batch::Request,
-    lane::{Lanes, Refused},
+    lane::Entrance,
+    lanes::Refused,
     limits::SendLimits,
     members::{Members, Pair},
     metrics::Metrics,
@@ -32,18 +33,13 @@ const RETRY_BUSY_MS: i64 = 1_000;
 pub(crate) struct Sends {
     members: Members,
     limits: SendLimits,
-    lanes: Lanes,
+    lanes: Entrance,
     metrics: Metrics,
 }
 
 impl Sends {
-    pub(crate) fn new(members: Members, limits: SendLimits, lanes: Lanes, metrics: Metrics) -> Self {
+    pub(crate) fn new(members: Members, limits: SendLimits, lanes: Entrance, metrics: Metrics) -> Self {
         Self { members, limits, lanes, metrics }
-    }
-
-    /// The number of requests in the lanes, and the KiB of these requests together.
-    pub(crate) fn capacity(&self) -> (usize, usize) {
-        self.lanes.capacity()
     }
 
     /// The answer to a request while too many are served.
@@ -104,7 +100,7 @@ impl Sends {
         if count == 0 {
             return Vec::new();
         }
-        match self.lanes.commit(request, pair, deadline).await {
+        match self.lanes.commit(request, pair, deadline.into_std()).await {
             Ok(results) => results,
             Err(Refused::Full) => vec![failure_for_now(Code::RateLimited, RETRY_BUSY_MS); count],
             Err(Refused::Away) => vec![unavailable(); count],

@@ -15,7 +15,7 @@ mod time;
 mod watch;
 
 pub(crate) use changes::ListedChanges;
-pub(crate) use error::{StoreError, TripError};
+pub(crate) use error::StoreError;
 pub(crate) use heads::Heads;
 pub(crate) use matches::{Closed, Page, Put};
 pub(crate) use messages::{Listed, Position};

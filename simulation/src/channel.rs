@@ -80,11 +80,6 @@ impl<T> Answer<T> {
         (Self(queue.clone()), Arrives(queue))
     }
 
-    /// Answers, and leaves a second answer to be given, which nobody hears.
-    pub(crate) fn give_early(&self, value: T) {
-        self.0.push(Some(value));
-    }
-
     /// Answers.
     pub(crate) fn give(self, value: T) {
         self.0.push(Some(value));

@@ -7,6 +7,8 @@ use clap::ValueEnum;
 pub enum Mistake {
     /// chat-service acks a message before its COMMIT.
     AckBeforeCommit,
+    /// What comes within the interval between two COMMITs is left.
+    ForgetWaiting,
     /// The database has no unique keys, and nobody looks for what is stored already.
     NoDedupe,
     /// A gateway delivers what comes twice.

@@ -1,12 +1,15 @@
-//! A replica of chat-service: the pure cores `ownership`, `peers`, `batch`, `room` and `posted::Backlog` in a shell that is made
-//! anew after the real one.
+//! A replica of chat-service: its pure cores `lanes`, `ownership`, `peers` and `posted::Backlog`, run on the simulated world.
 
 mod announcer;
 mod lane;
 mod partitions;
 mod posted;
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{
+    cell::Cell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use chat_service::{
     batch,
@@ -18,15 +21,14 @@ use proto::{
 };
 
 use crate::{
-    channel::{Answer, Queue},
+    channel::Queue,
     executor::ProcessId,
     network::{Away, Inbox, Packet, Request, Subject},
     world::World,
 };
-use lane::Job;
+use lane::Entrance;
 use posted::Posted;
 
-const LANES: usize = 2;
 /// As `chat-service/src/sends.rs`.
 const ANSWER_MARGIN: Duration = Duration::from_millis(50);
 /// As `chat-service/src/app.rs`.
@@ -35,7 +37,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(1);
 /// A replica of chat-service. Its memory dies with it.
 pub(crate) struct Replica {
     pub(crate) process: ProcessId,
-    lanes: Vec<Queue<Job>>,
+    lanes: Entrance,
     posted: Posted,
     /// Shared by all jobs that are not finished.
     unfinished: Rc<()>,
@@ -44,35 +46,12 @@ pub(crate) struct Replica {
     has_left: Cell<bool>,
 }
 
-/// What a replica's tasks have at hand.
-#[derive(Clone)]
-struct Shell {
-    world: Rc<World>,
-    process: ProcessId,
-    /// What the lanes committed, to be told.
-    told: Queue<Vec<Run>>,
-    posted: Posted,
-}
-
-/// Messages of one match that one COMMIT stored.
-struct Run {
-    members: [usize; 2],
-    messages: Vec<proto::chat::Message>,
-}
-
 impl Replica {
     /// Starts a replica.
     pub(crate) fn start(world: &Rc<World>) -> Rc<Self> {
         let process = world.sim.start();
         let posted = Posted::default();
-        let mut lanes = Vec::new();
-        for _ in 0..LANES {
-            let shell = Shell { world: Rc::clone(world), process, told: Queue::default(), posted: posted.clone() };
-            let jobs = Queue::default();
-            world.sim.spawn(process, lane::run(shell.clone(), jobs.clone()));
-            world.sim.spawn(process, tell(shell));
-            lanes.push(jobs);
-        }
+        let lanes = Entrance::start(world, process, &posted);
         let (unfinished, is_stopping, has_left) = (Rc::new(()), Cell::new(false), Cell::new(false));
         let replica = Rc::new(Self { process, lanes, posted, unfinished, is_stopping, has_left });
         world.sim.spawn(process, Rc::clone(&replica).run(Rc::clone(world)));
@@ -123,14 +102,14 @@ impl Replica {
         if patience <= ANSWER_MARGIN {
             return;
         }
-        let (count, deadline) = (request.send.drafts.len(), world.sim.now() + patience);
+        let (count, deadline) = (request.send.drafts.len(), world.sim.instant() + patience);
         let results = self.results(world, &request.send, deadline);
         let results = world.sim.timeout(patience.saturating_sub(ANSWER_MARGIN), results).await;
         let results = results.unwrap_or_else(|| vec![unavailable(); count]);
         world.net.reply(self.process, request, SendReply { results });
     }
 
-    async fn results(&self, world: &World, send: &SendRequest, deadline: Duration) -> Vec<SendResult> {
+    async fn results(&self, world: &World, send: &SendRequest, deadline: Instant) -> Vec<SendResult> {
         let count = send.drafts.len();
         let (Some(chat), Some(parsed)) = (world.cast.chat(&send.match_id), parse(send)) else {
             return vec![failure(Code::MatchNotFound); count];
@@ -139,15 +118,11 @@ impl Replica {
         if members.iter().all(|user| world.cast.users[*user] != parsed.author.id) {
             return vec![failure(Code::MatchNotFound); count];
         }
-        let (answer, results) = Answer::expected();
-        self.lanes[chat % LANES].push(Job {
-            request: parsed,
-            members,
-            deadline,
-            answer,
-            _unfinished: Rc::clone(&self.unfinished),
-        });
-        results.await.unwrap_or_else(|| vec![unavailable(); count])
+        let times = (deadline, world.sim.instant());
+        match self.lanes.commit(parsed, times, &self.unfinished).await {
+            Ok(results) => results,
+            Err(_) => vec![unavailable(); count],
+        }
     }
 
     /// Closes a match and tells both inboxes.
@@ -185,17 +160,6 @@ fn parse(send: &SendRequest) -> Option<batch::Request> {
         author,
         drafts: drafts.collect::<Option<_>>()?,
     })
-}
-
-/// Tells the inboxes what a lane committed, in that order.
-async fn tell(shell: Shell) {
-    loop {
-        for Run { members, messages } in shell.told.pop().await {
-            tell_members(&shell.world, shell.process, members, &Rc::new(Inbox::Posted(messages)));
-        }
-        // Publishing takes its time.
-        shell.world.sim.sleep(shell.world.net.delay()).await;
-    }
 }
 
 fn tell_members(world: &World, process: ProcessId, members: [usize; 2], event: &Rc<Inbox>) {

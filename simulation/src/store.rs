@@ -8,7 +8,7 @@ mod reads;
 mod transaction;
 
 pub(crate) use reads::Snapshot;
-pub(crate) use transaction::{Connection, TripError};
+pub(crate) use transaction::Connection;
 
 use std::{
     cell::{Cell, RefCell},

@@ -53,6 +53,11 @@ fn an_ack_before_the_commit_is_found() {
 }
 
 #[test]
+fn what_is_left_waiting_in_a_lane_is_found() {
+    found(Mistake::ForgetWaiting, &[Promise::Answered]);
+}
+
+#[test]
 fn a_store_without_unique_keys_is_found() {
     found(Mistake::NoDedupe, &[Promise::Once]);
 }

@@ -4,6 +4,8 @@ use deadpool_postgres::PoolError;
 use thiserror::Error;
 use tokio_postgres::error::SqlState;
 
+use crate::lanes::TripError;
+
 /// Why a read or a single change failed.
 #[derive(Debug, Error)]
 pub(crate) enum StoreError {
@@ -43,32 +45,6 @@ impl From<PoolError> for StoreError {
             other => Self::Unavailable(other.to_string()),
         }
     }
-}
-
-/// Why a lane's transaction did not commit, or may not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub(crate) enum TripError {
-    /// A row is stored already.
-    #[error("a row is stored already")]
-    Duplicate,
-    /// Somebody else's transaction won: try again.
-    #[error("another transaction won")]
-    Contended,
-    /// A lock was not to be had in time.
-    #[error("a lock was not to be had in time")]
-    Stalled,
-    /// The connection is gone or of no use; whether the transaction committed is unknown.
-    #[error("the connection was lost")]
-    Lost,
-    /// The server cannot take it now, as when its disk is full.
-    #[error("the server cannot take it now")]
-    Refused,
-    /// A row that PostgreSQL will never take.
-    #[error("a row violates the schema")]
-    Broken,
-    /// A deadline passed before the COMMIT. Nothing is stored.
-    #[error("a deadline passed")]
-    Expired,
 }
 
 impl From<&tokio_postgres::Error> for TripError {

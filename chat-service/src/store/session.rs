@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use futures_util::{FutureExt, future::join3};
@@ -13,11 +13,15 @@ use tokio_postgres::{Client, Error, Statement};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Store, StoreError, TripError, hosts, messages, set_durable,
+    Store, StoreError, hosts, messages, set_durable,
     time::{from_ms, to_ms},
 };
 use crate::{
     batch::Keys,
+    lanes::{
+        TripError,
+        transaction::{Connection, Locked},
+    },
     room::{Head, Row},
 };
 
@@ -70,13 +74,6 @@ struct Statements {
     insert: Statement,
 }
 
-/// Matches under lock, and the stored rows that were asked for.
-#[derive(Debug)]
-pub(crate) struct Locked {
-    pub(crate) heads: BTreeMap<MatchId, Head>,
-    pub(crate) rows: Vec<Row>,
-}
-
 impl Session {
     /// Connects, makes its COMMITs durable, and prepares the statements.
     pub(crate) async fn open(store: &Store, lifecycle: &Lifecycle) -> Result<Self, StoreError> {
@@ -84,51 +81,7 @@ impl Session {
         opened.map_err(|_| StoreError::Unavailable("no connection in time".to_owned()))?
     }
 
-    /// Begins a transaction and moves the heads of the open matches; returns where these stood before.
-    ///
-    /// A match that is missing from the answer is closed. What follows is [`insert`](Self::insert) or
-    /// [`roll_back`](Self::roll_back).
-    pub(crate) async fn advance(
-        &self,
-        advances: &BTreeMap<MatchId, i64>,
-    ) -> Result<BTreeMap<MatchId, Head>, TripError> {
-        let ids: Vec<&str> = advances.keys().map(MatchId::as_str).collect();
-        let counts: Vec<i64> = advances.values().copied().collect();
-        let begin = self.client.batch_execute("BEGIN");
-        let update = async { self.client.query(&self.statements.advance, &[&ids, &counts]).await };
-        let trip = futures_util::future::join(begin, update);
-        let (opened, rows) = within(trip).await?;
-        opened.map_err(|error| TripError::from(&error))?;
-        let heads = rows.and_then(|rows| rows.iter().map(open_head).collect::<Result<Vec<_>, _>>());
-        self.or_roll_back(heads.map(|heads| heads.into_iter().flatten().collect())).await
-    }
-
-    /// Begins a transaction, locks the matches in their order, and finds the rows that are stored under `keys`.
-    pub(crate) async fn lock(&self, matches: &[&str], keys: &Keys<'_>) -> Result<Locked, TripError> {
-        let begin = self.client.batch_execute("BEGIN");
-        let lock = async { self.client.query(&self.statements.lock, &[&matches]).await };
-        let find = self.find(keys);
-        let (opened, locked, found) = within(join3(begin, lock, find)).await?;
-        opened.map_err(|error| TripError::from(&error))?;
-        let heads = locked.and_then(|rows| rows.iter().map(locked_head).collect::<Result<Vec<_>, _>>());
-        let locked = heads.and_then(|heads| Ok(Locked { heads: heads.into_iter().flatten().collect(), rows: found? }));
-        self.or_roll_back(locked).await
-    }
-
-    /// Inserts the rows and commits. `heads` as they are after them, unless [`advance`](Self::advance) has moved them.
-    ///
-    /// Only `Ok` says that they are stored; after [`TripError::Lost`] nobody knows.
-    pub(crate) async fn insert(&self, rows: &[Row], heads: Option<&BTreeMap<&str, i64>>) -> Result<(), TripError> {
-        let set_heads = self.set_heads(heads);
-        let insert = self.insert_rows(rows);
-        let commit = self.client.batch_execute("COMMIT");
-        let (moved, inserted, committed) = within(join3(set_heads, insert, commit)).await?;
-        // A failed statement makes the COMMIT behind it a ROLLBACK, which does not fail.
-        moved.and(inserted).and(committed).map_err(|error| TripError::from(&error))
-    }
-
-    /// Ends the transaction without a trace.
-    pub(crate) async fn roll_back(&self) -> Result<(), TripError> {
+    async fn undo(&self) -> Result<(), TripError> {
         within(self.client.batch_execute("ROLLBACK")).await?.map_err(|_| TripError::Lost)
     }
 
@@ -182,11 +135,53 @@ impl Session {
             Err(error) => {
                 let kind = TripError::from(&error);
                 if kind != TripError::Lost {
-                    self.roll_back().await?;
+                    self.undo().await?;
                 }
                 Err(kind)
             }
         }
+    }
+}
+
+impl Connection for Session {
+    async fn advance(&mut self, advances: &BTreeMap<MatchId, i64>) -> Result<BTreeMap<MatchId, Head>, TripError> {
+        let ids: Vec<&str> = advances.keys().map(MatchId::as_str).collect();
+        let counts: Vec<i64> = advances.values().copied().collect();
+        let begin = self.client.batch_execute("BEGIN");
+        let update = async { self.client.query(&self.statements.advance, &[&ids, &counts]).await };
+        let trip = futures_util::future::join(begin, update);
+        let (opened, rows) = within(trip).await?;
+        opened.map_err(|error| TripError::from(&error))?;
+        let heads = rows.and_then(|rows| rows.iter().map(open_head).collect::<Result<Vec<_>, _>>());
+        self.or_roll_back(heads.map(|heads| heads.into_iter().flatten().collect())).await
+    }
+
+    async fn lock(&mut self, matches: &[&str], keys: &Keys<'_>) -> Result<Locked, TripError> {
+        let begin = self.client.batch_execute("BEGIN");
+        let lock = async { self.client.query(&self.statements.lock, &[&matches]).await };
+        let find = self.find(keys);
+        let (opened, locked, found) = within(join3(begin, lock, find)).await?;
+        opened.map_err(|error| TripError::from(&error))?;
+        let heads = locked.and_then(|rows| rows.iter().map(locked_head).collect::<Result<Vec<_>, _>>());
+        let locked = heads.and_then(|heads| Ok(Locked { heads: heads.into_iter().flatten().collect(), rows: found? }));
+        self.or_roll_back(locked).await
+    }
+
+    async fn insert(&mut self, rows: &[Row], heads: Option<&BTreeMap<&str, i64>>) -> Result<(), TripError> {
+        let set_heads = self.set_heads(heads);
+        let insert = self.insert_rows(rows);
+        let commit = self.client.batch_execute("COMMIT");
+        let (moved, inserted, committed) = within(join3(set_heads, insert, commit)).await?;
+        // A failed statement makes the COMMIT behind it a ROLLBACK, which does not fail.
+        moved.and(inserted).and(committed).map_err(|error| TripError::from(&error))
+    }
+
+    async fn roll_back(&mut self) -> Result<(), TripError> {
+        self.undo().await
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now()
     }
 }
 

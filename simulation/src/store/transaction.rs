@@ -1,28 +1,19 @@
-//! A lane's connection: one transaction at a time, each in two trips, as `chat-service`'s session has it.
+//! A lane's connection: one transaction at a time, each in two trips.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{collections::BTreeMap, rc::Rc, time::Instant};
 
 use chat_service::{
     batch::Keys,
+    lanes::{
+        TripError,
+        transaction::{self, Locked},
+    },
     room::{Head, Row},
 };
 use proto::MatchId;
 
 use super::{IDLE_TIMEOUT, LOCK_TIMEOUT, Lock, Store};
 use crate::{channel::Answer, channel::Queue, mistake::Mistake};
-
-/// Why a transaction did not commit, or may not have; as in chat-service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TripError {
-    /// A row is stored already.
-    Duplicate,
-    /// A lock was not to be had in time.
-    Stalled,
-    /// The connection is gone: whether the transaction committed is unknown.
-    Lost,
-    /// The deadline passed before the COMMIT.
-    Expired,
-}
 
 /// A connection to the database.
 pub(crate) struct Connection {
@@ -39,12 +30,6 @@ struct Open {
     ids: Vec<MatchId>,
 }
 
-/// Matches under lock, and the stored rows that were asked for.
-pub(crate) struct Locked {
-    pub(crate) heads: BTreeMap<MatchId, Head>,
-    pub(crate) rows: Vec<Row>,
-}
-
 impl Connection {
     /// Connects; `None` while the database is away.
     pub(crate) async fn open(store: &Rc<Store>) -> Option<Self> {
@@ -52,53 +37,7 @@ impl Connection {
         store.is_up().then(|| Self { store: Rc::clone(store), restarts: store.restarts.get(), open: None })
     }
 
-    /// Begins a transaction and moves the heads of the open matches; returns where these stood before.
-    pub(crate) async fn advance(
-        &mut self,
-        advances: &BTreeMap<MatchId, i64>,
-    ) -> Result<BTreeMap<MatchId, Head>, TripError> {
-        let ids: Vec<MatchId> = advances.keys().cloned().collect();
-        let heads = self.begin(&ids).await?;
-        Ok(heads.into_iter().filter(|(_, head)| !head.closed).collect())
-    }
-
-    /// Begins a transaction, locks the matches in their order, and finds the rows that are stored under `keys`.
-    pub(crate) async fn lock(&mut self, ids: &[MatchId], keys: &Keys<'_>) -> Result<Locked, TripError> {
-        let heads = self.begin(ids).await?;
-        let stored = self.store.rows.borrow();
-        let found = keys.by_client_id.iter().filter_map(|(id, sender, client_id)| {
-            let stored = stored.get(*id)?;
-            let seq = stored.by_client_id.get(&((*sender).to_owned(), (*client_id).to_owned()))?;
-            stored.messages.get(usize::try_from(seq - 1).ok()?).cloned()
-        });
-        let rows = found.collect();
-        Ok(Locked { heads, rows })
-    }
-
-    /// Inserts the rows and commits. Only `Ok` says that they are stored; after [`TripError::Lost`] nobody knows.
-    pub(crate) async fn insert(&mut self, rows: Vec<Row>) -> Result<(), TripError> {
-        let open = self.open.take().ok_or(TripError::Lost)?;
-        let store = Rc::clone(&self.store);
-        let (answer, arrives) = Answer::expected();
-        let (restarts, delay) = (self.restarts, store.net.delay());
-        // What was sent is carried out, whether or not somebody still waits for it.
-        let at_server = Rc::clone(&store);
-        store.sim.after(delay, move || {
-            let result = at_server.commit(open, restarts, rows);
-            if !at_server.sim.happens(at_server.net.noise().commit_unknown) {
-                answer_later(&at_server, restarts, answer, result);
-            }
-        });
-        arrives.await.unwrap_or(Err(TripError::Lost))
-    }
-
-    /// Ends the transaction without a trace.
-    pub(crate) async fn roll_back(&mut self) {
-        self.store.sim.sleep(self.store.net.delay()).await;
-        self.open = None;
-    }
-
-    async fn begin(&mut self, ids: &[MatchId]) -> Result<BTreeMap<MatchId, Head>, TripError> {
+    async fn begin(&mut self, ids: &[&str]) -> Result<BTreeMap<MatchId, Head>, TripError> {
         let store = Rc::clone(&self.store);
         store.sim.sleep(store.net.delay()).await;
         let transaction = store.new_transaction();
@@ -107,8 +46,8 @@ impl Connection {
         for id in ids {
             self.check()?;
             if store.acquire(id, transaction).await? {
-                open.ids.push(id.clone());
                 heads.extend(store.locked_head(id));
+                open.ids.extend(store.locked_head(id).map(|(id, _)| id));
             }
         }
         store.sim.sleep(store.net.delay()).await;
@@ -120,6 +59,56 @@ impl Connection {
     fn check(&self) -> Result<(), TripError> {
         let stands = self.store.is_up() && self.store.restarts.get() == self.restarts;
         if stands { Ok(()) } else { Err(TripError::Lost) }
+    }
+}
+
+impl transaction::Connection for Connection {
+    async fn advance(&mut self, advances: &BTreeMap<MatchId, i64>) -> Result<BTreeMap<MatchId, Head>, TripError> {
+        let ids: Vec<&str> = advances.keys().map(MatchId::as_str).collect();
+        let heads = self.begin(&ids).await?;
+        Ok(heads.into_iter().filter(|(_, head)| !head.closed).collect())
+    }
+
+    async fn lock(&mut self, matches: &[&str], keys: &Keys<'_>) -> Result<Locked, TripError> {
+        let heads = self.begin(matches).await?;
+        let stored = self.store.rows.borrow();
+        let found = keys.by_client_id.iter().filter_map(|(id, sender, client_id)| {
+            let stored = stored.get(*id)?;
+            let seq = stored.by_client_id.get(&((*sender).to_owned(), (*client_id).to_owned()))?;
+            stored.messages.get(usize::try_from(seq - 1).ok()?).cloned()
+        });
+        let knows = self.store.mistake != Some(Mistake::NoDedupe);
+        let rows = found.filter(|_| knows).collect();
+        Ok(Locked { heads, rows })
+    }
+
+    async fn insert(&mut self, rows: &[Row], _: Option<&BTreeMap<&str, i64>>) -> Result<(), TripError> {
+        let open = self.open.take().ok_or(TripError::Lost)?;
+        let (store, rows) = (Rc::clone(&self.store), rows.to_vec());
+        let (answer, arrives) = Answer::expected();
+        let (restarts, delay) = (self.restarts, store.net.delay());
+        // What was sent is carried out, whether or not somebody still waits for it.
+        let at_server = Rc::clone(&store);
+        store.sim.after(delay, move || {
+            let result = at_server.commit(open, restarts, rows);
+            if !at_server.sim.happens(at_server.net.noise().commit_unknown) {
+                answer_later(&at_server, restarts, answer, result);
+            }
+        });
+        if self.store.mistake == Some(Mistake::AckBeforeCommit) {
+            return Ok(());
+        }
+        arrives.await.unwrap_or(Err(TripError::Lost))
+    }
+
+    async fn roll_back(&mut self) -> Result<(), TripError> {
+        self.store.sim.sleep(self.store.net.delay()).await;
+        self.open = None;
+        Ok(())
+    }
+
+    fn now(&self) -> Instant {
+        self.store.sim.instant()
     }
 }
 
@@ -148,7 +137,7 @@ fn answer_later(
 
 impl Store {
     /// Waits for the row's lock; false when there is no such match.
-    async fn acquire(&self, id: &MatchId, transaction: u64) -> Result<bool, TripError> {
+    async fn acquire(&self, id: &str, transaction: u64) -> Result<bool, TripError> {
         let deadline = self.sim.now() + LOCK_TIMEOUT;
         loop {
             let waiting = {
@@ -170,9 +159,9 @@ impl Store {
         }
     }
 
-    fn locked_head(&self, id: &MatchId) -> Option<(MatchId, Head)> {
+    fn locked_head(&self, id: &str) -> Option<(MatchId, Head)> {
         let rows = self.rows.borrow();
-        let stored = rows.get(id)?;
+        let (id, stored) = rows.get_key_value(id)?;
         Some((id.clone(), Head { last_seq: stored.last_seq, closed: stored.closed, now_ms: self.sim.now_ms() }))
     }
 
@@ -231,6 +220,8 @@ impl Store {
 mod tests {
     use std::{cell::Cell, time::Duration};
 
+    use chat_service::lanes::transaction::Connection as _;
+
     use super::*;
     use crate::{cast::Cast, executor::Sim, network::Network, promises::Promises, schedule::Noise};
 
@@ -244,7 +235,7 @@ mod tests {
             let mut connection = Connection::open(&of).await.unwrap();
             connection.advance(&BTreeMap::from([(id.clone(), 1)])).await.unwrap();
             of.sim.sleep(IDLE_TIMEOUT * 2).await;
-            assert_eq!(connection.insert(Vec::new()).await, Err(TripError::Lost));
+            assert_eq!(connection.insert(&[], None).await, Err(TripError::Lost));
             of.close_match(id).await.unwrap();
             is_closed.set(true);
         });

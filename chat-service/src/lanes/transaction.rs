@@ -1,0 +1,159 @@
+//! One attempt to commit a batch: the fast way if nothing is stored yet and all matches are open, else under locks. Without IO of its
+//! own: the connection may be one to PostgreSQL or to its model.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use proto::MatchId;
+use service_kit::mutation::{self, Mutation};
+use thiserror::Error;
+
+use crate::{
+    batch::{self, Decision, Keys, Request},
+    room::{Head, Room, Row},
+};
+
+/// Why a transaction did not commit, or may not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum TripError {
+    /// There is no connection: nothing was begun.
+    #[error("there is no connection")]
+    Away,
+    /// A row is stored already.
+    #[error("a row is stored already")]
+    Duplicate,
+    /// Somebody else's transaction won: try again.
+    #[error("another transaction won")]
+    Contended,
+    /// A lock was not to be had in time.
+    #[error("a lock was not to be had in time")]
+    Stalled,
+    /// The connection is gone or of no use; whether the transaction committed is unknown.
+    #[error("the connection was lost")]
+    Lost,
+    /// The server cannot take it now, as when its disk is full.
+    #[error("the server cannot take it now")]
+    Refused,
+    /// A row that PostgreSQL will never take.
+    #[error("a row violates the schema")]
+    Broken,
+    /// A deadline passed before the COMMIT. Nothing is stored.
+    #[error("a deadline passed")]
+    Expired,
+}
+
+/// A connection on which one transaction at a time is made, each in two trips. What was begun ends in a COMMIT or a rollback.
+pub trait Connection {
+    /// Begins a transaction and moves the heads of the open matches; returns where these stood before. A match that is missing from
+    /// the answer is closed.
+    fn advance(
+        &mut self,
+        advances: &BTreeMap<MatchId, i64>,
+    ) -> impl Future<Output = Result<BTreeMap<MatchId, Head>, TripError>>;
+
+    /// Begins a transaction, locks the matches in their order, and finds the rows that are stored under `keys`.
+    fn lock(&mut self, matches: &[&str], keys: &Keys<'_>) -> impl Future<Output = Result<Locked, TripError>>;
+
+    /// Inserts the rows and commits. `heads` as they are after them, unless [`advance`](Self::advance) has moved them.
+    ///
+    /// Only `Ok` says that they are stored; after [`TripError::Lost`] nobody knows.
+    fn insert(
+        &mut self,
+        rows: &[Row],
+        heads: Option<&BTreeMap<&str, i64>>,
+    ) -> impl Future<Output = Result<(), TripError>>;
+
+    /// Ends the transaction without a trace.
+    fn roll_back(&mut self) -> impl Future<Output = Result<(), TripError>>;
+
+    /// What time it is.
+    fn now(&self) -> Instant;
+}
+
+/// Matches under lock, and the stored rows that were asked for.
+#[derive(Debug)]
+pub struct Locked {
+    /// The rows of the matches that exist.
+    pub heads: BTreeMap<MatchId, Head>,
+    /// The stored messages.
+    pub rows: Vec<Row>,
+}
+
+/// Commits what the requests come to, unless the deadline passes before the COMMIT.
+///
+/// `locked` skips the fast way, when some drafts are likely to be stored already.
+///
+/// # Errors
+/// When it did not commit, or may not have.
+pub async fn commit(
+    connection: &mut impl Connection,
+    requests: &[&Request],
+    locked: bool,
+    deadline: Instant,
+) -> Result<Decision, TripError> {
+    if !locked && let Some(advances) = batch::advances(requests) {
+        match commit_fast(connection, requests, &advances, deadline).await {
+            // Finding out which matches are concerned costs as many trips as taking all of them the sure way.
+            Err(TripError::Duplicate) | Ok(None) => {}
+            Ok(Some(decision)) => return Ok(decision),
+            Err(error) => return Err(error),
+        }
+    }
+    commit_locked(connection, requests, deadline).await
+}
+
+/// `None` when a match is closed. Nothing is stored then.
+async fn commit_fast(
+    connection: &mut impl Connection,
+    requests: &[&Request],
+    advances: &BTreeMap<MatchId, i64>,
+    deadline: Instant,
+) -> Result<Option<Decision>, TripError> {
+    let heads = connection.advance(advances).await?;
+    if heads.len() < advances.len() {
+        connection.roll_back().await?;
+        return Ok(None);
+    }
+    let rooms = heads.into_iter().map(|(id, head)| (id.clone(), Room::new(id, head))).collect();
+    let decision = batch::decide(requests, rooms);
+    check_deadline(connection, deadline).await?;
+    match connection.insert(&decision.rows, None).await {
+        Err(TripError::Lost) if mutation::is_broken(Mutation::AckBeforeCommit) => {}
+        outcome => outcome?,
+    }
+    Ok(Some(decision))
+}
+
+/// The duplicates' answers too come from a transaction that holds the matches' rows.
+async fn commit_locked(
+    connection: &mut impl Connection,
+    requests: &[&Request],
+    deadline: Instant,
+) -> Result<Decision, TripError> {
+    let ids: Vec<&str> = batch::matches(requests.iter().copied()).into_iter().map(MatchId::as_str).collect();
+    let keys = if mutation::is_broken(Mutation::NoDedupe) { Keys::default() } else { batch::keys(requests) };
+    let locked = connection.lock(&ids, &keys).await?;
+    let mut rooms: BTreeMap<MatchId, Room> =
+        locked.heads.into_iter().map(|(id, head)| (id.clone(), Room::new(id, head))).collect();
+    for row in locked.rows {
+        if let Some(room) = rooms.get_mut(row.message.match_id.as_str()) {
+            room.remember(row);
+        }
+    }
+    let decision = batch::decide(requests, rooms);
+    check_deadline(connection, deadline).await?;
+    connection.insert(&decision.rows, Some(&heads_after(&decision.rows))).await?;
+    Ok(decision)
+}
+
+async fn check_deadline(connection: &mut impl Connection, deadline: Instant) -> Result<(), TripError> {
+    if connection.now() < deadline {
+        return Ok(());
+    }
+    connection.roll_back().await?;
+    Err(TripError::Expired)
+}
+
+/// The rows of a match come in `seq` order: the last one counts.
+fn heads_after(rows: &[Row]) -> BTreeMap<&str, i64> {
+    rows.iter().map(|row| (row.message.match_id.as_str(), row.message.seq)).collect()
+}
