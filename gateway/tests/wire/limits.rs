@@ -115,8 +115,7 @@ async fn headers_are_bounded_in_size_and_time() {
 /// Two sessions at once for each client behind a proxy on this machine.
 fn two_sessions_a_client() -> listener::Config {
     listener::Config {
-        connections_per_second: 1,
-        connection_burst: 2,
+        connections: "1/2".parse().unwrap(),
         trusted_proxies: "127.0.0.0/8".parse().unwrap(),
         ..listener::Config::default()
     }
