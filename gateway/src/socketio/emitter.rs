@@ -213,6 +213,15 @@ impl Emitter {
         self.0.handle.pause_reads();
     }
 
+    /// Runs a future on the connection's own task. It runs to its end also when the connection is closed. A panic ends it
+    /// alone.
+    ///
+    /// Only the application's methods and such a future may call this, as they run on that task.
+    #[track_caller]
+    pub fn run(&self, job: impl Future<Output = ()> + Send + 'static) {
+        self.0.handle.run(job);
+    }
+
     /// Whether nothing can be sent any more.
     pub fn is_closed(&self) -> bool {
         self.0.left.load(Ordering::Relaxed) || self.0.handle.is_closed()
