@@ -9,7 +9,7 @@ mod tries;
 mod writes;
 
 pub use admission::Admitted;
-pub use outcomes::{is_refused_of_sender, outcome_of};
+pub use outcomes::outcome_of;
 pub use reads::Snapshot;
 pub use tries::{Route, Tries};
 

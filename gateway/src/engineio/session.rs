@@ -198,7 +198,7 @@ impl Session {
             self.close(CloseReason::QueueFull);
             return Err(Closed);
         }
-        if was_empty {
+        if was_empty && !state.queue.is_empty() {
             state.wake_writer();
         }
         Ok(())

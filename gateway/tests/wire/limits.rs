@@ -33,7 +33,7 @@ async fn a_queue_is_bounded_in_packets() {
     let emitter = server.emitter();
     let event = emitter.event_packet("x", "");
     emitter.emit("first", "").unwrap();
-    assert!(emitter.send_all(&vec![event; 1001]).is_err());
+    assert!(emitter.send_all(vec![event; 1001]).is_err());
     assert_eq!(server.seen().await, Seen::Disconnected("/".into(), CloseReason::QueueFull));
     server.stop().await;
 }
