@@ -138,11 +138,14 @@ def check_variables(resources):
 
 
 def check_keys(resources):
-    """A gateway that is given both a secret and the URL of keys refuses to start."""
+    """A gateway refuses to start with both a secret and the URL of keys, and with that URL alone."""
     config = [r["data"] for r in resources if r["kind"] == "ConfigMap" and r["metadata"]["name"].startswith("realtime-config")]
     secrets = [r.get("data", {}) | r.get("stringData", {}) for r in resources if r["kind"] == "Secret"]
     if any("JWKS_URL" in data for data in config) and any("jwt-secret" in data for data in secrets):
         yield "JWKS_URL and a jwt-secret at once"
+    for name in ("JWT_ISSUER", "JWT_AUDIENCE"):
+        if any("JWKS_URL" in data and name not in data for data in config):
+            yield f"JWKS_URL without {name}"
 
 
 def missing(kind, names, resources):

@@ -4,7 +4,6 @@
 //! the owner is silent counts there, so that the limit is approximate for that time.
 
 use std::{
-    collections::HashMap,
     hash::{BuildHasher, RandomState},
     num::NonZeroU32,
     sync::{Mutex, PoisonError},
@@ -13,7 +12,7 @@ use std::{
 
 use clap::Args;
 use proto::chat::{Code, SendResult};
-use service_kit::rate::{Bucket, Rate};
+use service_kit::rate::{self, Accounts, Bucket, Rate};
 
 use crate::{batch::Request, room::failure_of_sender};
 
@@ -50,15 +49,7 @@ pub(crate) struct SendLimits {
     rates: SendRates,
     /// Keyed by chance, so that nobody can share an account on purpose.
     hasher: RandomState,
-    accounts: Mutex<Accounts>,
-}
-
-#[derive(Debug)]
-struct Accounts {
-    by_sender: HashMap<u64, Account>,
-    /// The number of accounts at which idle ones are dropped: twice what was left the last time, so that sweeping costs a
-    /// constant per request.
-    sweep_at: usize,
+    accounts: Mutex<Accounts<u64, Account>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -69,8 +60,7 @@ struct Account {
 
 impl SendLimits {
     pub(crate) fn new(rates: SendRates) -> Self {
-        let accounts = Accounts { by_sender: HashMap::new(), sweep_at: SWEEP_FROM };
-        Self { rates, hasher: RandomState::new(), accounts: Mutex::new(accounts) }
+        Self { rates, hasher: RandomState::new(), accounts: Mutex::new(Accounts::new(SWEEP_FROM)) }
     }
 
     /// Leaves of a member's drafts those that may be sent now, and gives the results of the others.
@@ -80,15 +70,17 @@ impl SendLimits {
     pub(crate) fn cut(&self, request: &mut Request, now: Instant) -> Vec<SendResult> {
         let (mut taken, mut wait) = (0, Duration::ZERO);
         {
+            let sender = self.hasher.hash_one((&request.match_id, &request.author.id));
             let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-            let account = accounts.of(self.hasher.hash_one((&request.match_id, &request.author.id)), now);
-            for draft in &request.drafts {
-                if let Err(needed) = account.take(&self.rates, draft.body.len(), now) {
-                    wait = needed;
-                    break;
+            accounts.with(&sender, now, |account| {
+                for draft in &request.drafts {
+                    if let Err(needed) = account.take(&self.rates, draft.body.len(), now) {
+                        wait = needed;
+                        break;
+                    }
+                    taken += 1;
                 }
-                taken += 1;
-            }
+            });
         }
         let refused = request.drafts.drain(taken..).enumerate();
         let later = |i: usize| self.rates.sends.interval().saturating_mul(u32::try_from(i).unwrap_or(u32::MAX));
@@ -97,18 +89,17 @@ impl SendLimits {
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.accounts.lock().unwrap().by_sender.len()
+        self.accounts.lock().unwrap().len()
     }
 }
 
-impl Accounts {
-    fn of(&mut self, sender: u64, now: Instant) -> &mut Account {
-        if self.by_sender.len() >= self.sweep_at {
-            self.by_sender.retain(|_, account| !account.is_idle(now));
-            self.sweep_at = SWEEP_FROM.max(self.by_sender.len() * 2);
-            self.by_sender.shrink_to(self.sweep_at);
-        }
-        self.by_sender.entry(sender).or_insert(Account { sends: Bucket::full(now), bytes: Bucket::full(now) })
+impl rate::Account for Account {
+    fn new(now: Instant) -> Self {
+        Self { sends: Bucket::full(now), bytes: Bucket::full(now) }
+    }
+
+    fn is_idle(&self, now: Instant) -> bool {
+        self.sends.is_full(now) && self.bytes.is_full(now)
     }
 }
 
@@ -127,10 +118,6 @@ impl Account {
             }
             (sends, bytes) => Err(sends.err().max(bytes.err()).unwrap_or_default()),
         }
-    }
-
-    fn is_idle(&self, now: Instant) -> bool {
-        self.sends.is_full(now) && self.bytes.is_full(now)
     }
 }
 

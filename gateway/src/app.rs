@@ -15,6 +15,7 @@ use service_kit::{
     health::{self, Readiness},
 };
 use tokio::net::{TcpListener, UdpSocket};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     NAME,
@@ -55,8 +56,8 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let listening = readiness.condition("listener");
     let health = health::serve(config.health.health_listen, readiness.clone(), &lifecycle).await?;
     let bus = Bus::connect(&config.nats, NAME, readiness.condition("nats")).await?;
-    let services = Services::connect(bus, &config.targets(), &lifecycle);
     let inboxes = Inboxes::new(&config.nats.prefix);
+    let services = Services::connect((bus, inboxes.clone()), &config.targets(), &lifecycle);
     let users = Arc::new(Users::new(inboxes.clone()));
     let revocations = Revocations::new(cutting(&users));
     revocations.follow(services.clone(), readiness.condition("revocations"), config.auth.jwt_max_lifetime, &lifecycle);
@@ -80,7 +81,9 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let stop = stop(&config);
     let (socket_routes, drained) = sockets::start(&context, endpoint(&config, engine, address, keys).await, stop);
     let connected = readiness.condition("inboxes");
-    inboxes.start(&config.nats, connected, (&lifecycle, &drained), || Receiver::new(&context));
+    // Requests by REST may go on when the last socket has gone.
+    let over = CancellationToken::new();
+    inboxes.start(&config.nats, connected, (&lifecycle, &over), || Receiver::new(&context));
     let router = Router::new()
         .merge(socket_routes)
         .merge(rest::routes(api, config.cors_origins.clone()))
@@ -92,7 +95,10 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
         shutdown_timeout: stop.requests,
         ..config.transport.listener()
     };
-    lifecycle.spawn_essential("listener", listener::serve(tcp, router, limits, drained));
+    lifecycle.spawn_essential("listener", async move {
+        listener::serve(tcp, router, limits, drained).await;
+        over.cancel();
+    });
     listening.set(true);
     tracing::info!(%address, %health, "started");
     Ok(App { address, health })

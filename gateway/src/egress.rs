@@ -9,7 +9,7 @@ mod tries;
 mod writes;
 
 pub use admission::Admitted;
-pub use outcomes::{is_refused_of_sender, outcome_of};
+pub use outcomes::outcome_of;
 pub use reads::Snapshot;
 pub use tries::{Route, Tries};
 
@@ -26,7 +26,7 @@ use service_kit::{
 };
 use tonic::{Code, Response, Status};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, inboxes::Inboxes};
 use admission::Admission;
 
 /// Where the services are: for each a list of `host:port`, resolved by DNS and balanced over.
@@ -43,8 +43,10 @@ pub struct Targets {
 /// The services as the gateway reaches them. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Services {
-    /// NATS, for what is published and subscribed.
+    /// NATS, for what is published, and for calls.
     pub bus: Bus,
+    /// NATS again, for sends: their answers come with what they make the sender hear.
+    inboxes: Inboxes,
     chat: ChatServiceClient<Client>,
     milestones: MilestoneServiceClient<Client>,
     signaling: SignalingServiceClient<Client>,
@@ -52,10 +54,11 @@ pub struct Services {
 }
 
 impl Services {
-    /// Reaches the services over `bus` and at `targets`. Returns at once: a service that is away makes calls fail.
-    pub fn connect(bus: Bus, targets: &Targets, lifecycle: &Lifecycle) -> Self {
+    /// Reaches the services over NATS and at `targets`. Returns at once: a service that is away makes calls fail.
+    pub fn connect((bus, inboxes): (Bus, Inboxes), targets: &Targets, lifecycle: &Lifecycle) -> Self {
         Self {
             bus,
+            inboxes,
             chat: ChatServiceClient::new(grpc::connect(&targets.chat, lifecycle)),
             milestones: MilestoneServiceClient::new(grpc::connect(&targets.milestones, lifecycle)),
             signaling: SignalingServiceClient::new(grpc::connect(&targets.signaling, lifecycle)),

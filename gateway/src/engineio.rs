@@ -30,6 +30,7 @@ mod sid;
 mod sweeper;
 mod task;
 mod upgrade;
+mod work;
 
 pub use config::Config;
 pub use error::session_unknown;

@@ -15,6 +15,7 @@ mod leaving;
 mod link;
 mod overlap;
 mod protocol;
+mod requests;
 mod servers;
 mod stream;
 
@@ -24,20 +25,27 @@ use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
     thread::available_parallelism,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use proto::{UserId, partition::fnv1a, subjects::Subjects};
-use service_kit::{Lifecycle, NatsConfig, health::Condition};
+use proto::{
+    UserId,
+    partition::fnv1a,
+    subjects::{RequestSubject, Subjects},
+};
+use service_kit::{Lifecycle, NatsConfig, bus::BusError, health::Condition};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use connection::Connection;
 use interest::Interest;
+use requests::Requests;
 use servers::Servers;
 
-/// Most connections of one gateway: reading is little work beside what is done with what was read.
+/// So many cores share a connection: the fewer there are, the more is read, and written, at once.
+const CORES_PER_CONNECTION: usize = 4;
+/// Most connections of one gateway.
 const MAX_CONNECTIONS: usize = 8;
 
 /// Hears what the inboxes of one connection receive, in order, called by the connection's task: it must not block.
@@ -61,6 +69,7 @@ struct Shared {
     subjects: Subjects,
     /// One per connection.
     interests: Vec<Arc<Interest>>,
+    requests: Vec<Arc<Requests>>,
     disturbances: watch::Sender<u64>,
 }
 
@@ -108,16 +117,18 @@ impl From<io::Error> for Lost {
 }
 
 impl Inboxes {
-    /// The inboxes behind a prefix of all subjects, spread over one connection for each core.
+    /// The inboxes behind a prefix of all subjects, spread over one connection for every few cores.
     pub fn new(prefix: &str) -> Self {
         let cores = available_parallelism().map_or(1, usize::from);
-        Self::spread_over(cores.min(MAX_CONNECTIONS), prefix)
+        Self::spread_over((cores / CORES_PER_CONNECTION).min(MAX_CONNECTIONS), prefix)
     }
 
     /// The same with a number of connections, at least one.
     pub fn spread_over(connections: usize, prefix: &str) -> Self {
-        let interests = (0..connections.max(1)).map(|_| Arc::default()).collect();
-        Self(Arc::new(Shared { subjects: Subjects::new(prefix), interests, disturbances: watch::Sender::new(0) }))
+        let interests: Vec<_> = (0..connections.max(1)).map(|_| Arc::default()).collect();
+        let requests = interests.iter().map(|_| Arc::new(Requests::new())).collect();
+        let (subjects, disturbances) = (Subjects::new(prefix), watch::Sender::new(0));
+        Self(Arc::new(Shared { subjects, interests, requests, disturbances }))
     }
 
     /// Connects. `connected` tells whether all connections stand; `listener` makes the listener of each. It ends with `over`.
@@ -154,6 +165,21 @@ impl Inboxes {
         self.interest_of(user).proven(sid).await
     }
 
+    /// Asks whoever serves the subject and waits for the answer at most `patience`. The request goes over the connection of
+    /// the user's inbox, so that its answer and what the user hears of it are read together.
+    ///
+    /// # Errors
+    /// `NoResponders` also while no server is connected: nobody was asked.
+    pub async fn request<Q: prost::Message, R: prost::Message + Default>(
+        &self,
+        user: &str,
+        subject: &RequestSubject<Q, R>,
+        request: &Q,
+        patience: Duration,
+    ) -> Result<R, BusError> {
+        self.0.requests[self.connection_of(user)].ask(subject, request, patience).await
+    }
+
     /// Whose inbox a subject is.
     pub fn owner<'a>(&self, subject: &'a str) -> Option<&'a str> {
         self.0.subjects.owner_of_inbox(subject)
@@ -165,12 +191,12 @@ impl Inboxes {
     }
 
     fn interest_of(&self, user: &UserId) -> &Interest {
-        &self.0.interests[self.connection_of(user)]
+        &self.0.interests[self.connection_of(user.as_str())]
     }
 
-    fn connection_of(&self, user: &UserId) -> usize {
+    fn connection_of(&self, user: &str) -> usize {
         let count = self.0.interests.len() as u64;
-        usize::try_from(fnv1a(user.as_str().as_bytes()) % count).unwrap_or_default()
+        usize::try_from(fnv1a(user.as_bytes()) % count).unwrap_or_default()
     }
 }
 

@@ -20,7 +20,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use patience::Patience;
 use rate::ConnectionRate;
-use service_kit::host;
+use service_kit::{host, rate::Rate};
 use std::{
     convert::Infallible,
     net::SocketAddr,
@@ -50,10 +50,8 @@ pub struct Config {
     pub keep_alive: Duration,
     /// Largest size of a request's headers, in bytes (431 above); at least 8 KB.
     pub max_header_bytes: usize,
-    /// New connections per second and client IP; loopback is exempt.
-    pub connections_per_second: u32,
-    /// Burst of new connections per client IP.
-    pub connection_burst: u32,
+    /// New connections per client IP; loopback is exempt.
+    pub connections: Rate,
     /// Networks whose `X-Forwarded-For` is believed. Their connections are many clients': each *request* that
     /// begins a session counts against the rate of the client it names, and gets 429 above it. So does each further
     /// one on a direct client's connection.
@@ -69,8 +67,7 @@ impl Default for Config {
             header_timeout: Duration::from_secs(15),
             keep_alive: Duration::from_secs(75),
             max_header_bytes: 16 * 1024,
-            connections_per_second: 50,
-            connection_burst: 500,
+            connections: const { Rate::new(50, 500) },
             trusted_proxies: Networks::default(),
             shutdown_timeout: Duration::from_secs(30),
         }
@@ -85,7 +82,7 @@ impl Default for Config {
 /// trusted proxies) as extensions.
 pub async fn serve(listener: TcpListener, router: Router, config: Config, shutdown: CancellationToken) {
     let connections = TaskTracker::new();
-    let rate = ConnectionRate::new(config.connections_per_second, config.connection_burst);
+    let rate = ConnectionRate::new(config.connections);
     let shutdown_timeout = config.shutdown_timeout;
     let front = Arc::new(Front { router, config, rate, shutdown: shutdown.clone() });
     loop {

@@ -31,6 +31,12 @@ impl Content {
     ///
     /// `INVALID_PAYLOAD` unless it is a string or an object of legal JSON; `PAYLOAD_TOO_LARGE` above the limits.
     pub fn parse(json: &str) -> Result<Self, Failure> {
+        if is_plain(json) {
+            if json.chars().count() > MAX_TEXT_CHARS + 2 {
+                return Err(Code::PayloadTooLarge.into());
+            }
+            return Ok(Self { body: json.to_owned(), ids: Vec::new() });
+        }
         if is_too_deep(json) {
             return Err(Failure::invalid());
         }
@@ -66,6 +72,12 @@ impl Content {
 /// An object's own `_id` or `id` is none: two messages may well show the same thing.
 pub fn client_id(given: Option<&str>) -> Result<ClientId, Failure> {
     given.map_or_else(new_client_id, |given| ClientId::new(given).map_err(|_| Failure::invalid()))
+}
+
+/// Whether raw JSON is a string without escapes that needs none: then it is canonical as it stands.
+fn is_plain(json: &str) -> bool {
+    let inner = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
+    inner.is_some_and(|inner| inner.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\'))
 }
 
 /// The ids of an object that look like `<matchId>:<seq>`.

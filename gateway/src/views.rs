@@ -7,12 +7,15 @@ mod milestone;
 
 pub use call::{CallView, state_name};
 pub use match_view::MatchView;
-pub use message::{MessageFields, MessageView};
+pub use message::{MessageFields, MessageId, MessageView};
 pub use milestone::{MilestoneReachedView, MilestoneView, unlocked};
 
 use proto::chat::{Message, Milestone};
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+/// Room for most views.
+const USUAL_BYTES: usize = 384;
 
 /// The `receive_message` object. Spread, the fields of an object body stand at the top level too, unless their names are reserved.
 pub fn message(message: &Message, fields: MessageFields) -> String {
@@ -26,8 +29,9 @@ pub fn milestone_reached(match_id: &str, milestone: &Milestone) -> String {
 
 /// A view as JSON.
 pub fn to_json(view: &impl Serialize) -> String {
-    // Views hold nothing that cannot be serialized.
-    serde_json::to_string(view).unwrap_or_default()
+    let mut json = Vec::with_capacity(USUAL_BYTES);
+    // Views hold nothing that cannot be serialized, and JSON is text.
+    serde_json::to_writer(&mut json, view).ok().and_then(|()| String::from_utf8(json).ok()).unwrap_or_default()
 }
 
 /// JSON that a service passed on. It was checked when it came in; what is none after all shows as `null`.

@@ -7,10 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gateway::egress::{Services, Targets, outcome_of};
+use gateway::{
+    egress::{Services, Targets, outcome_of},
+    inboxes::{Inboxes, Listener, Message},
+};
 use local_stack::servers::Nats;
 use proto::{
-    Code, MatchId,
+    Code, MatchId, UserId,
     chat::{Code as ChatCode, Draft, Failure, SendReply, SendRequest, SendResult, Stored, send_result},
     signaling::{CallReply, CallRequest},
     subjects::RequestSubject,
@@ -29,6 +32,15 @@ struct World {
 /// The requests that a replica has seen.
 type Seen = Arc<Mutex<Vec<SendRequest>>>;
 
+/// Who hears nothing.
+struct Deaf;
+
+impl Listener for Deaf {
+    fn hear(&mut self, _: &Message<'_>) {}
+    fn tick(&mut self, _: Instant) {}
+    fn each(&self, _: &mut dyn FnMut(&UserId, u64)) {}
+}
+
 impl World {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -39,7 +51,12 @@ impl World {
         let bus = Bus::connect(&config, "test", connected).await.unwrap();
         bus.flush().await.unwrap();
         let nobody = Targets { chat: vec![], milestones: vec![], signaling: vec![] };
-        let services = Services::connect(bus, &nobody, &lifecycle);
+        let (inboxes, readiness) = (Inboxes::new(""), Readiness::new(&lifecycle));
+        inboxes.start(&config, readiness.condition("inboxes"), (&lifecycle, lifecycle.stopping()), || Deaf);
+        while !readiness.missing().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let services = Services::connect((bus, inboxes), &nobody, &lifecycle);
         Self { services, lifecycle, _nats: nats, _dir: dir }
     }
 

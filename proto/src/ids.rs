@@ -109,6 +109,12 @@ impl ClientId {
     }
 }
 
+impl From<ClientId> for String {
+    fn from(id: ClientId) -> Self {
+        id.0.into()
+    }
+}
+
 impl fmt::Display for ClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

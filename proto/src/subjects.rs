@@ -1,6 +1,9 @@
 //! NATS subjects as typed builders: a subject knows what may be published on it.
 
-use std::{fmt, marker::PhantomData};
+use std::{
+    fmt::{self, Write},
+    marker::PhantomData,
+};
 
 use crate::{
     MatchId, UserId,
@@ -64,7 +67,10 @@ impl Subjects {
 
     /// `match.<p>.<matchId>.send`: the replica that owns `p`.
     pub fn send(&self, id: &MatchId) -> RequestSubject<SendRequest, SendReply> {
-        Subject::new(format!("{}match.{}.{id}.send", self.prefix, partition::of(id)))
+        let mut name = String::with_capacity(self.prefix.len() + id.as_str().len() + 16);
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{}match.{}.{id}.send", self.prefix, partition::of(id));
+        Subject::new(name)
     }
 
     /// `match.any.<matchId>.send`: any replica, when the owner is silent.

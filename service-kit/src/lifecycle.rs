@@ -88,6 +88,12 @@ impl Lifecycle {
     }
 }
 
+/// A future of which a panic is told with the place of this call, as of a task of its own.
+#[track_caller]
+pub fn named<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    TASK.scope(TaskName::At(Location::caller()), future)
+}
+
 struct CrashGuard {
     name: &'static str,
     lifecycle: Lifecycle,

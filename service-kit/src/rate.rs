@@ -1,5 +1,9 @@
 //! Rates, and token buckets without a clock.
 
+mod accounts;
+
+pub use accounts::{Account, Accounts};
+
 use std::{
     fmt,
     num::NonZeroU32,
@@ -24,6 +28,17 @@ pub struct Rate {
 pub struct RateError;
 
 impl Rate {
+    /// So many a second, and so many at once.
+    ///
+    /// # Panics
+    /// When one of them is 0.
+    pub const fn new(per_second: u32, burst: u32) -> Self {
+        match (NonZeroU32::new(per_second), NonZeroU32::new(burst)) {
+            (Some(per_second), Some(burst)) => Self { per_second, burst },
+            _ => panic!("a rate has no zeros"),
+        }
+    }
+
     /// The time in which one token comes back.
     pub fn interval(self) -> Duration {
         Duration::from_secs(1) / self.per_second.get()

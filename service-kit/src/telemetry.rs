@@ -75,15 +75,21 @@ pub(crate) fn init(name: &'static str, config: &ProcessConfig) -> anyhow::Result
     global::set_text_map_propagator(TraceContextPropagator::new());
 
     let filter = EnvFilter::try_new(&config.log_filter).context("--log-filter is malformed")?;
-    let spans = traces.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(name)));
+    let thrift = filter::thrift(&filter);
+    let logged = filter.and(filter::discretion()).and(filter::restraint(&config.log_filter)).and(thrift);
     let logs = match config.log_format {
         LogFormat::Json => tracing_subscriber::fmt::layer().json().flatten_event(true).boxed(),
         LogFormat::Pretty => tracing_subscriber::fmt::layer().boxed(),
     };
-    tracing_subscriber::registry()
-        .with(spans.with_filter(span_filter()))
-        .with(logs.with_filter(filter.and(filter::discretion()).and(filter::restraint(&config.log_filter))))
-        .try_init()?;
+    let subscriber = tracing_subscriber::registry().with(logs.with_filter(logged));
+    match &traces {
+        Some(provider) => {
+            let spans = tracing_opentelemetry::layer().with_tracer(provider.tracer(name));
+            subscriber.with(spans.with_filter(span_filter())).try_init()?;
+        }
+        // A layer that is absent would have each span looked at.
+        None => subscriber.try_init()?,
+    }
     Ok(Guard { traces, metrics })
 }
 

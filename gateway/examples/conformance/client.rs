@@ -55,7 +55,7 @@ impl Application for Suite {
     }
 
     fn connected(&self, socket: &Arc<Socket>) {
-        let _ = socket.emitter.send_all(&socket.missed);
+        let _ = socket.emitter.send_all(socket.missed.iter().cloned());
         if socket.emitter.namespace() == "/abc" {
             socket.emit("handshake", &socket.handshake.to_string());
         }

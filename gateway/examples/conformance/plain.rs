@@ -51,7 +51,7 @@ impl Application for Suite {
     }
 
     fn connected(&self, socket: &Arc<Socket>) {
-        let _ = socket.emitter.send_all(&socket.missed);
+        let _ = socket.emitter.send_all(socket.missed.iter().cloned());
     }
 
     fn event(&self, socket: &Arc<Socket>, event: Event<'_>) {

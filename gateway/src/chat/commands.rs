@@ -9,7 +9,7 @@ use proto::{
     MatchId,
     client::{both, command},
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 
 use super::{Context, Socket, call_commands, connections, joins, reply::Reply, sends, typing_commands};
 use crate::{failure::Failure, limits::Flood, socketio::Event};
@@ -74,7 +74,7 @@ pub(super) fn handle(context: &Arc<Context>, socket: &Arc<Socket>, event: &Event
 
 /// The first argument, text or an object, as a `T`; anything else is `INVALID_PAYLOAD`. What stands beyond it is ignored, as a handler of
 /// one argument does with npm's server.
-pub(super) fn argument<T: DeserializeOwned>(args: crate::socketio::Args<'_>) -> Result<T, Failure> {
+pub(super) fn argument<'a, T: Deserialize<'a>>(args: crate::socketio::Args<'a>) -> Result<T, Failure> {
     let first = args.get(0).unwrap_or("null");
     // Of an array serde would take the elements for the fields, in their order.
     if first.starts_with('[') {
@@ -91,7 +91,7 @@ pub(super) fn match_argument(args: crate::socketio::Args<'_>) -> Result<MatchId,
 }
 
 /// A match id; a malformed one is `INVALID_PAYLOAD`.
-pub(super) fn match_id(text: String) -> Result<MatchId, Failure> {
+pub(super) fn match_id(text: impl AsRef<str> + Into<Box<str>>) -> Result<MatchId, Failure> {
     MatchId::new(text).map_err(|_| Failure::invalid())
 }
 

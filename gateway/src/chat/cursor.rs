@@ -9,6 +9,9 @@ use proto::MatchId;
 
 use super::session::MAX_JOINED;
 
+/// Room for the cursor of one open chat.
+const USUAL_BYTES: usize = 96;
+
 /// How far a socket has read in one chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
@@ -22,9 +25,10 @@ pub struct Position {
 
 /// The cursor with the pid's `tag` over the chats that are open.
 pub(crate) fn write<'a>(tag: &str, positions: impl Iterator<Item = (&'a MatchId, i64, i64)>) -> String {
-    let mut cursor = format!("1~{tag}");
+    let mut cursor = String::with_capacity(USUAL_BYTES);
+    // Writing to a string cannot fail.
+    let _ = write!(cursor, "1~{tag}");
     for (chat, seq, milestones) in positions {
-        // Writing to a string cannot fail.
         let _ = write!(cursor, "~{chat}:{seq}:{milestones}");
     }
     cursor

@@ -107,6 +107,6 @@ fn send(socket: &Socket, packets: impl IntoIterator<Item = Packet>) {
     let packets: Vec<Packet> = packets.into_iter().collect();
     if !packets.is_empty() {
         // A socket that is gone, or closed for reading too slowly, fetches what it missed when it joins again.
-        let _ = socket.emitter.send_all(&packets);
+        let _ = socket.emitter.send_all(packets);
     }
 }

@@ -96,5 +96,5 @@ pub(crate) fn recoverable(name: &str, json: &str, cursor: &str) -> Packet {
     if cursor.is_empty() {
         return Packet::event(name, json);
     }
-    Packet::event(name, &format!("{json},\"{cursor}\""))
+    Packet::recoverable(name, json, cursor)
 }

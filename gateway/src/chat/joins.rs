@@ -113,7 +113,7 @@ pub(super) async fn run_join(
     events.push(recoverable(event::CHAT_JOINED, &joined.event(), &cursor));
     let ack = joined.ack();
     context.limits.has_read(socket.user_id().as_str(), ack.len(), Instant::now());
-    reply.ok_and(&ack, &events);
+    reply.ok_and(&ack, events);
     delivery::give(context, socket, &mut session, chat, due);
 }
 
@@ -162,5 +162,5 @@ pub(super) fn run_leave(context: &Arc<Context>, socket: &Socket, chat: &MatchId,
     let mut events = Vec::from_iter(delivery::silence(&left));
     let left = views::to_json(&serde_json::json!({ "matchId": chat.as_str() }));
     events.push(recoverable(event::CHAT_LEFT, &left, &session.cursor(socket.tag(), None)));
-    reply.ok_and("{\"ok\":true}", &events);
+    reply.ok_and("{\"ok\":true}", events);
 }

@@ -63,7 +63,7 @@ pub(super) fn take(context: &Arc<Context>, socket: &Arc<Socket>, chat: MatchId, 
     match turn {
         Turn::Now(command) => {
             let batch = Batch { chat, work: vec![command] };
-            context.lifecycle.spawn(run_in_turn(Arc::clone(context), Arc::clone(socket), batch));
+            socket.emitter.run(run_in_turn(Arc::clone(context), Arc::clone(socket), batch));
         }
         Turn::Waits => {}
         Turn::Full(command) => command.into_reply().fail(&Failure::rate_limited(RETRY_AFTER)),
@@ -109,7 +109,7 @@ fn go_on(context: &Arc<Context>, socket: &Arc<Socket>, chat: &MatchId) -> Option
     session.lines.done(chat);
     let first = session.lines.next();
     while let Some(other) = session.lines.next() {
-        context.lifecycle.spawn(run_in_turn(Arc::clone(context), Arc::clone(socket), other));
+        socket.emitter.run(run_in_turn(Arc::clone(context), Arc::clone(socket), other));
     }
     first
 }

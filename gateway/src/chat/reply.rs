@@ -47,17 +47,16 @@ impl Reply {
 
     /// Acks with `json`, the whole argument.
     pub(crate) fn ok(self, json: &str) {
-        self.ok_and(json, &[]);
+        self.ok_and(json, []);
     }
 
     /// Acks with `json` and emits `packets` after it, in the same write.
-    pub(crate) fn ok_and(mut self, json: &str, packets: &[Packet]) {
+    pub(crate) fn ok_and(mut self, json: &str, packets: impl IntoIterator<Item = Packet>) {
         let ack = match std::mem::replace(&mut self.to, To::Nobody) {
             To::Callback(id) => Some(self.emitter.ack_packet(id, json)),
             To::Event(..) | To::Nobody => None,
         };
-        let all: Vec<Packet> = ack.into_iter().chain(packets.iter().cloned()).collect();
-        self.send(&all);
+        self.send(ack.into_iter().chain(packets));
     }
 
     /// Refuses what is more than all of the system can take, and reads nothing more from the client for a moment: its next refusals,
@@ -89,10 +88,10 @@ impl Reply {
             To::Event(event, names) => Packet::event(event, &failure.event_json(&names)),
             To::Nobody => return,
         };
-        self.send(&[packet]);
+        self.send([packet]);
     }
 
-    fn send(&self, packets: &[Packet]) {
+    fn send(&self, packets: impl IntoIterator<Item = Packet>) {
         // A socket that is gone needs no answer: its client asks again.
         let _ = self.emitter.send_all(packets);
     }
@@ -137,7 +136,7 @@ mod tests {
 
     fn queued_after(packets: &[Packet]) -> (usize, usize) {
         let emitter = Emitter::of_nobody();
-        emitter.send_all(packets).unwrap();
+        emitter.send_all(packets.iter().cloned()).unwrap();
         queued(&emitter)
     }
 

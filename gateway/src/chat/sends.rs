@@ -1,6 +1,6 @@
 //! `send_message`: messages are asked to be stored, and answered when that is known.
 
-use std::{sync::Arc, time::Instant};
+use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use proto::{
     MatchId,
@@ -17,20 +17,22 @@ use super::{
     reply::Reply,
 };
 use crate::{
-    egress::{Admitted, is_refused_of_sender, outcome_of},
+    egress::Admitted,
     failure::Failure,
-    metrics,
     payload::{self, Content},
     socketio::Args,
-    views,
+    views::{self, MessageId},
 };
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct SendMessage {
-    match_id: String,
-    message: Box<RawValue>,
-    client_id: Option<String>,
+struct SendMessage<'a> {
+    #[serde(borrow)]
+    match_id: Cow<'a, str>,
+    #[serde(borrow)]
+    message: &'a RawValue,
+    #[serde(borrow)]
+    client_id: Option<Cow<'a, str>>,
 }
 
 /// A message that waits to be stored.
@@ -39,7 +41,6 @@ pub(crate) struct Draft {
     content: chat::Draft,
     reply: Reply,
     span: Span,
-    taken_at: Instant,
     admitted: Admitted,
 }
 
@@ -62,7 +63,7 @@ impl Draft {
 #[serde(rename_all = "camelCase")]
 struct Sent<'a> {
     ok: bool,
-    id: String,
+    id: MessageId<'a>,
     seq: i64,
     created_at: String,
     client_id: &'a str,
@@ -85,17 +86,17 @@ pub(super) fn send(context: &Arc<Context>, socket: &Arc<Socket>, args: Args<'_>,
         return reply.fail(&Failure::rate_limited(wait));
     }
     let span = info_span!("send_message", match_id = %chat, user_id = %socket.user_id());
-    let draft = Draft { content: draft, reply, span, taken_at: now, admitted };
+    let draft = Draft { content: draft, reply, span, admitted };
     order::take(context, socket, chat, Command::Send(draft));
 }
 
 fn read(args: Args<'_>) -> Result<(MatchId, chat::Draft), Failure> {
-    let command: SendMessage = commands::argument(args)?;
+    let command: SendMessage<'_> = commands::argument(args)?;
     let chat = commands::match_id(command.match_id)?;
     let content = Content::parse(command.message.get())?;
     let client_id = payload::client_id(command.client_id.as_deref())?;
     let saved_as = content.saved_as(&chat).map(str::to_owned);
-    let draft = chat::Draft { client_id: client_id.as_str().to_owned(), body: content.body, saved_as };
+    let draft = chat::Draft { client_id: client_id.into(), body: content.body, saved_as };
     Ok((chat, draft))
 }
 
@@ -116,14 +117,8 @@ pub(super) async fn send_batch(context: &Context, socket: &Socket, chat: &MatchI
     }
     let mut results = reply.results.into_iter();
     for draft in batch {
-        let result = results.next().unwrap_or_default();
-        let is_of_sender = is_refused_of_sender(&result);
-        let result = outcome_of(result).map_err(|failure| failure.spread(fastrand::u64(..)));
-        if !is_of_sender {
-            draft.admitted.answered(&result);
-        }
-        metrics::send_answered(draft.taken_at.elapsed(), outcome_name(&result));
-        answer(chat, draft.reply, result);
+        let outcome = draft.admitted.answered(results.next().unwrap_or_default());
+        answer(chat, draft.reply, outcome);
     }
 }
 
@@ -140,20 +135,12 @@ fn answer(chat: &MatchId, reply: Reply, result: Result<Stored, Failure>) {
     match result {
         Ok(stored) => reply.ok(&views::to_json(&Sent {
             ok: true,
-            id: format!("{chat}:{}", stored.seq),
+            id: MessageId(chat.as_str(), stored.seq),
             seq: stored.seq,
             created_at: clock::rfc3339(stored.created_at_ms),
             client_id: &stored.client_id,
             duplicate: stored.duplicate,
         })),
         Err(failure) => reply.fail(&failure),
-    }
-}
-
-fn outcome_name(result: &Result<Stored, Failure>) -> &'static str {
-    match result {
-        Ok(stored) if stored.duplicate => "duplicate",
-        Ok(_) => "stored",
-        Err(failure) => failure.code.as_str(),
     }
 }

@@ -76,8 +76,7 @@ impl TransportLimits {
         listener::Config {
             keep_alive: Duration::from_secs(self.keep_alive_s),
             max_header_bytes: self.max_header_bytes,
-            connections_per_second: self.limit_connections.per_second.get(),
-            connection_burst: self.limit_connections.burst.get(),
+            connections: self.limit_connections,
             ..listener::Config::default()
         }
     }

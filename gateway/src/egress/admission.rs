@@ -5,9 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use proto::{Code, chat::Stored};
+use proto::{
+    Code,
+    chat::{SendResult, Stored},
+};
 
-use crate::failure::Failure;
+use super::outcomes::{is_refused_of_sender, outcome_of};
+use crate::{failure::Failure, metrics};
 
 /// An answer that took longer means that there is too much to do.
 const LATE: Duration = Duration::from_millis(500);
@@ -81,16 +85,33 @@ impl Admission {
 }
 
 impl Admitted {
-    /// The services have answered: how soon, and with what, says how many sends may be open.
-    pub fn answered(mut self, result: &Result<Stored, Failure>) {
-        let code = result.as_ref().err().map(|failure| failure.code);
-        self.lesson = lesson_of(code, self.since.elapsed());
+    /// Ends a send, by socket or by REST: its answer adjusts the limit, is counted, and is returned as the sender is told it.
+    /// A refusal for what this one sender does leaves the limit as it is.
+    ///
+    /// # Errors
+    /// Why the draft is not known to be stored.
+    pub fn answered(mut self, result: SendResult) -> Result<Stored, Failure> {
+        let is_of_sender = is_refused_of_sender(&result);
+        let (outcome, took) = (outcome_of(result), self.since.elapsed());
+        if !is_of_sender {
+            self.lesson = lesson_of(outcome.as_ref().err().map(|failure| failure.code), took);
+        }
+        metrics::send_answered(took, outcome_name(&outcome));
+        outcome.map_err(|failure| failure.spread(fastrand::u64(..)))
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
         self.admission.window().close(self.lesson, Instant::now());
+    }
+}
+
+fn outcome_name(outcome: &Result<Stored, Failure>) -> &'static str {
+    match outcome {
+        Ok(stored) if stored.duplicate => "duplicate",
+        Ok(_) => "stored",
+        Err(failure) => failure.code.as_str(),
     }
 }
 

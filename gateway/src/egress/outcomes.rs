@@ -14,7 +14,7 @@ pub fn outcome_of(result: SendResult) -> Result<Stored, Failure> {
 }
 
 /// Whether a draft was refused for what its sender sends: that says nothing of how much all together may send.
-pub fn is_refused_of_sender(result: &SendResult) -> bool {
+pub(super) fn is_refused_of_sender(result: &SendResult) -> bool {
     matches!(&result.result, Some(send_result::Result::Failure(failure)) if failure.of_sender)
 }
 

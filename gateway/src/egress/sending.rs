@@ -41,7 +41,7 @@ impl Services {
         };
         let now = Instant::now();
         request.deadline_ms = clock::deadline_in(tries.deadline(now));
-        match self.bus.request(&subject, request, tries.patience(now)).await {
+        match self.inboxes.request(&request.sender_id, &subject, &*request, tries.patience(now)).await {
             Ok(reply) => tries.answered(reply),
             Err(error) => {
                 if error != BusError::NoResponders {

@@ -26,11 +26,8 @@ impl<H: Handler> Drop for Dispatch<H> {
     /// Whatever ended the task before its time (a panic of the handler, the end of the runtime): nothing is left of
     /// the session.
     fn drop(&mut self) {
-        if let Some(state) = self.state.take() {
-            self.session.close(CloseReason::ConnectionLost);
-            self.session.context.registry.remove(&self.session.sid);
-            self.handler.closed(state, CloseReason::ConnectionLost);
-        }
+        self.give_up();
+        self.session.drop_work();
     }
 }
 
@@ -39,6 +36,15 @@ impl<H: Handler> Dispatch<H> {
     pub(super) fn new(handler: Arc<H>, session: Arc<Session>) -> Self {
         let state = Some(handler.open(&Handle(Arc::clone(&session))));
         Self { handler, session, state, waiting: None, close_code: None }
+    }
+
+    /// Ends a session that nobody has closed in good order.
+    pub(super) fn give_up(&mut self) {
+        if let Some(state) = self.state.take() {
+            self.session.close(CloseReason::ConnectionLost);
+            self.session.context.registry.remove(&self.session.sid);
+            self.handler.closed(state, CloseReason::ConnectionLost);
+        }
     }
 
     /// Tells the handler that the session is over.

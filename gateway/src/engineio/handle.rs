@@ -49,6 +49,14 @@ impl Handle {
         self.0.pause_reads();
     }
 
+    /// Runs a future on the session's own task. It runs to its end also when the session is closed. A panic ends it alone.
+    ///
+    /// Only the handler and such a future may call this, as they run on that task.
+    #[track_caller]
+    pub fn run(&self, job: impl Future<Output = ()> + Send + 'static) {
+        self.0.begin(Box::pin(service_kit::lifecycle::named(job)));
+    }
+
     /// Closes the transport after what is queued was written, or fetched.
     pub fn close(&self) {
         self.0.close(CloseReason::ServerClosed);

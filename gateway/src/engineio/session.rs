@@ -5,6 +5,7 @@ use super::heartbeat::Heartbeat;
 use super::packet::Outgoing;
 use super::polling::Polling;
 use super::sweeper::Deadline;
+use super::work::Work;
 use super::{CloseReason, Closed, Handshake, sid::Sid};
 use crate::limits::Taken;
 use bytes::Bytes;
@@ -66,6 +67,7 @@ pub(super) struct State {
     /// Whether a write deadline is on its way already.
     pub(super) write_watched: bool,
     pub(super) reads: Reads,
+    pub(super) work: Work,
     /// The part of a session that is not (yet) a WebSocket.
     pub(super) polling: Option<Box<Polling>>,
 }
@@ -157,6 +159,7 @@ impl Session {
                 blocked_since: None,
                 write_watched: false,
                 reads: Reads::Flow,
+                work: Work::default(),
                 polling: polling.then(Box::default),
             }),
         });
@@ -195,7 +198,7 @@ impl Session {
             self.close(CloseReason::QueueFull);
             return Err(Closed);
         }
-        if was_empty {
+        if was_empty && !state.queue.is_empty() {
             state.wake_writer();
         }
         Ok(())

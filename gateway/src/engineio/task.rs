@@ -34,6 +34,8 @@ enum Stage {
     Closing(CloseReason),
     /// The close frame is out; the client's end is awaited, so that it gets the frame and no reset.
     Lingering,
+    /// The connection is gone. What was begun is ended all the same.
+    Over,
 }
 
 impl<H: Handler> SessionTask<H> {
@@ -52,6 +54,8 @@ impl<H: Handler> SessionTask<H> {
                 Poll::Ready(()) => self.poll_input(cx),
                 Poll::Pending => Poll::Pending,
             };
+            // What is left is gone on with when it wakes the task.
+            let _ = self.dispatch.session.poll_work(cx);
             let output = self.poll_flush(cx);
             if let Some(reason) = self.dispatch.session.lock().closed {
                 return Poll::Ready(reason);
@@ -160,21 +164,30 @@ impl<H: Handler> SessionTask<H> {
     }
 }
 
+impl<H: Handler> SessionTask<H> {
+    /// Has the task woken from now on. Says whether the rest of the session is not waited for.
+    fn is_abandoned(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.dispatch.session.lock();
+        if state.task.as_ref().is_none_or(|task| !task.will_wake(cx.waker())) {
+            state.task = Some(cx.waker().clone());
+        }
+        state.abandoned
+    }
+}
+
 impl<H: Handler> Future for SessionTask<H> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        {
-            let mut state = this.dispatch.session.lock();
-            if state.abandoned {
-                return Poll::Ready(());
-            }
-            if state.task.as_ref().is_none_or(|task| !task.will_wake(cx.waker())) {
-                state.task = Some(cx.waker().clone());
-            }
+        if this.is_abandoned(cx) {
+            this.dispatch.give_up();
+            this.stage = Stage::Over;
         }
         loop {
+            if !matches!(this.stage, Stage::Open) {
+                let _ = this.dispatch.session.poll_work(cx);
+            }
             let next = match this.stage {
                 Stage::Open => {
                     let reason = ready!(this.poll_open(cx));
@@ -186,14 +199,17 @@ impl<H: Handler> Future for SessionTask<H> {
                 }
                 Stage::Closing(reason) => ready!(this.poll_closing(cx, reason)),
                 Stage::Lingering => {
-                    let Some(link) = &mut this.link else { return Poll::Ready(()) };
-                    return link.poll_end(cx);
+                    if let Some(link) = &mut this.link {
+                        ready!(link.poll_end(cx));
+                    }
+                    None
+                }
+                Stage::Over => {
+                    this.link = None;
+                    return this.dispatch.session.poll_rest(cx);
                 }
             };
-            match next {
-                Some(stage) => this.stage = stage,
-                None => return Poll::Ready(()),
-            }
+            this.stage = next.unwrap_or(Stage::Over);
         }
     }
 }

@@ -14,10 +14,14 @@ use super::{
     link::{Link, News},
     overlap::Side,
     protocol::{self, Info},
+    requests::Requests,
     servers::{self, Servers},
     stream,
 };
 use crate::{NAME, metrics};
+
+/// The subscription for answers; those of inboxes have higher numbers.
+const ANSWERS: u64 = 0;
 
 type Connecting = Pin<Box<dyn Future<Output = Box<Connected>> + Send>>;
 
@@ -26,6 +30,7 @@ pub(super) struct Connection<L> {
     inboxes: Inboxes,
     index: usize,
     interest: Arc<Interest>,
+    requests: Arc<Requests>,
     listener: L,
     servers: Servers,
     standing: Arc<Standing>,
@@ -52,6 +57,7 @@ enum Happened {
     Leaving(Result<(), Lost>),
     Connected(Box<Connected>),
     Changed,
+    Asked,
     Tick,
 }
 
@@ -63,10 +69,12 @@ impl<L: Listener> Connection<L> {
         standing: Arc<Standing>,
     ) -> Self {
         let interest = Arc::clone(&inboxes.0.interests[index]);
+        let requests = Arc::clone(&inboxes.0.requests[index]);
         Self {
             inboxes,
             index,
             interest,
+            requests,
             listener,
             servers,
             standing,
@@ -92,6 +100,7 @@ impl<L: Listener> Connection<L> {
                 }
                 connected = connected(self.connecting.as_mut()) => Happened::Connected(connected),
                 () = self.interest.changed(), if is_connected => Happened::Changed,
+                () = self.requests.changed(), if is_connected => Happened::Asked,
                 _ = ticks.tick() => Happened::Tick,
             };
             match happened {
@@ -100,6 +109,7 @@ impl<L: Listener> Connection<L> {
                 Happened::Leaving(transferred) => self.leaving_transferred(transferred),
                 Happened::Connected(connected) => self.follow(*connected),
                 Happened::Changed => self.change(),
+                Happened::Asked => self.asked(),
                 Happened::Tick => self.tick(Instant::now()),
             }
         }
@@ -117,8 +127,9 @@ impl<L: Listener> Connection<L> {
         self.servers = servers;
         let below = self.interest.follow();
         let mut commands = Vec::new();
+        protocol::subscribe(&mut commands, &self.requests.follow(), ANSWERS);
         self.listener.each(&mut |user, sid| {
-            if self.inboxes.connection_of(user) == self.index {
+            if self.inboxes.connection_of(user.as_str()) == self.index {
                 protocol::subscribe(&mut commands, self.inboxes.0.subjects.inbox(user).as_str(), sid);
             }
         });
@@ -135,12 +146,24 @@ impl<L: Listener> Connection<L> {
         link.dialogue.command(&commands, below);
     }
 
+    /// Requests are to be written, or one had no answer.
+    fn asked(&mut self) {
+        let Some(link) = &mut self.current else { return };
+        if self.requests.take_suspicion() {
+            link.dialogue.suspect();
+        }
+        self.requests.take(&mut link.dialogue.outgoing);
+    }
+
     fn current_transferred(&mut self, transferred: Result<(), Lost>) {
         let Some(link) = &mut self.current else { return };
-        let listener = &mut self.listener;
+        let (listener, requests) = (&mut self.listener, &self.requests);
         let mut overlap = self.leaving.as_mut().map(|leaving| &mut leaving.overlap);
         let received = transferred.and_then(|()| {
             link.receive(|message| {
+                if requests.answer(message) {
+                    return;
+                }
                 if !overlap.as_mut().is_some_and(|overlap| overlap.is_repeat(Side::Current, message)) {
                     listener.hear(message);
                 }
@@ -162,10 +185,10 @@ impl<L: Listener> Connection<L> {
     fn leaving_transferred(&mut self, transferred: Result<(), Lost>) {
         let Some(leaving) = &mut self.leaving else { return };
         let Leaving { link: Some(link), overlap, .. } = leaving else { return };
-        let listener = &mut self.listener;
+        let (listener, requests) = (&mut self.listener, &self.requests);
         let received = transferred.and_then(|()| {
             link.receive(|message| {
-                if !overlap.is_repeat(Side::Leaving, message) {
+                if !requests.answer(message) && !overlap.is_repeat(Side::Leaving, message) {
                     listener.hear(message);
                 }
             })
@@ -214,6 +237,7 @@ impl<L: Listener> Connection<L> {
         self.leaving = None;
         self.stand(false);
         self.interest.forsake();
+        self.requests.forsake();
         self.connect();
     }
 

@@ -13,6 +13,8 @@ const TICKS_PER_PING: u32 = 4;
 /// After so many ticks without a word a server hangs: it owes the answers to pings. Ticks are counted, and not time, so that
 /// a process that was stopped itself blames nobody.
 const SILENT_TICKS: u32 = 10;
+/// After so many ticks without a word a server hangs that a request had no answer from.
+const SUSPECT_TICKS: u32 = 3;
 /// A buffer that grew beyond this is not kept.
 pub(super) const KEPT_BYTES: usize = 64 * 1024;
 
@@ -23,6 +25,8 @@ pub(super) struct Dialogue {
     pub(super) outgoing: BytesMut,
     ticks_since_word: u32,
     ticks_since_ping: u32,
+    /// A request had no answer, and the server has said nothing since.
+    is_suspect: bool,
     /// The commands of all subscriptions with a smaller number were said.
     said: u64,
     /// A ping is not answered yet; its answer proves the subscriptions with a smaller number. Never more than one.
@@ -51,6 +55,15 @@ impl Dialogue {
     /// The server said something, whatever it is.
     pub(super) fn heard(&mut self) {
         self.ticks_since_word = 0;
+        self.is_suspect = false;
+    }
+
+    /// A request had no answer. The server is asked whether it lives, and given up sooner.
+    pub(super) fn suspect(&mut self) {
+        if !std::mem::replace(&mut self.is_suspect, true) {
+            self.ticks_since_word = 0;
+            self.ping();
+        }
     }
 
     /// The server wants to know whether we live.
@@ -76,7 +89,7 @@ impl Dialogue {
     pub(super) fn tick(&mut self) -> Result<(), Lost> {
         self.ticks_since_word += 1;
         self.ticks_since_ping += 1;
-        if self.ticks_since_word >= SILENT_TICKS {
+        if self.ticks_since_word >= if self.is_suspect { SUSPECT_TICKS } else { SILENT_TICKS } {
             return Err(Lost::Silent);
         }
         if self.ticks_since_ping >= TICKS_PER_PING {
@@ -147,5 +160,20 @@ mod tests {
         let ticks = (1..100).find(|_| dialogue.tick().is_err()).unwrap();
         assert_eq!(TICK * ticks, Duration::from_millis(2_500));
         assert_eq!(said(&mut dialogue), "PING\r\n");
+    }
+
+    #[test]
+    fn a_server_that_a_request_had_no_answer_from_is_given_up_within_a_second_unless_it_says_something() {
+        let mut dialogue = Dialogue::default();
+        let silent = |dialogue: &mut Dialogue| TICK * (1..100).find(|_| dialogue.tick().is_err()).unwrap();
+        dialogue.tick().unwrap();
+        dialogue.suspect();
+        dialogue.suspect();
+        assert_eq!(said(&mut dialogue), "PING\r\n");
+        dialogue.heard();
+        assert_eq!(silent(&mut dialogue), Duration::from_millis(2_500));
+        dialogue.heard();
+        dialogue.suspect();
+        assert_eq!(silent(&mut dialogue), Duration::from_millis(750));
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Source: <https://docs.nats.io/reference/reference-protocols/nats-protocol>.
 
-use std::io::Write as _;
+use std::{fmt::Write as _, io::Write as _};
 
+use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -79,6 +80,12 @@ pub(super) enum Violation {
 }
 
 impl<'a> Headers<'a> {
+    /// The status of a message that the server itself sends: it stands behind the version.
+    pub(super) fn status(&self) -> Option<&'a str> {
+        let line = self.0.split(|byte| *byte == b'\r').next()?;
+        std::str::from_utf8(line).ok()?.strip_prefix(VERSION)?.split_ascii_whitespace().next()
+    }
+
     /// The first value of a header. Names are compared without regard to case.
     pub fn get(&self, name: &str) -> Option<&'a str> {
         // The first line is the version.
@@ -170,12 +177,19 @@ fn message<'a>(
     Ok(Some((Received::Message(message), end + 2)))
 }
 
+/// How headers begin.
+const VERSION: &str = "NATS/1.0";
+/// The status that says that nobody serves a subject.
+pub(super) const NO_RESPONDERS: &str = "503";
+/// What ends a payload.
+pub(super) const END: &[u8] = b"\r\n";
 /// Asks the server, or answers it.
 pub(super) const PING: &[u8] = b"PING\r\n";
 /// Answers the server's `PING`.
 pub(super) const PONG: &[u8] = b"PONG\r\n";
 
 #[derive(Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the protocol has them")]
 struct Connect<'a> {
     name: &'a str,
     lang: &'a str,
@@ -185,6 +199,8 @@ struct Connect<'a> {
     verbose: bool,
     pedantic: bool,
     headers: bool,
+    /// A request that nobody serves is answered at once.
+    no_responders: bool,
 }
 
 /// Writes a `CONNECT` of a client with this name.
@@ -197,11 +213,30 @@ pub(super) fn connect(out: &mut Vec<u8>, name: &str) {
         verbose: false,
         pedantic: false,
         headers: true,
+        no_responders: true,
     };
     out.extend_from_slice(b"CONNECT ");
     // A struct of strings and flags can always be written, and a vector takes it.
     let _ = serde_json::to_writer(&mut *out, &connect);
     out.extend_from_slice(b"\r\n");
+}
+
+/// Writes the line before the payload of a request: a `PUB`, or an `HPUB` and its headers. `headers` are whole lines.
+/// The subject of the answer is made of a prefix and a number.
+pub(super) fn announce(
+    out: &mut BytesMut,
+    subject: &str,
+    (prefix, number): (&str, u64),
+    (headers, length): (&str, usize),
+) {
+    // A buffer takes all.
+    let _ = if headers.is_empty() {
+        write!(out, "PUB {subject} {prefix}{number} {length}\r\n")
+    } else {
+        let headed = VERSION.len() + headers.len() + 2 * END.len();
+        let total = headed + length;
+        write!(out, "HPUB {subject} {prefix}{number} {headed} {total}\r\n{VERSION}\r\n{headers}\r\n")
+    };
 }
 
 /// Writes a `SUB`.

@@ -2,13 +2,12 @@
 
 use std::{
     array,
-    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use proto::partition::fnv1a;
-use service_kit::rate::{Bucket, Rate};
+use service_kit::rate::{self, Accounts, Bucket, Rate};
 
 /// Parts with a lock of their own, so that looking for idle buckets holds up only a few keys.
 const SHARDS: usize = 16;
@@ -21,16 +20,10 @@ const SWEEP_FROM: usize = 64;
 #[derive(Debug)]
 pub struct Limiter {
     rate: Rate,
-    shards: [Mutex<Buckets>; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
 }
 
-#[derive(Debug)]
-struct Buckets {
-    by_key: HashMap<Box<str>, Account>,
-    /// The number of buckets at which idle ones are dropped: twice what was left the last time, so that sweeping costs a
-    /// constant per request.
-    sweep_at: usize,
-}
+type Shard = Accounts<String, Account>;
 
 /// A bucket, and when those are to come back who found it empty.
 #[derive(Debug, Clone, Copy)]
@@ -40,11 +33,17 @@ struct Account {
     last: Instant,
 }
 
-impl Account {
+impl rate::Account for Account {
     fn new(now: Instant) -> Self {
         Self { bucket: Bucket::full(now), last: now }
     }
 
+    fn is_idle(&self, now: Instant) -> bool {
+        self.bucket.is_full(now)
+    }
+}
+
+impl Account {
     /// Takes one token at `now`; without one, says how long until the next turn that nobody was given. Turns reach as far as
     /// the tokens of a full bucket: who is refused still more often meets others in the last one.
     fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
@@ -60,7 +59,7 @@ impl Account {
 impl Limiter {
     /// A limiter in which every key may `rate`.
     pub fn new(rate: Rate) -> Self {
-        Self { rate, shards: array::from_fn(|_| Mutex::default()) }
+        Self { rate, shards: array::from_fn(|_| Mutex::new(Accounts::new(SWEEP_FROM))) }
     }
 
     /// Takes one of the key's tokens at `now`; without one, says how long until it is this one's turn.
@@ -70,7 +69,7 @@ impl Limiter {
 
     /// How long until the key has a token, if it has none at `now`.
     pub fn wait(&self, key: &str, now: Instant) -> Option<Duration> {
-        self.shard(key).by_key.get(key)?.bucket.wait(self.rate.interval(), self.rate.fill(), now)
+        self.shard(key).get(key)?.bucket.wait(self.rate.interval(), self.rate.fill(), now)
     }
 
     /// Takes `amount` of the key's tokens at `now`, also those that are not there yet.
@@ -80,38 +79,13 @@ impl Limiter {
         }
     }
 
-    fn shard(&self, key: &str) -> MutexGuard<'_, Buckets> {
+    fn shard(&self, key: &str) -> MutexGuard<'_, Shard> {
         let index = usize::try_from(fnv1a(key.as_bytes()) % SHARDS as u64).unwrap_or_default();
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().unwrap().by_key.len()).sum()
-    }
-}
-
-impl Default for Buckets {
-    fn default() -> Self {
-        Self { by_key: HashMap::new(), sweep_at: SWEEP_FROM }
-    }
-}
-
-impl Buckets {
-    /// Does something with the account of a key. Only a new key allocates.
-    fn with<T>(&mut self, key: &str, now: Instant, act: impl FnOnce(&mut Account) -> T) -> T {
-        if let Some(account) = self.by_key.get_mut(key) {
-            return act(account);
-        }
-        self.sweep(now);
-        act(self.by_key.entry(key.into()).or_insert_with(|| Account::new(now)))
-    }
-
-    fn sweep(&mut self, now: Instant) {
-        if self.by_key.len() >= self.sweep_at {
-            self.by_key.retain(|_, account| !account.bucket.is_full(now));
-            self.sweep_at = SWEEP_FROM.max(self.by_key.len() * 2);
-            self.by_key.shrink_to(self.sweep_at);
-        }
+        self.shards.iter().map(|shard| shard.lock().unwrap().len()).sum()
     }
 }

@@ -1,6 +1,7 @@
 //! Who a client is behind trusted proxies.
 
 use http::HeaderMap;
+use ipnet::IpNet;
 use std::{
     net::{IpAddr, SocketAddr},
     str::FromStr,
@@ -8,46 +9,17 @@ use std::{
 
 /// Networks in CIDR notation. The default has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Networks(Vec<Network>);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Network {
-    address: IpAddr,
-    prefix: u32,
-}
+pub struct Networks(Vec<IpNet>);
 
 /// An entry that is no network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a network such as 10.0.0.0/8 or fd00::/8")]
 pub struct InvalidNetwork(String);
 
-impl FromStr for Network {
-    type Err = InvalidNetwork;
-
-    fn from_str(entry: &str) -> Result<Self, InvalidNetwork> {
-        let invalid = || InvalidNetwork(entry.to_owned());
-        let (address, prefix) = entry.split_once('/').map_or((entry, None), |(a, p)| (a, Some(p)));
-        let address: IpAddr = address.parse().map_err(|_| invalid())?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Ok(longest), str::parse).map_err(|_| invalid())?;
-        if prefix <= longest { Ok(Self { address, prefix }) } else { Err(invalid()) }
-    }
-}
-
-impl Network {
-    fn contains(self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                let different = network.to_bits() ^ address.to_bits();
-                different.leading_zeros() >= self.prefix
-            }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                let different = network.to_bits() ^ address.to_bits();
-                different.leading_zeros() >= self.prefix
-            }
-            _ => false,
-        }
-    }
+/// Reads a network, or a single address.
+fn network(entry: &str) -> Result<IpNet, InvalidNetwork> {
+    let address = || entry.parse().map(|address: IpAddr| address.into());
+    entry.parse().or_else(|_| address()).map_err(|_| InvalidNetwork(entry.to_owned()))
 }
 
 impl FromStr for Networks {
@@ -56,7 +28,7 @@ impl FromStr for Networks {
     /// Reads a comma-separated list; an empty one has no network.
     fn from_str(list: &str) -> Result<Self, InvalidNetwork> {
         let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-        entries.map(str::parse).collect::<Result<_, _>>().map(Self)
+        entries.map(network).collect::<Result<_, _>>().map(Self)
     }
 }
 
@@ -64,7 +36,7 @@ impl Networks {
     /// Whether the address is in one of them.
     pub fn contain(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(address))
+        self.0.iter().any(|network| network.contains(&address))
     }
 
     /// The client of a request that came from `peer`: if that is one of these proxies, the last address of

@@ -1,40 +1,26 @@
 //! New connections per client IP: a token bucket each, kept only while it is not full.
 
 use std::{
-    collections::HashMap,
     net::IpAddr,
     sync::{Mutex, PoisonError},
     time::Instant,
 };
 
-/// Buckets above which full ones are dropped.
-const SWEEP_ABOVE: usize = 4096;
+use service_kit::rate::{Accounts, Bucket, Rate};
+
+/// Below this number of buckets nobody looks for full ones.
+const SWEEP_FROM: usize = 4096;
 
 /// New connections per client IP.
 #[derive(Debug)]
 pub(super) struct ConnectionRate {
-    per_second: f64,
-    burst: f64,
-    buckets: Mutex<Buckets>,
-}
-
-#[derive(Debug)]
-struct Buckets {
-    by_ip: HashMap<IpAddr, Bucket>,
-    /// Number of buckets at which full ones are looked for again.
-    sweep_at: usize,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    tokens: f64,
-    at: Instant,
+    rate: Rate,
+    buckets: Mutex<Accounts<IpAddr, Bucket>>,
 }
 
 impl ConnectionRate {
-    pub(super) fn new(per_second: u32, burst: u32) -> Self {
-        let buckets = Buckets { by_ip: HashMap::new(), sweep_at: SWEEP_ABOVE };
-        Self { per_second: per_second.into(), burst: burst.into(), buckets: Mutex::new(buckets) }
+    pub(super) fn new(rate: Rate) -> Self {
+        Self { rate, buckets: Mutex::new(Accounts::new(SWEEP_FROM)) }
     }
 
     /// Takes a token of the client, if it has one. Loopback needs none.
@@ -44,21 +30,8 @@ impl ConnectionRate {
 
     fn admits_at(&self, client: IpAddr, now: Instant) -> bool {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let Buckets { by_ip, sweep_at } = &mut *buckets;
-        if by_ip.len() >= *sweep_at {
-            by_ip.retain(|_, bucket| self.tokens(*bucket, now) < self.burst);
-            *sweep_at = (by_ip.len() * 2).max(SWEEP_ABOVE);
-        }
-        let bucket = by_ip.entry(group(client)).or_insert(Bucket { tokens: self.burst, at: now });
-        let tokens = self.tokens(*bucket, now);
-        let admitted = tokens >= 1.0;
-        *bucket = Bucket { tokens: if admitted { tokens - 1.0 } else { tokens }, at: now };
-        admitted
-    }
-
-    fn tokens(&self, bucket: Bucket, now: Instant) -> f64 {
-        let seconds = now.saturating_duration_since(bucket.at).as_secs_f64();
-        (bucket.tokens + seconds * self.per_second).min(self.burst)
+        let take = |bucket: &mut Bucket| bucket.take(self.rate.interval(), self.rate.fill(), now).is_ok();
+        buckets.with(&group(client), now, take)
     }
 }
 
@@ -75,9 +48,13 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
+    fn rate(text: &str) -> ConnectionRate {
+        ConnectionRate::new(text.parse().unwrap())
+    }
+
     #[test]
     fn a_burst_is_let_in_and_then_the_rate() {
-        let rate = ConnectionRate::new(2, 3);
+        let rate = rate("2/3");
         let client = IpAddr::from([192, 0, 2, 1]);
         let start = Instant::now();
         let admitted = |at| (0..10).filter(|_| rate.admits_at(client, at)).count();
@@ -88,7 +65,7 @@ mod tests {
 
     #[test]
     fn clients_do_not_share_a_bucket_but_one_ipv6_network_does() {
-        let rate = ConnectionRate::new(1, 1);
+        let rate = rate("1/1");
         let now = Instant::now();
         let admits = |client: &str| rate.admits_at(client.parse().unwrap(), now);
         assert!(admits("192.0.2.1"));
@@ -100,18 +77,18 @@ mod tests {
 
     #[test]
     fn loopback_is_exempt() {
-        let rate = ConnectionRate::new(1, 1);
+        let rate = rate("1/1");
         assert!((0..100).all(|_| rate.admits(IpAddr::from([127, 0, 0, 1]))));
     }
 
     #[test]
     fn full_buckets_are_forgotten() {
-        let rate = ConnectionRate::new(1, 1);
+        let rate = rate("1/1");
         let start = Instant::now();
         for client in 0..100_000_u32 {
             let at = start + Duration::from_millis(u64::from(client));
             rate.admits_at(IpAddr::from(client.to_be_bytes()), at);
         }
-        assert!(rate.buckets.lock().unwrap().by_ip.len() <= 2 * SWEEP_ABOVE);
+        assert!(rate.buckets.lock().unwrap().len() <= 2 * SWEEP_FROM);
     }
 }

@@ -51,6 +51,18 @@ fn equal_bodies_have_equal_bytes() {
     assert_eq!(body("\"\\u0000\""), "\"\\u0000\"");
 }
 
+proptest! {
+    #[test]
+    fn text_has_one_notation_however_it_is_written(text in ".*", quoted in "[ -~]{0,20}") {
+        for text in [text, quoted] {
+            let canonical = serde_json::to_string(&text).unwrap();
+            let escaped: Vec<String> = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+            prop_assert_eq!(&Content::parse(&canonical).unwrap().body, &canonical);
+            prop_assert_eq!(&Content::parse(&format!("\"{}\"", escaped.concat())).unwrap().body, &canonical);
+        }
+    }
+}
+
 #[test]
 fn numbers_come_back_as_sent_within_64_bits_and_as_doubles_beyond() {
     let body = |number: &str| Content::parse(&format!(r#"{{"n":{number}}}"#)).unwrap().body;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use proto::{
-    Code, MatchId, UserId,
+    MatchId, UserId,
     chat::{Draft, Message, SendRequest, Stored},
 };
 use serde::Serialize;
@@ -21,9 +21,7 @@ use super::{
     within,
 };
 use crate::{
-    egress::{is_refused_of_sender, outcome_of},
     failure::Failure,
-    metrics,
     origin::origin_of,
     views::{self, MessageView, to_json},
 };
@@ -68,10 +66,7 @@ pub(super) async fn post(
     within(|now| api.limits.sends.take(user.as_str(), now))?;
 
     let draft = Draft { client_id: client_id.to_string(), body: content.body, saved_as: None };
-    let began = Instant::now();
-    let outcome = save(&api, (&id, &user), origin, draft.clone()).await;
-    metrics::send_answered(began.elapsed(), outcome.as_ref().map_or_else(|failure| failure.code.as_str(), |_| "OK"));
-    let stored = outcome.map_err(|failure| failure.spread(fastrand::u64(..)))?;
+    let stored = save(&api, (&id, &user), origin, draft.clone()).await?;
     let status = if stored.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     Ok(json(status, views::message(&as_stored(&id, user, draft, stored), api.message_fields)))
 }
@@ -82,7 +77,7 @@ async fn save(
     origin: Option<u64>,
     draft: Draft,
 ) -> Result<Stored, Failure> {
-    let admitted = api.services.admit(Instant::now())?;
+    let admitted = api.services.admit(Instant::now()).map_err(|failure| failure.spread(fastrand::u64(..)))?;
     let request = SendRequest {
         match_id: id.to_string(),
         sender_id: user.to_string(),
@@ -92,13 +87,7 @@ async fn save(
         deadline_ms: 0,
     };
     let reply = api.services.send(id, request).await;
-    let result = reply.results.into_iter().next().ok_or(Code::Internal)?;
-    let is_of_sender = is_refused_of_sender(&result);
-    let outcome = outcome_of(result);
-    if !is_of_sender {
-        admitted.answered(&outcome);
-    }
-    outcome
+    admitted.answered(reply.results.into_iter().next().unwrap_or_default())
 }
 
 fn as_stored(id: &MatchId, user: UserId, draft: Draft, stored: Stored) -> Message {

@@ -22,6 +22,18 @@ impl Packet {
         Self::encode_event("/", None, name, args, &[])
     }
 
+    /// An event whose last argument is a socket's cursor after it.
+    pub fn recoverable(name: &str, json: &str, cursor: &str) -> Self {
+        let head = Head { kind: '2', attachments: 0, namespace: "/", id: None };
+        let mut text = head.encode(name.len() + json.len() + cursor.len());
+        push_event(&mut text, name, json);
+        text.pop();
+        text.push_str(",\"");
+        text.push_str(cursor);
+        text.push_str("\"]");
+        Self::new(text, &[])
+    }
+
     /// The same with attachments, for which `args` holds placeholders `{"_placeholder":true,"num":i}`.
     pub fn binary_event(name: &str, args: &str, attachments: &[Bytes]) -> Self {
         Self::encode_event("/", None, name, args, attachments)
@@ -50,7 +62,8 @@ impl Packet {
 
     /// Size on the wire in bytes, frame headers aside.
     pub fn size(&self) -> usize {
-        self.payloads().map(|payload| payload.as_bytes().len()).sum()
+        let attachments = self.attachments.iter().flat_map(|all| all.iter());
+        self.text.as_bytes().len() + attachments.map(Bytes::len).sum::<usize>()
     }
 
     #[cfg(test)]
@@ -58,9 +71,11 @@ impl Packet {
         &self.text
     }
 
-    fn payloads(&self) -> impl Iterator<Item = Payload> {
-        let attachments = self.attachments.iter().flat_map(|all| all.iter());
-        std::iter::once(self.text.clone()).chain(attachments.cloned().map(Payload::binary))
+    fn into_payloads(self) -> impl Iterator<Item = Payload> {
+        let attachments = self.attachments;
+        let count = attachments.as_ref().map_or(0, |all| all.len());
+        let attachment = move |index: usize| attachments.as_ref().map(|all| Payload::binary(all[index].clone()));
+        std::iter::once(self.text).chain((0..count).filter_map(attachment))
     }
 }
 
@@ -120,41 +135,41 @@ impl Emitter {
     /// # Errors
     /// As for all of the type.
     pub fn emit(&self, name: &str, args: &str) -> Result<(), Closed> {
-        self.send(&Packet::encode_event(self.namespace(), None, name, args, &[]))
+        self.send_all([Packet::encode_event(self.namespace(), None, name, args, &[])])
     }
 
     /// Emits an event with binary attachments. For `args` see [`Packet::binary_event`].
     pub fn emit_binary(&self, name: &str, args: &str, attachments: &[Bytes]) -> Result<(), Closed> {
-        self.send(&Packet::encode_event(self.namespace(), None, name, args, attachments))
+        self.send_all([Packet::encode_event(self.namespace(), None, name, args, attachments)])
     }
 
     /// Emits an event that the client is to answer: its answer comes to `Application::ack` with `id`, which should be
     /// unique among the unanswered ones of this socket.
     pub fn emit_with_ack(&self, id: u64, name: &str, args: &str) -> Result<(), Closed> {
-        self.send(&Packet::encode_event(self.namespace(), Some(id), name, args, &[]))
+        self.send_all([Packet::encode_event(self.namespace(), Some(id), name, args, &[])])
     }
 
     /// Answers the client's event that had ack id `id`. `args` as in [`Packet::event`].
     pub fn ack(&self, id: u64, args: &str) -> Result<(), Closed> {
-        self.send(&Packet::encode_ack(self.namespace(), id, args, &[]))
+        self.send_all([Packet::encode_ack(self.namespace(), id, args, &[])])
     }
 
     /// Answers with binary attachments.
     pub fn ack_binary(&self, id: u64, args: &str, attachments: &[Bytes]) -> Result<(), Closed> {
-        self.send(&Packet::encode_ack(self.namespace(), id, args, attachments))
+        self.send_all([Packet::encode_ack(self.namespace(), id, args, attachments)])
     }
 
     /// Sends a packet that was encoded once for many sockets. It must have been encoded for this socket's namespace.
     pub fn send(&self, packet: &Packet) -> Result<(), Closed> {
-        self.send_all(std::slice::from_ref(packet))
+        self.send_all([packet.clone()])
     }
 
     /// Sends several packets in this order, with nothing in between and in the same write.
-    pub fn send_all(&self, packets: &[Packet]) -> Result<(), Closed> {
+    pub fn send_all(&self, packets: impl IntoIterator<Item = Packet>) -> Result<(), Closed> {
         if self.0.left.load(Ordering::Relaxed) {
             return Err(Closed);
         }
-        self.0.handle.send(packets.iter().flat_map(Packet::payloads))
+        self.0.handle.send(packets.into_iter().flat_map(Packet::into_payloads))
     }
 
     /// An event for this socket's namespace as a packet.
@@ -177,7 +192,7 @@ impl Emitter {
             push_string(&mut text, pid);
         }
         text.push('}');
-        self.send(&Packet::new(text, &[]))
+        self.send_all([Packet::new(text, &[])])
     }
 
     /// Refuses the CONNECT.
@@ -190,7 +205,7 @@ impl Emitter {
             text.push_str(data);
         }
         text.push('}');
-        self.send(&Packet::new(text, &[]))
+        self.send_all([Packet::new(text, &[])])
     }
 
     fn head(&self, kind: char) -> Head<'_> {
@@ -211,6 +226,15 @@ impl Emitter {
     /// Reads nothing more from a WebSocket for a moment (all namespaces): what its client sends now is to be refused.
     pub fn pause_reads(&self) {
         self.0.handle.pause_reads();
+    }
+
+    /// Runs a future on the connection's own task. It runs to its end also when the connection is closed. A panic ends it
+    /// alone.
+    ///
+    /// Only the application's methods and such a future may call this, as they run on that task.
+    #[track_caller]
+    pub fn run(&self, job: impl Future<Output = ()> + Send + 'static) {
+        self.0.handle.run(job);
     }
 
     /// Whether nothing can be sent any more.

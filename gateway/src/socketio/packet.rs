@@ -2,7 +2,7 @@
 
 use super::json::{self, Measure, Placeholders};
 use super::{Args, MAX_ATTACHMENTS, MAX_JSON_DEPTH};
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write};
 
 /// Names that the protocol keeps for itself: no client may emit them.
 const RESERVED: [&str; 6] =
@@ -179,8 +179,7 @@ impl Head<'_> {
             (kind, 0) => packet.push(kind),
             (kind, count) => {
                 packet.push(if kind == '2' { '5' } else { '6' });
-                packet.push_str(&count.to_string());
-                packet.push('-');
+                let _ = write!(packet, "{count}-");
             }
         }
         if self.namespace != "/" {
@@ -188,7 +187,8 @@ impl Head<'_> {
             packet.push(',');
         }
         if let Some(id) = self.id {
-            packet.push_str(&id.to_string());
+            // Writing to a string cannot fail.
+            let _ = write!(packet, "{id}");
         }
         packet
     }

@@ -42,20 +42,40 @@ pub enum MessageFields {
     Nested,
 }
 
+/// The id of a message, which names its match and its place there.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageId<'a>(pub &'a str, pub i64);
+
+impl Serialize for MessageId<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}:{}", self.0, self.1))
+    }
+}
+
 /// `{id, matchId, seq, senderId, message, clientId, createdAt, timestamp}`, and what the body spreads beside them.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageView<'a> {
-    id: String,
+    id: MessageId<'a>,
     match_id: &'a str,
     seq: i64,
     sender_id: &'a str,
     message: &'a RawValue,
     client_id: &'a str,
-    created_at: String,
-    timestamp: String,
+    #[serde(flatten)]
+    time: Time,
     #[serde(flatten)]
     spread: Spread<'a>,
+}
+
+/// When a message was stored, under both of its names.
+#[derive(Debug)]
+struct Time(String);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([("createdAt", &self.0), ("timestamp", &self.0)])
+    }
 }
 
 /// The fields of an object body that stand at the top level too.
@@ -75,16 +95,14 @@ impl Serialize for Spread<'_> {
 impl<'a> MessageView<'a> {
     /// The view of `message`. Spread, the clients of the seed find a body's own fields where they look for them.
     pub fn new(message: &'a Message, fields: MessageFields) -> Self {
-        let created_at = clock::rfc3339(message.created_at_ms);
         Self {
-            id: format!("{}:{}", message.match_id, message.seq),
+            id: MessageId(&message.match_id, message.seq),
             match_id: &message.match_id,
             seq: message.seq,
             sender_id: &message.sender_id,
             message: super::raw(&message.body),
             client_id: &message.client_id,
-            timestamp: created_at.clone(),
-            created_at,
+            time: Time(clock::rfc3339(message.created_at_ms)),
             spread: match fields {
                 MessageFields::Spread => Spread::of(&message.body),
                 MessageFields::Nested => Spread::default(),

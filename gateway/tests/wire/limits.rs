@@ -33,7 +33,7 @@ async fn a_queue_is_bounded_in_packets() {
     let emitter = server.emitter();
     let event = emitter.event_packet("x", "");
     emitter.emit("first", "").unwrap();
-    assert!(emitter.send_all(&vec![event; 1001]).is_err());
+    assert!(emitter.send_all(vec![event; 1001]).is_err());
     assert_eq!(server.seen().await, Seen::Disconnected("/".into(), CloseReason::QueueFull));
     server.stop().await;
 }
@@ -115,8 +115,7 @@ async fn headers_are_bounded_in_size_and_time() {
 /// Two sessions at once for each client behind a proxy on this machine.
 fn two_sessions_a_client() -> listener::Config {
     listener::Config {
-        connections_per_second: 1,
-        connection_burst: 2,
+        connections: "1/2".parse().unwrap(),
         trusted_proxies: "127.0.0.0/8".parse().unwrap(),
         ..listener::Config::default()
     }

@@ -127,7 +127,7 @@ async fn what_is_emitted_in_one_turn_is_written_at_once() {
     let mut client = server.connected().await;
     let event = gateway::socketio::Packet::event("shared", "1");
     let ack = server.emitter().ack_packet(3, "");
-    server.emitter().send_all(&[ack, event.clone(), event]).unwrap();
+    server.emitter().send_all([ack, event.clone(), event]).unwrap();
     let mut bytes = [0; 64];
     let read = client.stream.read(&mut bytes).await.unwrap();
     assert_eq!(bytes[..7], *b"\x81\x05433[]");

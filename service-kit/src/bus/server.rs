@@ -2,13 +2,15 @@
 
 use std::{
     marker::PhantomData,
+    panic::AssertUnwindSafe,
+    pin::pin,
     sync::{Arc, LazyLock},
     time::Duration,
 };
 
 use async_nats::{Message as NatsMessage, Subscriber};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use opentelemetry::{global, metrics::Counter};
 use prost::Message;
 use proto::subjects::{RequestSubject, Subject};
@@ -20,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info_span, warn};
 
 use super::{Bus, BusError};
-use crate::{Lifecycle, telemetry::propagation};
+use crate::{Lifecycle, lifecycle, telemetry::propagation};
 
 /// How long what was received may take to be taken when a group is left: while no server is reached nothing more comes.
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
@@ -131,47 +133,59 @@ struct Server<Q, R> {
     /// Absent: requests wait for room.
     refusal: Option<Refusal<Q, R>>,
     until: CancellationToken,
-    tasks: Lifecycle,
 }
 
 impl<Q: Message + Default + 'static, R: Message + 'static> Server<Q, R> {
-    /// Serves until told to end; then it leaves the group and takes what it has received.
+    /// Serves until told to end; then it leaves the group, takes what it has received, and ends what it has begun. All requests
+    /// run on this one task: a task for each would be one more to wake on the way of a message.
     async fn run(mut self, handler: impl Handler<Q, R>) {
         // Nothing of the server or the handler is borrowed while it waits: they need not be shared between threads.
         let (bus, slots, waits) = (self.bus.clone(), self.slots.clone(), self.refusal.is_none());
-        while let Some(message) = self.until.run_until_cancelled(self.subscriber.next()).await.flatten() {
-            let slot = slots.room(message.payload.len(), waits).await;
-            if let Some((message, refusal)) = self.take(message, slot, &handler) {
-                bus.answer(message, Some(refusal)).await;
+        let (mut work, mut left_at) = (FuturesUnordered::new(), None);
+        while let Some(message) = beside(&mut work, self.next(&mut left_at)).await {
+            let slot = beside(&mut work, slots.room(message.payload.len(), waits)).await;
+            match self.take(message, slot, &handler) {
+                Some(Taken::Begun(begun)) => work.push(begun),
+                Some(Taken::Refused(message, refusal)) => bus.answer(message, Some(refusal)).await,
+                None => {}
             }
         }
-        let left_at = Instant::now() + LEAVE_WITHIN;
-        let _ = timeout_at(left_at, self.subscriber.drain()).await;
-        while let Ok(Some(message)) = timeout_at(left_at, self.subscriber.next()).await {
-            let slot = slots.room(message.payload.len(), waits).await;
-            if let Some((message, refusal)) = self.take(message, slot, &handler) {
-                bus.answer(message, Some(refusal)).await;
+        while work.next().await.is_some() {}
+    }
+
+    /// The next request; `left_at` is when nothing more is taken of a group that was left.
+    async fn next(&mut self, left_at: &mut Option<Instant>) -> Option<NatsMessage> {
+        if left_at.is_none() {
+            if let Some(message) = self.until.run_until_cancelled(self.subscriber.next()).await.flatten() {
+                return Some(message);
             }
+            let until = *left_at.insert(Instant::now() + LEAVE_WITHIN);
+            let _ = timeout_at(until, self.subscriber.drain()).await;
         }
+        timeout_at((*left_at)?, self.subscriber.next()).await.ok().flatten()
     }
 
     /// Begins to serve a request for which there is room. Without room it is given back with its refusal, to be answered at once:
     /// what waited would wait in the buffer of the subscription, which nobody sees.
-    fn take(&self, message: NatsMessage, slot: Option<Slot>, handler: &impl Handler<Q, R>) -> Option<(NatsMessage, R)> {
+    fn take(
+        &self,
+        message: NatsMessage,
+        slot: Option<Slot>,
+        handler: &impl Handler<Q, R>,
+    ) -> Option<Taken<R, impl Future<Output = ()> + Send + 'static>> {
+        let request = decode::<Q>(&message.subject, message.payload.clone())?;
         match self.refusal {
-            Some(refusal) if slot.is_none() => {
-                let request = decode::<Q>(&message.subject, message.payload.clone())?;
-                Some((message, refusal(&request)))
-            }
-            _ => {
-                self.begin(message, slot, handler);
-                None
-            }
+            Some(refusal) if slot.is_none() => Some(Taken::Refused(message, refusal(&request))),
+            _ => Some(Taken::Begun(self.begin((message, request), slot, handler))),
         }
     }
 
-    fn begin(&self, message: NatsMessage, slot: Option<Slot>, handler: &impl Handler<Q, R>) {
-        let Some(request) = decode::<Q>(&message.subject, message.payload.clone()) else { return };
+    fn begin(
+        &self,
+        (message, request): (NatsMessage, Q),
+        slot: Option<Slot>,
+        handler: &impl Handler<Q, R>,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let span = info_span!("serve", otel.kind = "server");
         propagation::continue_from_nats(&span, message.headers.as_ref());
         let answer = span.in_scope(|| handler(request));
@@ -181,7 +195,27 @@ impl<Q: Message + Default + 'static, R: Message + 'static> Server<Q, R> {
             bus.answer(message, answer).await;
             drop(slot);
         };
-        self.tasks.spawn(work.instrument(span));
+        // A panic, which was logged where it happened, ends this request alone.
+        AssertUnwindSafe(lifecycle::named(work.instrument(span))).catch_unwind().map(|_| ())
+    }
+}
+
+/// A request that was received.
+enum Taken<R, W> {
+    /// It is served.
+    Begun(W),
+    /// It is to be answered with its refusal.
+    Refused(NatsMessage, R),
+}
+
+/// Waits for something, and goes on with what was begun meanwhile.
+async fn beside<T>(work: &mut FuturesUnordered<impl Future<Output = ()>>, waited: impl Future<Output = T>) -> T {
+    let mut waited = pin!(waited);
+    loop {
+        tokio::select! {
+            ready = &mut waited => return ready,
+            Some(()) = work.next() => {}
+        }
     }
 }
 
@@ -202,7 +236,7 @@ impl Bus {
         lifecycle: &Lifecycle,
         handler: impl Handler<Q, R>,
     ) -> Result<(), BusError> {
-        let server = self.server(at, (Slots::new(limit), lifecycle.stopping().clone()), lifecycle).await?;
+        let server = self.server(at, (Slots::new(limit), lifecycle.stopping().clone())).await?;
         lifecycle.spawn_essential("bus", server.run(handler));
         Ok(())
     }
@@ -218,7 +252,7 @@ impl Bus {
         lifecycle: &Lifecycle,
         (handler, refusal): (impl Handler<Q, R>, Refusal<Q, R>),
     ) -> Result<(), BusError> {
-        let server = self.server(at, (slots.clone(), until), lifecycle).await?;
+        let server = self.server(at, (slots.clone(), until)).await?;
         lifecycle.spawn(Server { refusal: Some(refusal), ..server }.run(handler));
         Ok(())
     }
@@ -227,11 +261,10 @@ impl Bus {
         &self,
         (subject, group): (&RequestSubject<Q, R>, &str),
         (slots, until): (Slots, CancellationToken),
-        lifecycle: &Lifecycle,
     ) -> Result<Server<Q, R>, BusError> {
         let subscriber = self.client.queue_subscribe(subject.as_str().to_owned(), group.to_owned()).await;
         let subscriber = subscriber.map_err(|_| BusError::Unavailable)?;
-        Ok(Server { bus: self.clone(), subscriber, slots, refusal: None, until, tasks: lifecycle.clone() })
+        Ok(Server { bus: self.clone(), subscriber, slots, refusal: None, until })
     }
 
     async fn answer<R: Message>(&self, request: NatsMessage, answer: Option<R>) {

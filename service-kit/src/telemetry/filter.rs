@@ -1,7 +1,12 @@
 //! Which lines reach the log.
 
 use tracing::{Level, level_filters::LevelFilter};
-use tracing_subscriber::filter::{FilterFn, filter_fn};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{FilterFn, filter_fn},
+};
+
+use crate::lifecycle::TASK_SPAN;
 
 /// Libraries that tell of each attempt to connect, several a second while a server is away: below a warning only if they are asked for.
 const TALKERS: [&str; 8] = ["async_nats", "h2", "hyper", "hyper_util", "redis", "reqwest", "tonic", "tower"];
@@ -18,6 +23,14 @@ pub(super) fn discretion() -> FilterFn {
 pub(super) fn restraint(filter: &str) -> FilterFn<impl Fn(&tracing::Metadata<'_>) -> bool + use<>> {
     let silenced: Vec<&str> = TALKERS.into_iter().filter(|library| !names(filter, library)).collect();
     filter_fn(move |metadata| LevelFilter::WARN >= *metadata.level() || !is_of(metadata.target(), &silenced))
+}
+
+/// The log tells the spans of messages only where `--log-filter` asks for finer lines than `INFO`: each costs allocations and
+/// locks, and lines of `INFO` and above name their ids themselves. Requests by HTTP and gRPC are told by their names.
+pub(super) fn thrift(filter: &EnvFilter) -> FilterFn<impl Fn(&tracing::Metadata<'_>) -> bool + use<>> {
+    let is_fine = filter.max_level_hint().is_none_or(|level| level >= LevelFilter::DEBUG);
+    let is_named = |metadata: &tracing::Metadata<'_>| metadata.fields().field("otel.name").is_some();
+    filter_fn(move |metadata| is_fine || !metadata.is_span() || metadata.name() == TASK_SPAN || is_named(metadata))
 }
 
 fn is_of(target: &str, libraries: &[&str]) -> bool {
@@ -37,7 +50,7 @@ fn names(filter: &str, library: &str) -> bool {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use tracing_subscriber::{EnvFilter, Layer, filter::FilterExt, layer::SubscriberExt};
+    use tracing_subscriber::{Layer, filter::FilterExt, layer::SubscriberExt};
 
     use super::*;
 
@@ -90,5 +103,20 @@ mod tests {
         assert_eq!(written("error"), [""; 0]);
         assert_eq!(written("off"), [""; 0]);
         assert_eq!(written("warn"), ["async_nats::connector WARN"]);
+    }
+
+    #[test]
+    fn spans_are_made_for_the_log_only_where_it_holds_fine_lines() {
+        let is_made = |text: &str| {
+            let filter = EnvFilter::try_new(text).unwrap();
+            let filter = thrift(&filter).and(filter);
+            let subscriber = tracing_subscriber::registry().with(Lines(Arc::default()).with_filter(filter));
+            tracing::subscriber::with_default(subscriber, || {
+                let named = tracing::info_span!("grpc", otel.name = "Heads");
+                [tracing::info_span!("receive"), tracing::info_span!("task"), named].map(|span| !span.is_disabled())
+            })
+        };
+        assert_eq!(is_made("info"), [false, true, true]);
+        assert_eq!(["debug", "info,service_kit=debug"].map(|text| is_made(text)[0]), [true; 2]);
     }
 }

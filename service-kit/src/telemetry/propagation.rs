@@ -16,6 +16,14 @@ impl Injector for NatsHeaders<'_> {
     }
 }
 
+struct Lines(String);
+
+impl Injector for Lines {
+    fn set(&mut self, key: &str, value: String) {
+        self.0.extend([key, ": ", &value, "\r\n"]);
+    }
+}
+
 struct ReceivedNatsHeaders<'a>(&'a async_nats::HeaderMap);
 
 impl Extractor for ReceivedNatsHeaders<'_> {
@@ -69,6 +77,15 @@ pub fn nats_headers() -> Option<async_nats::HeaderMap> {
     Some(headers)
 }
 
+/// The same as lines `name: value`, each with its end; empty when nothing is traced.
+pub fn nats_header_lines() -> String {
+    let mut lines = Lines(String::new());
+    if let Some(context) = traced_context() {
+        global::get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut lines));
+    }
+    lines.0
+}
+
 /// Makes `span` a child of the span that a received NATS message carries.
 pub fn continue_from_nats(span: &Span, headers: Option<&async_nats::HeaderMap>) {
     if let Some(headers) = headers {
@@ -94,7 +111,11 @@ pub fn continue_from_http(span: &Span, headers: &http::HeaderMap) {
 }
 
 fn traced_context() -> Option<Context> {
-    let context = Span::current().context();
+    let span = Span::current();
+    if span.is_disabled() {
+        return None;
+    }
+    let context = span.context();
     context.span().span_context().is_valid().then_some(context)
 }
 

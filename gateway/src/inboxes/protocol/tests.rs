@@ -74,6 +74,26 @@ fn commands_are_frozen() {
     insta::assert_snapshot!(String::from_utf8(out).unwrap().replace(env!("CARGO_PKG_VERSION"), "VERSION"));
 }
 
+#[test]
+fn requests_are_frozen() {
+    let mut out = BytesMut::new();
+    announce(&mut out, "match.any.demo.send", ("_INBOX.x.", 7), ("", 5));
+    out.extend_from_slice(b"hello\r\n");
+    let headers = "traceparent: 00-1-2-01\r\n";
+    announce(&mut out, "match.any.demo.send", ("_INBOX.x.", 8), (headers, 5));
+    let sent = framed("HPUB match.any.demo.send _INBOX.x.8", format!("NATS/1.0\r\n{headers}\r\n").as_bytes(), b"hello");
+    out.extend_from_slice(b"hello\r\n");
+    assert_eq!(out, [b"PUB match.any.demo.send _INBOX.x.7 5\r\nhello\r\n", sent.as_slice()].concat());
+}
+
+#[test]
+fn the_status_of_a_message_stands_behind_the_version() {
+    let status = |headers: &'static str| Headers(headers.as_bytes()).status();
+    assert_eq!(status("NATS/1.0 503\r\n\r\n"), Some(NO_RESPONDERS));
+    assert_eq!(status("NATS/1.0 503 No Responders\r\n\r\n"), Some(NO_RESPONDERS));
+    assert_eq!(["NATS/1.0\r\na: 503\r\n\r\n", "503\r\n", ""].map(status), [None; 3]);
+}
+
 /// What a server may send, in order.
 fn conversation() -> impl Strategy<Value = Vec<u8>> {
     let payload = prop::collection::vec(any::<u8>(), 0..40);
