@@ -8,6 +8,7 @@ COMMENT_OR_TEXT = re.compile(
     r'//[^\n]*|/\*.*?\*/|r(#*)".*?"\1|"(?:\\.|[^"\\])*"|\'(?:\\.[^\']*|[^\'\\])\'', re.DOTALL)
 VISIBILITY = re.compile(r"\bpub\([^)]*\)")
 DECLARATION = re.compile(r"(#\[cfg\(test\)\]\s*)?(?:#\[path = [^\]]*\]\s*)?(?:pub\s+)?mod\s+(\w+)\s*([;{])")
+ENUM = re.compile(r"\benum \w+[^;{]*\{")
 USE = re.compile(r"(pub\s+)?\buse\s+([^;]+);")
 
 
@@ -28,6 +29,13 @@ def without_tests(code):
         else:
             code = code[: found.start()] + code[end_of_block(code, found.end()) :]
     return code, tests
+
+
+def without_enums(code):
+    """The code without the names of variants."""
+    for found in reversed(list(ENUM.finditer(code))):
+        code = code[: found.end()] + code[end_of_block(code, found.end()) :]
+    return re.sub(r"(\w+)::\w+", r"\1", code)
 
 
 def end_of_block(code, at):
@@ -73,8 +81,9 @@ class Crate:
         first = "|".join(["crate", "super", "self", *children])
         named = re.findall(rf"(?<![\w:.])((?:{first})(?:::\w+)+)", rest)
         named = [path.split("::") for path in named]
-        # What a module only passes on is an import of whoever takes it from there.
-        used = [names for is_public, names in uses if not is_public or re.search(rf"\b{names[-1]}\b", rest)]
+        # What a module only passes on is an import of whoever takes it from there. A variant may have the same name.
+        own = without_enums(rest)
+        used = [names for is_public, names in uses if not is_public or re.search(rf"\b{names[-1]}\b", own)]
         self.imports[module] = used + named
         self.exports[module] = {names[-1]: names for is_public, names in uses if is_public}
         folder = path.parent if path.stem in ("lib", "main") or not module else path.parent / path.stem

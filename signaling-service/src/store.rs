@@ -11,8 +11,8 @@
 //! | `<prefix>{calls}:sweep` | set while a replica looks for closed matches |
 //!
 //! They share a hash tag, because one step touches several: all live calls stand on one primary (about 1 KB each).
-//! Everything but the sorted set expires by itself. The clock is that of Redis, one for all replicas: a replica whose own
-//! clock jumps neither ends a call early nor keeps it.
+//! Everything but the sorted set expires by itself. The clock is that of Redis, one for all replicas: a replica whose
+//! own clock jumps neither ends a call early nor keeps it.
 
 mod keys;
 
@@ -30,7 +30,8 @@ use crate::{
 };
 use keys::Keys;
 
-/// How long an ended call is kept, so that repeated commands find it, and a device that was away learns its end: about 0.5 KB.
+/// How long an ended call is kept, so that repeated commands find it, and a device that was away learns its end: about
+/// 0.5 KB.
 const KEPT_AFTER_END_MS: i64 = 6 * 3_600_000;
 /// How long a live call outlives its deadline, while no replica is there to end it.
 const KEPT_AFTER_DEADLINE_MS: i64 = 60_000;

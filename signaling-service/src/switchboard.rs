@@ -1,7 +1,7 @@
 //! Carries commands out: reads the call, lets the pure core decide, stores by compare-and-set, tells both sides.
 //!
-//! Whoever stores a change announces it, so each change is announced by exactly one replica; should that one die before,
-//! the deadlines have another one repeat it.
+//! Whoever stores a change announces it, so each change is announced by exactly one replica; should that one die
+//! before, the deadlines have another one repeat it.
 
 mod telling;
 
@@ -105,8 +105,8 @@ impl Switchboard {
         Ok(live)
     }
 
-    /// What a user's devices are told of a call as it stands, whether it lives or has ended. Nothing of a call that is unknown,
-    /// or of others.
+    /// What a user's devices are told of a call as it stands, whether it lives or has ended. Nothing of a call that is
+    /// unknown, or of others.
     pub async fn standing(&self, id: &CallId, user: &UserId) -> Result<Vec<CallChanged>, Failure> {
         for _ in 0..MAX_ATTEMPTS {
             let Snapshot { now_ms, found } = self.calls.by_id(id).await?;

@@ -13,14 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(crate) use task::ProcessId;
 use task::{Ready, Task, TaskId};
 
 /// What Unix time is when a run begins: some moment, in milliseconds.
 const BEGINNING_MS: i64 = 1_800_000_000_000;
-
-/// A process of the simulated world: its tasks die and freeze together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct ProcessId(usize);
 
 /// The simulated world's time and tasks. Cheap to clone.
 #[derive(Clone)]

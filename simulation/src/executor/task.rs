@@ -7,7 +7,9 @@ use std::{
     task::{Wake, Waker},
 };
 
-use super::ProcessId;
+/// A process of the simulated world: its tasks die and freeze together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ProcessId(pub(super) usize);
 
 /// The number of a task, which no other ever has.
 pub(super) type TaskId = u64;
