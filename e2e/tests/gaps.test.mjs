@@ -1,7 +1,5 @@
 // NATS delivers at most once: what a socket was not told of is found by the next message, or by comparing heads.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import {
   connect,
@@ -14,7 +12,7 @@ import {
   sendReliably,
   upTo,
 } from './support/people.mjs';
-import { LOCAL_STACK, useStack } from './support/stack.mjs';
+import { useStack } from './support/stack.mjs';
 
 /** Every third event of each user is lost. */
 const LOST = 3;
@@ -41,7 +39,7 @@ function arrivals(socket) {
 
 // At once, as they wait for one another's half minutes else.
 describe('a gateway that loses events', { concurrency: true }, () => {
-  const stack = useStack({ env: { DROP_INBOX_EVENTS: LOST, LIMIT_SENDS: '1000/1000' } });
+  const stack = useStack({ losing: LOST, env: { LIMIT_SENDS: '1000/1000' } });
 
   async function healed() {
     const pages = await Promise.all(
@@ -113,17 +111,11 @@ describe('a gateway that loses events', { concurrency: true }, () => {
       assert.deepEqual(heard(bob), names('a'));
     }
   });
-
-  test('is made to by a flag that its help does not name', () => {
-    const { stdout } = spawnSync(join(dirname(LOCAL_STACK), 'gateway'), ['--help'], { encoding: 'utf8' });
-    assert.match(stdout, /--drain-window-s/);
-    assert.doesNotMatch(stdout, /drop-inbox-events/i);
-  });
 });
 
 describe('a gateway that hears nothing', () => {
   const stack = useStack({
-    env: { DROP_INBOX_EVENTS: 1 },
+    losing: 1,
     milestones: [{ id: 'first', messages: 1, unlocks: ['video_call'] }],
   });
 

@@ -75,7 +75,6 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
         inboxes: inboxes.clone(),
         users,
         message_fields,
-        drop_inbox_events: config.drop_inbox_events,
         lifecycle: lifecycle.clone(),
     });
     let stop = stop(&config);

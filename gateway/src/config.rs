@@ -97,11 +97,6 @@ pub struct Config {
     #[arg(long, env = "DRAIN_WINDOW_S", default_value_t = 5)]
     pub drain_window_s: u64,
 
-    /// For tests: of what each user's inbox hears, every n-th event is lost, as NATS may lose it, so that the healing of gaps can be
-    /// seen. 0: none.
-    #[arg(long, env = "DROP_INBOX_EVENTS", default_value_t = 0, hide = true)]
-    pub drop_inbox_events: u64,
-
     /// How to reach NATS.
     #[command(flatten)]
     pub nats: NatsConfig,

@@ -60,6 +60,15 @@ impl Subjects {
         Self { prefix: prefix.into() }
     }
 
+    /// A subject with room for so many bytes behind the prefix, as it is made for each message.
+    fn named<P>(&self, room: usize, rest: fmt::Arguments<'_>) -> Subject<P> {
+        let mut name = String::with_capacity(self.prefix.len() + room);
+        name.push_str(&self.prefix);
+        // Writing to a string cannot fail.
+        let _ = name.write_fmt(rest);
+        Subject::new(name)
+    }
+
     /// What stands before every subject, stream and Redis key.
     pub fn prefix(&self) -> &str {
         &self.prefix
@@ -67,10 +76,7 @@ impl Subjects {
 
     /// `match.<p>.<matchId>.send`: the replica that owns `p`.
     pub fn send(&self, id: &MatchId) -> RequestSubject<SendRequest, SendReply> {
-        let mut name = String::with_capacity(self.prefix.len() + id.as_str().len() + 16);
-        // Writing to a string cannot fail.
-        let _ = write!(name, "{}match.{}.{id}.send", self.prefix, partition::of(id));
-        Subject::new(name)
+        self.named(id.as_str().len() + 16, format_args!("match.{}.{id}.send", partition::of(id)))
     }
 
     /// `match.any.<matchId>.send`: any replica, when the owner is silent.
@@ -105,7 +111,7 @@ impl Subjects {
 
     /// `user.<userId>`: every gateway where the user is connected.
     pub fn inbox(&self, id: &UserId) -> Subject<InboxEvent> {
-        Subject::new(format!("{}user.{id}", self.prefix))
+        self.named(id.as_str().len() + 5, format_args!("user.{id}"))
     }
 
     /// The same subject as a request: the gateway that holds the addressed device answers. No other gateway does.

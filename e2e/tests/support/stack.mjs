@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before } from 'node:test';
+import { loseEvents } from './lossy_nats.mjs';
 import { disconnectAll } from './people.mjs';
 
 /** The program that starts everything; the services' programs lie beside it. */
@@ -14,7 +15,7 @@ const START_LIMIT_MS = 120_000;
 
 /**
  * A stack for the tests around the call: started before them, and stopped after them, also when they fail.
- * `env` is for its services, `args` for `local-stack run`.
+ * `env` is for its services, `args` for `local-stack run`. Of what each gateway hears for a user every `losing`-th event is lost.
  */
 export function useStack(options = {}) {
   const stack = new Stack();
@@ -28,8 +29,13 @@ class Stack {
   #child;
   #lines;
   #exited;
+  #lossy;
 
-  async start({ gateways = 2, replicas = 2, env = {}, milestones, args = [] }) {
+  async start({ gateways = 2, replicas = 2, env = {}, milestones, losing, args = [] }) {
+    if (losing) {
+      this.#lossy = await loseEvents(this.dir, losing);
+      env = { ...env, NATS_URL: this.#lossy.url };
+    }
     const all = ['--control', '--port', 0, '--dir', this.dir, '--gateways', gateways, '--replicas', replicas, ...args];
     for (const [name, value] of Object.entries(env)) all.push('--env', `${name}=${value}`);
     if (milestones) {
@@ -48,6 +54,7 @@ class Stack {
     disconnectAll();
     this.#child?.stdin.end();
     await this.#exited;
+    this.#lossy?.close();
     rmSync(this.dir, { recursive: true, force: true });
   }
 

@@ -38,8 +38,6 @@ pub struct Context {
     pub users: Arc<Users>,
     /// Where clients find the fields of an object message.
     pub message_fields: MessageFields,
-    /// Every n-th event of each inbox is lost on purpose; 0: none.
-    pub drop_inbox_events: u64,
     /// Owns the tasks.
     pub lifecycle: Lifecycle,
 }

@@ -49,10 +49,7 @@ impl Listener for Receiver {
         // Who has just gone hears no more.
         let Some(user) = owner.and_then(|id| self.context.users.get(id)) else { return };
         // Counted before it is given to the sockets.
-        let number = user.hears();
-        if is_lost(self.context.drop_inbox_events, number) {
-            return;
-        }
+        user.hears();
         let event = match InboxEvent::decode(message.payload) {
             Ok(event) => event,
             Err(error) => {
@@ -79,11 +76,6 @@ impl Listener for Receiver {
     fn each(&self, subscribe: &mut dyn FnMut(&UserId, u64)) {
         self.context.users.each(|user| subscribe(&user.id, user.sid));
     }
-}
-
-/// The loss of events that a test asks for; see `Config::drop_inbox_events`.
-fn is_lost(every: u64, number: u64) -> bool {
-    every > 0 && number.is_multiple_of(every)
 }
 
 impl Receiver {
@@ -179,16 +171,4 @@ fn socket_replaced(user: &User, replaced: &SocketReplaced) {
 
 fn is_of(socket: &Socket, pid: &str) -> bool {
     socket.pid.as_ref().is_some_and(|own| own.as_str() == pid)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_third_event_is_lost_if_that_is_asked_for_and_none_else() {
-        let lost = |every| (1..=7).filter(|number| is_lost(every, *number)).collect::<Vec<u64>>();
-        assert_eq!(lost(3), [3, 6]);
-        assert_eq!(lost(0), [0; 0]);
-    }
 }

@@ -161,9 +161,9 @@ impl User {
         self.heard.load(Ordering::SeqCst)
     }
 
-    /// An event has come; to be said before it is given to the sockets. Returns its number, from 1.
-    pub(crate) fn hears(&self) -> u64 {
-        self.heard.fetch_add(1, Ordering::SeqCst) + 1
+    /// An event has come; to be said before it is given to the sockets.
+    pub(crate) fn hears(&self) {
+        self.heard.fetch_add(1, Ordering::SeqCst);
     }
 
     /// What is remembered of what was heard.

@@ -6,18 +6,8 @@ use std::{collections::BTreeSet, ffi::OsString, path::Path, process::Command};
 const OWN_ADDRESSES: [&str; 3] = ["LISTEN", "GRPC_LISTEN", "HEALTH_LISTEN"];
 
 /// Variables that no `--help` names: of libraries and of the system, and those that only tests set.
-const ELSEWHERE: [&str; 10] = [
-    "DROP_INBOX_EVENTS",
-    "HOME",
-    "LANG",
-    "LD_PRELOAD",
-    "MUTATION",
-    "NO_COLOR",
-    "PATH",
-    "SSL_CERT_FILE",
-    "TMPDIR",
-    "TZ",
-];
+const ELSEWHERE: [&str; 9] =
+    ["HOME", "LANG", "LD_PRELOAD", "MUTATION", "NO_COLOR", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ"];
 const PREFIXES: [&str; 5] = ["FAKETIME", "MALLOC_", "OTEL_", "RUST_", "TOKIO_"];
 
 /// Reads `KEY=VALUE`.
