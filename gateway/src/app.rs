@@ -61,7 +61,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     revocations.follow(services.clone(), readiness.condition("revocations"), config.auth.jwt_max_lifetime, &lifecycle);
     let limits = Arc::new(UserLimits::new(&config.rates));
     let engine = engineio::Config { cors_origins: config.cors_origins.clone(), ..config.transport.engine() };
-    let message_fields = config.message_fields;
+    let message_fields = config.message_fields.into();
     let held = Arc::clone(&engine.held);
     let api = Api { authenticator, revocations, services, limits, held, message_fields };
     let context = Arc::new(Context {

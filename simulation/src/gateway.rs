@@ -15,7 +15,7 @@ use std::{
     rc::Rc,
 };
 
-use gateway::chat::Told;
+use gateway_core::told::Told;
 use proto::UserId;
 
 use crate::{

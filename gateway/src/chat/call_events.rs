@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_socket_that_takes_over_hears_what_is_meant_for_the_earlier_device_until_it_has() {
-        let pid = Pid::new(&UserId::new("alice").unwrap()).unwrap();
+        let pid = Pid::from_random([7; 16], &UserId::new("alice").unwrap());
         let earlier = pid.sid();
         let mut session = Session::default();
         let hears = |session: &Session| {

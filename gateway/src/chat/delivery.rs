@@ -6,7 +6,7 @@ use proto::{MatchId, UserId, client::event};
 
 use super::{
     Context, Socket,
-    feed::{Announced, Posted, recoverable},
+    feed::{self, Announced, Posted, recoverable},
     given::Given,
     healing,
     room::Due,
@@ -95,11 +95,11 @@ fn packet(given: Given) -> Packet {
     match given {
         Given::Message(posted, cursor) => {
             metrics::delivered(posted.message.created_at_ms);
-            posted.packet(&cursor)
+            feed::message(&posted, &cursor)
         }
-        Given::Update(posted) => posted.inbox_packet(),
-        Given::Milestone(announced, cursor) => announced.packet(&cursor),
-        Given::Notice(announced) => announced.notice(),
+        Given::Update(posted) => feed::update(&posted),
+        Given::Milestone(announced, cursor) => feed::milestone(&announced, &cursor),
+        Given::Notice(announced) => feed::milestone(&announced, ""),
     }
 }
 

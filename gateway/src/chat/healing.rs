@@ -1,7 +1,5 @@
 //! Fetching what a socket missed: NATS delivers at most once, PostgreSQL has everything.
 
-mod pace;
-
 use std::{
     collections::VecDeque,
     slice,
@@ -15,11 +13,10 @@ use proto::{
 };
 use service_kit::mutation::{self, Mutation};
 
-use pace::{Fetched, Pace};
-
 use super::{
     Context, Socket, delivery,
     feed::{Announced, Posted},
+    pace::{Fetched, Pace},
     room::Due,
     session::JoinedChat,
 };

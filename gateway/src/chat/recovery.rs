@@ -2,6 +2,7 @@
 
 use std::{slice, sync::Arc};
 
+use aws_lc_rs::rand;
 use proto::{
     Code, MatchId, UserId,
     chat::MatchHead,
@@ -13,7 +14,7 @@ use super::{
     Context, Socket,
     cursor::{self, Position},
     delivery, healing,
-    pid::Pid,
+    pid::{Pid, RANDOM_BYTES},
     session::RecoveredChat,
 };
 use crate::failure::Failure;
@@ -62,7 +63,9 @@ pub(super) async fn recover(context: &Context, user: &UserId, brought: Brought<'
 }
 
 fn fresh(user: &UserId, replaces: Option<Pid>) -> Result<Recovery, Failure> {
-    let pid = Pid::new(user).ok_or(Code::Internal)?;
+    let mut random = [0; RANDOM_BYTES];
+    rand::fill(&mut random).map_err(|_| Code::Internal)?;
+    let pid = Pid::from_random(random, user);
     Ok(Recovery { pid, replaces, chats: Vec::new(), closed: Vec::new(), untold: Vec::new() })
 }
 
@@ -156,7 +159,7 @@ mod tests {
     }
 
     fn resumed(positions: Vec<Position>, heads: &[MatchHead]) -> Option<Recovery> {
-        resume(&Pid::new(&alice()).unwrap(), &alice(), positions, heads)
+        resume(&Pid::from_random([7; RANDOM_BYTES], &alice()), &alice(), positions, heads)
     }
 
     #[test]

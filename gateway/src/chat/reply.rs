@@ -34,7 +34,7 @@ impl Reply {
     pub(crate) fn new(emitter: &Emitter, event: &Event<'_>) -> Self {
         let to = match (event.ack, failure_event(event.name)) {
             (Some(id), _) => To::Callback(id),
-            (None, Some(told_by)) => To::Event(told_by, Names::of(event.args)),
+            (None, Some(told_by)) => To::Event(told_by, Names::of(event.args.get(0))),
             (None, None) => To::Nobody,
         };
         Self { emitter: emitter.clone(), to }
@@ -158,7 +158,7 @@ mod tests {
     fn a_command_without_a_callback_is_told_what_it_named() {
         let emitter = Emitter::of_nobody();
         drop(Reply::new(&emitter, &command(command::SEND_MESSAGE, None)));
-        let names = Names::of(command("", None).args);
+        let names = Names::of(command("", None).args.get(0));
         let told = Packet::event(event::MESSAGE_ERROR, &Failure::from(Code::Internal).event_json(&names));
         assert_eq!(queued(&emitter), queued_after(&[told]));
     }

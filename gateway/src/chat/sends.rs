@@ -19,7 +19,7 @@ use super::{
 use crate::{
     egress::{Admitted, is_refused_of_sender, outcome_of},
     failure::Failure,
-    metrics,
+    metrics, moment,
     payload::{self, Content},
     socketio::Args,
     views,
@@ -93,7 +93,7 @@ fn read(args: Args<'_>) -> Result<(MatchId, chat::Draft), Failure> {
     let command: SendMessage = commands::argument(args)?;
     let chat = commands::match_id(command.match_id)?;
     let content = Content::parse(command.message.get())?;
-    let client_id = payload::client_id(command.client_id.as_deref())?;
+    let client_id = payload::client_id(command.client_id.as_deref(), moment::now())?;
     let saved_as = content.saved_as(&chat).map(str::to_owned);
     let draft = chat::Draft { client_id: client_id.as_str().to_owned(), body: content.body, saved_as };
     Ok((chat, draft))

@@ -8,7 +8,7 @@ use super::{
     call_commands::CallCommand,
     calls::Calls,
     commands::Activity,
-    cursor::{self, Position},
+    cursor::{self, MAX_JOINED, Position},
     feed::{Announced, Posted},
     lines::Lines,
     order::Command,
@@ -16,9 +16,6 @@ use super::{
     room::Room,
     turns::Turns,
 };
-
-/// Most chats that one socket may have open.
-pub const MAX_JOINED: usize = 16;
 
 /// A chat that the socket has open, or is about to.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     egress::{is_refused_of_sender, outcome_of},
-    failure::Failure,
+    failure::{Failure, Problem},
     metrics,
     origin::origin_of,
     views::{self, MessageView, to_json},
@@ -44,7 +44,7 @@ pub(super) async fn page(
     State(api): State<Api>,
     TheMatch(id): TheMatch,
     Params(query): Params<PageQuery>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Problem> {
     let (position, limit) = (query.position()?, page_limit(query.limit)?);
     may_read(&api, &user, &api.limits.history)?;
     // First of all, so that a stranger's request does nothing else.
@@ -61,7 +61,7 @@ pub(super) async fn post(
     TheMatch(id): TheMatch,
     headers: HeaderMap,
     body: JsonBody,
-) -> Result<Response, Failure> {
+) -> Result<Response, Problem> {
     let new: NewMessage<'_> = body.read()?;
     let (content, client_id) = new.read()?;
     let origin = headers.get(SOCKET_ID).and_then(|socket_id| socket_id.to_str().ok()).map(origin_of);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
-use gateway::{chat::Pid, origin::origin_of};
+use gateway_core::{origin::origin_of, pid::Pid};
 
 use super::Client;
 use crate::{

@@ -2,7 +2,8 @@
 
 use std::{rc::Rc, time::Duration};
 
-use gateway::chat::{Pid, Recovery, Resumed, read_cursor, resume};
+use gateway::chat::{Recovery, Resumed, resume};
+use gateway_core::{cursor, pid::Pid};
 
 use super::{
     Gateway, Presence, User, delivery, healing,
@@ -79,7 +80,7 @@ async fn recover(
         Recovery { pid, replaces, chats: Vec::new(), closed: Vec::new(), untold: Vec::new() }
     };
     let Some(pid) = pid.and_then(|pid| Pid::of_user(pid, &user.id)) else { return Ok(fresh(None)) };
-    let Some(positions) = offset.and_then(|offset| read_cursor(offset, pid.tag())) else {
+    let Some(positions) = offset.and_then(|offset| cursor::read(offset, pid.tag())) else {
         return Ok(fresh(Some(pid)));
     };
     let ids: Vec<String> = positions.iter().map(|position| position.chat.to_string()).collect();

@@ -2,7 +2,8 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use gateway::chat::{Announced, Due, Given, Posted, Sequenced, Session};
+use gateway::chat::{Announced, Given, Posted, Session};
+use gateway_core::room::{Due, Sequenced};
 use proto::MatchId;
 
 use super::{healing, socket::Socket};

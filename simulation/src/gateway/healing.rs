@@ -2,10 +2,8 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use gateway::{
-    chat::{Announced, Due, JoinedChat, Posted},
-    views::MessageFields,
-};
+use gateway::chat::{Announced, JoinedChat, Posted};
+use gateway_core::{room::Due, views::MessageFields};
 use proto::{MatchId, chat::MatchHead};
 
 use super::{Gateway, delivery, socket::Socket};

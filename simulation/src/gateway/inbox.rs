@@ -3,10 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use gateway::{
-    chat::{Announced, Posted},
-    views::MessageFields,
-};
+use gateway::chat::{Announced, Posted};
+use gateway_core::views::MessageFields;
 use proto::MatchId;
 
 use super::{Gateway, User, delivery};

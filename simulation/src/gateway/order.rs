@@ -2,7 +2,10 @@
 
 use std::rc::Rc;
 
-use gateway::chat::{Batch, Reach, Turn, Weighted};
+use gateway_core::{
+    lines::{Batch, Reach},
+    turns::{Turn, Weighted},
+};
 use proto::{Code, MatchId};
 
 use super::{

@@ -2,7 +2,10 @@
 
 use std::rc::Rc;
 
-use gateway::egress::{Route, Tries, outcome_of};
+use gateway_core::{
+    outcomes::outcome_of,
+    tries::{Route, Tries},
+};
 use proto::{
     chat::{self, SendReply, SendRequest},
     partition,
@@ -57,7 +60,7 @@ async fn ask(socket: &Rc<Socket>, chat: usize, mut request: SendRequest) -> Send
         let now = world.sim.instant();
         request.deadline_ms = world.sim.now_ms() + i64::try_from(tries.deadline(now).as_millis()).unwrap_or(i64::MAX);
         match world.net.request((process, subject), request.clone(), tries.patience(now)).await {
-            Some(reply) => tries.answered(reply),
+            Some(reply) => drop(tries.answered(reply)),
             None => tries.unanswered(),
         }
         let chance = world.sim.chance(fastrand::Rng::f64);

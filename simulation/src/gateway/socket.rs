@@ -2,10 +2,8 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use gateway::{
-    chat::{Lines, Pid, Session, Viewer},
-    origin::origin_of,
-};
+use gateway::chat::{Session, Viewer};
+use gateway_core::{lines::Lines, origin::origin_of, pid::Pid};
 use proto::{Code, MatchId};
 
 use super::{Gateway, Presence, User, order::Command};

@@ -13,7 +13,7 @@ pub struct Told(VecDeque<(MatchId, i32)>);
 
 impl Told {
     /// Nothing was announced.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 

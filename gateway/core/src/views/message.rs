@@ -2,11 +2,9 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use clap::ValueEnum;
-use proto::chat::Message;
+use proto::{chat::Message, rfc3339};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
-use service_kit::clock;
 
 /// The names of the contract's messages, of now and of later, which a sender cannot write at the top level.
 const RESERVED: [&str; 17] = [
@@ -34,7 +32,7 @@ const OF_JAVASCRIPT: [&str; 2] = ["prototype", "constructor"];
 const RESERVED_PREFIXES: [&str; 2] = ["__", "$"];
 
 /// Where clients find the fields of an object message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageFields {
     /// In `message`, and beside the message's own fields as well.
     Spread,
@@ -75,7 +73,7 @@ impl Serialize for Spread<'_> {
 impl<'a> MessageView<'a> {
     /// The view of `message`. Spread, the clients of the seed find a body's own fields where they look for them.
     pub fn new(message: &'a Message, fields: MessageFields) -> Self {
-        let created_at = clock::rfc3339(message.created_at_ms);
+        let created_at = rfc3339::write(message.created_at_ms);
         Self {
             id: format!("{}:{}", message.match_id, message.seq),
             match_id: &message.match_id,

@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use proto::{MatchId, UserId};
 
-use super::{told::Told, typing::Typists};
+use crate::{told::Told, typists::Typists};
 
 /// What is remembered for one user.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(Option<Box<Remembered>>);
+pub struct Memory(Option<Box<Remembered>>);
 
 #[derive(Debug, Default)]
 struct Remembered {
@@ -18,19 +18,19 @@ struct Remembered {
 
 impl Memory {
     /// Remembers a typist; see [`Typists::started`].
-    pub(crate) fn typing_started(&mut self, chat: &MatchId, typist: &UserId, now: Instant) {
+    pub fn typing_started(&mut self, chat: &MatchId, typist: &UserId, now: Instant) {
         self.0.get_or_insert_default().typists.started(chat, typist, now);
     }
 
     /// Forgets a typist. True if it was shown.
-    pub(crate) fn typing_stopped(&mut self, chat: &MatchId, typist: &UserId) -> bool {
+    pub fn typing_stopped(&mut self, chat: &MatchId, typist: &UserId) -> bool {
         let was_shown = self.0.as_mut().is_some_and(|remembered| remembered.typists.stopped(chat, typist));
         self.tidy();
         was_shown
     }
 
     /// Nobody types in a closed chat.
-    pub(crate) fn chat_closed(&mut self, chat: &MatchId) {
+    pub fn chat_closed(&mut self, chat: &MatchId) {
         if let Some(remembered) = &mut self.0 {
             remembered.typists.forget(chat);
         }
@@ -38,19 +38,19 @@ impl Memory {
     }
 
     /// Takes a typist who has said nothing for too long.
-    pub(crate) fn expire_typist(&mut self, now: Instant) -> Option<(MatchId, UserId)> {
+    pub fn expire_typist(&mut self, now: Instant) -> Option<(MatchId, UserId)> {
         let expired = self.0.as_mut().and_then(|remembered| remembered.typists.expire(now));
         self.tidy();
         expired
     }
 
     /// Whether somebody is shown as typing.
-    pub(crate) fn has_typists(&self) -> bool {
+    pub fn has_typists(&self) -> bool {
         self.0.as_ref().is_some_and(|remembered| !remembered.typists.is_empty())
     }
 
     /// Whether a milestone is news; it then counts as told.
-    pub(crate) fn is_news(&mut self, chat: &MatchId, ord: i32) -> bool {
+    pub fn is_news(&mut self, chat: &MatchId, ord: i32) -> bool {
         self.0.get_or_insert_default().told.is_news(chat, ord)
     }
 

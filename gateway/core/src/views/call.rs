@@ -1,9 +1,11 @@
 //! A live call, as the ack of `join_chat` shows it.
 
-use proto::signaling::{Call, CallState};
+use proto::{
+    rfc3339,
+    signaling::{Call, CallState},
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use service_kit::clock;
 
 /// `{callId, matchId, caller, state, media, expiresAt}`; `state` is `ringing`, `active` or `ended`.
 #[derive(Debug, Serialize)]
@@ -26,7 +28,7 @@ impl<'a> CallView<'a> {
             caller: &call.caller,
             state: state_name(call.state()),
             media: call.media.as_deref().map_or(RawValue::NULL, super::raw),
-            expires_at: clock::rfc3339(call.expires_at_ms),
+            expires_at: rfc3339::write(call.expires_at_ms),
         }
     }
 }

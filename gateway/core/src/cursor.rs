@@ -7,7 +7,8 @@ use std::fmt::Write;
 
 use proto::MatchId;
 
-use super::session::MAX_JOINED;
+/// Most chats that one socket may have open.
+pub const MAX_JOINED: usize = 16;
 
 /// How far a socket has read in one chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub struct Position {
 }
 
 /// The cursor with the pid's `tag` over the chats that are open.
-pub(crate) fn write<'a>(tag: &str, positions: impl Iterator<Item = (&'a MatchId, i64, i64)>) -> String {
+pub fn write<'a>(tag: &str, positions: impl Iterator<Item = (&'a MatchId, i64, i64)>) -> String {
     let mut cursor = format!("1~{tag}");
     for (chat, seq, milestones) in positions {
         // Writing to a string cannot fail.

@@ -9,8 +9,6 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::socketio::Args;
-
 /// The ids that a command gave: its match, its message, its call. Only well-formed ones count, so that nothing else of a request is
 /// ever told back.
 #[derive(Debug, Default)]
@@ -24,10 +22,10 @@ pub(super) struct Ids {
 }
 
 impl Names {
-    /// What the first argument of an event names, be the rest of it as it may: a match alone, or ids in an object.
-    pub fn of(args: Args<'_>) -> Self {
+    /// What the first argument of an event, as raw JSON, names, be the rest of it as it may: a match alone, or ids in an object.
+    pub fn of(first: Option<&str>) -> Self {
         let mut ids = Ids::default();
-        match args.get(0) {
+        match first {
             Some(json) if json.starts_with('"') => ids.of_match = text(json).and_then(|id| MatchId::new(id).ok()),
             Some(json) if json.starts_with('{') => {
                 // What was read before something unreadable counts.
@@ -89,7 +87,7 @@ mod tests {
     use super::*;
 
     fn of(json: &str) -> [Option<String>; 3] {
-        let names = Names::of(Args::from_raw(json));
+        let names = Names::of(Some(json));
         let ids = names.0.map(|ids| *ids).unwrap_or_default();
         [ids.of_match.map(String::from), ids.message.map(|id| id.as_str().to_owned()), ids.call.map(String::from)]
     }
@@ -101,7 +99,7 @@ mod tests {
             of(r#"{"matchId":"m1","clientId":"c 1","callId":"v1"}"#),
             [Some("m1".into()), Some("c 1".into()), Some("v1".into())]
         );
-        assert_eq!(of(r#"{"message":{"matchId":"inner"},"clientId":"c"},"m2""#), [None, Some("c".into()), None]);
+        assert_eq!(of(r#"{"message":{"matchId":"inner"},"clientId":"c"}"#), [None, Some("c".into()), None]);
     }
 
     #[test]

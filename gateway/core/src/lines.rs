@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use proto::MatchId;
 
-use super::turns::{MAX_BATCH_BYTES, MAX_WAITING, Turn, Weighted};
+use crate::turns::{MAX_BATCH_BYTES, MAX_WAITING, Turn, Weighted};
 
 /// Which commands to other matches a command must not overtake. Those to its own match it never overtakes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,7 +20,7 @@ pub fn is_refused_of_sender(result: &SendResult) -> bool {
 
 /// The best known result of each draft.
 #[derive(Debug)]
-pub(super) struct Outcomes {
+pub(crate) struct Outcomes {
     drafts: Vec<Result<Stored, ChatFailure>>,
     /// Some try had no answer, and may store the drafts yet.
     pending: bool,
@@ -30,24 +30,19 @@ const UNKNOWN: ChatFailure = ChatFailure { code: ChatCode::Unavailable as i32, r
 
 impl Outcomes {
     /// Of `count` drafts nothing is known.
-    pub(super) fn unknown(count: usize) -> Self {
+    pub(crate) fn unknown(count: usize) -> Self {
         Self { drafts: vec![Err(UNKNOWN); count], pending: false }
     }
 
     /// One try had no answer. What it asked for may be done all the same: a refusal of a later try is not the last word then.
-    pub(super) fn unanswered(&mut self) {
+    pub(crate) fn unanswered(&mut self) {
         self.pending = true;
     }
 
-    /// Takes in the reply to one try. One that does not answer each draft says nothing.
-    pub(super) fn absorb(&mut self, reply: SendReply) {
+    /// Takes in the reply to one try. One that does not answer each draft says nothing: false.
+    pub(crate) fn absorb(&mut self, reply: SendReply) -> bool {
         if reply.results.len() != self.drafts.len() {
-            tracing::error!(
-                results = reply.results.len(),
-                drafts = self.drafts.len(),
-                "a reply does not fit its request"
-            );
-            return;
+            return false;
         }
         for (known, result) in self.drafts.iter_mut().zip(reply.results) {
             // What an answered try has stored stays stored by this request: it is no duplicate of itself.
@@ -65,17 +60,18 @@ impl Outcomes {
                 None => {}
             }
         }
+        true
     }
 
     /// If another try could change something: how long the service wants to be left alone before, in milliseconds.
-    pub(super) fn retry_after_ms(&self) -> Option<u64> {
+    pub(crate) fn retry_after_ms(&self) -> Option<u64> {
         let open = self.drafts.iter().filter_map(|draft| draft.as_ref().err());
         let open = open.filter(|failure| failure.code() == ChatCode::Unavailable);
         open.map(|failure| failure.retry_after_ms.and_then(|wait| u64::try_from(wait).ok()).unwrap_or(0)).max()
     }
 
     /// The reply of the request as a whole.
-    pub(super) fn into_reply(self) -> SendReply {
+    pub(crate) fn into_reply(self) -> SendReply {
         let results = self.drafts.into_iter().map(|draft| match draft {
             Ok(stored) => send_result::Result::Stored(stored),
             Err(failure) => send_result::Result::Failure(failure),

@@ -1,10 +1,11 @@
 //! The private session id by which a socket is known across reconnects, on any gateway.
 
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use proto::UserId;
 
-const RANDOM_BYTES: usize = 16;
+/// Random bytes in a pid.
+pub const RANDOM_BYTES: usize = 16;
 const USER_BYTES: usize = 6;
 /// 20 characters, as the reference server's ids have.
 const SID_BYTES: usize = 15;
@@ -14,13 +15,6 @@ const SID_BYTES: usize = 15;
 pub struct Pid(Box<str>);
 
 impl Pid {
-    /// A new pid of a user; `None` if the system has no randomness to give.
-    pub fn new(user: &UserId) -> Option<Self> {
-        let mut random = [0; RANDOM_BYTES];
-        rand::fill(&mut random).ok()?;
-        Some(Self::from_random(random, user))
-    }
-
     /// The pid of a user with these random bytes.
     pub fn from_random(random: [u8; RANDOM_BYTES], user: &UserId) -> Self {
         let mut bytes = [0; RANDOM_BYTES + USER_BYTES];
@@ -70,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_pid_is_its_users_alone() {
-        let pid = Pid::new(&user("alice")).unwrap();
+        let pid = Pid::from_random([7; RANDOM_BYTES], &user("alice"));
         assert_eq!(pid.as_str().len(), 30);
         assert_eq!(Pid::of_user(pid.as_str(), &user("alice")), Some(pid.clone()));
         assert_eq!(Pid::of_user(pid.as_str(), &user("bob")), None);
@@ -78,7 +72,7 @@ mod tests {
 
     #[test]
     fn two_pids_of_a_user_differ_in_their_tags() {
-        let (one, other) = (Pid::new(&user("alice")).unwrap(), Pid::new(&user("alice")).unwrap());
+        let [one, other] = [1, 2].map(|byte| Pid::from_random([byte; RANDOM_BYTES], &user("alice")));
         assert_ne!(one.tag(), other.tag());
     }
 

@@ -88,18 +88,22 @@ fn an_object_may_be_what_its_ids_name_in_this_match() {
     }
 }
 
+fn at() -> Moment {
+    Moment { now: std::time::Instant::now(), unix_ms: 1_767_225_600_000, random: 7 }
+}
+
 #[test]
 fn the_given_client_id_counts_and_nothing_in_the_message() {
-    assert_eq!(client_id(Some("given")).unwrap().as_str(), "given");
-    let (first, second) = (client_id(None).unwrap(), client_id(None).unwrap());
+    assert_eq!(client_id(Some("given"), at()).unwrap().as_str(), "given");
+    let [first, second] = [1, 2].map(|random| client_id(None, Moment { random, ..at() }).unwrap());
     assert_ne!(first, second);
-    assert_eq!(Uuid::parse_str(first.as_str()).unwrap().get_version_num(), 7);
+    assert_eq!(uuid::Uuid::parse_str(first.as_str()).unwrap().get_version_num(), 7);
 }
 
 #[test]
 fn a_malformed_client_id_is_refused() {
     for given in ["", "a\0", &"x".repeat(65)] {
-        assert_eq!(client_id(Some(given)), Err(Failure::invalid()));
+        assert_eq!(client_id(Some(given), at()), Err(Failure::invalid()));
     }
 }
 

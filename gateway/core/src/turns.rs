@@ -6,10 +6,10 @@ use std::{collections::VecDeque, time::Duration};
 pub const MAX_WAITING: usize = 64;
 
 /// When to try again after a [`Turn::Full`]: what waits may be less by then.
-pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Most bytes that go together, well below NATS' limit of 1 MB a message.
-pub(super) const MAX_BATCH_BYTES: usize = 256 * 1024;
+pub const MAX_BATCH_BYTES: usize = 256 * 1024;
 
 /// A piece of work that can wait.
 pub trait Weighted {

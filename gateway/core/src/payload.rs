@@ -5,9 +5,9 @@ mod depth;
 
 use proto::{ClientId, Code, MatchId};
 use serde_json::Value;
-use uuid::Uuid;
+use uuid::Builder;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, moment::Moment};
 
 pub use compact::compact;
 pub use depth::{MAX_JSON_DEPTH, is_too_deep};
@@ -64,8 +64,8 @@ impl Content {
 /// one is malformed.
 ///
 /// An object's own `_id` or `id` is none: two messages may well show the same thing.
-pub fn client_id(given: Option<&str>) -> Result<ClientId, Failure> {
-    given.map_or_else(new_client_id, |given| ClientId::new(given).map_err(|_| Failure::invalid()))
+pub fn client_id(given: Option<&str>, moment: Moment) -> Result<ClientId, Failure> {
+    given.map_or_else(|| new_client_id(moment), |given| ClientId::new(given).map_err(|_| Failure::invalid()))
 }
 
 /// The ids of an object that look like `<matchId>:<seq>`.
@@ -74,8 +74,12 @@ fn message_ids(fields: &serde_json::Map<String, Value>) -> Vec<String> {
     named.filter(|id| id.contains(':')).map(str::to_owned).collect()
 }
 
-fn new_client_id() -> Result<ClientId, Failure> {
-    ClientId::new(Uuid::now_v7().to_string()).map_err(|_| Code::Internal.into())
+fn new_client_id(moment: Moment) -> Result<ClientId, Failure> {
+    let mut chance = [0; 10];
+    chance[..8].copy_from_slice(&moment.chance(0).to_le_bytes());
+    chance[8..].copy_from_slice(&moment.chance(1).to_le_bytes()[..2]);
+    let id = Builder::from_unix_timestamp_millis(moment.unix_ms.unsigned_abs(), &chance).into_uuid();
+    ClientId::new(id.to_string()).map_err(|_| Code::Internal.into())
 }
 
 #[cfg(test)]

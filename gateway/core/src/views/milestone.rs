@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use proto::chat::Milestone;
+use proto::{chat::Milestone, rfc3339};
 use serde::Serialize;
-use service_kit::clock;
 
 /// One entry of `milestones`: `{milestoneId, milestone, unlocks, messageCount, reachedAt}`.
 #[derive(Debug, Serialize)]
@@ -25,7 +24,7 @@ impl<'a> MilestoneView<'a> {
             milestone: milestone.threshold,
             unlocks: &milestone.unlocks,
             message_count: milestone.threshold,
-            reached_at: clock::rfc3339(milestone.reached_at_ms),
+            reached_at: rfc3339::write(milestone.reached_at_ms),
         }
     }
 

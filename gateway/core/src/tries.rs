@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use proto::chat::SendReply;
 
-use super::outcomes::Outcomes;
+use crate::outcomes::Outcomes;
 
 /// How long the first try waits for its reply while answers come in time: so short that the death of a replica or a NATS node
 /// is hardly noticed.
@@ -59,9 +59,9 @@ impl Tries {
         PATIENCE.min(WINDOW.saturating_sub(now.saturating_duration_since(self.began)))
     }
 
-    /// Takes in the reply to this try.
-    pub fn answered(&mut self, reply: SendReply) {
-        self.outcomes.absorb(reply);
+    /// Takes in the reply to this try. False if it does not fit the request, and so says nothing.
+    pub fn answered(&mut self, reply: SendReply) -> bool {
+        self.outcomes.absorb(reply)
     }
 
     /// This try had no answer, and somebody may have been asked: what it asked for may be done yet.

@@ -1,8 +1,7 @@
 //! A match as REST shows it to its members.
 
-use proto::chat::Match;
+use proto::{chat::Match, rfc3339};
 use serde::Serialize;
-use service_kit::clock;
 
 use super::{MilestoneView, unlocked};
 
@@ -28,9 +27,9 @@ impl<'a> MatchView<'a> {
             match_id: &of.match_id,
             members: &of.members,
             last_seq: of.last_seq,
-            created_at: clock::rfc3339(of.created_at_ms),
+            created_at: rfc3339::write(of.created_at_ms),
             closed: of.closed_at_ms.is_some(),
-            closed_at: of.closed_at_ms.map(clock::rfc3339),
+            closed_at: of.closed_at_ms.map(rfc3339::write),
             milestones: MilestoneView::list(&of.milestones),
             unlocked: unlocked(&of.milestones),
         }
