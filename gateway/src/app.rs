@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use axum::Router;
+use gateway_core::Settings;
 use proto::{UserId, chat::Revocation};
 use service_kit::{
     Lifecycle, NatsConfig,
@@ -72,7 +73,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
         seats: config.seats,
         inboxes: inboxes.clone(),
         users,
-        message_fields,
+        settings: Settings::new(message_fields),
         drop_inbox_events: config.drop_inbox_events,
         lifecycle: lifecycle.clone(),
     });

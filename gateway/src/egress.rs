@@ -7,8 +7,8 @@ mod sending;
 mod writes;
 
 pub use admission::Admitted;
+pub use gateway_core::Snapshot;
 pub use gateway_core::outcomes::{is_refused_of_sender, outcome_of};
-pub use reads::Snapshot;
 
 use std::time::{Duration, Instant};
 

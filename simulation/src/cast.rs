@@ -47,6 +47,16 @@ impl Cast {
         OWNERS[client]
     }
 
+    /// The number of a user by its id.
+    pub(crate) fn user(&self, id: &str) -> Option<usize> {
+        self.users.iter().position(|user| user.as_str() == id)
+    }
+
+    /// The place of a milestone in the order of all, by its threshold.
+    pub(crate) fn ord(threshold: i64) -> i32 {
+        i32::try_from(threshold / MILESTONE_EVERY).unwrap_or_default()
+    }
+
     /// The number of a match by its id.
     pub(crate) fn chat(&self, id: &str) -> Option<usize> {
         self.chats.iter().position(|chat| chat.id.as_str() == id)

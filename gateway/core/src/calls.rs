@@ -16,11 +16,11 @@ struct Known {
 
 /// The calls of one socket.
 #[derive(Debug, Default)]
-pub struct Calls(Vec<Known>);
+pub(crate) struct Calls(Vec<Known>);
 
 impl Calls {
     /// Whether an event of this version is news; it then counts as seen. Repeats carry the same version.
-    pub fn is_news(&mut self, call_id: &str, chat: &MatchId, version: i64) -> bool {
+    pub(crate) fn is_news(&mut self, call_id: &str, chat: &MatchId, version: i64) -> bool {
         let known = self.entry(call_id, chat);
         let news = version > known.version;
         known.version = known.version.max(version);
@@ -28,25 +28,25 @@ impl Calls {
     }
 
     /// The match of a call this socket has heard of.
-    pub fn chat_of(&self, call_id: &str) -> Option<&MatchId> {
+    pub(crate) fn chat_of(&self, call_id: &str) -> Option<&MatchId> {
         self.0.iter().find(|known| &*known.call_id == call_id).map(|known| &known.chat)
     }
 
     /// This socket became a party of the call. True if it was none before.
-    pub fn lease(&mut self, call_id: &str, chat: &MatchId) -> bool {
+    pub(crate) fn lease(&mut self, call_id: &str, chat: &MatchId) -> bool {
         let known = self.entry(call_id, chat);
         !std::mem::replace(&mut known.leased, true)
     }
 
     /// The call is over, or this socket's part in it.
-    pub fn release(&mut self, call_id: &str) {
+    pub(crate) fn release(&mut self, call_id: &str) {
         for known in self.0.iter_mut().filter(|known| &*known.call_id == call_id) {
             known.leased = false;
         }
     }
 
     /// Whether this socket still has to keep the call's lease alive.
-    pub fn is_leased(&self, call_id: &str) -> bool {
+    pub(crate) fn is_leased(&self, call_id: &str) -> bool {
         self.0.iter().any(|known| &*known.call_id == call_id && known.leased)
     }
 

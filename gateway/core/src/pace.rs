@@ -13,7 +13,7 @@ const MAX_IDLE: u32 = 3;
 
 /// What a fetch has brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fetched {
+pub(crate) enum Fetched {
     /// Messages that moved the cursor, or the end of the healing.
     Progress,
     /// Nothing that moved the cursor, although the chat's head is higher.
@@ -24,7 +24,7 @@ pub enum Fetched {
 
 /// The fetches of one healing.
 #[derive(Debug, Default)]
-pub struct Pace {
+pub(crate) struct Pace {
     failed: u32,
     idle: u32,
 }
@@ -32,7 +32,7 @@ pub struct Pace {
 impl Pace {
     /// The pause before the next fetch, none after progress; `None` when the rest is left to the next comparison of
     /// heads.
-    pub fn after(&mut self, fetched: Fetched) -> Option<Duration> {
+    pub(crate) fn after(&mut self, fetched: Fetched) -> Option<Duration> {
         let (count, most) = match fetched {
             Fetched::Progress => {
                 *self = Self::default();

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::mistake::{self, Mistake};
+
 /// Most messages held back behind a gap or a running join; what lies beyond is fetched again later.
 pub const MAX_HELD: usize = 200;
 
@@ -26,8 +28,21 @@ pub struct Room<M, N> {
     joining: bool,
     /// After a recovery what was missed is fetched page by page; live messages only raise the head until that is done.
     pulling: bool,
-    held: BTreeMap<i64, M>,
-    held_milestones: BTreeMap<i64, N>,
+    /// Mostly nothing, and then it is one word.
+    held: Option<Box<Held<M, N>>>,
+}
+
+/// What arrived and is not due yet.
+#[derive(Debug)]
+struct Held<M, N> {
+    messages: BTreeMap<i64, M>,
+    milestones: BTreeMap<i64, N>,
+}
+
+impl<M, N> Default for Held<M, N> {
+    fn default() -> Self {
+        Self { messages: BTreeMap::new(), milestones: BTreeMap::new() }
+    }
 }
 
 /// What a room gives its socket now, in order.
@@ -42,16 +57,7 @@ pub struct Due<M, N> {
 impl<M: Sequenced, N: Sequenced> Room<M, N> {
     /// A room whose first join has begun.
     pub fn joining() -> Self {
-        Self {
-            cursor: 0,
-            head: 0,
-            milestones: 0,
-            open: false,
-            joining: true,
-            pulling: false,
-            held: BTreeMap::new(),
-            held_milestones: BTreeMap::new(),
-        }
+        Self { cursor: 0, head: 0, milestones: 0, open: false, joining: true, pulling: false, held: None }
     }
 
     /// A room that an earlier socket had open, as far as that one had read.
@@ -106,8 +112,11 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
         if self.joining || through <= self.cursor {
             return Vec::new();
         }
-        let later = self.held.split_off(&through.saturating_add(1));
-        let mut due: Vec<M> = std::mem::replace(&mut self.held, later).into_values().collect();
+        let mut due = Vec::new();
+        if let Some(held) = &mut self.held {
+            let later = held.messages.split_off(&through.saturating_add(1));
+            due.extend(std::mem::replace(&mut held.messages, later).into_values());
+        }
         self.cursor = through;
         self.head = self.head.max(through);
         self.pulling &= self.head > self.cursor;
@@ -124,16 +133,18 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
         let seq = message.seq();
         self.head = self.head.max(seq);
         if seq <= self.cursor {
-            return Vec::new();
+            return if mistake::is_planted(Mistake::NoDrop) { vec![message] } else { Vec::new() };
         }
-        if !self.joining && seq == self.cursor + 1 && self.held.is_empty() {
+        let is_next = seq == self.cursor + 1 || mistake::is_planted(Mistake::NoHold);
+        if !self.joining && is_next && !self.holds_messages() {
             self.cursor = seq;
             return vec![message];
         }
-        self.held.insert(seq, message);
-        if self.held.len() > MAX_HELD {
+        let held = &mut self.held.get_or_insert_default().messages;
+        held.insert(seq, message);
+        if held.len() > MAX_HELD {
             // The lowest are due first; the highest can be fetched again.
-            self.held.pop_last();
+            held.pop_last();
         }
         if self.joining { Vec::new() } else { self.release() }
     }
@@ -142,7 +153,7 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
     /// are compared, after those that were missed.
     pub fn announce(&mut self, milestone: N) -> Option<N> {
         if self.joining {
-            self.held_milestones.insert(milestone.seq(), milestone);
+            self.held.get_or_insert_default().milestones.insert(milestone.seq(), milestone);
             return None;
         }
         (milestone.seq() == self.milestones + 1).then(|| {
@@ -181,20 +192,26 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
         self.milestones
     }
 
+    fn holds_messages(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| !held.messages.is_empty())
+    }
+
     fn resume(&mut self) -> Due<M, N> {
         self.joining = false;
-        let held = std::mem::take(&mut self.held_milestones);
+        let held = self.held.as_mut().map(|held| std::mem::take(&mut held.milestones)).unwrap_or_default();
         let milestones = held.into_values().filter_map(|milestone| self.announce(milestone)).collect();
         Due { messages: self.release(), milestones }
     }
 
     fn release(&mut self) -> Vec<M> {
-        self.held = self.held.split_off(&(self.cursor + 1));
         let mut ready = Vec::new();
-        while let Some(message) = self.held.remove(&(self.cursor + 1)) {
+        let Some(held) = &mut self.held else { return ready };
+        held.messages = held.messages.split_off(&(self.cursor + 1));
+        while let Some(message) = held.messages.remove(&(self.cursor + 1)) {
             self.cursor += 1;
             ready.push(message);
         }
+        self.held.take_if(|held| held.messages.is_empty() && held.milestones.is_empty());
         ready
     }
 }

@@ -9,16 +9,16 @@ const MAX_REMEMBERED: usize = 32;
 
 /// The milestones that were announced to one user here lately.
 #[derive(Debug, Default)]
-pub struct Told(VecDeque<(MatchId, i32)>);
+pub(crate) struct Told(VecDeque<(MatchId, i32)>);
 
 impl Told {
     /// Nothing was announced.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whether the announcement is news; it then counts as told.
-    pub fn is_news(&mut self, chat: &MatchId, ord: i32) -> bool {
+    pub(crate) fn is_news(&mut self, chat: &MatchId, ord: i32) -> bool {
         let Self(told) = self;
         if told.iter().any(|(known, known_ord)| known == chat && *known_ord == ord) {
             return false;

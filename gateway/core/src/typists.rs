@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proto::{MatchId, UserId};
 
 /// A typist who says nothing more is taken to have stopped after this long.
-pub const TYPING_LASTS: Duration = Duration::from_secs(6);
+pub(crate) const TYPING_LASTS: Duration = Duration::from_secs(6);
 
 /// More than a user can plausibly watch at once; beyond it the oldest is taken to have stopped.
 const MAX_SHOWN: usize = 64;
@@ -19,11 +19,11 @@ struct Shown {
 
 /// The typists shown to a user's sockets, one per chat.
 #[derive(Debug, Default)]
-pub struct Typists(Vec<Shown>);
+pub(crate) struct Typists(Vec<Shown>);
 
 impl Typists {
     /// A typist has begun or goes on.
-    pub fn started(&mut self, chat: &MatchId, typist: &UserId, now: Instant) {
+    pub(crate) fn started(&mut self, chat: &MatchId, typist: &UserId, now: Instant) {
         self.stopped(chat, typist);
         if self.0.len() >= MAX_SHOWN {
             self.0.remove(0);
@@ -32,24 +32,24 @@ impl Typists {
     }
 
     /// A typist has stopped, or sent the message. True if it was shown.
-    pub fn stopped(&mut self, chat: &MatchId, typist: &UserId) -> bool {
+    pub(crate) fn stopped(&mut self, chat: &MatchId, typist: &UserId) -> bool {
         let before = self.0.len();
         self.0.retain(|shown| shown.chat != *chat || shown.typist != *typist);
         self.0.len() < before
     }
 
     /// Nobody is shown.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Nobody types in a closed chat.
-    pub fn forget(&mut self, chat: &MatchId) {
+    pub(crate) fn forget(&mut self, chat: &MatchId) {
         self.0.retain(|shown| shown.chat != *chat);
     }
 
     /// Takes one that has expired.
-    pub fn expire(&mut self, now: Instant) -> Option<(MatchId, UserId)> {
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<(MatchId, UserId)> {
         // Entries are kept in the order of their expiry.
         self.0.first().filter(|shown| shown.until <= now)?;
         let shown = self.0.remove(0);

@@ -15,16 +15,6 @@ pub struct Closed;
 #[derive(Debug, Clone)]
 pub struct Handle(pub(super) Arc<Session>);
 
-#[cfg(test)]
-impl Handle {
-    /// Of a session that polls and has no client: what is sent stays queued.
-    pub(crate) fn of_nobody() -> Self {
-        let context = super::context::Context::new(super::Config::default());
-        let client = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-        Self(Session::new(&Arc::new(context), Handshake { client, request: None }, true).unwrap())
-    }
-}
-
 impl Handle {
     /// The id of the session.
     pub fn sid(&self) -> &Sid {

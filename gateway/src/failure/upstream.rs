@@ -6,7 +6,7 @@ use proto::Code;
 use service_kit::bus::BusError;
 use tonic::Status;
 
-use super::Failure;
+use gateway_core::Failure;
 
 /// The failure of a gRPC call. `NOT_FOUND` is said of matches only, `FAILED_PRECONDITION` of a match that exists in another state.
 pub fn of_status(status: &Status) -> Failure {

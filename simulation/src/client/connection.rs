@@ -89,6 +89,8 @@ impl Client {
         (state.is_connected, state.pipe) = (false, None);
         state.joining.clear();
         state.view.acked_joins.clear();
+        state.view.typists.clear();
+        state.view.calls.clear();
         // What was buffered is emitted later, and may be acked then.
         let buffered: BTreeSet<u64> = state.buffered.iter().filter_map(Up::ack).collect();
         let lost: Vec<_> = state.waiting.extract_if(.., |ack, _| !buffered.contains(ack)).collect();

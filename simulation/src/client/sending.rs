@@ -2,12 +2,12 @@
 
 use std::{collections::btree_map::Entry, rc::Rc, time::Duration};
 
-use proto::{Code, chat::Stored};
+use proto::{Code, chat::Stored, client::command};
+use serde_json::json;
 
-use super::Client;
+use super::{Client, heard::Answered};
 use crate::{
     channel::{Answer, Arrives},
-    pipe::{Answered, Up},
     promises::Promise,
 };
 
@@ -77,9 +77,9 @@ impl Client {
 
     /// A stranger's join and send.
     pub(super) async fn knock(&self, chat: usize) {
-        let join = self.expect(move |ack| Up::Join { ack, chat, since_seq: Some(0), keep_others: true });
-        let (client_id, body) = ("stranger".to_owned(), "\"stranger\"".to_owned());
-        let send = self.expect(move |ack| Up::Send { ack, chat, client_id, body });
+        let join = self.expect(command::JOIN_CHAT, &self.join_argument(chat, Some(0), true));
+        let message = json!({ "matchId": self.id_of(chat), "message": "stranger", "clientId": "stranger" });
+        let send = self.expect(command::SEND_MESSAGE, &message);
         for answer in [join.1.await, send.1.await].into_iter().flatten() {
             let is_nothing =
                 matches!(&answer, Answered::Failed { code, .. } if *code == Code::MatchNotFound || code.is_retryable());
@@ -121,14 +121,16 @@ impl Client {
     }
 
     fn emit_letter(&self, letter: &Letter) -> (u64, Arrives<Answered>) {
-        let Letter { chat, client_id, body } = letter.clone();
-        self.expect(move |ack| Up::Send { ack, chat, client_id, body })
+        let Letter { chat, client_id, body } = letter;
+        let message: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+        let argument = json!({ "matchId": self.id_of(*chat), "message": message, "clientId": client_id });
+        self.expect(command::SEND_MESSAGE, &argument)
     }
 
     /// Emits, and expects an ack; `None` when the connection is lost before.
-    fn expect(&self, up: impl FnOnce(u64) -> Up) -> (u64, Arrives<Answered>) {
+    fn expect(&self, name: &'static str, argument: &serde_json::Value) -> (u64, Arrives<Answered>) {
         let (answer, arrives) = Answer::expected();
-        let ack = self.emit(up);
+        let ack = self.emit(name, argument);
         self.state.borrow_mut().waiting.insert(ack, answer);
         (ack, arrives)
     }

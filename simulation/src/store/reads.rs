@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use proto::{
     MatchId,
-    chat::{MatchHead, Message, Milestone},
+    chat::{Match, MatchHead, Message, Milestone},
 };
 
 use super::Store;
@@ -19,6 +19,20 @@ pub(crate) struct Snapshot {
     pub(crate) milestones: Vec<Milestone>,
     pub(crate) messages: Vec<Message>,
     pub(crate) has_more: bool,
+}
+
+impl Snapshot {
+    /// The match as chat-service tells it.
+    pub(crate) fn to_match(&self, id: &MatchId) -> Match {
+        Match {
+            match_id: id.to_string(),
+            members: self.members.clone(),
+            last_seq: self.last_seq,
+            created_at_ms: 0,
+            closed_at_ms: self.closed.then_some(0),
+            milestones: self.milestones.clone(),
+        }
+    }
 }
 
 impl Store {

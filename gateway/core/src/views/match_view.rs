@@ -3,7 +3,7 @@
 use proto::{chat::Match, rfc3339};
 use serde::Serialize;
 
-use super::{MilestoneView, unlocked};
+use super::milestone::{MilestoneView, unlocked};
 
 /// `{matchId, members, lastSeq, createdAt, closed, closedAt?, milestones, unlocked}`.
 #[derive(Debug, Serialize)]
