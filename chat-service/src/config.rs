@@ -23,8 +23,8 @@ pub struct Config {
     #[arg(long, env = "LANES", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub lanes: u16,
 
-    /// The least time between the beginnings of two COMMITs. The first after quiet begins at once; what comes until the next may begin
-    /// goes together, which costs less the more that is.
+    /// The least time between the beginnings of two COMMITs. The first after quiet begins at once; what comes until the
+    /// next may begin goes together, which costs less the more that is.
     #[arg(long, env = "COMMIT_INTERVAL_MS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(..=100))]
     pub commit_interval_ms: u64,
 

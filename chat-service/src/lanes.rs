@@ -1,10 +1,10 @@
-//! Lanes: which requests are committed when, and together with which others. Pure: requests, the time and the ends of attempts go
-//! in; what to commit now, and when to look again, comes out.
+//! Lanes: which requests are committed when, and together with which others. Pure: requests, the time and the ends of
+//! attempts go in; what to commit now, and when to look again, comes out.
 //!
-//! All requests of a replica wait in one line. A COMMIT begins at once after quiet; otherwise an interval after the beginning of the
-//! last one, with everything that has come meanwhile. So it is nearly always one lane that works. The others are there for what
-//! holds one up: a slow COMMIT, a row that somebody else has locked. A match is in one lane at a time, so its messages keep their
-//! order.
+//! All requests of a replica wait in one line. A COMMIT begins at once after quiet; otherwise an interval after the
+//! beginning of the last one, with everything that has come meanwhile. So it is nearly always one lane that works. The
+//! others are there for what holds one up: a slow COMMIT, a row that somebody else has locked. A match is in one lane
+//! at a time, so its messages keep their order.
 
 mod part;
 mod reach;

@@ -35,8 +35,8 @@ enum Scope {
     All,
     /// The first request: PostgreSQL will never take some of its match's.
     Request,
-    /// The next draft of the first request, of which it will never take some. With the request of this draft, and what became of
-    /// those before it.
+    /// The next draft of the first request, of which it will never take some. With the request of this draft, and what
+    /// became of those before it.
     Draft(Request, Decision),
 }
 

@@ -1,5 +1,5 @@
-//! One attempt to commit a batch: the fast way if nothing is stored yet and all matches are open, else under locks. Without IO of its
-//! own: the connection may be one to PostgreSQL or to its model.
+//! One attempt to commit a batch: the fast way if nothing is stored yet and all matches are open, else under locks. It
+//! has no IO of its own: the connection may be one to PostgreSQL or to its model.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -41,10 +41,11 @@ pub enum TripError {
     Expired,
 }
 
-/// A connection on which one transaction at a time is made, each in two trips. What was begun ends in a COMMIT or a rollback.
+/// A connection on which one transaction at a time is made, each in two trips. What was begun ends in a COMMIT or a
+/// rollback.
 pub trait Connection {
-    /// Begins a transaction and moves the heads of the open matches; returns where these stood before. A match that is missing from
-    /// the answer is closed.
+    /// Begins a transaction and moves the heads of the open matches; returns where these stood before. A match that is
+    /// missing from the answer is closed.
     fn advance(
         &mut self,
         advances: &BTreeMap<MatchId, i64>,

@@ -20,8 +20,8 @@ pub(crate) const MAX_WAITING: usize = 4_096;
 pub(crate) const MAX_WAITING_KIB: usize = 128 * 1024;
 /// A batch takes waiting requests until it has this many drafts.
 pub const BATCH_DRAFTS: usize = 200;
-/// While the requests that are taken had to wait for longer than this, new ones are refused. Below the 400 ms after which a gateway
-/// asks again: what is answered later is work for nobody, and its repeat comes on top.
+/// While the requests that are taken had to wait for longer than this, new ones are refused. Below the 400 ms after
+/// which a gateway asks again: what is answered later is work for nobody, and its repeat comes on top.
 const MAX_WAIT: Duration = Duration::from_millis(250);
 
 /// A request with whatever belongs to whoever waits for it.
