@@ -49,7 +49,8 @@ struct Error {
 pub(super) struct Heard {
     #[serde(default)]
     match_id: String,
-    sender_id: Option<String>,
+    #[serde(default)]
+    sender_id: String,
     #[serde(default)]
     client_id: String,
     message: Option<Box<RawValue>>,
@@ -99,10 +100,14 @@ impl Heard {
         cast.chat(&self.match_id)
     }
 
-    /// Which message it is; none if that is not what its sender wrote. One that is yet to be sent names no sender.
+    /// Which message it is; none if that is not what its sender wrote.
     pub(super) fn tag(&self, cast: &Cast) -> Option<Tag> {
-        let tag = tag_of(cast, &self.client_id, self.message.as_ref()?.get())?;
-        self.sender_id.as_deref().is_none_or(|sender| is_author(cast, tag, sender)).then_some(tag)
+        self.tag_to_send(cast).filter(|tag| is_author(cast, *tag, &self.sender_id))
+    }
+
+    /// Which message is being sent: it does not name its sender yet.
+    pub(super) fn tag_to_send(&self, cast: &Cast) -> Option<Tag> {
+        tag_of(cast, &self.client_id, self.message.as_ref()?.get())
     }
 
     /// Which of the milestones was reached.

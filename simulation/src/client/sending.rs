@@ -131,7 +131,7 @@ impl Client {
     pub(super) fn note_sent(&self, up: &Up) {
         let Up::Event { name: command::SEND_MESSAGE, arguments: [Some(argument), _], .. } = up else { return };
         let (cast, message) = (&self.world.cast, Heard::read(argument));
-        if let (Some(chat), Some(tag)) = (message.chat(cast), message.tag(cast)) {
+        if let (Some(chat), Some(tag)) = (message.chat(cast), message.tag_to_send(cast)) {
             self.note(chat, Event::Emitted { tag, route: Route::Socket });
         }
     }
