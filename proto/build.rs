@@ -16,6 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(FILES, ["proto"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?).join("descriptors.bin");
     fs::write(out, descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().include_file("mod.rs").compile_fds(descriptors)?;
+    let grpc = env::var_os("CARGO_FEATURE_GRPC").is_some();
+    let stubs = tonic_prost_build::configure().build_client(grpc).build_server(grpc);
+    stubs.include_file("mod.rs").compile_fds(descriptors)?;
     Ok(())
 }

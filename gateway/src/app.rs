@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use axum::Router;
+use gateway_core::Settings;
 use proto::{UserId, chat::Revocation};
 use service_kit::{
     Lifecycle, NatsConfig,
@@ -63,7 +64,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     revocations.follow(services.clone(), readiness.condition("revocations"), config.auth.jwt_max_lifetime, &lifecycle);
     let limits = Arc::new(UserLimits::new(&config.rates));
     let engine = engineio::Config { cors_origins: config.cors_origins.clone(), ..config.transport.engine() };
-    let message_fields = config.message_fields;
+    let message_fields = config.message_fields.into();
     let held = Arc::clone(&engine.held);
     let api = Api { authenticator, revocations, services, limits, held, message_fields };
     let context = Arc::new(Context {
@@ -74,7 +75,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
         seats: config.seats,
         inboxes: inboxes.clone(),
         users,
-        message_fields,
+        settings: Settings::new(message_fields),
         lifecycle: lifecycle.clone(),
     });
     let stop = stop(&config);

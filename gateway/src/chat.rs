@@ -1,54 +1,22 @@
-//! The chat application on the sockets: who is here, which chats they have open, what they say and what they hear.
+//! The shell around the core: it gives the core what clients, inboxes and services say, and carries out what the core puts out.
 //!
-//! Commands go up per match: `commands` → `sends`, `joins`, `typing_commands` → `order`, and `call_commands` → `egress`. Events come
-//! down per user: `inbox` → `delivery` → the user's sockets. `healing` fetches what was missed. What is decided of all this without IO and
-//! clock stands apart (`session`, `room`, `given`, `cursor`, `lines`, `turns`, `told`, …), and is public for the simulation.
+//! `application` hears clients, `inbox` what their users' inboxes receive, `sweeper` the time. Each calls [`shell::step`], which locks the
+//! user, lets the core decide, and carries its outputs out: `emit` those for sockets, `services` the questions.
 
-mod call_commands;
-mod call_events;
-mod calls;
-mod commands;
-mod connections;
+mod application;
+mod connecting;
 mod context;
-mod cursor;
-mod delivery;
-mod feed;
-mod given;
-mod handover;
-mod healing;
+mod emit;
+mod identity;
 mod inbox;
-mod joined;
-mod joins;
-mod lines;
-mod memory;
-mod order;
-mod pid;
-mod recovery;
-mod reply;
-mod room;
 mod seats;
-mod sends;
-mod session;
-mod socket;
+mod services;
+mod shell;
 mod sweeper;
-mod told;
-mod turns;
-mod typing;
-mod typing_commands;
 mod users;
 
-pub use context::{Chat, Context};
-pub use cursor::{Position, read as read_cursor};
-pub use feed::{Announced, Posted};
-pub use given::{Given, Viewer};
+pub use application::Chat;
+pub use context::Context;
 pub use inbox::Receiver;
-pub use lines::{Batch, Lines, Reach};
-pub use pid::Pid;
-pub use recovery::{MAX_MISSED, Recovery, resume};
-pub use room::{Due, MAX_HELD, Room, Sequenced};
-pub use session::{JoinedChat, MAX_JOINED, RecoveredChat, Resumed, Session};
-pub use socket::Socket;
-pub use sweeper::sweep;
-pub use told::Told;
-pub use turns::{MAX_WAITING, Turn, Turns, Weighted};
-pub use users::Users;
+pub use sweeper::{drain, sweep};
+pub use users::{Socket, Users};

@@ -7,7 +7,7 @@ pub use transport::TransportLimits;
 use std::{convert::Infallible, fmt, net::SocketAddr, str::FromStr};
 
 use anyhow::anyhow;
-use clap::{Parser, builder::BoolishValueParser};
+use clap::{Parser, ValueEnum, builder::BoolishValueParser};
 use service_kit::{NatsConfig, ProcessConfig, config::HealthConfig};
 
 use crate::{
@@ -81,8 +81,8 @@ pub struct Config {
 
     /// Where clients find the fields of an object message: `spread` beside the message's own fields too, or `nested` in `message`
     /// only.
-    #[arg(long, env = "MESSAGE_FIELDS", value_enum, default_value_t = MessageFields::Spread)]
-    pub message_fields: MessageFields,
+    #[arg(long, env = "MESSAGE_FIELDS", value_enum, default_value_t = Fields::Spread)]
+    pub message_fields: Fields,
 
     /// What each connection may hold.
     #[command(flatten)]
@@ -119,6 +119,24 @@ impl Config {
             chat: self.chat_service.clone(),
             milestones: self.milestone_service.clone(),
             signaling: self.signaling_service.clone(),
+        }
+    }
+}
+
+/// Where clients find the fields of an object message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Fields {
+    /// In `message`, and beside the message's own fields as well.
+    Spread,
+    /// In `message` only.
+    Nested,
+}
+
+impl From<Fields> for MessageFields {
+    fn from(fields: Fields) -> Self {
+        match fields {
+            Fields::Spread => Self::Spread,
+            Fields::Nested => Self::Nested,
         }
     }
 }

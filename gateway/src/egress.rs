@@ -2,16 +2,12 @@
 
 mod admission;
 mod calling;
-mod outcomes;
 mod reads;
 mod sending;
-mod tries;
 mod writes;
 
 pub use admission::Admitted;
-pub use outcomes::outcome_of;
-pub use reads::Snapshot;
-pub use tries::{Route, Tries};
+pub use gateway_core::{Snapshot, outcomes::outcome_of};
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +22,10 @@ use service_kit::{
 };
 use tonic::{Code, Response, Status};
 
-use crate::{failure::Failure, inboxes::Inboxes};
+use crate::{
+    failure::{Failure, of_status},
+    inboxes::Inboxes,
+};
 use admission::Admission;
 
 /// Where the services are: for each a list of `host:port`, resolved by DNS and balanced over.
@@ -92,7 +91,7 @@ async fn ask<T, F: Future<Output = Result<Response<T>, Status>>>(call: impl Fn()
         };
         match pause_after(tries, began.elapsed(), fastrand::f64()) {
             Some(pause) if is_worth_another_try(&status) => tokio::time::sleep(pause).await,
-            _ => return Err(status.into()),
+            _ => return Err(of_status(&status)),
         }
         tries += 1;
     }

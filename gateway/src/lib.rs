@@ -13,16 +13,16 @@ pub mod inboxes;
 pub mod limits;
 pub mod listener;
 pub mod metrics;
-pub mod origin;
-pub mod payload;
+pub mod moment;
 pub mod rest;
 pub mod revocations;
 pub mod socketio;
 pub mod sockets;
 pub mod stop;
 pub mod tcp;
-pub mod views;
 pub mod ws;
+
+pub use gateway_core::{origin, payload, views};
 
 /// What the process is called in logs, traces and metrics.
 pub const NAME: &str = "gateway";

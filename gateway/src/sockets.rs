@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, middleware::from_fn_with_state};
-use proto::client::event;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +10,7 @@ use crate::{
     chat::{self, Chat, Context},
     engineio,
     forwarding::{self, Drain, Forwarder, Sealer},
-    socketio::{self, Packet, Server},
+    socketio::{self, Server},
     stop::Stop,
 };
 
@@ -45,9 +44,7 @@ pub fn start(context: &Arc<Context>, endpoint: Endpoint, stop: Stop) -> (Router,
 
 async fn drain(context: Arc<Context>, server: Server<Chat>, stop: Stop, drained: CancellationToken) {
     context.lifecycle.stopping().cancelled().await;
-    let reconnect_after_ms = stop.window.as_millis();
-    let packet = Packet::event(event::SERVER_DRAINING, &format!("{{\"reconnectAfterMs\":{reconnect_after_ms}}}"));
-    context.users.tell_all(&packet);
+    chat::drain(&context, stop.window);
     // A client that does not read may hold the end of its session for as long as a write may take.
     if timeout(stop.window + stop.sessions, server.shutdown(stop.window)).await.is_err() {
         tracing::warn!(open = server.sessions(), "clients that did not read are left behind");

@@ -6,6 +6,7 @@ pub mod client;
 pub mod code;
 pub mod ids;
 pub mod partition;
+pub mod rfc3339;
 pub mod streams;
 pub mod subjects;
 

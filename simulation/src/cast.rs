@@ -59,6 +59,11 @@ impl Cast {
         }
     }
 
+    /// The number of a user by its id.
+    pub(crate) fn user(&self, id: &str) -> Option<usize> {
+        self.users.iter().position(|user| user.as_str() == id)
+    }
+
     /// The number of a match by its id.
     pub(crate) fn chat(&self, id: &str) -> Option<usize> {
         self.chats.iter().position(|chat| chat.id.as_str() == id)

@@ -1,6 +1,7 @@
 //! A client: what the official one does with its connection, and the documented rule by which the app sends.
 
 mod connection;
+mod heard;
 mod sending;
 mod view;
 
@@ -12,15 +13,18 @@ use std::{
 };
 
 use promises::{APP_SERVER, Event, Known, Promise};
+use proto::client::{command, event};
+use serde_json::json;
 
 use crate::{
     cast::Cast,
     channel::Answer,
     executor::ProcessId,
-    pipe::{Answered, Down, Pipe, Up},
+    pipe::{Down, Pipe, Up},
     schedule::{CHATS, Deed},
     world::World,
 };
+use heard::{Answered, Heard};
 use sending::Letter;
 use view::View;
 
@@ -54,7 +58,6 @@ struct State {
     is_connected: bool,
     pid: Option<String>,
     offset: Option<String>,
-    origin: u64,
     /// What was emitted while there was no connection.
     buffered: Vec<Up>,
     waiting: BTreeMap<u64, Answer<Answered>>,
@@ -96,6 +99,7 @@ impl Client {
             Deed::Contradict => self.contradict(),
             Deed::Join { chat, keep_others } => self.join(self.own_chat(chat), keep_others),
             Deed::Leave { chat } => self.leave(self.own_chat(chat)),
+            Deed::Type { chat, is_typing } => self.show_typing(self.own_chat(chat), is_typing),
             Deed::Intrude { chat } => self.intrude(chat),
             Deed::Cut { noticed_ms } => self.cut(Duration::from_millis(noticed_ms)),
             Deed::Reload => self.reload(),
@@ -103,14 +107,19 @@ impl Client {
     }
 
     /// Emits what waits for an ack, now or when connected. Returns its number.
-    fn emit(&self, up: impl FnOnce(u64) -> Up) -> u64 {
+    fn emit(&self, name: &'static str, argument: &serde_json::Value) -> u64 {
         self.next_ack.set(self.next_ack.get() + 1);
         let (ack, mut state) = (self.next_ack.get(), self.state.borrow_mut());
+        let up = Up::Event { name, arguments: [Some(argument.to_string()), None], ack };
         match state.pipe.clone().filter(|_| state.is_connected) {
-            Some((pipe, _)) => pipe.emit(up(ack)),
-            None => state.buffered.push(up(ack)),
+            Some((pipe, _)) => pipe.emit(up),
+            None => state.buffered.push(up),
         }
         ack
+    }
+
+    fn id_of(&self, chat: usize) -> &str {
+        self.world.cast.chats[chat].id.as_str()
     }
 
     fn join(self: &Rc<Self>, chat: usize, keep_others: bool) {
@@ -118,16 +127,26 @@ impl Client {
         // Who is not connected joins when it is.
         if self.state.borrow().is_connected {
             let since_seq = self.state.borrow().view.complete_to(chat);
-            let ack = self.emit(|ack| Up::Join { ack, chat, since_seq, keep_others });
+            let ack = self.emit(command::JOIN_CHAT, &self.join_argument(chat, since_seq, keep_others));
             let known = self.world.promises.known(chat);
             self.state.borrow_mut().joining.insert(ack, Asked { chat, since_seq, keep_others, known });
         }
     }
 
+    fn join_argument(&self, chat: usize, since_seq: Option<i64>, keep_others: bool) -> serde_json::Value {
+        json!({ "matchId": self.id_of(chat), "sinceSeq": since_seq, "keepOthers": keep_others })
+    }
+
     fn leave(&self, chat: usize) {
         self.state.borrow_mut().wanted.remove(&chat);
         if self.state.borrow().is_connected {
-            self.emit(|ack| Up::Leave { ack, chat });
+            self.emit(command::LEAVE_CHAT, &json!(self.id_of(chat)));
+        }
+    }
+
+    fn show_typing(&self, chat: usize, is_typing: bool) {
+        if self.state.borrow().is_connected {
+            self.emit(command::TYPING, &json!({ "matchId": self.id_of(chat), "isTyping": is_typing }));
         }
     }
 
@@ -165,15 +184,16 @@ impl Client {
 
     fn hear(self: &Rc<Self>, down: Down) {
         self.world.sim.trace(|| format!("{} hears {down:?}", self.name));
-        if let Some(chat) = self.chat_of(&down) {
-            self.world
-                .promises
-                .check(Promise::Secret, self.is_member(chat), || format!("{} hears {down:?}", self.name));
-        }
         match down {
-            Down::Connected { .. } => {}
-            Down::Ack { ack, answer } => self.hear_ack(ack, answer),
-            event => self.hear_event(event),
+            Down::Connected { .. } | Down::Event { name: event::SERVER_DRAINING, .. } => {}
+            Down::Ack { ack, json } => self.hear_ack(ack, Answered::read(&json)),
+            Down::Event { name, json, cursor } => {
+                let heard = Heard::read(&json);
+                let chat = heard.chat(&self.world.cast);
+                let is_own = chat.is_some_and(|chat| self.is_member(chat));
+                self.world.promises.check(Promise::Secret, is_own, || format!("{} hears {name} {json}", self.name));
+                self.hear_event(name, chat.unwrap_or_default(), &heard, cursor);
+            }
         }
     }
 
@@ -190,7 +210,7 @@ impl Client {
             Answered::Joined { last_seq, messages, has_more, milestones } => {
                 self.hear_page(chat, since_seq, &messages);
                 let mut state = self.state.borrow_mut();
-                state.view.acked_joins.push((asked, last_seq, milestones.len()));
+                state.view.acked_joins.push((asked, last_seq, milestones));
                 state.view.begin(chat, last_seq);
                 // More follows, or this join left to paging what an earlier one would have given.
                 let is_behind = has_more || state.view.complete_to(chat) < Some(last_seq);
@@ -226,18 +246,5 @@ impl Client {
     /// The match, or the other one if the user is no member of it.
     fn own_chat(&self, chat: usize) -> usize {
         if self.is_member(chat) { chat } else { 1 - chat }
-    }
-
-    fn chat_of(&self, down: &Down) -> Option<usize> {
-        match down {
-            Down::Connected { .. } | Down::Ack { .. } => None,
-            Down::Received { message, .. } => self.world.cast.chat(&message.match_id),
-            Down::Updated { chat }
-            | Down::Milestone { chat, .. }
-            | Down::Notice { chat, .. }
-            | Down::ChatJoined { chat, .. }
-            | Down::ChatLeft { chat, .. }
-            | Down::Closed { chat, .. } => Some(*chat),
-        }
     }
 }

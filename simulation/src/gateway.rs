@@ -1,21 +1,19 @@
-//! A gateway: the pure cores of `gateway/src/chat` in a shell that is made anew after the real one.
+//! A gateway: the core that ships, in a thin shell that carries its outputs out on the simulated network.
 
+mod allowance;
+mod asking;
 mod connecting;
-mod delivery;
-mod healing;
 mod inbox;
-mod joins;
-mod order;
-mod sends;
-mod socket;
+mod running;
 
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
     rc::Rc,
+    time::Duration,
 };
 
-use gateway::chat::Told;
+use gateway_core::{Moment, Settings, SocketId, views::MessageFields};
 use proto::UserId;
 
 use crate::{
@@ -24,13 +22,26 @@ use crate::{
     pipe::Pipe,
     world::World,
 };
-use socket::Socket;
+use allowance::Allowance;
+
+/// The core, as this shell has it: sends hold nothing.
+type Core = gateway_core::User<()>;
+
+/// Few messages in an ack and in a page, so that the runs have several of them.
+const SETTINGS: Settings = Settings { fields: MessageFields::Spread, join_page: 4, page: 3 };
+/// How often typists are looked for who have said nothing more.
+const TICK: Duration = Duration::from_secs(1);
+/// Over this time a gateway that is drained closes its clients' transports.
+const DRAIN_WINDOW: Duration = Duration::from_secs(1);
+/// How often a call is made when its replica turns out to be gone.
+const TRIES: usize = 3;
 
 /// A gateway. Its memory dies with it.
 pub(crate) struct Gateway {
     pub(crate) process: ProcessId,
     world: Rc<World>,
     users: RefCell<BTreeMap<usize, Rc<User>>>,
+    allowance: Allowance,
 }
 
 /// A user with at least one socket here.
@@ -39,11 +50,15 @@ struct User {
     id: UserId,
     /// Whether what is published to the inbox from now on is heard.
     is_subscribed: Cell<bool>,
-    /// How many events the inbox has had.
-    heard: Cell<u64>,
     presences: Cell<usize>,
-    sockets: RefCell<Vec<Rc<Socket>>>,
-    told: RefCell<Told>,
+    state: RefCell<State>,
+}
+
+/// What changes with each input.
+#[derive(Default)]
+struct State {
+    core: Core,
+    pipes: Vec<(SocketId, Rc<Pipe>)>,
 }
 
 /// Keeps a user's entry alive.
@@ -56,8 +71,10 @@ impl Gateway {
     /// Starts a gateway.
     pub(crate) fn start(world: &Rc<World>) -> Rc<Self> {
         let process = world.sim.start();
-        let gateway = Rc::new(Self { process, world: Rc::clone(world), users: RefCell::default() });
-        world.sim.spawn(process, healing::sweep(Rc::clone(&gateway)));
+        let allowance = Allowance::new(&world.net);
+        let gateway = Rc::new(Self { process, world: Rc::clone(world), users: RefCell::default(), allowance });
+        world.sim.spawn(process, inbox::sweep(Rc::clone(&gateway)));
+        world.sim.spawn(process, inbox::tick(Rc::clone(&gateway)));
         gateway
     }
 
@@ -66,10 +83,31 @@ impl Gateway {
         self.world.sim.spawn(self.process, connecting::serve(Rc::clone(self), pipe));
     }
 
+    /// Tells the clients that their transports will be closed, and closes them.
+    pub(crate) fn drain(self: &Rc<Self>) {
+        for user in self.users() {
+            running::step(self, &user, |core, step| core.drained(DRAIN_WINDOW, step));
+            for (_, pipe) in &user.state.borrow().pipes {
+                let (pipe, within) = (Rc::clone(pipe), DRAIN_WINDOW.as_micros().try_into().unwrap_or(u64::MAX));
+                let after = Duration::from_micros(self.world.sim.chance(|rng| rng.u64(0..within)));
+                self.world.sim.after(after, move || pipe.close());
+            }
+        }
+    }
+
     /// Lets go of the users and sockets, which hold each other.
     pub(crate) fn dissolve(&self) {
-        let sockets: Vec<_> = self.users.borrow().values().flat_map(|user| user.sockets.take()).collect();
-        drop(sockets);
+        let states: Vec<State> = self.users.borrow().values().map(|user| user.state.take()).collect();
+        drop(states);
+    }
+
+    fn users(&self) -> Vec<Rc<User>> {
+        self.users.borrow().values().cloned().collect()
+    }
+
+    fn moment(&self) -> Moment {
+        let sim = &self.world.sim;
+        Moment { now: sim.instant(), unix_ms: sim.now_ms(), random: sim.chance(|rng| rng.u64(..)) }
     }
 
     fn enter(self: &Rc<Self>, index: usize) -> Presence {
@@ -79,10 +117,8 @@ impl Gateway {
                 index,
                 id: self.world.cast.users[index].clone(),
                 is_subscribed: Cell::new(false),
-                heard: Cell::new(0),
                 presences: Cell::new(0),
-                sockets: RefCell::default(),
-                told: RefCell::default(),
+                state: RefCell::default(),
             });
             self.world.sim.spawn(self.process, inbox::listen(Rc::clone(self), Rc::clone(&user)));
             user
@@ -107,14 +143,7 @@ impl Gateway {
         self.world.sim.sleep(self.world.net.delay()).await;
         result
     }
-
-    fn sockets(&self) -> Vec<Rc<Socket>> {
-        self.users.borrow().values().flat_map(|user| user.sockets.borrow().clone()).collect()
-    }
 }
-
-/// How often a call is made when its replica turns out to be gone.
-const TRIES: usize = 3;
 
 impl Drop for Presence {
     fn drop(&mut self) {

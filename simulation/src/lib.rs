@@ -4,6 +4,7 @@
 //!
 //! [`Schedule::of`] a seed, [`run`] it, [`shrink`] what breaks a [`Promise`].
 
+mod calls;
 mod campaign;
 mod cast;
 mod channel;

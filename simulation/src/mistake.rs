@@ -1,6 +1,7 @@
 //! Mistakes that can be planted, to see that they are found.
 
 use clap::ValueEnum;
+use gateway_core::mistake::Mistake as InCore;
 
 /// A mistake that somebody could make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -41,4 +42,39 @@ pub enum Mistake {
     NoTold,
     /// An announcement is told also to who has connected since the milestone was reached.
     ToldElsewhere,
+    /// Who has typed is shown as typing for ever.
+    NoExpiry,
+    /// A step of a call is told as often as it is heard.
+    CallsAgain,
+    /// A refused command is not answered.
+    SilentRefusals,
+}
+
+impl Mistake {
+    /// The mistake as the gateway's core has it, if it is one of the core's.
+    pub(crate) const fn in_the_core(self) -> Option<InCore> {
+        Some(match self {
+            Self::NoDrop => InCore::NoDrop,
+            Self::NoHold => InCore::NoHold,
+            Self::NoHealing => InCore::NoHealing,
+            Self::NoComparison => InCore::NoComparison,
+            Self::ForgetHeld => InCore::ForgetHeld,
+            Self::NoMembership => InCore::NoMembership,
+            Self::OpenDoors => InCore::OpenDoors,
+            Self::OwnMessages => InCore::OwnMessages,
+            Self::NoTurns => InCore::NoTurns,
+            Self::NoTold => InCore::NoTold,
+            Self::ToldElsewhere => InCore::ToldElsewhere,
+            Self::NoExpiry => InCore::NoExpiry,
+            Self::CallsAgain => InCore::CallsAgain,
+            Self::SilentRefusals => InCore::SilentRefusals,
+            Self::AckBeforeCommit
+            | Self::ForgetWaiting
+            | Self::NoDedupe
+            | Self::NewIdsOnRetry
+            | Self::CountEvents
+            | Self::ForgetUnpublished
+            | Self::ForgetTheDead => return None,
+        })
+    }
 }

@@ -2,40 +2,21 @@
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
-use proto::chat::{Message, Milestone, Stored};
-
 use crate::{channel::Queue, network::Network};
 
 /// What a client emits.
 #[derive(Debug, Clone)]
 pub(crate) enum Up {
     Connect { user: usize, pid: Option<String>, offset: Option<String> },
-    Send { ack: u64, chat: usize, client_id: String, body: String },
-    Join { ack: u64, chat: usize, since_seq: Option<i64>, keep_others: bool },
-    Leave { ack: u64, chat: usize },
+    Event { name: &'static str, arguments: [Option<String>; 2], ack: u64 },
 }
 
 /// What a client hears.
 #[derive(Debug, Clone)]
 pub(crate) enum Down {
     Connected { pid: String },
-    Ack { ack: u64, answer: Answered },
-    Received { message: Message, cursor: String },
-    Updated { chat: usize },
-    Milestone { chat: usize, milestone: Milestone, cursor: String },
-    Notice { chat: usize, milestone: Milestone },
-    ChatJoined { chat: usize, cursor: String },
-    ChatLeft { chat: usize, cursor: String },
-    Closed { chat: usize, cursor: String },
-}
-
-/// The content of an ack.
-#[derive(Debug, Clone)]
-pub(crate) enum Answered {
-    Sent(Stored),
-    Joined { last_seq: i64, messages: Vec<Message>, has_more: bool, milestones: Vec<i64> },
-    Done,
-    Failed { code: proto::Code, retry_after_ms: Option<u64> },
+    Ack { ack: u64, json: String },
+    Event { name: &'static str, json: String, cursor: String },
 }
 
 /// One connection.
@@ -111,11 +92,6 @@ impl Pipe {
         }
     }
 
-    /// Whether the gateway takes the connection for alive.
-    pub(crate) fn is_open(&self) -> bool {
-        self.gateway_is_here.get()
-    }
-
     fn in_order(&self, last: &Cell<Duration>) -> Duration {
         let now = self.net.sim().now();
         last.set(last.get().max(now + self.net.delay()));
@@ -128,7 +104,7 @@ impl Up {
     pub(crate) fn ack(&self) -> Option<u64> {
         match self {
             Self::Connect { .. } => None,
-            Self::Send { ack, .. } | Self::Join { ack, .. } | Self::Leave { ack, .. } => Some(*ack),
+            Self::Event { ack, .. } => Some(*ack),
         }
     }
 }

@@ -171,7 +171,12 @@ pub(crate) fn tag_of(cast: &Cast, named: &str, content: &str) -> Option<Tag> {
 /// Which message this is; none if it is not what its sender wrote.
 pub(crate) fn tag_of_message(cast: &Cast, message: &Message) -> Option<Tag> {
     let tag = tag_of(cast, &message.client_id, &message.body)?;
-    (cast.users[Cast::owner(usize::from(tag.slot))].as_str() == message.sender_id).then_some(tag)
+    is_author(cast, tag, &message.sender_id).then_some(tag)
+}
+
+/// Whether the user wrote the message.
+pub(crate) fn is_author(cast: &Cast, tag: Tag, user: &str) -> bool {
+    cast.users[Cast::owner(usize::from(tag.slot))].as_str() == user
 }
 
 /// A seq as the checker counts; what is none is 0.

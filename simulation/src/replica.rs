@@ -128,8 +128,9 @@ impl Replica {
     /// Closes a match and tells both inboxes.
     pub(crate) async fn close_match(self: Rc<Self>, world: Rc<World>, chat: usize) -> Result<(), Away> {
         let of = world.cast.chats[chat].clone();
-        Rc::clone(&world.store).close_match(of.id.clone()).await?;
-        tell_members(&world, self.process, of.members, &Rc::new(Inbox::Closed(of.id)));
+        if let Some(closed) = Rc::clone(&world.store).close_match(of.id).await? {
+            tell_members(&world, self.process, of.members, &Rc::new(Inbox::Closed(closed)));
+        }
         Ok(())
     }
 

@@ -18,6 +18,8 @@ const MOST_STEPS: usize = 70;
 const LONGEST_FAULT_MS: u64 = 9_000;
 /// From the end of a replica that was stopped to its next beginning.
 pub(crate) const RESTART_MS: u64 = 1_000;
+/// From the ring of a call to the last repeat of its end.
+pub(crate) const CALL_MS: u64 = 6_000;
 
 /// One run.
 #[derive(Debug, Clone)]
@@ -43,6 +45,8 @@ pub struct Noise {
     pub commit_unknown: u32,
     /// The stream delivers an event twice.
     pub duplicate: u32,
+    /// A gateway refuses what it may refuse.
+    pub refusal: u32,
 }
 
 /// Something that happens.
@@ -82,6 +86,8 @@ pub enum Fault {
 pub enum Action {
     Act { client: usize, deed: Deed },
     CloseMatch { chat: usize },
+    Call { chat: usize },
+    Drain { gateway: usize, restart_ms: u64 },
     Break { server: Server, index: usize, fault: Fault, for_ms: u64 },
     StopReplica { index: usize, within_ms: u64 },
     NatsDown { for_ms: u64, is_wiped: bool },
@@ -92,8 +98,8 @@ pub enum Action {
 }
 
 /// What somebody can do: send a new message, one again that was acked before, or another text under the clientId of
-/// such a one; join and leave; try all of it as a stranger; lose the connection, which the gateway notices later; or
-/// start anew with the messages and without the session.
+/// such a one; join and leave; begin and stop to type; try all of it as a stranger; lose the connection, which the
+/// gateway notices later; or start anew with the messages and without the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the variants and their fields say it")]
 pub enum Deed {
@@ -102,6 +108,7 @@ pub enum Deed {
     Contradict,
     Join { chat: usize, keep_others: bool },
     Leave { chat: usize },
+    Type { chat: usize, is_typing: bool },
     Intrude { chat: usize },
     Cut { noticed_ms: u64 },
     Reload,
@@ -140,6 +147,7 @@ impl Noise {
             spike: up_to(100),
             commit_unknown: up_to(200),
             duplicate: up_to(300),
+            refusal: up_to(100),
         }
     }
 }
@@ -148,6 +156,8 @@ impl Action {
     fn lasts(self) -> Duration {
         Duration::from_millis(match self {
             Self::StopReplica { within_ms, .. } => within_ms + RESTART_MS,
+            Self::Drain { restart_ms, .. } => restart_ms,
+            Self::Call { .. } => CALL_MS,
             Self::Break { for_ms, .. }
             | Self::NatsDown { for_ms, .. }
             | Self::StreamDown { for_ms }
@@ -168,7 +178,9 @@ impl fmt::Display for Schedule {
 fn deed(rng: &mut Rng) -> Action {
     let (client, chat) = (rng.usize(0..CLIENTS), rng.usize(0..CHATS));
     let deed = match rng.u32(0..100) {
-        0..55 => Deed::Send { chat },
+        0..48 => Deed::Send { chat },
+        48..54 => Deed::Type { chat, is_typing: rng.u32(0..3) > 0 },
+        54 => return Action::Call { chat },
         55..60 => Deed::Repeat,
         60..63 => Deed::Contradict,
         63..72 => Deed::Join { chat, keep_others: rng.bool() },
@@ -183,7 +195,7 @@ fn deed(rng: &mut Rng) -> Action {
 
 fn fault(rng: &mut Rng) -> Action {
     let for_ms = rng.u64(1..LONGEST_FAULT_MS);
-    match rng.u32(0..14) {
+    match rng.u32(0..15) {
         0..8 => Action::Break {
             server: [Server::Gateway, Server::Replica, Server::Counter][rng.usize(0..3)],
             index: rng.usize(0..SERVERS),
@@ -194,6 +206,7 @@ fn fault(rng: &mut Rng) -> Action {
         9 => Action::RestartPostgres { for_ms: for_ms / 2 },
         10 => Action::RedisDown { for_ms },
         11 => Action::StreamDown { for_ms },
+        13 => Action::Drain { gateway: rng.usize(0..SERVERS), restart_ms: for_ms.max(1_500) },
         12 => Action::StopReplica { index: rng.usize(0..SERVERS), within_ms: for_ms },
         _ => Action::FlushRedis,
     }

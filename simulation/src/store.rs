@@ -21,6 +21,7 @@ use chat_service::room::Row;
 use proto::{
     MatchId,
     chat::{Message, Milestone},
+    inbox::MatchClosed,
 };
 
 use crate::{cast::Cast, channel::Queue, executor::Sim, mistake::Mistake, network::Network, promises::Promises};
@@ -47,7 +48,7 @@ pub(crate) struct Store {
 struct Stored {
     members: Vec<String>,
     last_seq: i64,
-    closed: bool,
+    closed: Option<MatchClosed>,
     rev: i64,
     messages: Vec<Row>,
     by_client_id: BTreeMap<(String, String), i64>,
@@ -75,7 +76,7 @@ impl Store {
         let stored = |chat: &crate::cast::Chat| Stored {
             members: chat.members.iter().map(|user| cast.users[*user].to_string()).collect(),
             last_seq: 0,
-            closed: false,
+            closed: None,
             rev: 0,
             messages: Vec::new(),
             by_client_id: BTreeMap::new(),
@@ -116,7 +117,7 @@ impl Store {
         self.rows
             .borrow()
             .get(id)
-            .map_or((0, 0, false), |stored| (stored.last_seq, stored.milestones.len(), stored.closed))
+            .map_or((0, 0, false), |stored| (stored.last_seq, stored.milestones.len(), stored.closed.is_some()))
     }
 
     fn is_up(&self) -> bool {

@@ -5,6 +5,7 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 use promises::{Event, Violation};
 
 use crate::{
+    calls,
     cast::Cast,
     client::Client,
     counter::{Counter, Registers},
@@ -56,6 +57,7 @@ pub struct Outcome {
 
 /// Runs a schedule with a mistake planted, or none.
 pub fn run(schedule: &Schedule, mistake: Option<Mistake>, traced: bool) -> Outcome {
+    gateway_core::mistake::plant(mistake.and_then(Mistake::in_the_core));
     let world = World::new(schedule, mistake, traced);
     for step in schedule.steps.clone() {
         let of = Rc::clone(&world);
@@ -127,6 +129,8 @@ impl World {
             Action::RedisDown { for_ms } => self.registers.away_for(millis(for_ms)),
             Action::RestartPostgres { for_ms } => self.store.restart(millis(for_ms)),
             Action::CloseMatch { chat } => self.close_match(chat),
+            Action::Call { chat } => calls::ring(self, chat),
+            Action::Drain { gateway, restart_ms } => self.drain(gateway, millis(restart_ms)),
             Action::Act { client, deed } => self.clients.borrow()[client].act(deed),
         }
     }
@@ -168,6 +172,15 @@ impl World {
             }
             Fault::CutFromNats => self.net.cut(process, lasts),
         }
+    }
+
+    /// Drains a gateway, and starts another one in its place.
+    fn drain(self: &Rc<Self>, index: usize, restarted_after: Duration) {
+        let gateway = self.gateways.borrow()[index].clone();
+        let Some(gateway) = gateway else { return };
+        gateway.drain();
+        let (world, end) = (Rc::clone(self), Fault::Kill);
+        self.sim.after(restarted_after, move || world.break_process((Server::Gateway, index), end, Duration::ZERO));
     }
 
     fn process(&self, server: Server, index: usize) -> Option<ProcessId> {

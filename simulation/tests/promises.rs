@@ -136,3 +136,18 @@ fn a_milestone_told_twice_is_found() {
 fn a_milestone_told_again_at_another_gateway_is_found() {
     found(Mistake::ToldElsewhere, &[Promise::Milestones]);
 }
+
+#[test]
+fn a_typist_who_is_shown_for_ever_is_found() {
+    found(Mistake::NoExpiry, &[Promise::Delivered]);
+}
+
+#[test]
+fn a_step_of_a_call_that_is_told_twice_is_found() {
+    found(Mistake::CallsAgain, &[Promise::Delivered]);
+}
+
+#[test]
+fn a_refusal_that_is_not_answered_is_found() {
+    found(Mistake::SilentRefusals, &[Promise::Answered]);
+}

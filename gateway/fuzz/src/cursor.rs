@@ -3,9 +3,8 @@
 use proto::UserId;
 
 use super::{
-    cursor::{self, Position},
+    cursor::{self, MAX_JOINED, Position},
     pid::Pid,
-    session::MAX_JOINED,
 };
 
 const TAG: &str = "ABCDEFGH";

@@ -74,13 +74,10 @@ mod socketio {
     pub mod packet_target;
 }
 
-#[path = "../../src/chat"]
+#[path = "../../core/src"]
 mod chat {
     mod cursor;
     mod pid;
-    mod session {
-        pub const MAX_JOINED: usize = 16;
-    }
     /// Generated for `proto::chat` from its `.proto` file.
     pub mod list_messages_request {
         pub enum Position {
@@ -109,11 +106,23 @@ mod inboxes {
     pub mod target;
 }
 
-#[path = "../../src"]
+#[path = "../../core/src"]
 mod parts {
+    pub mod moment;
     pub mod payload;
 }
 use parts::payload;
+
+/// The moment of an input, always the same.
+mod moment {
+    use std::time::Instant;
+
+    pub use crate::parts::moment::Moment;
+
+    pub fn now() -> Moment {
+        Moment { now: Instant::now(), unix_ms: 0, random: 0 }
+    }
+}
 
 mod message;
 
@@ -165,7 +174,23 @@ mod failure {
         }
     }
 
-    impl IntoResponse for Failure {
+    /// The same by REST.
+    #[derive(Debug)]
+    pub struct Problem(pub Failure);
+
+    impl From<Failure> for Problem {
+        fn from(failure: Failure) -> Self {
+            Self(failure)
+        }
+    }
+
+    impl From<Code> for Problem {
+        fn from(code: Code) -> Self {
+            Self(code.into())
+        }
+    }
+
+    impl IntoResponse for Problem {
         fn into_response(self) -> Response {
             Response::default()
         }

@@ -1,22 +1,21 @@
-//! What every part of the chat application needs, and the application itself.
+//! What every part of the chat application needs.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use gateway_core::{Failure, Flood, Limited, Limits, Settings};
+use proto::UserId;
 use service_kit::Lifecycle;
 
-use super::{Socket, Users, commands, connections};
+use super::users::Users;
 use crate::{
     auth::Authenticator,
-    egress::Services,
+    egress::{Admitted, Services},
     inboxes::Inboxes,
-    limits::{SeatLimits, UserLimits},
+    limits::{self, SeatLimits, UserLimits},
     revocations::Revocations,
-    socketio::{Accept, Application, CloseReason, Connect, Event, Refuse},
-    views::MessageFields,
 };
 
 /// What every part of the chat application needs.
@@ -36,39 +35,37 @@ pub struct Context {
     pub inboxes: Inboxes,
     /// Who is connected.
     pub users: Arc<Users>,
-    /// Where clients find the fields of an object message.
-    pub message_fields: MessageFields,
+    /// How the core behaves.
+    pub settings: Settings,
     /// Owns the tasks.
     pub lifecycle: Lifecycle,
 }
 
-/// The chat application, to be served by [`crate::socketio::Server`].
-#[derive(Debug, Clone)]
-pub struct Chat(pub Arc<Context>);
+impl Limits for Context {
+    type Ticket = Admitted;
 
-impl Application for Chat {
-    type Socket = Socket;
-
-    /// No command takes binary data.
-    const TAKES_ATTACHMENTS: bool = false;
-
-    async fn connect(&self, request: Connect<'_>) -> Result<Accept<Socket>, Refuse> {
-        connections::connect(&self.0, request).await
+    fn take_event(&self, user: &UserId, now: Instant) -> Result<(), Flood> {
+        self.limits.take_event(user.as_str(), now).map_err(|flood| match flood {
+            limits::Flood::TooEarly(wait) => Flood::TooEarly(wait),
+            limits::Flood::GoesOn(wait) => Flood::GoesOn(wait),
+        })
     }
 
-    fn connected(&self, socket: &Arc<Socket>) {
-        connections::connected(&self.0, socket);
+    fn take(&self, what: Limited, user: &UserId, now: Instant) -> Result<(), Duration> {
+        let (limits, user) = (&self.limits, user.as_str());
+        match what {
+            Limited::Join => limits.joins.take(user, now).and_then(|()| limits.may_read(user, now)),
+            Limited::Send => limits.sends.take(user, now),
+            Limited::Typing => limits.typing.take(user, now),
+            Limited::Signal => limits.call_signals.take(user, now),
+        }
     }
 
-    fn event(&self, socket: &Arc<Socket>, event: Event<'_>) {
-        // A panic was logged where it happened, and answered as the reply was dropped. The connection goes on.
-        let _ = catch_unwind(AssertUnwindSafe(|| commands::handle(&self.0, socket, &event, Instant::now())));
+    fn admit(&self, now: Instant) -> Result<Admitted, Failure> {
+        self.services.admit(now)
     }
 
-    fn disconnected(&self, socket: &Arc<Socket>, reason: CloseReason) {
-        connections::disconnected(&self.0, socket, reason);
+    fn has_read(&self, user: &UserId, bytes: usize, now: Instant) {
+        self.limits.has_read(user.as_str(), bytes, now);
     }
 }
-
-/// How long a CONNECT may take before the transport is closed, so that the client comes back.
-pub(crate) const CONNECT_DECISION_TIMEOUT: Duration = Duration::from_secs(4);

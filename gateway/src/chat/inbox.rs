@@ -1,4 +1,4 @@
-//! What a user hears on `user.<userId>`, given to each of the user's sockets here.
+//! What a user hears on `user.<userId>`.
 
 use std::{
     collections::HashMap,
@@ -9,18 +9,15 @@ use std::{
 
 use prost::Message as _;
 use proto::{
-    MatchId, UserId,
-    inbox::{
-        CallChanged, InboxEvent, MessagesPosted, MilestoneReached, SignalTaken, SocketReplaced, TypingChanged,
-        inbox_event::Event,
-    },
+    UserId,
+    inbox::{InboxEvent, SignalTaken},
 };
 use service_kit::telemetry::propagation;
 use tracing::{info_span, warn};
 
 use super::{
-    Context, Socket, call_events, delivery,
-    feed::{Announced, Posted},
+    context::Context,
+    shell::{self, Stepped},
     users::User,
 };
 use crate::{
@@ -48,11 +45,10 @@ impl Listener for Receiver {
         let owner = self.context.inboxes.owner(message.subject);
         // Who has just gone hears no more.
         let Some(user) = owner.and_then(|id| self.context.users.get(id)) else { return };
-        // Counted before it is given to the sockets.
-        user.hears();
         let event = match InboxEvent::decode(message.payload) {
             Ok(event) => event,
             Err(error) => {
+                user.state().core.hears();
                 warn!(subject = message.subject, %error, "an undecodable event was dropped");
                 return metrics::inbox_event_undecodable();
             }
@@ -64,12 +60,13 @@ impl Listener for Receiver {
         let _ = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| self.receive(&user, event, message.reply))));
     }
 
-    fn tick(&mut self, now: Instant) {
+    fn tick(&mut self, _: Instant) {
         self.watching.retain(|_, user| {
-            while let Some((chat, typist)) = user.memory().expire_typist(now) {
-                show_typing(user, &chat, &typist, false);
-            }
-            user.memory().has_typists()
+            let expired = shell::step(&self.context, user, |core, step| {
+                core.expire_typists(step);
+                core.has_typists()
+            });
+            expired.value
         });
     }
 
@@ -80,95 +77,18 @@ impl Listener for Receiver {
 
 impl Receiver {
     fn receive(&mut self, user: &Arc<User>, event: InboxEvent, reply: Option<&str>) {
-        match event.event {
-            Some(Event::MessagesPosted(posted)) => self.messages_posted(user, posted),
-            Some(Event::TypingChanged(changed)) => self.typing_changed(user, &changed),
-            Some(Event::MilestoneReached(reached)) => milestone_reached(user, reached),
-            Some(Event::MatchClosed(closed)) => match_closed(user, &closed.match_id),
-            Some(Event::CallChanged(changed)) => self.call_changed(user, &changed, reply),
-            Some(Event::SocketReplaced(replaced)) => socket_replaced(user, &replaced),
-            // A newer version's event, which this one does not know.
-            None => {}
-        }
-    }
-
-    fn messages_posted(&self, user: &User, posted: MessagesPosted) {
-        let fields = self.context.message_fields;
-        let posts = posted.messages.into_iter().filter_map(|message| Posted::new(message, fields));
-        let posts: Vec<_> = posts.collect();
-        for posted in &posts {
-            let was_typing = user.memory().typing_stopped(&posted.chat, &posted.sender);
-            if was_typing {
-                show_typing(user, &posted.chat, &posted.sender, false);
-            }
-        }
-        for socket in user.sockets() {
-            delivery::post(&self.context, &socket, &posts);
-        }
-    }
-
-    fn typing_changed(&mut self, user: &Arc<User>, changed: &TypingChanged) {
-        let (Ok(chat), Ok(typist)) = (MatchId::new(changed.match_id.as_str()), UserId::new(changed.user_id.as_str()))
-        else {
-            return;
-        };
-        if changed.is_typing {
-            user.memory().typing_started(&chat, &typist, Instant::now());
+        let Stepped { value: (taken, has_typists), is_sent } = shell::step(&self.context, user, |core, step| {
+            // Counted before it is given to the sockets, whatever it is. An event of a newer version is not known here.
+            core.hears();
+            let taken = event.event.is_some_and(|event| core.inbox_event(event, step));
+            (taken, core.has_typists())
+        });
+        if has_typists {
             self.watching.entry(user.sid).or_insert_with(|| Arc::clone(user));
-        } else {
-            user.memory().typing_stopped(&chat, &typist);
         }
-        show_typing(user, &chat, &typist, changed.is_typing);
-    }
-
-    /// Gives the user's sockets a step of a call. Only the gateway that holds the addressed device answers a signal, so
-    /// silence means that no device has it.
-    fn call_changed(&self, user: &User, changed: &CallChanged, reply: Option<&str>) {
-        let mut taken = false;
-        for socket in user.sockets() {
-            taken |= call_events::give(&socket, changed);
-        }
-        if let (true, Some(reply)) = (taken, reply) {
+        if let (true, Some(reply)) = (taken && is_sent, reply) {
             let (bus, reply) = (self.context.services.bus.clone(), reply.to_owned());
             self.context.lifecycle.spawn(async move { bus.answer_to(&reply, &SignalTaken {}).await });
         }
     }
-}
-
-fn show_typing(user: &User, chat: &MatchId, typist: &UserId, is_typing: bool) {
-    let packet = delivery::user_typing(chat, typist, is_typing);
-    for socket in user.sockets() {
-        delivery::show_typing(&socket, chat, is_typing, &packet);
-    }
-}
-
-fn milestone_reached(user: &User, reached: MilestoneReached) {
-    let (Ok(chat), Some(milestone)) = (MatchId::new(reached.match_id), reached.milestone) else { return };
-    let is_news = user.memory().is_news(&chat, milestone.rev);
-    let announced = Arc::new(Announced { chat, milestone });
-    for socket in user.sockets() {
-        // Who has connected since may have been told elsewhere, and learns it when joining.
-        let to_all = is_news && socket.was_connected(announced.milestone.reached_at_ms);
-        delivery::announce(&socket, &announced, to_all);
-    }
-}
-
-fn match_closed(user: &User, id: &str) {
-    let Ok(chat) = MatchId::new(id) else { return };
-    user.memory().chat_closed(&chat);
-    for socket in user.sockets() {
-        delivery::close(&socket, &chat);
-    }
-}
-
-fn socket_replaced(user: &User, replaced: &SocketReplaced) {
-    for socket in user.sockets().iter().filter(|socket| is_of(socket, &replaced.pid)) {
-        if socket.is_replaced_by(replaced.connected_at_ms, replaced.connection) {
-            socket.emitter.disconnect_transport();
-        }
-    }
-}
-
-fn is_of(socket: &Socket, pid: &str) -> bool {
-    socket.pid.as_ref().is_some_and(|own| own.as_str() == pid)
 }

@@ -7,8 +7,11 @@ use std::{
 
 use proto::Code;
 
-use super::{Context, Socket, connections, users::Presence};
-use crate::socketio::Refuse;
+use super::{
+    context::Context,
+    users::{Presence, Socket},
+};
+use crate::{metrics, socketio::Refuse, views};
 
 /// Finds a seat for a socket that is about to connect and brings `pid`, if any.
 pub(super) fn seat(context: &Context, newcomer: Presence, pid: Option<&str>) -> Result<Presence, Refuse> {
@@ -16,33 +19,42 @@ pub(super) fn seat(context: &Context, newcomer: Presence, pid: Option<&str>) -> 
         return Ok(newcomer);
     }
     let now = Instant::now();
-    let sockets = newcomer.user().sockets();
-    let known = sockets.iter().map(|socket| Known {
-        is_replaced: socket.pid.as_ref().is_some_and(|own| Some(own.as_str()) == pid),
-        silence: socket.session().activity.silence(now),
-        socket,
+    let state = newcomer.user().state();
+    let known = state.core.sockets().iter().filter_map(|known| {
+        let is_replaced = pid.is_some_and(|pid| known.is_of(pid));
+        let socket = state.sockets.iter().find(|socket| socket.id == known.id)?;
+        Some(Known { is_replaced, silence: known.silence(now), socket: Arc::clone(socket) })
     });
-    for Known { socket, .. } in in_order(known.collect(), context.seats.silence()) {
+    let known = known.collect();
+    drop(state);
+    for Known { socket, .. } in in_order(known, context.seats.silence()) {
         if newcomer.take_seat_of(&socket.presence) {
             socket.emitter.disconnect_transport();
             return Ok(newcomer);
         }
     }
-    Err(connections::refusal(Code::TooManySockets))
+    Err(refusal(Code::TooManySockets))
+}
+
+/// A refusal for good.
+pub(super) fn refusal(code: Code) -> Refuse {
+    metrics::rejected(code);
+    let data = serde_json::json!({ "code": code.as_str() });
+    Refuse::Error { message: code.message().to_owned(), data: Some(views::to_json(&data)) }
 }
 
 /// A socket that might make room.
 #[derive(Debug)]
-struct Known<'a, S = Arc<Socket>> {
+struct Known<S = Arc<Socket>> {
     /// The newcomer brings this socket's pid: its client has connected anew.
     is_replaced: bool,
     silence: Duration,
-    socket: &'a S,
+    socket: S,
 }
 
 /// Those that may make room, in the order in which they are asked: first an earlier connection of the same client, then the longest
 /// silent. Pure.
-fn in_order<S>(mut known: Vec<Known<'_, S>>, least_silence: Duration) -> Vec<Known<'_, S>> {
+fn in_order<S>(mut known: Vec<Known<S>>, least_silence: Duration) -> Vec<Known<S>> {
     known.retain(|known| known.is_replaced || known.silence >= least_silence);
     known.sort_by_key(|known| std::cmp::Reverse((known.is_replaced, known.silence)));
     known
@@ -58,9 +70,9 @@ mod tests {
         let known = known.iter().map(|(is_replaced, minutes)| Known {
             is_replaced: *is_replaced,
             silence: Duration::from_mins(*minutes),
-            socket: minutes,
+            socket: *minutes,
         });
-        in_order(known.collect(), LEAST).iter().map(|known| *known.socket).collect()
+        in_order(known.collect(), LEAST).iter().map(|known| known.socket).collect()
     }
 
     #[test]

@@ -8,14 +8,15 @@ use std::{
     num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
 use proto::{UserId, chat::Revocation, partition::fnv1a};
 
-use super::{Socket, memory::Memory};
-use crate::{inboxes::Inboxes, socketio::Packet};
+use gateway_core::{Arrival, SocketId};
+
+use crate::{egress::Admitted, inboxes::Inboxes, socketio::Emitter};
 
 /// Parts of the table with a lock of their own: a walk over all users holds up only those of one part at a time.
 const SHARDS: usize = 64;
@@ -59,13 +60,29 @@ pub(crate) struct User {
     pub(crate) id: UserId,
     /// The number of the inbox's subscription.
     pub(crate) sid: u64,
-    heard: AtomicU64,
     /// Changes only while the user's shard is locked; never from none to some again.
     presences: AtomicU32,
     /// Presences that count towards the user's limit of sockets.
     seats: AtomicU32,
-    sockets: Mutex<Vec<Arc<Socket>>>,
-    memory: Mutex<Memory>,
+    state: Mutex<State>,
+}
+
+/// What changes with each input.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(super) core: gateway_core::User<Admitted>,
+    /// The sockets of which the core knows, or is about to.
+    pub(super) sockets: Vec<Arc<Socket>>,
+}
+
+/// One connected socket, to be emitted to.
+#[derive(Debug)]
+pub struct Socket {
+    pub(super) id: SocketId,
+    pub(super) emitter: Emitter,
+    pub(super) presence: Presence,
+    /// What the core is given once the client knows that it is connected.
+    arrival: Mutex<Option<Box<Arrival>>>,
 }
 
 /// Keeps a user's entry alive; when the last one is dropped, the inbox subscription ends.
@@ -109,20 +126,12 @@ impl Users {
     /// Closes the transports of a revoked user: of all sockets that were here when it was revoked, and of those that have come since
     /// with a token that is refused. Who has signed in again since then stays.
     pub fn cut(&self, id: &UserId, revocation: &Revocation) {
-        let sockets = self.get(id.as_str()).map(|user| user.sockets()).unwrap_or_default();
-        let is_cut = |socket: &&Arc<Socket>| {
-            socket.token().issued_at_ms < revocation.not_before_ms || socket.was_connected(revocation.changed_ms)
-        };
-        for socket in sockets.iter().filter(is_cut) {
-            socket.emitter.disconnect_transport();
-        }
-    }
-
-    /// Tells every socket here.
-    pub fn tell_all(&self, packet: &Packet) {
-        for socket in self.parts().flatten().flat_map(|user| user.sockets()) {
-            // One that is closed already needs no telling.
-            let _ = socket.emitter.send(packet);
+        let Some(user) = self.get(id.as_str()) else { return };
+        let state = user.state();
+        for ended in state.core.ended_by(revocation) {
+            if let Some(socket) = state.sockets.iter().find(|socket| socket.id == ended) {
+                socket.emitter.disconnect_transport();
+            }
         }
     }
 
@@ -145,64 +154,47 @@ fn lock(shard: &Mutex<HashSet<ById>>) -> MutexGuard<'_, HashSet<ById>> {
 
 impl User {
     fn new(id: UserId, sid: u64) -> Self {
-        Self {
-            id,
-            sid,
-            heard: AtomicU64::new(0),
-            presences: AtomicU32::new(0),
-            seats: AtomicU32::new(0),
-            sockets: Mutex::default(),
-            memory: Mutex::default(),
-        }
+        Self { id, sid, presences: AtomicU32::new(0), seats: AtomicU32::new(0), state: Mutex::default() }
     }
 
-    /// How many events the inbox has had. A socket that is [added](Self::add) hears all that are not counted yet.
-    pub(crate) fn heard(&self) -> u64 {
-        self.heard.load(Ordering::SeqCst)
+    /// The user's core and its sockets. A panic while they were locked was one of the shell's: the core contains its own.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An event has come; to be said before it is given to the sockets.
-    pub(crate) fn hears(&self) {
-        self.heard.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// What is remembered of what was heard.
-    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock_sockets(&self) -> MutexGuard<'_, Vec<Arc<Socket>>> {
-        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The user's sockets.
-    pub(crate) fn sockets(&self) -> Vec<Arc<Socket>> {
-        self.lock_sockets().clone()
-    }
-
-    /// From now on the socket hears what the user hears.
+    /// From now on the core may emit to the socket.
     pub(crate) fn add(&self, socket: &Arc<Socket>) {
-        let mut sockets = self.lock_sockets();
+        let sockets = &mut self.state().sockets;
         // Mostly the only one.
         sockets.reserve_exact(1);
         sockets.push(Arc::clone(socket));
     }
 
-    /// The socket is gone. False if it had not been added.
-    pub(crate) fn remove(&self, socket: &Arc<Socket>) -> bool {
-        let mut sockets = self.lock_sockets();
-        let before = sockets.len();
+    /// The socket is gone.
+    pub(crate) fn remove(&self, socket: &Arc<Socket>) {
+        let sockets = &mut self.state().sockets;
         sockets.retain(|other| !Arc::ptr_eq(other, socket));
         sockets.shrink_to_fit();
-        sockets.len() < before
+    }
+}
+
+impl Socket {
+    pub(super) fn new(emitter: Emitter, presence: Presence, arrival: Arrival) -> Arc<Self> {
+        let (id, arrival) = (arrival.id(), Mutex::new(Some(Box::new(arrival))));
+        Arc::new(Self { id, emitter, presence, arrival })
+    }
+
+    pub(super) fn user(&self) -> &Arc<User> {
+        &self.presence.user
+    }
+
+    /// What the core is to be given, once.
+    pub(super) fn arrival(&self) -> Option<Box<Arrival>> {
+        self.arrival.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 impl Presence {
-    pub(crate) fn user_id(&self) -> &UserId {
-        &self.user.id
-    }
-
     pub(crate) fn user(&self) -> &Arc<User> {
         &self.user
     }

@@ -7,10 +7,10 @@ use std::{
 
 use proto::{
     Code,
-    chat::{SendResult, Stored},
+    chat::{SendResult, Stored, send_result},
 };
 
-use super::outcomes::{is_refused_of_sender, outcome_of};
+use super::outcome_of;
 use crate::{failure::Failure, metrics};
 
 /// An answer that took longer means that there is too much to do.
@@ -85,33 +85,35 @@ impl Admission {
 }
 
 impl Admitted {
-    /// Ends a send, by socket or by REST: its answer adjusts the limit, is counted, and is returned as the sender is told it.
-    /// A refusal for what this one sender does leaves the limit as it is.
+    /// Ends a send: its result adjusts the limit, and is counted. A refusal for what this one sender does leaves the limit
+    /// as it is.
+    pub fn note(mut self, result: &SendResult) {
+        let (took, outcome) = (self.since.elapsed(), result.result.as_ref());
+        let (code, is_of_sender) = match outcome {
+            Some(send_result::Result::Stored(_)) => (None, false),
+            Some(send_result::Result::Failure(failure)) => (Some(Failure::from(*failure).code), failure.of_sender),
+            None => (Some(Code::Unavailable), false),
+        };
+        if !is_of_sender {
+            self.lesson = lesson_of(code, took);
+        }
+        let is_duplicate = matches!(outcome, Some(send_result::Result::Stored(stored)) if stored.duplicate);
+        metrics::send_answered(took, code.map_or(if is_duplicate { "duplicate" } else { "stored" }, Code::as_str));
+    }
+
+    /// As [`note`](Self::note), and returns the result as the sender is told it.
     ///
     /// # Errors
     /// Why the draft is not known to be stored.
-    pub fn answered(mut self, result: SendResult) -> Result<Stored, Failure> {
-        let is_of_sender = is_refused_of_sender(&result);
-        let (outcome, took) = (outcome_of(result), self.since.elapsed());
-        if !is_of_sender {
-            self.lesson = lesson_of(outcome.as_ref().err().map(|failure| failure.code), took);
-        }
-        metrics::send_answered(took, outcome_name(&outcome));
-        outcome.map_err(|failure| failure.spread(fastrand::u64(..)))
+    pub fn answered(self, result: SendResult) -> Result<Stored, Failure> {
+        self.note(&result);
+        outcome_of(result).map_err(|failure| failure.spread(fastrand::u64(..)))
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
         self.admission.window().close(self.lesson, Instant::now());
-    }
-}
-
-fn outcome_name(outcome: &Result<Stored, Failure>) -> &'static str {
-    match outcome {
-        Ok(stored) if stored.duplicate => "duplicate",
-        Ok(_) => "stored",
-        Err(failure) => failure.code.as_str(),
     }
 }
 

@@ -9,7 +9,7 @@ use proto::{
 use service_kit::{bus::BusError, clock};
 
 use super::Services;
-use crate::failure::Failure;
+use crate::failure::{Failure, of_bus};
 
 /// How long a call command may take.
 const WINDOW: Duration = Duration::from_secs(2);
@@ -29,7 +29,7 @@ impl Services {
             let patience = WINDOW.saturating_sub(began.elapsed());
             match self.bus.request(&subject, &request, patience).await {
                 Err(BusError::NoResponders) if began.elapsed() + PAUSE < WINDOW => tokio::time::sleep(PAUSE).await,
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(of_bus(error)),
                 Ok(reply) => {
                     return match reply.reply {
                         Some(Reply::Call(call)) => Ok(call),

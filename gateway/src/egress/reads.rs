@@ -1,29 +1,17 @@
 //! What the gateway reads of the services. A match is read on behalf of a user, and only members learn of it.
 
 use proto::{
-    Code, MatchId, UserId,
+    MatchId, UserId,
     chat::{
         GetMatchRequest, HeadsRequest, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest,
-        ListMessagesResponse, Match, MatchHead, Message, RevocationsRequest, RevocationsResponse,
-        list_messages_request::Position,
+        ListMessagesResponse, MatchHead, RevocationsRequest, RevocationsResponse, list_messages_request::Position,
     },
     milestone::{GetProgressRequest, GetProgressResponse},
     signaling::{Call, GetCallRequest, get_call_request::Of},
 };
 
-use super::{Services, ask};
+use super::{Services, Snapshot, ask};
 use crate::failure::Failure;
-
-/// A match with a page of its messages, all of one moment.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
-    /// The match; its `last_seq` is the head at that moment.
-    pub of: Match,
-    /// Ascending.
-    pub messages: Vec<Message>,
-    /// Whether more messages follow the page.
-    pub has_more: bool,
-}
 
 impl Services {
     /// The match, with at most `limit` (≤ 200) messages after `since_seq` if it is given. `MATCH_NOT_FOUND` unless `user`
@@ -38,11 +26,7 @@ impl Services {
         let user_id = Some(user.to_string());
         let request = GetMatchRequest { match_id: match_id.to_string(), since_seq, limit, user_id };
         let response = ask(async || self.chat.clone().get_match(request.clone()).await).await?;
-        let of = response.r#match.ok_or(Code::Internal)?;
-        if !of.members.iter().any(|member| member == user.as_str()) {
-            return Err(Code::MatchNotFound.into());
-        }
-        Ok(Snapshot { of, messages: response.messages, has_more: response.has_more })
+        Snapshot::for_member(response, user)
     }
 
     /// The matches of a user whose id comes after `after`, by match id, at most `limit` (≤ 200).

@@ -8,10 +8,9 @@ use proto::{
 };
 use service_kit::{bus::BusError, clock};
 
-use super::{
-    Services,
-    tries::{Route, Tries},
-};
+use gateway_core::tries::{Route, Tries};
+
+use super::Services;
 
 impl Services {
     /// Sends the drafts of `request` and says for each what has become of it, in the same order, within 5 s.
@@ -42,7 +41,11 @@ impl Services {
         let now = Instant::now();
         request.deadline_ms = clock::deadline_in(tries.deadline(now));
         match self.inboxes.request(&request.sender_id, &subject, &*request, tries.patience(now)).await {
-            Ok(reply) => tries.answered(reply),
+            Ok(reply) => {
+                if !tries.answered(reply) {
+                    tracing::error!(?subject, "a reply does not fit its request");
+                }
+            }
             Err(error) => {
                 if error != BusError::NoResponders {
                     tries.unanswered();

@@ -4,13 +4,13 @@ use std::{collections::BTreeSet, time::Duration};
 
 use axum::{body::to_bytes, response::IntoResponse};
 use proto::{
+    Code,
     chat::{self, Failure as ChatFailure},
     signaling::{CallCode, CallFailure},
 };
 use tonic::Status;
 
 use super::*;
-use crate::socketio::Args;
 
 fn all() -> Vec<Failure> {
     let call = |code: CallCode| CallFailure { code: code.into(), ..CallFailure::default() };
@@ -37,7 +37,7 @@ fn error_events_are_frozen() {
 
 #[test]
 fn an_error_event_repeats_the_ids_that_the_command_named() {
-    let names = Names::of(Args::from_raw(r#"{"matchId":"m1","clientId":"c\"1","callId":"v1","message":"secret"}"#));
+    let names = Names::of(Some(r#"{"matchId":"m1","clientId":"c\"1","callId":"v1","message":"secret"}"#));
     let ids = r#""matchId":"m1","clientId":"c\"1","callId":"v1"}"#;
     let error = r#"{"error":"The payload is malformed.","code":"INVALID_PAYLOAD","retryable":false,"#;
     assert_eq!(Failure::invalid().event_json(&names), format!("{error}{ids}"));
@@ -48,12 +48,12 @@ fn an_error_event_repeats_the_ids_that_the_command_named() {
 
 #[test]
 fn problems_are_frozen() {
-    insta::assert_snapshot!(all().iter().map(Failure::problem_json).collect::<Vec<_>>().join("\n"));
+    insta::assert_snapshot!(all().into_iter().map(|failure| Problem(failure).json()).collect::<Vec<_>>().join("\n"));
 }
 
 #[tokio::test]
 async fn a_problem_says_in_the_headers_when_to_try_again() {
-    let response = Failure::rate_limited(Duration::from_millis(1200)).into_response();
+    let response = Problem(Failure::rate_limited(Duration::from_millis(1200))).into_response();
     assert_eq!(response.status(), 429);
     assert_eq!(response.headers()["retry-after"], "2");
     assert_eq!(response.headers()["content-type"], "application/problem+json");
@@ -73,23 +73,23 @@ fn who_is_refused_together_comes_back_apart_within_twice_the_wait() {
 
 #[test]
 fn a_missing_token_is_answered_with_a_challenge() {
-    let challenge = |code: Code| Failure::from(code).into_response().headers()["www-authenticate"].clone();
+    let challenge = |code: Code| Problem::from(code).into_response().headers()["www-authenticate"].clone();
     assert_eq!(challenge(Code::Unauthenticated), "Bearer");
     assert_eq!(challenge(Code::TokenExpired), "Bearer error=\"invalid_token\"");
 }
 
 #[test]
 fn an_absent_match_and_one_of_others_are_alike_to_the_byte() {
-    let absent = Failure::from(Status::not_found("no row"));
+    let absent = of_status(&Status::not_found("no row"));
     let of_others = Failure::from(ChatFailure { code: chat::Code::MatchNotFound.into(), ..ChatFailure::default() });
     assert_eq!(absent.ack_json(), of_others.ack_json());
     assert_eq!(absent.event_json(&Names::default()), of_others.event_json(&Names::default()));
-    assert_eq!(absent.problem_json(), of_others.problem_json());
+    assert_eq!(Problem(absent).json(), Problem(of_others).json());
 }
 
 #[test]
 fn a_status_of_a_service_becomes_a_code() {
-    let code_of = |status: Status| Failure::from(status).code;
+    let code_of = |status: Status| of_status(&status).code;
     assert_eq!(code_of(Status::failed_precondition("")), Code::IdempotencyConflict);
     assert_eq!(code_of(Status::invalid_argument("")), Code::InvalidPayload);
     assert_eq!(code_of(Status::unavailable("")), Code::Unavailable);

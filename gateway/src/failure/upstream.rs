@@ -1,90 +1,41 @@
-//! What the services refuse, as clients hear it.
+//! What keeps the services from answering, as clients hear it.
 
 use std::error::Error;
 
-use proto::{
-    Code,
-    chat::{Code as ChatCode, Failure as ChatFailure},
-    signaling::{CallCode, CallFailure},
-};
+use proto::Code;
 use service_kit::bus::BusError;
 use tonic::Status;
 
-use super::Failure;
+use gateway_core::Failure;
 
-impl From<ChatFailure> for Failure {
-    fn from(failure: ChatFailure) -> Self {
-        let code = match failure.code() {
-            ChatCode::MatchNotFound => Code::MatchNotFound,
-            ChatCode::MatchClosed => Code::MatchClosed,
-            ChatCode::IdempotencyConflict => Code::IdempotencyConflict,
-            ChatCode::RateLimited => Code::RateLimited,
-            ChatCode::Unavailable => Code::Unavailable,
-            ChatCode::InvalidPayload => Code::InvalidPayload,
-            ChatCode::Unspecified | ChatCode::Internal => Code::Internal,
-        };
-        let retry_after_ms = failure.retry_after_ms.and_then(|wait| u64::try_from(wait).ok());
-        Self { retry_after_ms, ..code.into() }
+/// The failure of a gRPC call. `NOT_FOUND` is said of matches only, `FAILED_PRECONDITION` of a match that exists in another state.
+pub fn of_status(status: &Status) -> Failure {
+    // A status that was made here, of an error of the connection, and not sent by the service.
+    if status.source().is_some() {
+        return Failure::unavailable();
     }
-}
-
-impl From<CallFailure> for Failure {
-    fn from(failure: CallFailure) -> Self {
-        let code = match failure.code() {
-            CallCode::MatchNotFound => Code::MatchNotFound,
-            CallCode::MatchClosed => Code::MatchClosed,
-            CallCode::MilestoneRequired => Code::MilestoneRequired,
-            CallCode::Busy => Code::CallBusy,
-            CallCode::NotFound => Code::CallNotFound,
-            CallCode::StateConflict => Code::CallStateConflict,
-            CallCode::Unavailable => Code::Unavailable,
-            CallCode::InvalidPayload => Code::InvalidPayload,
-            CallCode::RateLimited => Code::RateLimited,
-            CallCode::PayloadTooLarge => Code::PayloadTooLarge,
-            CallCode::Unspecified => Code::Internal,
-        };
-        let retry_after_ms = failure.retry_after_ms.and_then(|wait| u64::try_from(wait).ok());
-        Self {
-            retry_after_ms,
-            remaining: failure.remaining,
-            call_id: failure.call_id,
-            elsewhere: failure.elsewhere,
-            ..code.into()
+    match status.code() {
+        tonic::Code::NotFound => Code::MatchNotFound,
+        tonic::Code::FailedPrecondition => Code::IdempotencyConflict,
+        tonic::Code::InvalidArgument => Code::InvalidPayload,
+        tonic::Code::Unavailable
+        | tonic::Code::DeadlineExceeded
+        | tonic::Code::Cancelled
+        | tonic::Code::Aborted
+        | tonic::Code::ResourceExhausted
+        | tonic::Code::Unknown => Code::Unavailable,
+        code => {
+            tracing::error!(?code, reason = status.message(), "a service failed");
+            Code::Internal
         }
     }
+    .into()
 }
 
-impl From<Status> for Failure {
-    /// `NOT_FOUND` is said of matches only, `FAILED_PRECONDITION` of a match that exists in another state.
-    fn from(status: Status) -> Self {
-        // A status that was made here, of an error of the connection, and not sent by the service.
-        if status.source().is_some() {
-            return Self::unavailable();
-        }
-        match status.code() {
-            tonic::Code::NotFound => Code::MatchNotFound,
-            tonic::Code::FailedPrecondition => Code::IdempotencyConflict,
-            tonic::Code::InvalidArgument => Code::InvalidPayload,
-            tonic::Code::Unavailable
-            | tonic::Code::DeadlineExceeded
-            | tonic::Code::Cancelled
-            | tonic::Code::Aborted
-            | tonic::Code::ResourceExhausted
-            | tonic::Code::Unknown => Code::Unavailable,
-            code => {
-                tracing::error!(?code, reason = status.message(), "a service failed");
-                Code::Internal
-            }
-        }
-        .into()
-    }
-}
-
-impl From<BusError> for Failure {
-    fn from(error: BusError) -> Self {
-        match error {
-            BusError::Undecodable => Code::Internal.into(),
-            BusError::NoResponders | BusError::TimedOut | BusError::Unavailable => Self::unavailable(),
-        }
+/// The failure of a request over NATS.
+pub fn of_bus(error: BusError) -> Failure {
+    match error {
+        BusError::Undecodable => Code::Internal.into(),
+        BusError::NoResponders | BusError::TimedOut | BusError::Unavailable => Failure::unavailable(),
     }
 }

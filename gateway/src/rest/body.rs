@@ -14,7 +14,11 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::Api;
-use crate::{failure::Failure, limits::Holding, payload::is_too_deep};
+use crate::{
+    failure::{Failure, Problem},
+    limits::Holding,
+    payload::is_too_deep,
+};
 
 /// The largest body, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
@@ -28,10 +32,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct JsonBody(Bytes);
 
 impl FromRequest<Api> for JsonBody {
-    type Rejection = Failure;
+    type Rejection = Problem;
 
-    async fn from_request(request: Request, api: &Api) -> Result<Self, Failure> {
-        if is_json(request.headers()) { arrived(request, api).await.map(Self) } else { Err(Failure::invalid()) }
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        if is_json(request.headers()) { Ok(Self(arrived(request, api).await?)) } else { Err(Failure::invalid().into()) }
     }
 }
 
@@ -48,10 +52,10 @@ impl JsonBody {
 pub(super) struct OptionalBody(Bytes);
 
 impl FromRequest<Api> for OptionalBody {
-    type Rejection = Failure;
+    type Rejection = Problem;
 
-    async fn from_request(request: Request, api: &Api) -> Result<Self, Failure> {
-        arrived(request, api).await.map(Self)
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        Ok(Self(arrived(request, api).await?))
     }
 }
 

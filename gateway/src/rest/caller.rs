@@ -7,7 +7,7 @@ use proto::{Code, UserId};
 use super::Api;
 use crate::{
     auth::{Identity, behind_scheme},
-    failure::Failure,
+    failure::{Failure, Problem},
     revocations::Verdict,
 };
 
@@ -20,8 +20,8 @@ pub(super) struct User(pub(super) UserId);
 pub(super) struct AppServer;
 
 impl FromRequestParts<Api> for User {
-    type Rejection = Failure;
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         match identify(parts, api).await? {
             Identity::User { id, .. } => Ok(Self(id)),
             Identity::Service { .. } => Err(Code::Forbidden.into()),
@@ -30,8 +30,8 @@ impl FromRequestParts<Api> for User {
 }
 
 impl FromRequestParts<Api> for AppServer {
-    type Rejection = Failure;
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         match identify(parts, api).await? {
             Identity::Service { .. } => Ok(Self),
             Identity::User { .. } => Err(Code::Forbidden.into()),

@@ -14,7 +14,7 @@ use super::{
     request::{ListQuery, NewMatch},
 };
 use crate::{
-    failure::Failure,
+    failure::Problem,
     views::{MatchView, to_json},
 };
 
@@ -30,7 +30,7 @@ pub(super) async fn list(
     User(user): User,
     State(api): State<Api>,
     Params(query): Params<ListQuery>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Problem> {
     may_read(&api, &user, &api.limits.reads)?;
     let (after, limit) = (query.after()?, page_limit(query.limit)?);
     let page = api.services.list_matches(&user, after.as_ref(), limit).await?;
@@ -39,7 +39,7 @@ pub(super) async fn list(
 }
 
 /// `GET /matches/{id}`.
-pub(super) async fn get(User(user): User, State(api): State<Api>, TheMatch(id): TheMatch) -> Result<Response, Failure> {
+pub(super) async fn get(User(user): User, State(api): State<Api>, TheMatch(id): TheMatch) -> Result<Response, Problem> {
     may_read(&api, &user, &api.limits.reads)?;
     let snapshot = api.services.get_match(&id, &user, None, 0).await?;
     Ok(read(&api, &user, to_json(&MatchView::new(&snapshot.of))))
@@ -51,7 +51,7 @@ pub(super) async fn put(
     State(api): State<Api>,
     TheMatch(id): TheMatch,
     body: JsonBody,
-) -> Result<Response, Failure> {
+) -> Result<Response, Problem> {
     let members = body.read::<NewMatch>()?.members()?;
     let (of, created) = api.services.put_match(&id, &members).await?;
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
@@ -59,7 +59,7 @@ pub(super) async fn put(
 }
 
 /// `DELETE /matches/{id}`: closes it for good.
-pub(super) async fn close(_: AppServer, State(api): State<Api>, TheMatch(id): TheMatch) -> Result<StatusCode, Failure> {
+pub(super) async fn close(_: AppServer, State(api): State<Api>, TheMatch(id): TheMatch) -> Result<StatusCode, Problem> {
     api.services.close_match(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

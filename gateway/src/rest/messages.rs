@@ -21,7 +21,7 @@ use super::{
     within,
 };
 use crate::{
-    failure::Failure,
+    failure::{Failure, Problem},
     origin::origin_of,
     views::{self, MessageView, to_json},
 };
@@ -42,7 +42,7 @@ pub(super) async fn page(
     State(api): State<Api>,
     TheMatch(id): TheMatch,
     Params(query): Params<PageQuery>,
-) -> Result<Response, Failure> {
+) -> Result<Response, Problem> {
     let (position, limit) = (query.position()?, page_limit(query.limit)?);
     may_read(&api, &user, &api.limits.history)?;
     // First of all, so that a stranger's request does nothing else.
@@ -59,7 +59,7 @@ pub(super) async fn post(
     TheMatch(id): TheMatch,
     headers: HeaderMap,
     body: JsonBody,
-) -> Result<Response, Failure> {
+) -> Result<Response, Problem> {
     let new: NewMessage<'_> = body.read()?;
     let (content, client_id) = new.read()?;
     let origin = headers.get(SOCKET_ID).and_then(|socket_id| socket_id.to_str().ok()).map(origin_of);

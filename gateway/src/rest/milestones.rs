@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Api, caller::User, may_read, params::TheMatch, read};
 use crate::{
-    failure::Failure,
+    failure::Problem,
     views::{MilestoneView, to_json, unlocked},
 };
 
@@ -43,7 +43,7 @@ pub(super) async fn progress(
     User(user): User,
     State(api): State<Api>,
     TheMatch(id): TheMatch,
-) -> Result<Response, Failure> {
+) -> Result<Response, Problem> {
     may_read(&api, &user, &api.limits.reads)?;
     let reached = api.services.get_match(&id, &user, None, 0).await?.of.milestones;
     let progress = api.services.progress(&id).await?;

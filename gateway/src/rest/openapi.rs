@@ -19,7 +19,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::failure::Failure;
+    use crate::failure::{Failure, Problem};
 
     fn document() -> Value {
         serde_json::from_str(DOCUMENT).unwrap()
@@ -45,7 +45,7 @@ mod tests {
         for (name, code) in refusals {
             let mut failure = Failure::from(code);
             failure.retry_after_ms = (code == Code::RateLimited).then_some(1200);
-            let real: Value = serde_json::from_str(&failure.problem_json()).unwrap();
+            let real: Value = serde_json::from_str(&Problem(failure).json()).unwrap();
             assert_eq!(responses[name]["content"]["application/problem+json"]["example"], real);
         }
     }

@@ -5,7 +5,7 @@ use http::request::Parts;
 use proto::{MatchId, UserId};
 use serde::de::DeserializeOwned;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Problem};
 
 /// The match of `/matches/{id}`.
 #[derive(Debug)]
@@ -24,26 +24,26 @@ async fn id<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, Fail
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for TheMatch {
-    type Rejection = Failure;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        MatchId::new(id(parts, state).await?).map(Self).map_err(|_| Failure::invalid())
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        MatchId::new(id(parts, state).await?).map(Self).map_err(|_| Failure::invalid().into())
     }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for TheUser {
-    type Rejection = Failure;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        UserId::new(id(parts, state).await?).map(Self).map_err(|_| Failure::invalid())
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        UserId::new(id(parts, state).await?).map(Self).map_err(|_| Failure::invalid().into())
     }
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
-    type Rejection = Failure;
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         Query::<T>::from_request_parts(parts, state)
             .await
             .map(|Query(query)| Self(query))
-            .map_err(|_| Failure::invalid())
+            .map_err(|_| Failure::invalid().into())
     }
 }
 

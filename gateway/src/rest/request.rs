@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     failure::Failure,
+    moment,
     payload::{self, Content},
 };
 
@@ -59,7 +60,7 @@ impl NewMessage<'_> {
     /// The content, and the id under which it is stored once.
     pub(super) fn read(&self) -> Result<(Content, ClientId), Failure> {
         let content = Content::parse(self.message.get())?;
-        let client_id = payload::client_id(self.client_id.as_deref())?;
+        let client_id = payload::client_id(self.client_id.as_deref(), moment::now())?;
         Ok((content, client_id))
     }
 }

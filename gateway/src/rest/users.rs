@@ -10,7 +10,11 @@ use service_kit::clock;
 use tokio::time::sleep;
 
 use super::{Api, body::OptionalBody, caller::AppServer, json, params::TheUser};
-use crate::{auth::date_ms, failure::Failure, views::to_json};
+use crate::{
+    auth::date_ms,
+    failure::{Failure, Problem},
+    views::to_json,
+};
 
 /// How far ahead of this clock a `notBefore` may lie: an issuer's clock may be wrong, but a user must not be locked out
 /// for good.
@@ -42,7 +46,7 @@ pub(super) async fn revoke(
     State(api): State<Api>,
     TheUser(user): TheUser,
     body: OptionalBody,
-) -> Result<Response, Failure> {
+) -> Result<Response, Problem> {
     let asked = body.read::<Revocation>()?.not_before_ms(clock::unix_ms())?;
     let not_before_ms = api.services.revoke(&user, asked).await?;
     api.revocations.note(&user, not_before_ms);

@@ -60,6 +60,11 @@ impl Packet {
         Self { text: Payload::text(text), attachments }
     }
 
+    /// The ack of the event of namespace `/` that had this id. `args` as in [`event`](Self::event).
+    pub fn ack(id: u64, args: &str) -> Self {
+        Self::encode_ack("/", id, args, &[])
+    }
+
     /// Size on the wire in bytes, frame headers aside.
     pub fn size(&self) -> usize {
         let attachments = self.attachments.iter().flat_map(|all| all.iter());
@@ -97,14 +102,6 @@ struct Inner {
     restored: OnceLock<Box<str>>,
     /// The client left the namespace.
     left: AtomicBool,
-}
-
-#[cfg(test)]
-impl Emitter {
-    /// Of a socket without a client: what is sent stays queued.
-    pub(crate) fn of_nobody() -> Self {
-        Self::new(Handle::of_nobody(), "/", Sid::random().unwrap())
-    }
 }
 
 impl Emitter {

@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
-use gateway::{chat::Pid, origin::origin_of};
-
 use super::Client;
 use crate::{
     executor::ProcessId,
@@ -68,8 +66,6 @@ impl Client {
             state.view.joined.clear();
         }
         self.world.promises.connected(self.index, is_recovered);
-        let pid_of_user = Pid::of_user(pid, &self.world.cast.users[self.user]);
-        state.origin = pid_of_user.map(|pid| origin_of(&pid.sid())).unwrap_or_default();
         (state.is_connected, state.pid) = (true, Some(pid.to_owned()));
         let (buffered, pipe) = (std::mem::take(&mut state.buffered), state.pipe.clone());
         for (up, (pipe, _)) in buffered.into_iter().zip(std::iter::repeat(pipe).flatten()) {
@@ -90,6 +86,8 @@ impl Client {
         (state.is_connected, state.pipe) = (false, None);
         state.joining.clear();
         state.view.acked_joins.clear();
+        state.view.typists.clear();
+        state.view.calls.clear();
         // What was buffered is emitted later, and may be acked then.
         let buffered: BTreeSet<u64> = state.buffered.iter().filter_map(Up::ack).collect();
         let lost: Vec<_> = state.waiting.extract_if(.., |ack, _| !buffered.contains(ack)).collect();

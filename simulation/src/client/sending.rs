@@ -3,13 +3,17 @@
 use std::{rc::Rc, time::Duration};
 
 use promises::{Event, Promise, Route, Tag};
-use proto::{Code, chat::Stored};
+use proto::{Code, chat::Stored, client::command};
+use serde_json::json;
 
-use super::Client;
+use super::{
+    Client,
+    heard::{Answered, Heard},
+};
 use crate::{
     channel::{Answer, Arrives},
-    pipe::{Answered, Up},
-    promises::{body, client_id, seq, tag_of},
+    pipe::Up,
+    promises::{body, client_id, seq},
 };
 
 const ACK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -68,9 +72,9 @@ impl Client {
 
     /// A stranger's join and send.
     pub(super) async fn knock(&self, chat: usize) {
-        let join = self.expect(move |ack| Up::Join { ack, chat, since_seq: Some(0), keep_others: true });
-        let (client_id, body) = ("stranger".to_owned(), "\"stranger\"".to_owned());
-        let send = self.expect(move |ack| Up::Send { ack, chat, client_id, body });
+        let join = self.expect(command::JOIN_CHAT, &self.join_argument(chat, Some(0), true));
+        let message = json!({ "matchId": self.id_of(chat), "message": "stranger", "clientId": "stranger" });
+        let send = self.expect(command::SEND_MESSAGE, &message);
         for answer in [join.1.await, send.1.await].into_iter().flatten() {
             let is_nothing =
                 matches!(&answer, Answered::Failed { code, .. } if *code == Code::MatchNotFound || code.is_retryable());
@@ -115,26 +119,27 @@ impl Client {
 
     fn emit_letter(&self, Letter { chat, tag }: Letter) -> (u64, Arrives<Answered>) {
         let cast = &self.world.cast;
-        let (client_id, body) = (client_id(cast, tag), body(cast, tag));
+        let message: serde_json::Value = serde_json::from_str(&body(cast, tag)).unwrap_or_default();
+        let argument = json!({ "matchId": self.id_of(chat), "message": message, "clientId": client_id(cast, tag) });
         if self.state.borrow().is_connected {
             self.note(chat, Event::Emitted { tag, route: Route::Socket });
         }
-        self.expect(move |ack| Up::Send { ack, chat, client_id, body })
+        self.expect(command::SEND_MESSAGE, &argument)
     }
 
     /// What was buffered is emitted.
     pub(super) fn note_sent(&self, up: &Up) {
-        if let Up::Send { chat, client_id, body, .. } = up
-            && let Some(tag) = tag_of(&self.world.cast, client_id, body)
-        {
-            self.note(*chat, Event::Emitted { tag, route: Route::Socket });
+        let Up::Event { name: command::SEND_MESSAGE, arguments: [Some(argument), _], .. } = up else { return };
+        let (cast, message) = (&self.world.cast, Heard::read(argument));
+        if let (Some(chat), Some(tag)) = (message.chat(cast), message.tag(cast)) {
+            self.note(chat, Event::Emitted { tag, route: Route::Socket });
         }
     }
 
     /// Emits, and expects an ack; `None` when the connection is lost before.
-    fn expect(&self, up: impl FnOnce(u64) -> Up) -> (u64, Arrives<Answered>) {
+    fn expect(&self, name: &'static str, argument: &serde_json::Value) -> (u64, Arrives<Answered>) {
         let (answer, arrives) = Answer::expected();
-        let ack = self.emit(up);
+        let ack = self.emit(name, argument);
         self.state.borrow_mut().waiting.insert(ack, answer);
         (ack, arrives)
     }

@@ -5,14 +5,12 @@ use std::{
     rc::Rc,
 };
 
+use gateway_core::views::{self, MessageFields};
 use promises::{Event, Promise, Violation, page};
-use proto::chat::{Message, Milestone};
+use proto::client::{both, event};
 
-use super::{Asked, Client};
-use crate::{
-    pipe::Down,
-    promises::{ord, seq, tag_of_message},
-};
+use super::{Asked, Client, heard::Heard};
+use crate::promises::seq;
 
 /// Messages of a page of history; few, so that the runs have several pages.
 const PAGE: usize = 4;
@@ -26,6 +24,10 @@ pub(super) struct View {
     pub(super) acked_joins: Vec<(Asked, i64, usize)>,
     /// The messages it has.
     known: BTreeMap<usize, BTreeSet<i64>>,
+    /// The chats in which the other member is shown as typing, on this connection.
+    pub(super) typists: BTreeSet<usize>,
+    /// The steps of calls that it was told of on this connection.
+    pub(super) calls: BTreeSet<(String, &'static str)>,
     /// Where it began to collect them: what is older it does not ask for.
     floors: BTreeMap<usize, i64>,
 }
@@ -34,6 +36,11 @@ impl View {
     /// The client begins to collect a chat's messages after `last_seq`, unless it does so already.
     pub(super) fn begin(&mut self, chat: usize, last_seq: i64) {
         self.floors.entry(chat).or_insert(last_seq);
+    }
+
+    /// Whether the chat's join was acked.
+    fn is_joining(&self, chat: usize) -> bool {
+        self.acked_joins.iter().any(|(asked, _, _)| asked.chat == chat)
     }
 
     /// The client has a message.
@@ -51,11 +58,13 @@ impl View {
 
 impl Client {
     /// A page of history came: the messages that follow `since_seq`.
-    pub(super) fn hear_page(&self, chat: usize, since_seq: Option<i64>, messages: &[Message]) {
-        let tags = messages.iter().map(|message| (seq(message.seq), tag_of_message(&self.world.cast, message)));
+    pub(super) fn hear_page(&self, chat: usize, since_seq: Option<i64>, messages: &[String]) {
+        let cast = &self.world.cast;
+        let messages: Vec<Heard> = messages.iter().map(|message| Heard::read(message)).collect();
+        let tags = messages.iter().map(|message| (seq(message.seq), message.tag(cast)));
         page(since_seq.map_or(0, seq), tags, |event| self.note(chat, event));
         let mut state = self.state.borrow_mut();
-        for message in messages {
+        for message in &messages {
             state.view.know(chat, message.seq);
         }
     }
@@ -71,7 +80,8 @@ impl Client {
             if let Some(replica) = self.world.any_replica() {
                 let asked = Rc::clone(&self.world.store).get_match(id, Some(since), PAGE);
                 if let Ok(Some(page)) = self.world.net.call(replica.process, asked).await {
-                    self.hear_page(chat, Some(since), &page.messages);
+                    let shown = page.messages.iter().map(|message| views::message(message, MessageFields::Spread));
+                    self.hear_page(chat, Some(since), &shown.collect::<Vec<_>>());
                     continue;
                 }
             }
@@ -80,26 +90,50 @@ impl Client {
     }
 
     /// Takes an event.
-    pub(super) fn hear_event(&self, event: Down) {
-        match event {
-            Down::Received { message, cursor } => self.received(&message, cursor),
-            Down::Milestone { chat, milestone, cursor } => self.reached(chat, &milestone, Some(cursor)),
-            Down::Notice { chat, milestone } => self.reached(chat, &milestone, None),
-            Down::ChatJoined { chat, cursor } => self.joined(chat, cursor),
-            Down::ChatLeft { chat, cursor } => self.left(chat, Event::Left, cursor),
-            Down::Closed { chat, cursor } => {
+    pub(super) fn hear_event(&self, name: &'static str, chat: usize, heard: &Heard, cursor: String) {
+        match name {
+            event::RECEIVE_MESSAGE => self.received(chat, heard, cursor),
+            event::MILESTONE_REACHED => self.reached(chat, heard, cursor),
+            event::CHAT_JOINED => self.joined(chat, cursor),
+            event::CHAT_LEFT => self.left(chat, Event::Left, cursor),
+            event::MATCH_CLOSED => {
                 self.left(chat, Event::ToldClosed, cursor);
                 self.state.borrow_mut().wanted.remove(&chat);
             }
-            Down::Connected { .. } | Down::Ack { .. } | Down::Updated { .. } => {}
+            event::USER_TYPING => self.typing(chat, heard.is_typing),
+            event::VIDEO_CALL_INCOMING | both::VIDEO_CALL_ENDED => self.called(name, heard),
+            _ => {}
         }
     }
 
+    fn typing(&self, chat: usize, is_typing: bool) {
+        let mut state = self.state.borrow_mut();
+        if is_typing {
+            let is_joined = state.view.joined.contains(&chat) || state.view.is_joining(chat);
+            self.world.promises.check(Promise::Delivered, is_joined, || format!("{} sees typing in {chat}", self.name));
+            state.view.typists.insert(chat);
+        } else {
+            state.view.typists.remove(&chat);
+        }
+    }
+
+    fn called(&self, name: &'static str, heard: &Heard) {
+        let is_first = self.state.borrow_mut().view.calls.insert((heard.call_id.clone(), name));
+        self.world
+            .promises
+            .check(Promise::Delivered, is_first, || format!("{} is told {name} of {} twice", self.name, heard.call_id));
+    }
+
+    /// The socket has left a chat: nobody is shown as typing there.
     fn left(&self, chat: usize, event: Event, cursor: String) {
         self.note(chat, event);
         let mut state = self.state.borrow_mut();
         state.view.joined.remove(&chat);
         state.offset = Some(cursor);
+        let is_silent = !state.view.typists.contains(&chat);
+        self.world.promises.check(Promise::Delivered, is_silent, || {
+            format!("{} has left {chat} and still sees somebody type", self.name)
+        });
     }
 
     fn joined(&self, chat: usize, cursor: String) {
@@ -115,23 +149,26 @@ impl Client {
             state.view.joined.remove(&other);
         }
         state.wanted.retain(|other| keep_others || *other == chat);
+        let is_silent = keep_others || state.view.typists.iter().all(|other| *other == chat);
+        self.world.promises.check(Promise::Delivered, is_silent, || {
+            format!("{} has left all chats but {chat} and still sees somebody type", self.name)
+        });
         state.view.joined.insert(chat);
         state.offset = Some(cursor);
         let told = u16::try_from(milestones).unwrap_or(u16::MAX);
         self.note(chat, Event::Joined { last_seq: seq(head), known, told });
     }
 
-    fn received(&self, message: &Message, cursor: String) {
-        let chat = self.world.cast.chat(&message.match_id).unwrap_or_default();
+    fn received(&self, chat: usize, heard: &Heard, cursor: String) {
         self.state.borrow_mut().offset = Some(cursor);
-        self.note(chat, Event::Received { tag: tag_of_message(&self.world.cast, message), seq: seq(message.seq) });
-        self.state.borrow_mut().view.know(chat, message.seq);
+        self.note(chat, Event::Received { tag: heard.tag(&self.world.cast), seq: seq(heard.seq) });
+        self.state.borrow_mut().view.know(chat, heard.seq);
     }
 
     /// Who has the chat open is told with a cursor.
-    fn reached(&self, chat: usize, milestone: &Milestone, cursor: Option<String>) {
-        self.note(chat, Event::Milestone { ord: ord(milestone.threshold) });
-        if let Some(cursor) = cursor {
+    fn reached(&self, chat: usize, heard: &Heard, cursor: String) {
+        self.note(chat, Event::Milestone { ord: heard.ord() });
+        if !cursor.is_empty() {
             let mut state = self.state.borrow_mut();
             state.offset = Some(cursor);
             self.world.promises.check(Promise::Milestones, state.view.joined.contains(&chat), || {
@@ -143,11 +180,12 @@ impl Client {
     /// What does not hold yet, and must when everything has come right.
     pub(crate) fn first_unmet(&self) -> Option<Violation> {
         let (state, name, promises) = (self.state.borrow(), &self.name, &self.world.promises);
-        let unjoined = state.wanted.difference(&state.view.joined).next();
+        let (typists, unjoined) = (&state.view.typists, state.wanted.difference(&state.view.joined).next());
         let unmet = [
             promises.unless(Promise::Answered, state.is_connected, || format!("{name} is not connected")),
             promises
                 .unless(Promise::Answered, state.unacked == 0, || format!("{name} waits for {} acks", state.unacked)),
+            promises.unless(Promise::Delivered, typists.is_empty(), || format!("{name} sees typing in {typists:?}")),
             promises.unless(Promise::Answered, unjoined.is_none(), || format!("{name} has not joined {unjoined:?}")),
         ];
         let incomplete = state.view.joined.iter().map(|chat| {

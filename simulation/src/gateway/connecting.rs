@@ -1,72 +1,60 @@
-//! How a socket comes and goes, and what it recovers; after `gateway/src/chat/connections.rs` and `recovery.rs`.
+//! How a socket comes and goes.
 
 use std::{rc::Rc, time::Duration};
 
-use gateway::chat::{Pid, Recovery, Resumed, read_cursor, resume};
-
-use super::{
-    Gateway, Presence, User, delivery, healing,
-    joins::Join,
-    order::{self, Command},
-    sends::Draft,
-    socket::Socket,
+use gateway_core::{
+    Arrival, ClientEvent,
+    pid::Pid,
+    recovery::{Brought, Recovery},
+    validity::Validity,
 };
+
+use super::{Gateway, Presence, User, running::step};
 use crate::{
-    mistake::Mistake,
-    network::{self, Away, Packet, Subject},
+    network::Away,
     pipe::{Down, Pipe, Up},
 };
 
 /// How long a CONNECT may take before the transport is closed, so that the client comes back.
 const DECISION_TIMEOUT: Duration = Duration::from_secs(4);
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
+/// Tokens last longer than any run.
+const TOKEN: Validity = Validity { issued_at_ms: 0, expires_at_s: i64::MAX / 1_000, is_revoked: false };
 
 /// Serves a connection from its CONNECT to its end.
 pub(super) async fn serve(gateway: Rc<Gateway>, pipe: Rc<Pipe>) {
     let Some(Up::Connect { user, pid, offset }) = pipe.up.pop().await else { return };
     let presence = gateway.enter(user);
-    let decision = connect(presence, Rc::clone(&pipe), (pid.as_deref(), offset.as_deref()));
-    let Some(Ok(socket)) = gateway.world.sim.timeout(DECISION_TIMEOUT, decision).await else {
+    let decision = connect(&presence, (pid.as_deref(), offset.as_deref()));
+    let Some(Ok((recovery, heard))) = gateway.world.sim.timeout(DECISION_TIMEOUT, decision).await else {
         return pipe.close();
     };
-    pipe.send(Down::Connected { pid: socket.pid.as_str().to_owned() });
-    connected(&socket);
-    while let Some(up) = pipe.up.pop().await {
-        match up {
-            Up::Connect { .. } => break,
-            Up::Send { ack, chat, client_id, body } => {
-                order::take(&socket, chat, Command::Send(Draft { ack, client_id, body }));
-            }
-            Up::Join { ack, chat, since_seq, keep_others } => {
-                order::take(&socket, chat, Command::Join(Join { ack, since_seq, keep_others }));
-            }
-            Up::Leave { ack, chat } => order::take(&socket, chat, Command::Leave { ack }),
-        }
+    pipe.send(Down::Connected { pid: recovery.pid.as_str().to_owned() });
+    let arrival = Arrival::recovered(recovery, heard, TOKEN, gateway.moment());
+    let (id, user) = (arrival.id(), &presence.user);
+    user.state.borrow_mut().pipes.push((id, Rc::clone(&pipe)));
+    step(&gateway, user, |core, step| core.connected(arrival, step));
+    while let Some(Up::Event { name, arguments, ack }) = pipe.up.pop().await {
+        let [first, second] = &arguments;
+        let arguments = [first.as_deref(), second.as_deref()];
+        let event = ClientEvent { name, arguments, ack: Some(ack), is_invalid: false };
+        step(&gateway, user, |core, step| core.client_event(id, &event, step));
     }
-    socket.user().sockets.borrow_mut().retain(|other| !Rc::ptr_eq(other, &socket));
-    socket.session.borrow_mut().leave_all();
+    step(&gateway, user, |core, step| core.disconnected(id, step));
+    user.state.borrow_mut().pipes.retain(|(other, _)| *other != id);
 }
 
-async fn connect(
-    presence: Presence,
-    pipe: Rc<Pipe>,
-    brought: (Option<&str>, Option<&str>),
-) -> Result<Rc<Socket>, Away> {
-    let (gateway, user) = (Rc::clone(&presence.gateway), Rc::clone(&presence.user));
+async fn connect(presence: &Presence, brought: (Option<&str>, Option<&str>)) -> Result<(Recovery, u64), Away> {
+    let Presence { gateway, user } = presence;
     while !user.is_subscribed.get() {
         gateway.world.sim.sleep(LOOK_AGAIN).await;
     }
     // Heads are read after the inbox is subscribed, and what it hears from here on is counted.
-    let heard = user.heard.get();
-    let recovery = recover(&gateway, &user, brought).await?;
-    let Recovery { pid, replaces, chats, closed, untold } = recovery;
-    let socket = Socket::new(presence, pipe, pid);
-    if let Some(replaces) = replaces {
-        socket.session.borrow_mut().restore(chats, Resumed { replaces, closed, untold, heard });
-    }
+    let heard = user.state.borrow().core.heard();
+    let recovery = recover(gateway, user, brought).await?;
     // Accepting takes a moment in which the socket hears nothing.
     gateway.world.sim.sleep(gateway.world.net.delay()).await;
-    Ok(socket)
+    Ok((recovery, heard))
 }
 
 async fn recover(
@@ -74,57 +62,11 @@ async fn recover(
     user: &User,
     (pid, offset): (Option<&str>, Option<&str>),
 ) -> Result<Recovery, Away> {
-    let fresh = |replaces: Option<Pid>| {
-        let pid = Pid::from_random(gateway.world.sim.chance(|rng| std::array::from_fn(|_| rng.u8(..))), &user.id);
-        Recovery { pid, replaces, chats: Vec::new(), closed: Vec::new(), untold: Vec::new() }
+    let brought = Brought::read(&user.id, pid, offset);
+    let heads = match brought.matches() {
+        none if none.is_empty() => Vec::new(),
+        matches => gateway.ask(|world| Rc::clone(&world.store).heads(matches.clone(), true)).await?,
     };
-    let Some(pid) = pid.and_then(|pid| Pid::of_user(pid, &user.id)) else { return Ok(fresh(None)) };
-    let Some(positions) = offset.and_then(|offset| read_cursor(offset, pid.tag())) else {
-        return Ok(fresh(Some(pid)));
-    };
-    let ids: Vec<String> = positions.iter().map(|position| position.chat.to_string()).collect();
-    let mut heads = if ids.is_empty() {
-        Vec::new()
-    } else {
-        gateway.ask(|world| Rc::clone(&world.store).heads(ids.clone(), true)).await?
-    };
-    if gateway.world.mistake == Some(Mistake::NoMembership) {
-        for head in &mut heads {
-            head.members.push(user.id.to_string());
-        }
-    }
-    Ok(resume(&pid, &user.id, positions, &heads).unwrap_or_else(|| fresh(Some(pid))))
-}
-
-fn connected(socket: &Rc<Socket>) {
-    socket.user().sockets.borrow_mut().push(Rc::clone(socket));
-    let Some(resumed) = socket.session.borrow_mut().resumed.take() else { return };
-    for chat in &resumed.closed {
-        delivery::close(socket, chat);
-    }
-    for chat in socket.session.borrow_mut().open_chats_mut() {
-        healing::heal_if_behind(socket, chat);
-    }
-    let has_missed_events = socket.user().heard.get() != resumed.heard;
-    let of = Rc::clone(socket);
-    let gateway = socket.gateway();
-    gateway.world.sim.spawn(gateway.process, async move {
-        replace_earlier(&of, &resumed.replaces);
-        if has_missed_events {
-            healing::compare_all(&of).await;
-        }
-        for chat in &resumed.untold {
-            healing::tell_milestones(&of, chat).await;
-        }
-    });
-}
-
-fn replace_earlier(socket: &Socket, pid: &Pid) {
-    let replaced = network::Inbox::Replaced {
-        pid: pid.as_str().to_owned(),
-        connected_at_ms: socket.connected_at_ms,
-        connection: socket.connection,
-    };
-    let gateway = socket.gateway();
-    gateway.world.net.publish(gateway.process, Subject::User(socket.user().index), Packet::Inbox(Rc::new(replaced)));
+    let random = gateway.world.sim.chance(|rng| std::array::from_fn(|_| rng.u8(..)));
+    Ok(brought.recover(&user.id, &heads, Pid::from_random(random, &user.id)))
 }

@@ -1,61 +1,57 @@
-//! What a user hears, given to each of the user's sockets; after `gateway/src/chat/inbox.rs`.
+//! What a user hears, and what happens to all users now and then.
 
-use std::rc::Rc;
-use std::sync::Arc;
+use std::{rc::Rc, time::Duration};
 
-use gateway::{
-    chat::{Announced, Posted},
-    views::MessageFields,
-};
-use proto::MatchId;
-
-use super::{Gateway, User, delivery};
+use super::{Core, Gateway, TICK, User, running::step};
 use crate::{
     channel::Queue,
-    mistake::Mistake,
-    network::{Inbox, Packet, Subject},
+    network::{Packet, Subject},
 };
 
+const COMPARED_EVERY: Duration = Duration::from_secs(20);
+/// After a disturbance the subscriptions need a moment to stand again.
+const DISTURBANCE_PAUSE_MS: std::ops::RangeInclusive<u64> = 100..=400;
+
 /// Listens until the gateway dies; a user who is gone has no sockets.
-#[allow(clippy::too_many_lines, reason = "one arm for each event")]
 pub(super) async fn listen(gateway: Rc<Gateway>, user: Rc<User>) {
     let mailbox = Queue::default();
     gateway.world.net.subscribe(gateway.process, Subject::User(user.index), &mailbox).await;
     user.is_subscribed.set(true);
     loop {
         let Packet::Inbox(event) = mailbox.pop().await else { continue };
-        user.heard.set(user.heard.get() + 1);
-        let sockets = user.sockets.borrow().clone();
-        match &*event {
-            Inbox::Posted(messages) => {
-                let posts: Vec<_> = messages
-                    .iter()
-                    .cloned()
-                    .filter_map(|message| Posted::new(message, MessageFields::Spread))
-                    .collect();
-                for socket in &sockets {
-                    delivery::post(socket, &posts);
-                }
+        step(&gateway, &user, |core, step| {
+            core.hears();
+            core.inbox_event(event.to_event(), step)
+        });
+    }
+}
+
+/// Looks for typists who have said nothing more, until the gateway dies.
+pub(super) async fn tick(gateway: Rc<Gateway>) {
+    loop {
+        gateway.world.sim.sleep(TICK).await;
+        for user in gateway.users() {
+            let has_typists = user.state.borrow().core.has_typists();
+            if has_typists {
+                step(&gateway, &user, Core::expire_typists);
             }
-            Inbox::Milestone(chat, milestone) => {
-                let chat: MatchId = chat.clone();
-                let mistake = gateway.world.mistake;
-                let is_news = user.told.borrow_mut().is_news(&chat, milestone.rev) || mistake == Some(Mistake::NoTold);
-                let announced = Arc::new(Announced { chat, milestone: milestone.clone() });
-                for socket in &sockets {
-                    let was_here =
-                        socket.was_connected(milestone.reached_at_ms) || mistake == Some(Mistake::ToldElsewhere);
-                    delivery::announce(socket, &announced, is_news && was_here);
-                }
-            }
-            Inbox::Closed(chat) => sockets.iter().for_each(|socket| delivery::close(socket, chat)),
-            Inbox::Replaced { pid, connected_at_ms, connection } => {
-                for socket in sockets.iter().filter(|socket| socket.pid.as_str() == pid) {
-                    if socket.is_replaced_by(*connected_at_ms, *connection) {
-                        socket.pipe.close();
-                    }
-                }
-            }
+        }
+    }
+}
+
+/// Compares heads until the gateway dies.
+pub(super) async fn sweep(gateway: Rc<Gateway>) {
+    let disturbances = gateway.world.net.disturbances(gateway.process);
+    let sim = gateway.world.sim.clone();
+    let mut wait = Duration::from_millis(sim.chance(|rng| rng.u64(0..20_000)));
+    loop {
+        if sim.timeout(wait, disturbances.pop()).await.is_some() {
+            while disturbances.try_pop().is_some() {}
+            sim.sleep(Duration::from_millis(sim.chance(|rng| rng.u64(DISTURBANCE_PAUSE_MS)))).await;
+        }
+        wait = COMPARED_EVERY;
+        for user in gateway.users() {
+            step(&gateway, &user, Core::compare_heads);
         }
     }
 }

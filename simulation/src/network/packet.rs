@@ -5,6 +5,7 @@ use std::{cell::RefCell, rc::Rc};
 use proto::{
     MatchId,
     chat::{Message, Milestone, ReplicaAnnounced, SendReply, SendRequest},
+    inbox::{MatchClosed, MessagesPosted, MilestoneReached, inbox_event::Event},
 };
 
 use crate::{channel::Answer, executor::ProcessId};
@@ -27,8 +28,24 @@ pub(crate) enum Subject {
 pub(crate) enum Inbox {
     Posted(Vec<Message>),
     Milestone(MatchId, Milestone),
-    Closed(MatchId),
-    Replaced { pid: String, connected_at_ms: i64, connection: u64 },
+    Closed(MatchClosed),
+    /// Any other event.
+    Event(Event),
+}
+
+impl Inbox {
+    /// The event as gateways hear it.
+    pub(crate) fn to_event(&self) -> Event {
+        match self {
+            Self::Posted(messages) => Event::MessagesPosted(MessagesPosted { messages: messages.clone() }),
+            Self::Milestone(chat, milestone) => Event::MilestoneReached(MilestoneReached {
+                match_id: chat.to_string(),
+                milestone: Some(milestone.clone()),
+            }),
+            Self::Closed(closed) => Event::MatchClosed(closed.clone()),
+            Self::Event(event) => event.clone(),
+        }
+    }
 }
 
 /// What is published.

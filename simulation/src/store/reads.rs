@@ -1,10 +1,11 @@
 //! Reads, and the closing of a match: each sees one moment.
 
-use std::rc::Rc;
+use std::{ops::ControlFlow, rc::Rc};
 
 use proto::{
     MatchId,
-    chat::{MatchHead, Message, Milestone},
+    chat::{Match, MatchHead, Message, Milestone},
+    inbox::MatchClosed,
 };
 
 use super::Store;
@@ -16,9 +17,25 @@ pub(crate) struct Snapshot {
     pub(crate) members: Vec<String>,
     pub(crate) last_seq: i64,
     pub(crate) closed: bool,
+    pub(crate) rev: i64,
     pub(crate) milestones: Vec<Milestone>,
     pub(crate) messages: Vec<Message>,
     pub(crate) has_more: bool,
+}
+
+impl Snapshot {
+    /// The match as chat-service tells it.
+    pub(crate) fn to_match(&self, id: &MatchId) -> Match {
+        Match {
+            match_id: id.to_string(),
+            members: self.members.clone(),
+            last_seq: self.last_seq,
+            created_at_ms: 0,
+            closed_at_ms: self.closed.then_some(0),
+            milestones: self.milestones.clone(),
+            rev: self.rev,
+        }
+    }
 }
 
 impl Store {
@@ -31,7 +48,7 @@ impl Store {
                 last_seq: stored.last_seq,
                 rev: stored.rev,
                 milestones: i32::try_from(stored.milestones.len()).unwrap_or(i32::MAX),
-                closed: stored.closed,
+                closed: stored.closed.is_some(),
                 members: if with_members { stored.members.clone() } else { Vec::new() },
             });
             heads.collect()
@@ -54,7 +71,8 @@ impl Store {
             Some(Snapshot {
                 members: stored.members.clone(),
                 last_seq: stored.last_seq,
-                closed: stored.closed,
+                closed: stored.closed.is_some(),
+                rev: stored.rev,
                 milestones: stored.milestones.iter().map(|recorded| recorded.milestone.clone()).collect(),
                 has_more: rest.len() > limit,
                 messages: rest.take(limit).map(|row| row.message.clone()).collect(),
@@ -75,19 +93,23 @@ impl Store {
         .await
     }
 
-    /// Closes the match for good, once nobody else has its row.
-    pub(crate) async fn close_match(self: Rc<Self>, id: MatchId) -> Result<(), Away> {
+    /// Closes the match for good, once nobody else has its row. `None` when there is no such match.
+    pub(crate) async fn close_match(self: Rc<Self>, id: MatchId) -> Result<Option<MatchClosed>, Away> {
         let try_to_close = |store: &Self| {
-            store.rows.borrow_mut().get_mut(&id).is_none_or(|stored| {
-                if stored.lock.is_none() && !stored.closed {
-                    stored.closed = true;
-                    stored.rev += 1;
-                }
-                stored.closed
-            })
+            let mut rows = store.rows.borrow_mut();
+            let Some(stored) = rows.get_mut(&id) else { return ControlFlow::Break(None) };
+            if stored.lock.is_none() && stored.closed.is_none() {
+                stored.rev += 1;
+                let (match_id, rev, after_seq) = (id.to_string(), stored.rev, stored.last_seq);
+                stored.closed = Some(MatchClosed { match_id, rev, after_seq });
+            }
+            stored.closed.clone().map_or(ControlFlow::Continue(()), |closed| ControlFlow::Break(Some(closed)))
         };
-        while !self.trip(try_to_close).await? {}
-        Ok(())
+        loop {
+            if let ControlFlow::Break(closed) = self.trip(try_to_close).await? {
+                return Ok(closed);
+            }
+        }
     }
 
     /// Its clock, as Unix time.

@@ -162,7 +162,10 @@ impl Store {
     fn locked_head(&self, id: &str) -> Option<(MatchId, Head)> {
         let rows = self.rows.borrow();
         let (id, stored) = rows.get_key_value(id)?;
-        Some((id.clone(), Head { last_seq: stored.last_seq, closed: stored.closed, now_ms: self.sim.now_ms() }))
+        Some((
+            id.clone(),
+            Head { last_seq: stored.last_seq, closed: stored.closed.is_some(), now_ms: self.sim.now_ms() },
+        ))
     }
 
     fn commit(&self, mut open: Open, restarts: u64, rows: Vec<Row>) -> Result<(), TripError> {

@@ -1,0 +1,112 @@
+//! A socket that connects: what it brings, and what is done once it hears what its user hears.
+
+use proto::signaling::get_call_request::Of;
+
+use crate::{
+    behind, call_line,
+    calls::Calls,
+    chats::Chats,
+    delivery, heads,
+    moment::Moment,
+    output::{Ask, CallFor, SocketId},
+    recovery::Recovery,
+    socket_replaced,
+    socket_state::{Name, Resumed, SocketState},
+    step::{Limits, Step},
+    token,
+    validity::Validity,
+};
+
+/// A socket that is let in and has not heard anything yet.
+#[derive(Debug)]
+pub struct Arrival {
+    id: SocketId,
+    name: Name,
+    chats: Chats,
+    resumed: Option<Box<Resumed>>,
+    connected_at_ms: i64,
+    token: Validity,
+}
+
+impl Arrival {
+    /// One whose client does not want to be recovered, with its sid.
+    pub fn unrecoverable(sid: &str, token: Validity, at: Moment) -> Self {
+        Self::new(Name::Sid(sid.into()), token, at)
+    }
+
+    /// One that starts with what its client brought back. `heard` is how many events the user's inbox had had before the heads were
+    /// read.
+    pub fn recovered(recovery: Recovery, heard: u64, token: Validity, at: Moment) -> Self {
+        let Recovery { pid, replaces, chats, closed, untold } = recovery;
+        let resumed = replaces.map(|replaces| Box::new(Resumed { replaces, closed, untold, heard }));
+        Self { chats: Chats::restored(chats), resumed, ..Self::new(Name::Pid(pid), token, at) }
+    }
+
+    fn new(name: Name, token: Validity, at: Moment) -> Self {
+        let (chats, resumed) = (Chats::default(), None);
+        Self { id: SocketId(at.random), name, chats, resumed, connected_at_ms: at.unix_ms, token }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> SocketId {
+        self.id
+    }
+
+    /// Whether the token has been revoked since it was checked, by the time of its issue.
+    pub fn note_revoked(&mut self, is_revoked: impl FnOnce(i64) -> bool) {
+        self.token.is_revoked = is_revoked(self.token.issued_at_ms);
+    }
+
+    /// The state of the socket.
+    pub(crate) fn into_state<T>(self, at: Moment) -> SocketState<T> {
+        let Self { id, name, chats, resumed, connected_at_ms, token } = self;
+        SocketState {
+            id,
+            origin: name.origin(),
+            name,
+            connected_at_ms,
+            token,
+            last_event: at.now,
+            chats,
+            calls: Calls::default(),
+            queues: None,
+            resumed,
+            is_gone: false,
+        }
+    }
+}
+
+/// Does what there is to do for a socket that has just connected, of whose user so many events were heard until now.
+pub(crate) fn begin<L: Limits>(socket: &mut SocketState<L::Ticket>, heard: u64, step: &mut Step<'_, L>) {
+    delivery::silence_all(socket, step);
+    if !token::watch_new(socket, step) {
+        return;
+    }
+    let earlier = socket.resumed.as_ref().map(|resumed| &resumed.replaces);
+    if let Some(earlier) = earlier.filter(|earlier| !socket.is_of(earlier.as_str())) {
+        let device = earlier.sid();
+        return call_line::take_over(socket, device, step);
+    }
+    replay(socket, heard, step);
+    // Signaling repeats what it says of a call, so that one look is enough.
+    step.ask(Ask::FindCall(socket.id, CallFor::Newcomer, Of::UserId(step.user.to_string())));
+}
+
+/// What was closed is told, what was missed is fetched, an earlier socket is closed.
+fn replay<L: Limits>(socket: &mut SocketState<L::Ticket>, heard: u64, step: &mut Step<'_, L>) {
+    let Some(resumed) = socket.resumed.take() else { return };
+    for chat in &resumed.closed {
+        delivery::close(socket, chat, step);
+    }
+    let id = socket.id;
+    for chat in socket.chats.open_chats_mut() {
+        behind::heal_if_behind(id, chat, step);
+    }
+    socket_replaced::tell(socket, &resumed.replaces, step);
+    if heard != resumed.heard {
+        heads::ask(socket.chats.open_chats().map(|chat| chat.id.clone()).collect(), step);
+    }
+    for chat in resumed.untold {
+        heads::ask_milestones(vec![id], chat, step);
+    }
+}

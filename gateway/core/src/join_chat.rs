@@ -1,0 +1,157 @@
+//! `join_chat`: a chat is opened, and the others are left unless they are kept.
+
+use proto::{Code, MatchId, UserId, chat::Match, client::event, signaling::Call};
+use serde::Deserialize;
+
+use crate::{
+    arguments::{self, ClientEvent},
+    command::{Command, Join},
+    delivery::{self, DueEvents},
+    failure::Failure,
+    joined::Joined,
+    mistake::{self, Mistake},
+    output::{Ask, Event, Opened, Snapshot, TurnId},
+    reply::Reply,
+    socket_state::SocketState,
+    step::{Limited, Limits, Step},
+    turns::RETRY_AFTER,
+    typing,
+};
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum JoinArgument {
+    Id(String),
+    #[serde(rename_all = "camelCase")]
+    Object {
+        match_id: String,
+        since_seq: Option<i64>,
+        #[serde(default)]
+        keep_others: Option<bool>,
+    },
+}
+
+/// Reads a `join_chat`; one that is refused is answered.
+pub(crate) fn read<L: Limits>(
+    socket: &SocketState<L::Ticket>,
+    event: &ClientEvent<'_>,
+    reply: Reply,
+    step: &mut Step<'_, L>,
+) -> Option<(MatchId, Command<L::Ticket>)> {
+    let allowed = |read| {
+        let taken = step.limits.take(Limited::Join, step.user, step.at.now);
+        taken.map(|()| read).map_err(Failure::rate_limited)
+    };
+    match join_argument(event).and_then(allowed) {
+        Ok((chat, join)) => Some((chat, Command::Join(join, reply))),
+        Err(failure) => {
+            step.fail(socket.id, &reply, &failure);
+            None
+        }
+    }
+}
+
+fn join_argument(event: &ClientEvent<'_>) -> Result<(MatchId, Join), Failure> {
+    let (id, since_seq, keep_others) = match arguments::argument(event)? {
+        JoinArgument::Id(id) => (id, None, None),
+        JoinArgument::Object { match_id, since_seq, keep_others } => (match_id, since_seq, keep_others),
+    };
+    if since_seq.is_some_and(|seq| seq < 0) {
+        return Err(Failure::invalid());
+    }
+    Ok((arguments::match_id(id)?, Join { since_seq, keep_others: keep_others.unwrap_or(false) }))
+}
+
+/// Asks for what the socket is to be told of the chat; from here on the chat's events are held. False if no more chats may be open,
+/// which is answered.
+pub(crate) fn begin<L: Limits>(
+    socket: &mut SocketState<L::Ticket>,
+    (turn, chat): (TurnId, &MatchId),
+    (join, reply): (Join, &Reply),
+    step: &mut Step<'_, L>,
+) -> bool {
+    if !socket.chats.begin_join(chat, join.keep_others) {
+        step.fail(socket.id, reply, &Failure::rate_limited(RETRY_AFTER));
+        return false;
+    }
+    let limit = step.settings.join_page;
+    step.ask(Ask::Open { turn, chat: chat.clone(), since_seq: join.since_seq, limit });
+    true
+}
+
+/// Opens the chat of which the socket was to be told.
+pub(crate) fn end<L: Limits>(
+    socket: &mut SocketState<L::Ticket>,
+    chat: &MatchId,
+    (join, reply): (Join, &Reply),
+    (opened, step): (Opened, &mut Step<'_, L>),
+) {
+    let (snapshot, call) = match opened.and_then(|(snapshot, call)| open(snapshot, call, chat)) {
+        Ok(found) => found,
+        Err(failure) => {
+            fail(socket, chat, step);
+            return step.fail(socket.id, reply, &failure);
+        }
+    };
+    // The match may have been closed since: then nothing else is left for it.
+    let Some(joined) = socket.chats.chat(chat) else {
+        return step.fail(socket.id, reply, &Code::MatchClosed.into());
+    };
+    joined.other = other_member(&snapshot.of, step.user);
+    let mut due = joined.room.opened(snapshot.of.last_seq, snapshot.of.rev);
+    if mistake::is_planted(Mistake::ForgetHeld) {
+        due.messages.clear();
+    }
+    let silences = if join.keep_others { Vec::new() } else { leave_others(socket, chat, step) };
+    let joined = Joined { snapshot: &snapshot, fields: step.settings.fields, call: call.as_ref() };
+    tell(socket, (chat, reply), (&joined, &due), (silences, step));
+    delivery::give(socket, chat, due, step);
+}
+
+/// Acks, and tells of what was left and then of what was joined, in the same write.
+fn tell<L: Limits>(
+    socket: &SocketState<L::Ticket>,
+    (chat, reply): (&MatchId, &Reply),
+    (joined, due): (&Joined<'_>, &DueEvents),
+    (silences, step): (Vec<Event>, &mut Step<'_, L>),
+) {
+    let cursor = socket.chats.cursor_joined(socket.tag(), chat, due);
+    let ack = joined.ack();
+    step.limits.has_read(step.user, ack.len(), step.at.now);
+    step.ok(socket.id, reply, ack);
+    for silence in silences {
+        step.emit(socket.id, silence);
+    }
+    step.emit(socket.id, Event::recoverable(event::CHAT_JOINED, joined.event(), cursor));
+}
+
+/// What is shown of the match, unless it is closed. A chat opens without its call when signaling is away: the call's own events follow.
+fn open(snapshot: Snapshot, call: Option<Call>, chat: &MatchId) -> Result<(Snapshot, Option<Call>), Failure> {
+    if snapshot.of.closed_at_ms.is_some() {
+        return Err(Code::MatchClosed.into());
+    }
+    Ok((snapshot, call.filter(|call| call.match_id == chat.as_str())))
+}
+
+/// A join has failed: a chat that had been open before goes on, another is dropped.
+pub(crate) fn fail<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &MatchId, step: &mut Step<'_, L>) {
+    match socket.chats.chat(chat).map(|joined| joined.room.join_failed()) {
+        Some(Some(due)) => delivery::give(socket, chat, due, step),
+        Some(None) => drop(socket.chats.leave(chat)),
+        None => {}
+    }
+}
+
+/// Leaves the chats that are not to be kept. Returns what the socket is told of them.
+fn leave_others<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &MatchId, step: &mut Step<'_, L>) -> Vec<Event> {
+    let mut left = socket.chats.leave_others(chat);
+    for chat in &mut left {
+        typing::stop(chat, step);
+    }
+    left.iter().filter_map(delivery::silence).collect()
+}
+
+fn other_member(of: &Match, user: &UserId) -> Option<UserId> {
+    let other = of.members.iter().find(|member| *member != user.as_str())?;
+    UserId::new(other.as_str()).ok()
+}

@@ -1,0 +1,80 @@
+//! What is remembered of what a user heard, for all of the user's sockets. Mostly nothing, and then it is one word. Pure.
+
+use std::time::Instant;
+
+use proto::{MatchId, UserId};
+
+use crate::{told::Told, typists::Typists};
+
+/// What is remembered for one user.
+#[derive(Debug, Default)]
+pub struct Memory(Option<Box<Remembered>>);
+
+#[derive(Debug, Default)]
+struct Remembered {
+    typists: Typists,
+    told: Told,
+}
+
+impl Memory {
+    /// Remembers a typist; see [`Typists::started`].
+    pub fn typing_started(&mut self, chat: &MatchId, typist: &UserId, now: Instant) {
+        self.0.get_or_insert_default().typists.started(chat, typist, now);
+    }
+
+    /// Forgets a typist. True if it was shown.
+    pub fn typing_stopped(&mut self, chat: &MatchId, typist: &UserId) -> bool {
+        let was_shown = self.0.as_mut().is_some_and(|remembered| remembered.typists.stopped(chat, typist));
+        self.tidy();
+        was_shown
+    }
+
+    /// Nobody types in a closed chat.
+    pub fn chat_closed(&mut self, chat: &MatchId) {
+        if let Some(remembered) = &mut self.0 {
+            remembered.typists.forget(chat);
+        }
+        self.tidy();
+    }
+
+    /// Takes a typist who has said nothing for too long.
+    pub fn expire_typist(&mut self, now: Instant) -> Option<(MatchId, UserId)> {
+        let expired = self.0.as_mut().and_then(|remembered| remembered.typists.expire(now));
+        self.tidy();
+        expired
+    }
+
+    /// Whether somebody is shown as typing.
+    pub fn has_typists(&self) -> bool {
+        self.0.as_ref().is_some_and(|remembered| !remembered.typists.is_empty())
+    }
+
+    /// Whether a milestone is news; it then counts as told.
+    pub fn is_news(&mut self, chat: &MatchId, rev: i64) -> bool {
+        self.0.get_or_insert_default().told.is_news(chat, rev)
+    }
+
+    fn tidy(&mut self) {
+        self.0.take_if(|remembered| remembered.typists.is_empty() && remembered.told.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_kept_when_nobody_types_and_nothing_was_told() {
+        let (chat, bob) = (MatchId::new("m").unwrap(), UserId::new("bob").unwrap());
+        let mut memory = Memory::default();
+        memory.typing_started(&chat, &bob, Instant::now());
+        assert!(memory.has_typists());
+        assert!(memory.typing_stopped(&chat, &bob));
+        assert!(memory.0.is_none());
+        memory.typing_started(&chat, &bob, Instant::now());
+        assert!(memory.is_news(&chat, 1));
+        memory.chat_closed(&chat);
+        assert!(!memory.has_typists());
+        assert!(!memory.is_news(&chat, 1));
+    }
+}

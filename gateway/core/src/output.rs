@@ -1,0 +1,229 @@
+//! What comes out of the core, and what the shell brings back to it.
+
+use std::{sync::Arc, time::Duration};
+
+use proto::{
+    Code, MatchId, UserId,
+    chat::{GetMatchResponse, ListMessagesResponse, Match, MatchHead, Message, SendReply, SendRequest},
+    inbox::InboxEvent,
+    signaling::{Call, CallRequest, get_call_request::Of},
+};
+
+use crate::{
+    Failure,
+    mistake::{self, Mistake},
+    posted::Posted,
+    reply::Reply,
+    validity::Validity,
+};
+
+/// A socket: a number of its own, by chance, which also tells it from an earlier socket with the same pid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId(pub u64);
+
+/// A command at work: its socket, and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TurnId {
+    /// The socket.
+    pub socket: SocketId,
+    /// A number by chance.
+    pub number: u64,
+}
+
+/// What the shell is to do. `T` is what a send holds until its outcome is known.
+#[derive(Debug)]
+pub enum Output<T> {
+    /// Emits an event to a socket.
+    Emit(SocketId, Event),
+    /// Acks the event of a socket that had this ack id, with the whole argument.
+    Ack(SocketId, u64, String),
+    /// Counts a refusal.
+    Rejected(Code),
+    /// Reads nothing more from the socket's client for a moment.
+    PauseReads(SocketId),
+    /// Closes the socket's transport after what was emitted is written: its client comes back.
+    Close(SocketId),
+    /// Publishes to a user's inbox.
+    Publish(UserId, InboxEvent, Patience),
+    /// Asks a service, and brings the answer back.
+    Ask(Ask<T>),
+    /// Brings the timer back after a while.
+    After(Duration, Timer),
+    /// Says so once most of what was emitted to the socket has been read, or it is closed: what is fetched for a chat then does
+    /// not fill the queue whose bound would close the transport.
+    AwaitRoom(SocketId, MatchId),
+}
+
+/// An event for a client.
+#[derive(Debug)]
+pub struct Event {
+    /// Its name.
+    pub name: &'static str,
+    /// Its argument.
+    pub json: Json,
+    /// The cursor after it, as one more argument; empty if the event has none.
+    pub cursor: String,
+}
+
+/// The argument of an event.
+#[derive(Debug)]
+pub enum Json {
+    /// Of this event alone.
+    Own(String),
+    /// A message, rendered once for all sockets.
+    Message(Arc<Posted>),
+}
+
+impl Event {
+    pub(crate) fn new(name: &'static str, json: String) -> Self {
+        Self { name, json: Json::Own(json), cursor: String::new() }
+    }
+
+    pub(crate) fn recoverable(name: &'static str, json: String, cursor: String) -> Self {
+        Self { name, json: Json::Own(json), cursor }
+    }
+
+    /// The argument as JSON.
+    pub fn json(&self) -> &str {
+        match &self.json {
+            Json::Own(json) => json,
+            Json::Message(posted) => posted.json(),
+        }
+    }
+}
+
+/// How long a publish waits for room on the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Patience {
+    /// Within bounds.
+    Bounded,
+    /// Not at all: without room it is dropped. If a socket's chat is named, the core is to be told of that.
+    None(Option<(SocketId, MatchId)>),
+}
+
+/// A question to a service.
+#[derive(Debug)]
+pub enum Ask<T> {
+    /// Stores messages: [`Answer::Sent`].
+    Send {
+        /// Whose turn it is.
+        turn: TurnId,
+        /// The match.
+        chat: MatchId,
+        /// The request.
+        request: SendRequest,
+        /// What the sends hold.
+        tickets: Vec<T>,
+    },
+    /// Reads the snapshot of a match that is joined, and the user's live call: [`Answer::Opened`].
+    Open {
+        /// Whose turn it is.
+        turn: TurnId,
+        /// The match.
+        chat: MatchId,
+        /// Messages after this one, if there is one.
+        since_seq: Option<i64>,
+        /// Most messages.
+        limit: i32,
+    },
+    /// Reads a page of messages: [`Answer::Page`].
+    Page {
+        /// For which socket.
+        socket: SocketId,
+        /// Of which match.
+        chat: MatchId,
+        /// After which message.
+        after: i64,
+        /// Most messages.
+        limit: i32,
+    },
+    /// Reads how far these matches have come: [`Answer::Heads`].
+    Heads(Vec<String>),
+    /// Reads the milestones of a match: [`Answer::Milestones`].
+    Milestones {
+        /// For these sockets, which have it open and were not told of all.
+        sockets: Vec<SocketId>,
+        /// The match.
+        chat: MatchId,
+    },
+    /// Gives signaling a command: [`Answer::Called`].
+    Call(SocketId, CallFor, MatchId, Box<CallRequest>),
+    /// Looks for a live call: [`Answer::CallFound`].
+    FindCall(SocketId, CallFor, Of),
+    /// Checks a token: [`Answer::Identified`].
+    Identify(SocketId, Reply, String),
+}
+
+/// What a call is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallFor {
+    /// The command that is at work.
+    Command,
+    /// The lease of a call of a match.
+    Lease(String, MatchId),
+    /// A socket that has just connected.
+    Newcomer,
+}
+
+/// What a join is to show, or why not.
+pub type Opened = Result<(Snapshot, Option<Call>), Failure>;
+
+/// What has become of an [`Ask`].
+#[derive(Debug)]
+pub enum Answer {
+    /// What has become of each message.
+    Sent(TurnId, SendReply),
+    /// The match, and the user's live call if there is one and signaling has told.
+    Opened(TurnId, Opened),
+    /// The page.
+    Page(SocketId, MatchId, Result<ListMessagesResponse, Failure>),
+    /// The heads. Without an answer nothing is brought back: they are compared again.
+    Heads(Vec<MatchHead>),
+    /// The match with its milestones. Without an answer nothing is brought back.
+    Milestones(Vec<SocketId>, MatchId, Snapshot),
+    /// The call after the command.
+    Called(SocketId, CallFor, Result<Call, Failure>),
+    /// The call, if there is one.
+    CallFound(SocketId, CallFor, Result<Option<Call>, Failure>),
+    /// Whose the token is, and how long it is good.
+    Identified(SocketId, Reply, Result<(UserId, Validity), Failure>),
+}
+
+/// What happens later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Timer {
+    /// The healing of a socket's chat goes on.
+    Heal(SocketId, MatchId),
+    /// A command waits no longer for the message that its socket sent before.
+    OwnIsLate(TurnId),
+    /// The lease of a call is renewed.
+    Renew(SocketId, String, MatchId),
+    /// The end of a call that is gone should have been told by now.
+    CallIsLost(SocketId, String, MatchId),
+}
+
+/// A match with a page of its messages, all of one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// The match; its `last_seq` is the head at that moment.
+    pub of: Match,
+    /// Ascending.
+    pub messages: Vec<Message>,
+    /// Whether more messages follow the page.
+    pub has_more: bool,
+}
+
+impl Snapshot {
+    /// What a member of a match is shown of it.
+    ///
+    /// # Errors
+    /// `MATCH_NOT_FOUND` unless the user is one.
+    pub fn for_member(response: GetMatchResponse, user: &UserId) -> Result<Self, Failure> {
+        let of = response.r#match.ok_or(Code::Internal)?;
+        let is_member = of.members.iter().any(|member| member == user.as_str());
+        if !is_member && !mistake::is_planted(Mistake::OpenDoors) {
+            return Err(Code::MatchNotFound.into());
+        }
+        Ok(Self { of, messages: response.messages, has_more: response.has_more })
+    }
+}

@@ -1,0 +1,277 @@
+//! A user's sockets here: the core itself. Each input goes in with its [`Step`], which takes the outputs.
+
+use std::{ops::Range, time::Duration};
+
+use proto::{
+    Code, MatchId,
+    chat::{MatchHead, Revocation},
+    client::event,
+    inbox::inbox_event::Event,
+};
+
+use crate::{
+    arguments::ClientEvent,
+    arrival::{self, Arrival},
+    call_changed, call_line, client_event, heads, healing, lease, live_call, match_closed,
+    memory::Memory,
+    messages_posted, milestone_reached,
+    mistake::{self, Mistake},
+    order,
+    output::{self, Answer, CallFor, Output, SocketId, Timer},
+    refresh_token,
+    reply::Reply,
+    socket_replaced,
+    socket_state::SocketState,
+    step::{Limits, Step},
+    token, typing, typing_changed,
+};
+
+/// The sockets of one user, and what is remembered for all of them. `T` is what a send holds until its outcome is known.
+#[derive(Debug)]
+pub struct User<T> {
+    sockets: Vec<SocketState<T>>,
+    /// Sockets whose connection is gone, and what they were asked before is not done yet.
+    #[expect(clippy::box_collection, reason = "a vector itself is three words")]
+    gone: Option<Box<Vec<SocketState<T>>>>,
+    memory: Memory,
+    /// How many events the inbox has had.
+    heard: u64,
+}
+
+impl<T> Default for User<T> {
+    fn default() -> Self {
+        Self { sockets: Vec::new(), gone: None, memory: Memory::default(), heard: 0 }
+    }
+}
+
+impl<T> User<T> {
+    /// The sockets that are connected.
+    pub fn sockets(&self) -> &[SocketState<T>] {
+        &self.sockets
+    }
+
+    /// The chats that the sockets have open, each once.
+    pub fn open_chats(&self) -> Vec<MatchId> {
+        let mut open: Vec<MatchId> = Vec::new();
+        for chat in self.sockets.iter().flat_map(|socket| socket.chats.open_chats()) {
+            if !open.contains(&chat.id) {
+                open.push(chat.id.clone());
+            }
+        }
+        open
+    }
+
+    /// How many events the inbox has had. A socket that is connected hears all that are not counted yet.
+    pub fn heard(&self) -> u64 {
+        self.heard
+    }
+
+    /// An event has come to the inbox. Returns its number, from 1.
+    pub fn hears(&mut self) -> u64 {
+        self.heard += 1;
+        self.heard
+    }
+
+    /// Whether somebody is shown as typing, of whom one has to know when that is over.
+    pub fn has_typists(&self) -> bool {
+        self.memory.has_typists()
+    }
+
+    fn socket(&mut self, id: SocketId) -> Option<&mut SocketState<T>> {
+        let gone = self.gone.iter_mut().flat_map(|gone| gone.iter_mut());
+        self.sockets.iter_mut().chain(gone).find(|socket| socket.id == id)
+    }
+
+    /// Forgets the sockets that are gone and have nothing more to do.
+    fn tidy(&mut self) {
+        if let Some(gone) = &mut self.gone {
+            gone.retain(|socket| socket.queues.is_some());
+        }
+        self.gone.take_if(|gone| gone.is_empty());
+    }
+
+    /// A socket is connected: from now on it hears what the user hears.
+    pub fn connected<L: Limits<Ticket = T>>(&mut self, arrival: Arrival, step: &mut Step<'_, L>) {
+        let mut socket = arrival.into_state(step.at);
+        arrival::begin(&mut socket, self.heard, step);
+        // Mostly the only one.
+        self.sockets.reserve_exact(1);
+        self.sockets.push(socket);
+    }
+
+    /// A socket is gone. False if it was not here. What it was asked to store still is, and its call commands are still given.
+    pub fn disconnected<L: Limits<Ticket = T>>(&mut self, id: SocketId, step: &mut Step<'_, L>) -> bool {
+        let Some(index) = self.sockets.iter().position(|socket| socket.id == id) else { return false };
+        let mut socket = self.sockets.remove(index);
+        self.sockets.shrink_to_fit();
+        socket.is_gone = true;
+        socket.chats.leave_all().iter_mut().for_each(|chat| typing::stop(chat, step));
+        order::own_may_have_come(&mut socket, step);
+        if socket.queues.is_some() {
+            self.gone.get_or_insert_default().push(socket);
+        }
+        true
+    }
+
+    /// A client has sent an event. A panic costs this event, which is answered, and nothing else.
+    pub fn client_event<L: Limits<Ticket = T>>(
+        &mut self,
+        id: SocketId,
+        event: &ClientEvent<'_>,
+        step: &mut Step<'_, L>,
+    ) {
+        let Some(socket) = self.socket(id) else { return };
+        if !step.contained(|step| client_event::handle(socket, event, step)) {
+            let reply = Reply::new(event.name, event.arguments[0], event.ack);
+            step.fail(id, &reply, &Code::Internal.into());
+        }
+    }
+
+    /// The user's inbox has had an event, which was [counted](Self::hears). True if a socket was given it that somebody has to know of.
+    pub fn inbox_event<L: Limits<Ticket = T>>(&mut self, event: Event, step: &mut Step<'_, L>) -> bool {
+        let mut taken = false;
+        let is_done = step.contained(|step| {
+            taken = self.hear(event, step);
+            mistake::panic_if_planted(Mistake::PanicInInbox);
+        });
+        if !is_done {
+            // Nobody knows what they were given. Their clients come back and say so.
+            step.out.extend(self.sockets.iter().map(|socket| Output::Close(socket.id)));
+        }
+        taken && is_done
+    }
+
+    fn hear<L: Limits<Ticket = T>>(&mut self, event: Event, step: &mut Step<'_, L>) -> bool {
+        let (sockets, memory) = (&mut self.sockets[..], &mut self.memory);
+        match event {
+            Event::MessagesPosted(posted) => messages_posted::hear((sockets, memory), posted, step),
+            Event::TypingChanged(changed) => typing_changed::hear((sockets, memory), &changed, step),
+            Event::MilestoneReached(reached) => milestone_reached::hear((sockets, memory), reached, step),
+            Event::MatchClosed(closed) => match_closed::hear((sockets, memory), &closed, step),
+            Event::CallChanged(changed) => return call_changed::hear(sockets, &changed, step),
+            Event::SocketReplaced(replaced) => socket_replaced::hear(sockets, &replaced, step),
+        }
+        self.sockets.iter_mut().for_each(|socket| order::own_may_have_come(socket, step));
+        false
+    }
+
+    /// A service has answered.
+    pub fn answered<L: Limits<Ticket = T>>(&mut self, answer: Answer, step: &mut Step<'_, L>) {
+        match answer {
+            Answer::Sent(turn, reply) => {
+                self.with(turn.socket, step, |socket, step| order::sent(socket, turn.number, reply, step));
+            }
+            Answer::Opened(turn, opened) => {
+                self.with(turn.socket, step, |socket, step| order::opened(socket, turn.number, opened, step));
+            }
+            Answer::Page(id, chat, fetched) => {
+                self.with(id, step, |socket, step| healing::fetched(socket, &chat, fetched, step));
+            }
+            Answer::Heads(heads) => heads.iter().for_each(|head| self.head(head, step)),
+            Answer::Milestones(ids, chat, found) => {
+                let told = self.sockets.iter_mut().filter(|socket| ids.contains(&socket.id));
+                told.for_each(|socket| heads::tell_milestones(socket, &chat, &found, step));
+            }
+            Answer::Called(id, of, called) => {
+                self.with(id, step, |socket, step| match of {
+                    CallFor::Lease(call_id, chat) => lease::renewed(socket, (call_id, chat), &called, step),
+                    CallFor::Command | CallFor::Newcomer => call_line::called(socket, called, step),
+                });
+            }
+            Answer::CallFound(id, of, found) => {
+                self.with(id, step, |socket, step| match (of, found) {
+                    (CallFor::Newcomer, Ok(Some(call))) => live_call::show(socket, call, step),
+                    (CallFor::Newcomer, _) => {}
+                    (_, found) => call_line::found(socket, found, step),
+                });
+            }
+            Answer::Identified(id, reply, identified) => {
+                self.with(id, step, |socket, step| refresh_token::end(socket, &reply, identified, step));
+            }
+        }
+        self.tidy();
+    }
+
+    /// A timer has run out.
+    pub fn wake<L: Limits<Ticket = T>>(&mut self, timer: Timer, step: &mut Step<'_, L>) {
+        match timer {
+            Timer::Heal(id, chat) => self.with(id, step, |socket, step| healing::go_on(socket, &chat, step)),
+            Timer::OwnIsLate(turn) => {
+                self.with(turn.socket, step, |socket, step| order::own_is_late(socket, turn.number, step));
+            }
+            Timer::Renew(id, call_id, chat) => {
+                self.with(id, step, |socket, step| lease::renew(socket, &call_id, &chat, step));
+            }
+            Timer::CallIsLost(id, call_id, chat) => {
+                self.with(id, step, |socket, step| lease::tell_lost(socket, call_id, &chat, step));
+            }
+        }
+        self.tidy();
+    }
+
+    /// There is room for more in what is to be sent to the socket, of which so much is for a chat; see [`Output::AwaitRoom`].
+    pub fn has_room<L: Limits<Ticket = T>>(&mut self, id: SocketId, chat: &MatchId, step: &mut Step<'_, L>) {
+        self.with(id, step, |socket, step| healing::has_room(socket, chat, step));
+    }
+
+    /// The other member of a socket's chat was not told that the user types; see [`crate::output::Patience::None`].
+    pub fn typing_was_not_told(&mut self, id: SocketId, chat: &MatchId) {
+        if let Some(chat) = self.socket(id).and_then(|socket| socket.chats.open_chat(chat)) {
+            chat.typing = false;
+        }
+    }
+
+    /// Time has passed: those who have typed and said nothing more have stopped.
+    pub fn expire_typists<L: Limits<Ticket = T>>(&mut self, step: &mut Step<'_, L>) {
+        typing_changed::expire((&mut self.sockets, &mut self.memory), step);
+    }
+
+    /// Asks how far the chats have come that the user's sockets have open.
+    pub fn compare_heads<L: Limits<Ticket = T>>(&mut self, step: &mut Step<'_, L>) {
+        heads::ask(self.open_chats(), step);
+    }
+
+    /// A chat has come so far.
+    pub fn head<L: Limits<Ticket = T>>(&mut self, head: &MatchHead, step: &mut Step<'_, L>) {
+        heads::compare(&mut self.sockets, head, step);
+        self.sockets.iter_mut().for_each(|socket| order::own_may_have_come(socket, step));
+    }
+
+    /// Closes what has expired, and gives notice to what comes within a minute of its expiry in these seconds.
+    pub fn watch_tokens<L: Limits<Ticket = T>>(&mut self, seconds: &Range<i64>, step: &mut Step<'_, L>) {
+        self.sockets.iter().for_each(|socket| token::watch(socket, seconds, step));
+    }
+
+    /// The sockets that end as the user is revoked.
+    pub fn ended_by<'a>(&'a self, revocation: &'a Revocation) -> impl Iterator<Item = SocketId> + 'a {
+        self.sockets.iter().filter(|socket| token::is_ended_by(socket, revocation)).map(|socket| socket.id)
+    }
+
+    /// The gateway stops: the clients hear when their transports will be closed at the latest.
+    pub fn drained<L: Limits<Ticket = T>>(&mut self, window: Duration, step: &mut Step<'_, L>) {
+        for socket in &self.sockets {
+            let json = format!("{{\"reconnectAfterMs\":{}}}", window.as_millis());
+            step.emit(socket.id, output::Event::new(event::SERVER_DRAINING, json));
+        }
+    }
+
+    /// Does something for a socket, if it is still here, and lets its commands go on. If that panics, its client comes back.
+    fn with<L: Limits<Ticket = T>>(
+        &mut self,
+        id: SocketId,
+        step: &mut Step<'_, L>,
+        act: impl FnOnce(&mut SocketState<T>, &mut Step<'_, L>),
+    ) {
+        let Some(socket) = self.socket(id) else { return };
+        let is_done = step.contained(|step| {
+            act(socket, step);
+            order::own_may_have_come(socket, step);
+        });
+        if !is_done {
+            step.out.push(Output::Close(id));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! The core's questions to the services, and their answers. Each is answered whatever happens, so that no turn is kept for ever.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use gateway_core::{Answer, Ask, Failure};
+use proto::{
+    Code, MatchId, UserId,
+    chat::{SendReply, SendRequest, list_messages_request::Position},
+    signaling::get_call_request::Of,
+};
+use tracing::{Instrument, info_span};
+
+use super::{context::Context, identity};
+use crate::{egress::Admitted, metrics};
+
+/// Asks, and waits for the answer. `None` where the core does without.
+pub(super) async fn answer(context: &Context, user: &UserId, ask: Ask<Admitted>) -> Option<Answer> {
+    let services = &context.services;
+    Some(match ask {
+        Ask::Send { turn, chat, request, tickets } => {
+            let span = info_span!("send_message", match_id = %chat, user_id = %user);
+            // Without results the outcome of each message is unknown.
+            let sent = contained(send(context, &chat, request, tickets).instrument(span)).await;
+            Answer::Sent(turn, sent.unwrap_or_default())
+        }
+        Ask::Open { turn, chat, since_seq, limit } => {
+            let opened = contained(async {
+                // The user's own call, which is looked for alike whatever is true of the match. Nobody is in two.
+                let (snapshot, call) = tokio::join!(
+                    services.get_match(&chat, user, since_seq, limit),
+                    services.get_call(Of::UserId(user.to_string()))
+                );
+                snapshot.map(|snapshot| (snapshot, call.ok().flatten()))
+            });
+            Answer::Opened(turn, opened.await.and_then(|opened| opened))
+        }
+        Ask::Page { socket, chat, after, limit } => {
+            let page = contained(services.list_messages(&chat, Some(Position::After(after)), limit)).await;
+            let page = page.and_then(|page| page).inspect(|page| metrics::gap_healed(page.messages.len()));
+            Answer::Page(socket, chat, page)
+        }
+        Ask::Heads(chats) => Answer::Heads(services.heads(chats).await.ok()?),
+        Ask::Milestones { sockets, chat } => {
+            let found = services.get_match(&chat, user, None, 0).await.ok()?;
+            Answer::Milestones(sockets, chat, found)
+        }
+        Ask::Call(socket, of, chat, request) => {
+            let span = info_span!("call", command = request.command.as_ref().map(command_name), user_id = %user);
+            let called = contained(services.call(&chat, *request).instrument(span)).await;
+            Answer::Called(socket, of, called.and_then(|called| called))
+        }
+        Ask::FindCall(socket, of, which) => {
+            Answer::CallFound(socket, of, contained(services.get_call(which)).await.and_then(|found| found))
+        }
+        Ask::Identify(socket, reply, token) => {
+            let identified = contained(identity::identify(context, &token)).await;
+            Answer::Identified(socket, reply, identified.and_then(|identified| identified))
+        }
+    })
+}
+
+/// Has messages to one match stored, and learns from the answers how many may be open.
+async fn send(context: &Context, chat: &MatchId, request: SendRequest, tickets: Vec<Admitted>) -> SendReply {
+    let reply = context.services.send(chat, request).await;
+    for (admitted, result) in tickets.into_iter().zip(&reply.results) {
+        admitted.note(result);
+    }
+    reply
+}
+
+/// What work comes to; `INTERNAL` if it panics, which was logged where it happened.
+async fn contained<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    AssertUnwindSafe(work).catch_unwind().await.map_err(|_| Code::Internal.into())
+}
+
+/// A call command for traces, by the name of the client's event.
+fn command_name(command: &proto::signaling::call_request::Command) -> &'static str {
+    use proto::{
+        client::{both, command},
+        signaling::call_request::Command,
+    };
+    match command {
+        Command::Ring(_) => command::VIDEO_CALL_REQUEST,
+        Command::Accept(_) => both::VIDEO_CALL_ACCEPTED,
+        Command::Reject(_) => both::VIDEO_CALL_REJECTED,
+        Command::End(_) => both::VIDEO_CALL_ENDED,
+        Command::Signal(_) => command::VIDEO_CALL_SIGNAL,
+        Command::Renew(_) => "renew",
+        Command::TakeOver(_) => "take_over",
+    }
+}
