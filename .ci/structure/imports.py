@@ -116,10 +116,8 @@ class Crate:
             at = (*at, whole[len(at)])
         item = whole[len(at)] if len(at) < len(whole) else None
         passed_on = self.exports[at].get(item) if at != module else None
-        if passed_on and steps:
-            further = self.target(at, passed_on, steps - 1)
-            return further if further is not None else at
-        return at
+        # None again if it is passed on from another crate.
+        return self.target(at, passed_on, steps - 1) if passed_on and steps else at
 
     def edges(self):
         """Pairs of files: who imports, and what."""

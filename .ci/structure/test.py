@@ -61,6 +61,11 @@ class Planted(unittest.TestCase):
         self.crate(one="pub use two::Two;\nstruct One(Two);", one__two=two)
         self.assertEqual(self.broken(), ["circle a/src/one.rs a/src/one/two.rs"])
 
+    def test_what_is_passed_on_from_another_crate_is_no_import_from_above(self):
+        self.crate(one="", one__two="", one__two__three="use crate::failure::Failure;")
+        self.write("a/src/lib.rs", "mod one;\npub use other::failure;\n")
+        self.assertEqual(self.broken(), [])
+
     def test_an_import_from_above_the_parent_is_found(self):
         self.crate(one="struct One;", one__two="", one__two__three="use crate::one::One;")
         self.assertEqual(self.broken(), ["upward a/src/one/two/three.rs a/src/one.rs"])
