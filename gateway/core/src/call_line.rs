@@ -1,6 +1,6 @@
 //! One socket's call commands: to signaling-service one after the other, in the order in which the socket gave them.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use proto::{
     Code, MatchId, UserId, rfc3339,
@@ -13,7 +13,7 @@ use crate::{
     failure::Failure,
     lease, live_call,
     mistake::{self, Mistake},
-    output::{Ask, CallFor},
+    output::{Ask, CallFor, Output, Timer},
     reply::Reply,
     socket_replaced,
     socket_state::SocketState,
@@ -28,6 +28,9 @@ const MAX_WAITING: usize = 128;
 const MAX_WAITING_BYTES: usize = 512 * 1024;
 /// How often signaling is asked for a take-over, while it does not answer. A command that is repeated does no harm.
 const MAX_TRIES: u32 = 3;
+/// How often a call is looked for in which the earlier device takes part, and how long after the last time.
+const MAX_LOOKS: u32 = 4;
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(250);
 
 /// Takes a command: it begins now, or when those before it are done.
 pub(crate) fn take<L: Limits>(
@@ -178,7 +181,19 @@ fn found_own<L: Limits>(
         work.tries = 1;
         return ask(socket, work, &chat, step);
     }
+    work.tries += 1;
+    // The earlier device may be about to take over from one before it: of a client that comes back twice within a moment.
+    if call.is_some() && work.tries < MAX_LOOKS && !socket.is_gone {
+        step.out.push(Output::After(LOOK_AGAIN_AFTER, Timer::TakeOver(socket.id)));
+        queues::<L>(socket).call = Some(work);
+        return;
+    }
     shown(socket, work, call, step);
+}
+
+/// Looks again for the user's live call, whose device may be the earlier one by now.
+pub(crate) fn look_again<L: Limits>(socket: &mut SocketState<L::Ticket>, step: &mut Step<'_, L>) {
+    step.ask(Ask::FindCall(socket.id, CallFor::Command, Of::UserId(step.user.to_string())));
 }
 
 /// Signaling has answered the take-over.

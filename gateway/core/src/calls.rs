@@ -32,10 +32,11 @@ impl Calls {
         self.0.iter().find(|known| &*known.call_id == call_id).map(|known| &known.chat)
     }
 
-    /// This socket became a party of the call. True if it was none before.
-    pub(crate) fn lease(&mut self, call_id: &str, chat: &MatchId) -> bool {
+    /// This socket became a party of the call as it was at `version`. True if it was none before. Of a call that the socket
+    /// knows a later step of, nothing earlier counts: it may have ended.
+    pub(crate) fn lease(&mut self, call_id: &str, chat: &MatchId, version: i64) -> bool {
         let known = self.entry(call_id, chat);
-        !std::mem::replace(&mut known.leased, true)
+        known.version <= version && !std::mem::replace(&mut known.leased, true)
     }
 
     /// The call is over, or this socket's part in it.
@@ -80,12 +81,22 @@ mod tests {
     fn a_lease_begins_once_and_ends_with_the_call() {
         let chat = MatchId::new("m").unwrap();
         let mut calls = Calls::default();
-        assert!(calls.lease("c", &chat));
-        assert!(!calls.lease("c", &chat));
+        assert!(calls.lease("c", &chat, 1));
+        assert!(!calls.lease("c", &chat, 1));
         assert!(calls.is_leased("c"));
         calls.release("c");
         assert!(!calls.is_leased("c"));
         assert_eq!(calls.chat_of("c"), Some(&chat));
+    }
+
+    #[test]
+    fn a_call_whose_end_was_told_is_not_leased_by_what_was_read_before() {
+        let chat = MatchId::new("m").unwrap();
+        let mut calls = Calls::default();
+        assert!(calls.is_news("c", &chat, 3));
+        calls.release("c");
+        assert!(!calls.lease("c", &chat, 2));
+        assert!(!calls.is_leased("c"));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(crate) fn keep<L: Limits>(socket: &mut SocketState<L::Ticket>, call: &Call, 
     }
     let device = socket.name.device();
     let is_party = call.caller_device == device || call.callee_device.as_deref() == Some(&device);
-    if is_party && socket.calls.lease(&call.call_id, &chat) {
+    if is_party && socket.calls.lease(&call.call_id, &chat, call.version) {
         // The first one at once: a device that has come back may have little left of its lease.
         renew(socket, &call.call_id, &chat, step);
     }

@@ -196,6 +196,8 @@ pub enum Timer {
     Heal(SocketId, MatchId),
     /// A command waits no longer for the message that its socket sent before.
     OwnIsLate(TurnId),
+    /// A socket that takes over looks again for its user's call.
+    TakeOver(SocketId),
     /// The lease of a call is renewed.
     Renew(SocketId, String, MatchId),
     /// The end of a call that is gone should have been told by now.

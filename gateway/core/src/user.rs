@@ -199,6 +199,7 @@ impl<T> User<T> {
             Timer::OwnIsLate(turn) => {
                 self.with(turn.socket, step, |socket, step| order::own_is_late(socket, turn.number, step));
             }
+            Timer::TakeOver(id) => self.with(id, step, call_line::look_again),
             Timer::Renew(id, call_id, chat) => {
                 self.with(id, step, |socket, step| lease::renew(socket, &call_id, &chat, step));
             }

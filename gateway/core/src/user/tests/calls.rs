@@ -144,3 +144,36 @@ fn a_socket_that_takes_over_hears_what_is_meant_for_the_earlier_device_until_it_
     assert_eq!(alice.put_out(), ["call", "video_call_accepted", "call"]);
     assert_eq!(hears(&mut alice), [false, true, false]);
 }
+
+#[test]
+fn a_socket_that_takes_over_waits_for_the_take_over_before_it() {
+    let mut alice = Alice::new();
+    let socket = alice.connects_with(Recovery { replaces: Some(pid(2)), ..anew(3) });
+    alice.out.clear();
+    // The earlier socket has not taken the call from the one before it yet.
+    let of_device = |byte| Ok(Some(call(CallState::Active, &pid(byte).sid())));
+    alice.answered(Answer::CallFound(socket, CallFor::Command, of_device(1)));
+    let again = alice.timer();
+    alice.wakes(again);
+    assert_eq!(alice.put_out(), ["find call"]);
+    alice.answered(Answer::CallFound(socket, CallFor::Command, of_device(2)));
+    let (_, request) = asked(&mut alice);
+    assert!(matches!(request.command, Some(Command::TakeOver(_))));
+}
+
+#[test]
+fn a_socket_that_takes_over_leaves_a_call_on_another_device_where_it_is() {
+    let mut alice = Alice::new();
+    let socket = alice.connects_with(Recovery { replaces: Some(pid(2)), ..anew(3) });
+    alice.out.clear();
+    let elsewhere = || Ok(Some(call(CallState::Active, &pid(1).sid())));
+    for _ in 0..3 {
+        alice.answered(Answer::CallFound(socket, CallFor::Command, elsewhere()));
+        let again = alice.timer();
+        alice.wakes(again);
+        assert_eq!(alice.put_out(), ["find call"]);
+    }
+    alice.answered(Answer::CallFound(socket, CallFor::Command, elsewhere()));
+    assert_eq!(alice.put_out(), [""; 0]);
+    assert!(alice.core.sockets[0].queues.is_none());
+}
