@@ -92,14 +92,14 @@ pub(crate) fn start(pace: Pace, shared: &Shared, lifecycle: &Lifecycle) -> (Entr
     let lanes = Mutex::new(Lanes::new(pace.interval, fastrand::u64(..)));
     let line = Arc::new(Line { lanes, changed: Notify::new() });
     for _ in 0..pace.lanes.max(1) {
-        let lane = Lane {
+        let task = Lane {
             line: line.clone(),
             link: Link::new(shared.store.clone(), lifecycle.clone()),
             inbox: Inbox::new(shared),
             shared: shared.clone(),
             _alive: alive.clone(),
         };
-        lifecycle.spawn_essential("lane", lane.run());
+        lifecycle.spawn_essential("lane", task.run());
     }
     (Entrance { line, metrics: shared.metrics.clone() }, ended)
 }

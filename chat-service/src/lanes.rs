@@ -41,6 +41,7 @@ pub enum Refused {
 
 /// What a lane is to do.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is returned")]
 pub enum Next<T> {
     /// Try to commit these before the deadline. If there is `more`, another lane should look, too.
     Begin {

@@ -195,16 +195,12 @@ impl<T> Part<T> {
     fn next_draft(mut self) -> Conclusion<T> {
         let Scope::Draft(single, done) = &mut self.scope else { return self.again(false) };
         let tried = done.results.first().map_or(0, Vec::len);
-        match self.jobs.front().and_then(|job| job.request.drafts.get(tried)) {
-            Some(draft) => {
-                single.drafts = vec![draft.clone()];
-                self.again(false)
-            }
-            None => {
-                let done = std::mem::take(done);
-                self.answer_first(done)
-            }
-        }
+        let Some(draft) = self.jobs.front().and_then(|job| job.request.drafts.get(tried)) else {
+            let done = std::mem::take(done);
+            return self.answer_first(done);
+        };
+        single.drafts = vec![draft.clone()];
+        self.again(false)
     }
 
     fn begin_drafts(mut self) -> Conclusion<T> {

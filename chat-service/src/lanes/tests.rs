@@ -69,6 +69,7 @@ impl World {
 }
 
 /// Everything is stored, or what there is of it.
+#[expect(clippy::unnecessary_wraps, reason = "it is how an attempt ends")]
 fn committed(part: &Part<usize>) -> Result<Decision, TripError> {
     let results =
         part.requests().iter().map(|request| vec![failure(Code::Unspecified); request.drafts.len()]).collect();

@@ -48,13 +48,12 @@ impl Rpc {
     /// Every call tells the inboxes, so that one whose news were lost can be repeated.
     pub(super) async fn close(&self, request: CloseMatchRequest) -> Result<CloseMatchResponse, Status> {
         let id = match_id(request.match_id)?;
-        let Closed { closed_at_ms, rev, after_seq, members } =
-            self.store.close_match(&id).await?.ok_or_else(no_match)?;
+        let Closed { at_ms, rev, after_seq, members } = self.store.close_match(&id).await?.ok_or_else(no_match)?;
         info!(r#match = %id, "closed");
         let closed = Event::MatchClosed(MatchClosed { match_id: id.into(), rev, after_seq });
         // A lost event heals: the gateways' look at the heads shows it.
         let _ = self.inbox.publish(&members, closed).await;
-        Ok(CloseMatchResponse { closed_at_ms })
+        Ok(CloseMatchResponse { closed_at_ms: at_ms })
     }
 
     pub(super) async fn matches_of(&self, request: ListMatchesRequest) -> Result<ListMatchesResponse, Status> {

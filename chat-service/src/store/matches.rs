@@ -37,7 +37,7 @@ pub(crate) struct Page {
 /// A match that is closed, and the change that closed it.
 #[derive(Debug)]
 pub(crate) struct Closed {
-    pub(crate) closed_at_ms: i64,
+    pub(crate) at_ms: i64,
     pub(crate) rev: i64,
     pub(crate) after_seq: i64,
     pub(crate) members: Vec<UserId>,
@@ -136,8 +136,8 @@ impl Store {
                    FROM matches m JOIN changes c USING (match_id) WHERE m.match_id = $1 AND c.kind = 'closing'";
         let row = transaction.query_one(sql, &[&id.as_str()]).await?;
         transaction.commit().await?;
-        let (closed_at_ms, members) = (to_ms(row.try_get(0)?), users(&row, 3)?);
-        Ok(Some(Closed { closed_at_ms, rev: row.try_get(1)?, after_seq: row.try_get(2)?, members }))
+        let (at_ms, members) = (to_ms(row.try_get(0)?), users(&row, 3)?);
+        Ok(Some(Closed { at_ms, rev: row.try_get(1)?, after_seq: row.try_get(2)?, members }))
     }
 
     /// At most `limit` matches of the user whose ids come after `after`, by id, and whether more follow.

@@ -150,7 +150,7 @@ impl Client {
             Event::Fetched => self.fetch(3),
             Event::Joins if self.snapshot.is_none() => {
                 self.chats.begin_join(&chat(), true);
-                self.snapshot = Some((self.head, i64::from(self.milestones)));
+                self.snapshot = Some((self.head, self.milestones));
             }
             Event::Opened(succeeds) => self.end_join(*succeeds),
             Event::Cut(lost) => self.cut(*lost),
@@ -256,7 +256,7 @@ proptest! {
             client.announce(rev);
         }
         client.read();
-        prop_assert_eq!((client.last, client.told), (client.head, i64::from(client.milestones)));
+        prop_assert_eq!((client.last, client.told), (client.head, client.milestones));
         prop_assert!(!client.chats.chat(&chat()).unwrap().room.is_behind());
     }
 }
