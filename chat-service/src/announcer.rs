@@ -1,6 +1,7 @@
 //! Announces recorded milestones: the replica that records one at once, the owner of the match what a crash left over.
 //!
-//! No connection to PostgreSQL is held meanwhile: NATS may take its time, and reads share the few connections that there are.
+//! No connection to PostgreSQL is held meanwhile: NATS may take its time, and reads share the few connections that
+//! there are.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -77,8 +78,8 @@ impl Announcer {
         }
     }
 
-    /// Announces what was left over at the last look already, of the matches that this replica owns: what is new is being
-    /// announced by whoever has recorded it. Returns what it sees now.
+    /// Announces what was left over at the last look already, of the matches that this replica owns: what is new is
+    /// being announced by whoever has recorded it. Returns what it sees now.
     async fn announce_left(&self, seen: &HashSet<Name>) -> Result<HashSet<Name>, StoreError> {
         let left = self.store.unannounced(POLL_LIMIT).await?;
         let owned = self.posted.owned();

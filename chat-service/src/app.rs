@@ -40,7 +40,8 @@ pub struct App {
     pub grpc: SocketAddr,
     /// Where it answers `/healthz`, `/readyz` and `/metrics`.
     pub health: SocketAddr,
-    /// Whether it serves sends: PostgreSQL is reached and migrated, NATS is connected, it has come to serve its partitions.
+    /// Whether it serves sends: PostgreSQL is reached and migrated, NATS is connected, it has come to serve its
+    /// partitions.
     pub readiness: Readiness,
     posted: Posted,
 }

@@ -58,8 +58,8 @@ pub fn by_match<J>(jobs: Vec<J>, request: impl Fn(&J) -> &Request) -> Vec<Vec<J>
     matches.into_values().collect()
 }
 
-/// How far each match's head moves if no draft repeats a stored row; `None` when no unique key would tell of it, because a draft
-/// names a message.
+/// How far each match's head moves if no draft repeats a stored row; `None` when no unique key would tell of it,
+/// because a draft names a message.
 pub fn advances(requests: &[&Request]) -> Option<BTreeMap<MatchId, i64>> {
     let mut fresh = HashSet::new();
     let mut advances = BTreeMap::new();

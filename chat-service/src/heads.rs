@@ -54,7 +54,8 @@ impl Heads {
         Self { calls }
     }
 
-    /// The heads of these matches, as they stand after the call; unknown matches, and those of others than the user, are left out.
+    /// The heads of these matches, as they stand after the call; unknown matches, and those of others than the user,
+    /// are left out.
     pub(crate) async fn of(&self, asked: Asked) -> Result<HeadsResponse, Unavailable> {
         let (answer, heads) = oneshot::channel();
         self.calls.try_send(Call { asked, answer }).map_err(|_| Unavailable)?;

@@ -36,7 +36,8 @@ use crate::{
 };
 use link::Link;
 
-/// Only for [`Mutation::CrashAfterCommit`]: the message that completes the milestone that there is unless configured otherwise.
+/// Only for [`Mutation::CrashAfterCommit`]: the message that completes the milestone that there is unless configured
+/// otherwise.
 const COMPLETING_SEQ: i64 = 100;
 
 /// What all lanes share.

@@ -1,7 +1,7 @@
 //! Matches and their messages.
 //!
-//! The way of a message: `partitions` → `sends` → `members` → `lane`, which runs what `lanes` decides (there `batch` and `room` say
-//! what is stored, and `store::Session` commits it) → its ack, `inbox`, `posted`.
+//! The way of a message: `partitions` → `sends` → `members` → `lane`, which runs what `lanes` decides (there `batch`
+//! and `room` say what is stored, and `store::Session` commits it) → its ack, `inbox`, `posted`.
 
 pub mod app;
 pub mod config;

@@ -1,7 +1,7 @@
 //! How much a sender may send in a match, whatever gateways and sockets it comes through.
 //!
-//! Each replica counts for itself. The owner of a match's partition sees all of its sends; what another replica is asked while
-//! the owner is silent counts there, so that the limit is approximate for that time.
+//! Each replica counts for itself. The owner of a match's partition sees all of its sends; what another replica is
+//! asked while the owner is silent counts there, so that the limit is approximate for that time.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -65,8 +65,8 @@ impl SendLimits {
 
     /// Leaves of a member's drafts those that may be sent now, and gives the results of the others.
     ///
-    /// After the first that is refused all are, as what a socket sends keeps its order. Each is told to come back one message
-    /// later than the one before.
+    /// After the first that is refused all are, as what a socket sends keeps its order. Each is told to come back one
+    /// message later than the one before.
     pub(crate) fn cut(&self, request: &mut Request, now: Instant) -> Vec<SendResult> {
         let (mut taken, mut wait) = (0, Duration::ZERO);
         {

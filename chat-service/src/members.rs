@@ -26,8 +26,8 @@ impl Members {
         Self { known: Arc::new(Cache::new(CAPACITY)), store }
     }
 
-    /// The members of a match, if the user is one of them. For a match of others and for one that does not exist the same is
-    /// done, so that neither the answer nor its time tells a stranger which it is: only members are remembered.
+    /// The members of a match, if the user is one of them. For a match of others and for one that does not exist the
+    /// same is done, so that neither the answer nor its time tells a stranger which it is: only members are remembered.
     pub(crate) async fn of(&self, id: &MatchId, user: &UserId) -> Result<Option<Pair>, StoreError> {
         if let Some(pair) = self.known.get(id).filter(|pair| pair.contains(user)) {
             return Ok(Some(pair));

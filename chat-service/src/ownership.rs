@@ -1,7 +1,8 @@
-//! Which partitions a replica serves. Pure: what is heard, and when, goes in; what to take, announce and release comes out.
+//! Which partitions a replica serves. Pure: what is heard, and when, goes in; what to take, announce and release comes
+//! out.
 //!
-//! Each partition belongs to one of the replicas that were heard lately, by rendezvous hashing. There is no lock and no lease:
-//! while two replicas disagree a partition has two owners or none, and both are harmless.
+//! Each partition belongs to one of the replicas that were heard lately, by rendezvous hashing. There is no lock and no
+//! lease: while two replicas disagree a partition has two owners or none, and both are harmless.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,8 +19,8 @@ use proto::{
 pub const INTERVAL: Duration = Duration::from_millis(500);
 /// A replica that was not heard for this long is gone.
 pub const SILENCE: Duration = Duration::from_secs(2);
-/// A replica that does not hear even itself for this long cannot tell who else is silent: it was frozen, or NATS is away.
-/// Together with [`INTERVAL`] less than [`SILENCE`], so that it learns this before it takes others for gone.
+/// A replica that does not hear even itself for this long cannot tell who else is silent: it was frozen, or NATS is
+/// away. Together with [`INTERVAL`] less than [`SILENCE`], so that it learns this before it takes others for gone.
 const DEAF_AFTER: Duration = Duration::from_millis(1_250);
 /// How long the others have to answer who has joined.
 const LISTENING: Duration = Duration::from_millis(250);

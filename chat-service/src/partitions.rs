@@ -28,10 +28,11 @@ use crate::{
     sends::Sends,
 };
 
-/// Beside the requests that the lanes hold: those whose members are being looked up, or whose answers are on their way. So the
-/// lanes are full first, and refuse; beyond this a request is refused before anything is done for it.
+/// Beside the requests that the lanes hold: those whose members are being looked up, or whose answers are on their way.
+/// So the lanes are full first, and refuse; beyond this a request is refused before anything is done for it.
 const REQUESTS_BESIDE_LANES: usize = 1_024;
-/// The bytes of all these requests together. With the requests in the lanes, 128 MiB, they are all that requests take of memory.
+/// The bytes of all these requests together. With the requests in the lanes, 128 MiB, they are all that requests take
+/// of memory.
 const KIB_BESIDE_LANES: usize = 16 * 1024;
 
 /// The partitions of a replica, from its first announcement to its last.
@@ -88,8 +89,8 @@ impl Partitions {
         Self { lifecycle, settled, ownership, peers, lost_since_ms: None, announcer, serving }
     }
 
-    /// Serves its share until the process stops, leaves it to the others, and is gone when `published` says that all of its
-    /// commits are.
+    /// Serves its share until the process stops, leaves it to the others, and is gone when `published` says that all of
+    /// its commits are.
     pub(crate) async fn run(mut self, published: oneshot::Receiver<bool>) {
         if let Err(error) = self.serve_until_left().await {
             warn!(%error, "cannot serve sends");

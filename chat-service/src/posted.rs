@@ -1,10 +1,12 @@
-//! The stream of commits, for whoever counts: at least once, off the way of the acks, repaired when NATS forgot or a replica died.
+//! The stream of commits, for whoever counts: at least once, off the way of the acks, repaired when NATS forgot or a
+//! replica died.
 //!
-//! Each event carries a watermark T: of everything that was committed before T, by whichever replica, an event is stored. Each
-//! replica knows this of its own commits and announces it every 500 ms; T is the least of what all replicas say, those included
-//! that have died since, until the others have looked for what these left behind. So who starts, with nobody else there to ask,
-//! looks for commits from the newest event's T on. All these are times of the database's clock, of before the COMMIT; a minute
-//! of overlap makes up for transactions that take their time, and for another clock after a promotion.
+//! Each event carries a watermark T: of everything that was committed before T, by whichever replica, an event is
+//! stored. Each replica knows this of its own commits and announces it every 500 ms; T is the least of what all
+//! replicas say, those included that have died since, until the others have looked for what these left behind. So who
+//! starts, with nobody else there to ask, looks for commits from the newest event's T on. All these are times of the
+//! database's clock, of before the COMMIT; a minute of overlap makes up for transactions that take their time, and for
+//! another clock after a promotion.
 
 mod backlog;
 mod pending;
@@ -44,7 +46,8 @@ use stream::Stream;
 const CHUNK: usize = 1_000;
 /// How often to look whether the stream is still there and still the same.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
-/// After an event was stored: how long commits gather for the next one. The first commit after quiet is published at once.
+/// After an event was stored: how long commits gather for the next one. The first commit after quiet is published at
+/// once.
 const GATHER: Duration = Duration::from_millis(200);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -66,8 +69,8 @@ struct Shared {
 }
 
 impl Posted {
-    /// A match has come to `last_seq`, by a COMMIT that belongs to the trace of `span`; `committed_ms` is its time if it was
-    /// this replica's. Never waits.
+    /// A match has come to `last_seq`, by a COMMIT that belongs to the trace of `span`; `committed_ms` is its time if
+    /// it was this replica's. Never waits.
     pub(crate) fn moved(&self, head: (&MatchId, i64), committed_ms: Option<i64>, span: &Span) {
         self.backlog().add(head, committed_ms, Some(span));
         self.shared.changed.notify_one();

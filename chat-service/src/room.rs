@@ -1,4 +1,5 @@
-//! A match as one COMMIT sees it: which drafts become messages, which are repeats. Pure: rows go in, rows and results come out.
+//! A match as one COMMIT sees it: which drafts become messages, which are repeats. Pure: rows go in, rows and results
+//! come out.
 
 use std::collections::HashMap;
 
@@ -81,7 +82,8 @@ impl Room {
 
     /// Takes a draft: a repeat is told from what is stored *before* a closed match refuses it.
     ///
-    /// The clientId decides first: what was stored under it is repeated or refused. Only then may the object name what it is.
+    /// The clientId decides first: what was stored under it is repeated or refused. Only then may the object name what
+    /// it is.
     pub fn post(&mut self, author: &Author, draft: &Draft) -> SendResult {
         let key = (author.id.clone(), draft.client_id.clone());
         let saved = self.saved_by_rest(&author.id, draft);

@@ -1,14 +1,15 @@
 //! Whether an object that a client emits is a message that it has saved by REST before. Pure.
 //!
-//! Pages of the seed save a message by REST and then emit what came back: the whole answer, or the content with the answer's
-//! id in `_id`. Such an object is the message, and not another one. But `_id` and `id` are also ordinary names in an object
-//! of the app, as of a GIF, so the id alone says nothing: the content has to be the same, too.
+//! Pages of the seed save a message by REST and then emit what came back: the whole answer, or the content with the
+//! answer's id in `_id`. Such an object is the message, and not another one. But `_id` and `id` are also ordinary names
+//! in an object of the app, as of a GIF, so the id alone says nothing: the content has to be the same, too.
 
 use proto::{MatchId, chat::Message};
 use serde_json::{Map, Value, json};
 use service_kit::clock;
 
-/// The seqs that the `_id` and the `id` of an object name: those that are ids of messages of this match, `<matchId>:<seq>`.
+/// The seqs that the `_id` and the `id` of an object name: those that are ids of messages of this match,
+/// `<matchId>:<seq>`.
 pub fn seqs_named_by(object: &str, id: &MatchId) -> Vec<i64> {
     let Ok(Value::Object(fields)) = serde_json::from_str(object) else { return Vec::new() };
     let names = ["_id", "id"].into_iter().filter_map(|key| fields.get(key)?.as_str());
@@ -24,8 +25,8 @@ pub fn seq_named_by(name: &str, id: &MatchId) -> Option<i64> {
     (seq > 0 && seq.to_string() == digits).then_some(seq)
 }
 
-/// Whether the object names the stored message and holds exactly its content: it is the REST answer, or the content with the
-/// message's id in `_id` or `id`, and nothing else is in it.
+/// Whether the object names the stored message and holds exactly its content: it is the REST answer, or the content
+/// with the message's id in `_id` or `id`, and nothing else is in it.
 pub fn is_repeat(stored: &Message, object: &str) -> bool {
     let Ok(Value::Object(object)) = serde_json::from_str(object) else { return false };
     let Ok(content) = serde_json::from_str::<Value>(&stored.body) else { return false };

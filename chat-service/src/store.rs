@@ -39,8 +39,8 @@ const POOL_SIZE: usize = 8;
 /// How long a call may wait for a connection of the pool.
 const POOL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// `synchronous_commit` weaker than `on` would ack what a crash may lose; `remote_apply` is stronger and stays. It is set in any
-/// case: what a session has not set changes in its middle when the server is told so.
+/// `synchronous_commit` weaker than `on` would ack what a crash may lose; `remote_apply` is stronger and stays. It is
+/// set in any case: what a session has not set changes in its middle when the server is told so.
 const SET_DURABLE: &str = "SELECT set_config('synchronous_commit',
      CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false)";
 

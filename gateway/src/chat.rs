@@ -1,7 +1,9 @@
-//! The shell around the core: it gives the core what clients, inboxes and services say, and carries out what the core puts out.
+//! The shell around the core: it gives the core what clients, inboxes and services say, and carries out what the core
+//! puts out.
 //!
-//! `application` hears clients, `inbox` what their users' inboxes receive, `sweeper` the time. Each calls [`shell::step`], which locks the
-//! user, lets the core decide, and carries its outputs out: `emit` those for sockets, `services` the questions.
+//! `application` hears clients, `inbox` what their users' inboxes receive, `sweeper` the time. Each calls
+//! `shell::step`, which locks the user, lets the core decide, and carries its outputs out: `emit` those for sockets,
+//! `services` the questions.
 
 mod application;
 mod connecting;

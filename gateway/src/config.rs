@@ -36,8 +36,8 @@ pub struct Config {
     #[arg(long, env = "PUBLIC_HEALTH", value_parser = BoolishValueParser::new())]
     pub public_health: bool,
 
-    /// Where the other gateways reach this one, as they pass on what belongs to its long-polling sessions: `IP:PORT`. Absent:
-    /// the address it listens on, or if that is any, the one from which it reaches NATS.
+    /// Where the other gateways reach this one, as they pass on what belongs to its long-polling sessions: `IP:PORT`.
+    /// Absent: the address it listens on, or if that is any, the one from which it reaches NATS.
     #[arg(long, env = "ADVERTISE")]
     pub advertise: Option<SocketAddr>,
 
@@ -79,8 +79,8 @@ pub struct Config {
     #[command(flatten)]
     pub seats: SeatLimits,
 
-    /// Where clients find the fields of an object message: `spread` beside the message's own fields too, or `nested` in `message`
-    /// only.
+    /// Where clients find the fields of an object message: `spread` beside the message's own fields too, or `nested` in
+    /// `message` only.
     #[arg(long, env = "MESSAGE_FIELDS", value_enum, default_value_t = Fields::Spread)]
     pub message_fields: Fields,
 
@@ -92,8 +92,8 @@ pub struct Config {
     #[arg(long, env = "CONNECT_TIMEOUT_S", default_value_t = 5)]
     pub connect_timeout_s: u64,
 
-    /// Over how many seconds a stop spreads the closing of the clients' transports, so that they do not all come back at once. At most
-    /// three quarters of --shutdown-timeout-s, or all but 5 s of it; a longer window is shortened.
+    /// Over how many seconds a stop spreads the closing of the clients' transports, so that they do not all come back
+    /// at once. At most three quarters of --shutdown-timeout-s, or all but 5 s of it; a longer window is shortened.
     #[arg(long, env = "DRAIN_WINDOW_S", default_value_t = 5)]
     pub drain_window_s: u64,
 

@@ -96,7 +96,8 @@ impl Origins {
         }
     }
 
-    /// The answer to a preflight (`OPTIONS`); `None` if the request is none or no origin is allowed at all. A page that is not allowed gets an answer without permission.
+    /// The answer to a preflight (`OPTIONS`); `None` if the request is none or no origin is allowed at all. A page that
+    /// is not allowed gets an answer without permission.
     pub fn preflight<B: Default>(&self, method: &Method, request: &HeaderMap) -> Option<Response<B>> {
         if self.0.is_empty() || method != Method::OPTIONS {
             return None;

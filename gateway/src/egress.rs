@@ -97,8 +97,8 @@ async fn ask<T, F: Future<Output = Result<Response<T>, Status>>>(call: impl Fn()
     }
 }
 
-/// The pause after so many tries that took so long, if there is time for another one. `chance`, from 0 to 1, spreads those who
-/// failed together, so that they do not come back together.
+/// The pause after so many tries that took so long, if there is time for another one. `chance`, from 0 to 1, spreads
+/// those who failed together, so that they do not come back together.
 fn pause_after(tries: u32, took: Duration, chance: f64) -> Option<Duration> {
     let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1)));
     let pause = longest.mul_f64(0.5 + chance / 2.0);

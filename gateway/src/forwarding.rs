@@ -36,8 +36,8 @@ use crate::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections kept to each other gateway for the next request.
 const KEPT_CONNECTIONS: usize = 64;
-/// How long such a connection may be idle: well below the time after which the other gateway closes it, so that no request meets
-/// its end.
+/// How long such a connection may be idle: well below the time after which the other gateway closes it, so that no
+/// request meets its end.
 const KEPT_FOR: Duration = Duration::from_secs(10);
 /// Marks a request that was passed on: it is not passed on again.
 const FORWARDED: &str = "x-forwarded-by-gateway";
@@ -67,7 +67,8 @@ pub struct Drain {
 }
 
 impl Forwarder {
-    /// Passes on what `sealer` finds to be another gateway's. When the process stops, tunnels and long polls end over a window.
+    /// Passes on what `sealer` finds to be another gateway's. When the process stops, tunnels and long polls end over a
+    /// window.
     pub fn new(sealer: Arc<Sealer>, drain: Drain, lifecycle: Lifecycle) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
@@ -109,8 +110,8 @@ impl Forwarder {
         response.map(Body::new)
     }
 
-    /// The owner's answer, if there is one. A poll may wait for longer than a stop takes: it is given up in its turn, by which
-    /// its owner closes the session, so that the client comes back through another gateway.
+    /// The owner's answer, if there is one. A poll may wait for longer than a stop takes: it is given up in its turn,
+    /// by which its owner closes the session, so that the client comes back through another gateway.
     async fn answer(&self, request: Request) -> Option<hyper::Response<Incoming>> {
         let is_poll = request.method() == Method::GET && !request.headers().contains_key(header::UPGRADE);
         let answered = self.client.request(request);

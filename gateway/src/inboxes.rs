@@ -1,12 +1,12 @@
 //! Users' inboxes: a few connections to NATS that do nothing but subscribe.
 //!
-//! A subscription of async-nats has a channel of its own, some 6 KB of memory, and needs a task that listens to it. Here a
-//! subscription is a number: one task per connection reads what comes and gives it to its [`Listener`] where it lies. Each user
-//! belongs to one of the connections for good, so that what it hears keeps its order.
+//! A subscription of async-nats has a channel of its own, some 6 KB of memory, and needs a task that listens to it.
+//! Here a subscription is a number: one task per connection reads what comes and gives it to its [`Listener`] where it
+//! lies. Each user belongs to one of the connections for good, so that what it hears keeps its order.
 //!
 //! `protocol` is what is said, `stream` a connection to a server, `link` what goes over it, `dialogue` its rules,
-//! `connection` the task that always has one, `leaving` its change to another server; `interest` is what users want of it.
-//! Everything else on NATS goes by [`service_kit::bus::Bus`].
+//! `connection` the task that always has one, `leaving` its change to another server; `interest` is what users want of
+//! it. Everything else on NATS goes by [`service_kit::bus::Bus`].
 
 mod connection;
 mod dialogue;
@@ -131,7 +131,8 @@ impl Inboxes {
         Self(Arc::new(Shared { subjects, interests, requests, disturbances }))
     }
 
-    /// Connects. `connected` tells whether all connections stand; `listener` makes the listener of each. It ends with `over`.
+    /// Connects. `connected` tells whether all connections stand; `listener` makes the listener of each. It ends with
+    /// `over`.
     pub fn start<L: Listener>(
         &self,
         config: &NatsConfig,
@@ -165,8 +166,8 @@ impl Inboxes {
         self.interest_of(user).proven(sid).await
     }
 
-    /// Asks whoever serves the subject and waits for the answer at most `patience`. The request goes over the connection of
-    /// the user's inbox, so that its answer and what the user hears of it are read together.
+    /// Asks whoever serves the subject and waits for the answer at most `patience`. The request goes over the
+    /// connection of the user's inbox, so that its answer and what the user hears of it are read together.
     ///
     /// # Errors
     /// `NoResponders` also while no server is connected: nobody was asked.

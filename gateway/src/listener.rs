@@ -44,7 +44,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Limits of the accept loop.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Time for a request's headers to arrive, from their first byte; for the first request, from the connection's start.
+    /// Time for a request's headers to arrive, from their first byte; for the first request, from the connection's
+    /// start.
     pub header_timeout: Duration,
     /// Time for the next request on a kept connection to begin.
     pub keep_alive: Duration,

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use tikv_jemallocator::Jemalloc;
 
-/// Its background threads give back what a flood of connections has left, which glibc's allocator keeps: docs/performance.md.
+/// Its background threads give back what a flood of connections has left, which glibc's allocator keeps:
+/// docs/performance.md.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

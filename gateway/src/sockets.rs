@@ -25,8 +25,8 @@ pub struct Endpoint {
     pub connect_timeout: Duration,
 }
 
-/// Starts the endpoint and returns its routes. When the process stops, its sessions are closed over the drain window; then
-/// the token is cancelled.
+/// Starts the endpoint and returns its routes. When the process stops, its sessions are closed over the drain window;
+/// then the token is cancelled.
 pub fn start(context: &Arc<Context>, endpoint: Endpoint, stop: Stop) -> (Router, CancellationToken) {
     let Endpoint { engine, sealer, connect_timeout } = endpoint;
     let (sealer, lifecycle) = (Arc::new(sealer), context.lifecycle.clone());

@@ -1,4 +1,5 @@
-//! How the time that a stop may take is divided: closing the clients' transports, then the last requests, then the rest.
+//! How the time that a stop may take is divided: closing the clients' transports, then the last requests, then the
+//! rest.
 
 use std::time::Duration;
 

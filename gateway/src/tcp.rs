@@ -1,4 +1,5 @@
-//! A client's TCP connection while hyper has it: it notes when a request begins to arrive. After an upgrade it is bare again.
+//! A client's TCP connection while hyper has it: it notes when a request begins to arrive. After an upgrade it is bare
+//! again.
 
 use std::{
     io::{self, IoSlice},

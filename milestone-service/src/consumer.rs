@@ -38,7 +38,8 @@ const REOPEN_DELAY: Duration = Duration::from_millis(500);
 /// No more are pulled than are worked on: the time in which they must be acknowledged runs from their delivery.
 const MESSAGES_AT_ONCE: usize = 16;
 const PULL_EXPIRES: Duration = Duration::from_secs(2);
-/// A server that hangs, or the next leader, does not know of a pull: it is given up a moment after it should have ended.
+/// A server that hangs, or the next leader, does not know of a pull: it is given up a moment after it should have
+/// ended.
 const PULL_LOST_AFTER: Duration = Duration::from_secs(3);
 
 /// Commits that are heard of and counted until the process stops.

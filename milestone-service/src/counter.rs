@@ -63,7 +63,8 @@ impl Counter {
 
     /// Takes the heads in. When it returns, every milestone that they reach is recorded.
     ///
-    /// Registers only save repeated records. A head that was heard of is committed, so it proves without Redis what it reaches.
+    /// Registers only save repeated records. A head that was heard of is committed, so it proves without Redis what it
+    /// reaches.
     pub async fn count(&self, heads: &[Head]) -> Result<(), CountError> {
         self.metrics.heads(heads.len());
         let heads = heads.iter().filter_map(|head| Some((MatchId::new(head.match_id.as_str()).ok()?, head.last_seq)));
@@ -189,7 +190,8 @@ impl Counter {
         Ok(())
     }
 
-    /// Has a milestone recorded, at once or by somebody before. `false` when chat-service knows nothing that reaches it.
+    /// Has a milestone recorded, at once or by somebody before. `false` when chat-service knows nothing that reaches
+    /// it.
     async fn record(&self, id: &MatchId, milestone: &Milestone) -> Result<bool, tonic::Status> {
         let request = RecordMilestoneRequest {
             match_id: id.to_string(),
@@ -220,7 +222,8 @@ impl Counter {
         }
     }
 
-    /// Brings a register up to date, if Redis is there: one that is not leads to a record that was made before, and is corrected then.
+    /// Brings a register up to date, if Redis is there: one that is not leads to a record that was made before, and is
+    /// corrected then.
     async fn correct(&self, register: impl Future<Output = Result<(), RedisError>>) {
         if self.registers.are_available()
             && let Err(error) = register.await

@@ -73,7 +73,8 @@ impl Bus {
         &self.subjects
     }
 
-    /// Whether the connection stands. While it does not, what is published waits, and may come long after it was meant to.
+    /// Whether the connection stands. While it does not, what is published waits, and may come long after it was meant
+    /// to.
     pub fn is_connected(&self) -> bool {
         self.connected.holds()
     }
@@ -108,8 +109,8 @@ impl Bus {
 
     /// Waits until the server has taken everything this connection has published and subscribed so far.
     ///
-    /// The client's own flush only empties its write buffer. The server handles one connection's commands in order, so its
-    /// "no responders" to a request that nobody serves proves that it got that far.
+    /// The client's own flush only empties its write buffer. The server handles one connection's commands in order, so
+    /// its "no responders" to a request that nobody serves proves that it got that far.
     pub async fn flush(&self) -> Result<(), BusError> {
         self.flush_within(PUBLISH_TIMEOUT).await
     }
@@ -175,7 +176,8 @@ impl Bus {
         }
     }
 
-    /// Whoever was asked is silent, or the server hangs: the client itself would notice that only at the third unanswered ping.
+    /// Whoever was asked is silent, or the server hangs: the client itself would notice that only at the third
+    /// unanswered ping.
     async fn suspect_server(&self) {
         let Ok(_only) = self.suspicion.try_lock() else { return };
         if self.client.connection_state() == State::Connected

@@ -11,8 +11,9 @@ pub struct ProcessConfig {
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "pretty")]
     pub log_format: LogFormat,
 
-    /// Which log lines are written, as tracing's `EnvFilter` has it: `info`, `gateway=debug,info`. Of the libraries for NATS, Redis, HTTP
-    /// and gRPC, which have lines for each attempt to connect, only warnings are written unless they are named: `info,async_nats=info`.
+    /// Which log lines are written, as tracing's `EnvFilter` has it: `info`, `gateway=debug,info`. Of the libraries for
+    /// NATS, Redis, HTTP and gRPC, which have lines for each attempt to connect, only warnings are written unless they
+    /// are named: `info,async_nats=info`.
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub log_filter: String,
 
@@ -20,7 +21,8 @@ pub struct ProcessConfig {
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,
 
-    /// How many seconds a stop may take before what still runs is dropped; the exit code is 1 then. 0: at once, as it was asked for.
+    /// How many seconds a stop may take before what still runs is dropped; the exit code is 1 then. 0: at once, as it
+    /// was asked for.
     #[arg(long, env = "SHUTDOWN_TIMEOUT_S", default_value_t = 30)]
     pub shutdown_timeout_s: u64,
 }
@@ -47,7 +49,8 @@ pub struct NatsConfig {
     #[arg(long, env = "NATS_URL", value_delimiter = ',', default_value = "nats://127.0.0.1:4222", value_parser = nats_server)]
     pub nats_url: Vec<async_nats::ServerAddr>,
 
-    /// Stands before every subject, stream and Redis key (`t1.` makes `t1.user.alice`), so that stacks can share servers.
+    /// Stands before every subject, stream and Redis key (`t1.` makes `t1.user.alice`), so that stacks can share
+    /// servers.
     #[arg(long, env = "PREFIX", default_value = "")]
     pub prefix: String,
 }

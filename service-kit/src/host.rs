@@ -4,7 +4,8 @@ use std::net::Ipv6Addr;
 
 use http::{HeaderMap, Version, header};
 
-/// Whether the `Host` of a request is in order: one valid line, which only HTTP/1.0 may leave out. If not, the answer is 400.
+/// Whether the `Host` of a request is in order: one valid line, which only HTTP/1.0 may leave out. If not, the answer
+/// is 400.
 pub fn is_valid(version: Version, headers: &HeaderMap) -> bool {
     let mut lines = headers.get_all(header::HOST).iter();
     match (lines.next(), lines.next()) {

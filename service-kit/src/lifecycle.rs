@@ -23,8 +23,8 @@ pub(crate) const TASK_SPAN: &str = "task";
 
 /// Owns the tasks of a process (or of a service in a test) and says when to stop.
 ///
-/// A stop has two stages: [`stopping`](Self::stopping) asks every task to finish what it has begun; what still runs at the
-/// deadline is dropped.
+/// A stop has two stages: [`stopping`](Self::stopping) asks every task to finish what it has begun; what still runs at
+/// the deadline is dropped.
 #[derive(Debug, Clone, Default)]
 pub struct Lifecycle {
     soft: CancellationToken,
@@ -44,7 +44,8 @@ impl Lifecycle {
         &self.soft
     }
 
-    /// Runs a short-lived task, which a stop waits for. A panic ends it alone, and is logged with the place of this call.
+    /// Runs a short-lived task, which a stop waits for. A panic ends it alone, and is logged with the place of this
+    /// call.
     #[track_caller]
     #[allow(clippy::disallowed_methods)]
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -53,7 +54,8 @@ impl Lifecycle {
         self.tasks.spawn(task.with_cancellation_token_owned(self.hard.clone()));
     }
 
-    /// Runs a task that ends only on [`stopping`](Self::stopping); if it ends or panics before, the process stops with an error.
+    /// Runs a task that ends only on [`stopping`](Self::stopping); if it ends or panics before, the process stops with
+    /// an error.
     #[allow(clippy::disallowed_methods)]
     pub fn spawn_essential(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let guard = CrashGuard { name, lifecycle: self.clone() };
@@ -110,8 +112,8 @@ impl Drop for CrashGuard {
 
 /// Runs a service: parses its flags, starts telemetry, calls `start`, waits for SIGTERM, SIGINT or a crash, and stops.
 ///
-/// `start` returns when the service runs, with whatever must live as long as it does. A failing `start`, a crashed task or
-/// a stop past its deadline exits with 1, a bad flag with 2.
+/// `start` returns when the service runs, with whatever must live as long as it does. A failing `start`, a crashed task
+/// or a stop past its deadline exits with 1, a bad flag with 2.
 pub fn run<C, T, F, Fut>(name: &'static str, start: F) -> ExitCode
 where
     C: Parser + AsRef<ProcessConfig> + Debug,
@@ -141,8 +143,8 @@ where
     })
 }
 
-/// Runs `main` and nothing longer: a blocking call cannot be called off, such as a look-up that no name server answers. Its thread
-/// ends with the process.
+/// Runs `main` and nothing longer: a blocking call cannot be called off, such as a look-up that no name server answers.
+/// Its thread ends with the process.
 fn leave<T>(runtime: Runtime, main: impl Future<Output = T>) -> T {
     let ended = runtime.block_on(main);
     runtime.shutdown_background();

@@ -1,6 +1,6 @@
-//! Services that are broken on purpose, to see that the fault campaign's checker notices, or that it has nothing to notice. Only a
-//! build with the feature `mutations` can be broken, by the variable `MUTATION`; in any other build [`is_broken`] is `false`,
-//! and what hangs on it is left out.
+//! Services that are broken on purpose, to see that the fault campaign's checker notices, or that it has nothing to
+//! notice. Only a build with the feature `mutations` can be broken, by the variable `MUTATION`; in any other build
+//! [`is_broken`] is `false`, and what hangs on it is left out.
 
 #[cfg(feature = "mutations")]
 use std::{
@@ -29,8 +29,8 @@ pub enum Mutation {
     NoGapHealing,
     /// Milestones count events, instead of raising a register to the highest seq.
     CounterWithoutMax,
-    /// A replica crashes when it has acked the message that completes a milestone, before it tells anybody else. No promise
-    /// may be broken by this.
+    /// A replica crashes when it has acked the message that completes a milestone, before it tells anybody else. No
+    /// promise may be broken by this.
     CrashAfterCommit,
 }
 
@@ -63,8 +63,8 @@ pub const fn is_broken(_how: Mutation) -> bool {
     false
 }
 
-/// Crashes, if this process is broken in this way and has served for a while: the program starts anew in its place and knows
-/// nothing of what was before.
+/// Crashes, if this process is broken in this way and has served for a while: the program starts anew in its place and
+/// knows nothing of what was before.
 #[cfg(feature = "mutations")]
 pub async fn crash(how: Mutation) {
     if is_broken(how) && CHOSEN.1.elapsed() >= SERVES_FOR {

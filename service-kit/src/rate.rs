@@ -78,8 +78,8 @@ impl Bucket {
         Self { full_at: now }
     }
 
-    /// Takes the tokens that come back within `cost`, of a bucket that fills within `fill`; without them, says how long until
-    /// they are there. What no bucket could hold is taken from a full one.
+    /// Takes the tokens that come back within `cost`, of a bucket that fills within `fill`; without them, says how long
+    /// until they are there. What no bucket could hold is taken from a full one.
     ///
     /// # Errors
     /// The time to wait.

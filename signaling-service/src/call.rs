@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 /// An announcement is repeated this long after its change, in case it was lost on the way.
 const REPEATED_AFTER_MS: [i64; 2] = [1_000, 3_000];
-/// A larger `signal` of an end is announced once; the repeats come without it. So somebody who rings and hangs up costs Redis
-/// little.
+/// A larger `signal` of an end is announced once; the repeats come without it. So somebody who rings and hangs up costs
+/// Redis little.
 const MAX_REPEATED_SIGNAL_BYTES: usize = 512;
 
 /// How long things of a call may take.

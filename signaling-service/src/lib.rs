@@ -1,8 +1,8 @@
 //! Connects the two members of a match in a call. A call lives in Redis only, and only while it lasts.
 //!
-//! The way of a command through it: [`requests`] (NATS) → [`switchboard`] → [`call`] (pure: what is allowed) → [`store`]
-//! (Redis, compare-and-set) → [`announcement`] (pure: who is told what). Time does its part in [`deadlines`] and
-//! [`closed_matches`].
+//! The way of a command through it: [`requests`] (NATS) → [`switchboard`] → [`call`] (pure: what is allowed) →
+//! [`store`] (Redis, compare-and-set) → [`announcement`] (pure: who is told what). Time does its part in [`deadlines`]
+//! and [`closed_matches`].
 
 pub mod access;
 pub mod announcement;

@@ -1,5 +1,5 @@
-//! Calls as far as gateways hear of them: each step is told to the inboxes of those whom it concerns, and repeated, as signaling-service
-//! does.
+//! Calls as far as gateways hear of them: each step is told to the inboxes of those whom it concerns, and repeated, as
+//! signaling-service does.
 
 use std::{rc::Rc, time::Duration};
 

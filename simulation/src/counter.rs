@@ -1,4 +1,5 @@
-//! A replica of milestone-service: the pure core `milestone` in a shell that is made anew after the real one, and Redis.
+//! A replica of milestone-service: the pure core `milestone` in a shell that is made anew after the real one, and
+//! Redis.
 
 mod registers;
 
@@ -73,8 +74,8 @@ async fn work_on(world: Rc<World>, process: ProcessId, delivery: Delivery) {
     world.stream.deliver_after(delay, delivery);
 }
 
-/// Takes the heads in. When it returns, every milestone that they reach is recorded. A head that was heard of is committed, so it
-/// proves without Redis what it reaches.
+/// Takes the heads in. When it returns, every milestone that they reach is recorded. A head that was heard of is
+/// committed, so it proves without Redis what it reaches.
 async fn count(world: &Rc<World>, heads: &Heads) -> Result<(), Away> {
     if world.registers.is_up() {
         let counted = count_in_registers(world, heads).await;

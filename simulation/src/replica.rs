@@ -1,4 +1,5 @@
-//! A replica of chat-service: its pure cores `lanes`, `ownership`, `peers` and `posted::Backlog`, run on the simulated world.
+//! A replica of chat-service: its pure cores `lanes`, `ownership`, `peers` and `posted::Backlog`, run on the simulated
+//! world.
 
 mod announcer;
 mod lane;

@@ -1,7 +1,8 @@
-//! PostgreSQL as its contract: a row lock per match, unique keys, a COMMIT that is all or nothing and whose answer may be lost.
+//! PostgreSQL as its contract: a row lock per match, unique keys, a COMMIT that is all or nothing and whose answer may
+//! be lost.
 //!
-//! What this model leaves out: statements that see each other's snapshots (each of ours that decides holds the row lock),
-//! deadlocks (matches are locked in their order), the wait for a standby.
+//! What this model leaves out: statements that see each other's snapshots (each of ours that decides holds the row
+//! lock), deadlocks (matches are locked in their order), the wait for a standby.
 
 mod milestones;
 mod reads;

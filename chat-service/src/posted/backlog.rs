@@ -40,7 +40,8 @@ impl Backlog {
         repairs.chain(unpublished).fold(self.now_ms, i64::min)
     }
 
-    /// Before this time everything is published, whoever committed it. Who has not looked at the stream can vouch for nothing.
+    /// Before this time everything is published, whoever committed it. Who has not looked at the stream can vouch for
+    /// nothing.
     pub fn watermark_ms(&self) -> i64 {
         if self.has_looked { self.published_ms().min(self.peers_ms.unwrap_or(i64::MAX)) } else { 0 }
     }
@@ -95,8 +96,8 @@ impl Backlog {
         self.owed = Some(repair.and(self.owed));
     }
 
-    /// Begins the repair that is owed, together with one that was begun and not ended. What comes to be owed from now on it may
-    /// not see: that is the next one's.
+    /// Begins the repair that is owed, together with one that was begun and not ended. What comes to be owed from now
+    /// on it may not see: that is the next one's.
     pub fn begin_repair(&mut self) -> Option<Repair> {
         if let Some(owed) = self.owed.take() {
             self.begun = Some(owed.and(self.begun));

@@ -24,7 +24,8 @@ impl Stream {
         Self { bus: bus.clone(), shape: streams::chat_events(bus.subjects()), created: None }
     }
 
-    /// Creates the stream if it is missing. Returns since when it may lack commits, unless it is the one that was seen last.
+    /// Creates the stream if it is missing. Returns since when it may lack commits, unless it is the one that was seen
+    /// last.
     pub(super) async fn ensure(&mut self) -> anyhow::Result<Option<i64>> {
         let found = timeout(ENSURE_TIMEOUT, self.bus.ensure_stream(&self.shape)).await??;
         let info = found.cached_info();

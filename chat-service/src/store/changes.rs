@@ -1,5 +1,5 @@
-//! The log of what changes in a match besides its new messages. The rows of matches and milestones hold the state that it has
-//! led to.
+//! The log of what changes in a match besides its new messages. The rows of matches and milestones hold the state that
+//! it has led to.
 
 use deadpool_postgres::Transaction;
 use proto::{

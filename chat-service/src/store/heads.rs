@@ -27,8 +27,8 @@ impl Store {
         Ok(of_rows(&rows, of_row)?)
     }
 
-    /// The heads of these matches, by (user, match), with their members. Of a match that does not exist, or of which the user is
-    /// no member, nothing is read but the user's own entry, which is missing.
+    /// The heads of these matches, by (user, match), with their members. Of a match that does not exist, or of which
+    /// the user is no member, nothing is read but the user's own entry, which is missing.
     pub(crate) async fn heads_of_users(
         &self,
         pairs: &BTreeSet<(&str, &str)>,

@@ -44,8 +44,8 @@ impl Hosts {
 
     /// Connects to the host that takes writes.
     ///
-    /// All are tried side by side: one that hangs accepts connections and says nothing, and one after the other would never
-    /// come to the next.
+    /// All are tried side by side: one that hangs accepts connections and says nothing, and one after the other would
+    /// never come to the next.
     pub(super) async fn connect(&self) -> Result<(Client, Connection<Socket, NoTlsStream>), Error> {
         let attempts = self.each.iter().map(|host| host.connect(NoTls).boxed());
         select_ok(attempts).await.map(|(connected, _)| connected)
@@ -77,9 +77,10 @@ impl Connect for Hosts {
 
 /// Moves the connection's bytes until it ends, or PostgreSQL warns.
 ///
-/// A COMMIT whose wait for the standby was cut short succeeds, with a warning before its answer: it holds here and may be gone
-/// after a promotion. So a warning closes the connection, and who waits for the answer learns that the outcome is unknown.
-/// (What the server warns of while connecting, such as another version of a collation, has been read by then.)
+/// A COMMIT whose wait for the standby was cut short succeeds, with a warning before its answer: it holds here and may
+/// be gone after a promotion. So a warning closes the connection, and who waits for the answer learns that the outcome
+/// is unknown. (What the server warns of while connecting, such as another version of a collation, has been read by
+/// then.)
 pub(super) async fn drive(connection: Connection<Socket, NoTlsStream>) {
     let mut connection = pin!(connection);
     while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {

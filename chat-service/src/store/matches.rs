@@ -87,8 +87,8 @@ impl Store {
         Ok(Some(Page { found: of_row(&row, milestones)?, messages, has_more, epoch: row.try_get(EPOCH)? }))
     }
 
-    /// Makes the match unless it is there. Its row is locked also then: only a COMMIT that writes waits for the standby, which may
-    /// lack what another call has made.
+    /// Makes the match unless it is there. Its row is locked also then: only a COMMIT that writes waits for the
+    /// standby, which may lack what another call has made.
     pub(crate) async fn put_match(&self, id: &MatchId, members: &[UserId; 2]) -> Result<Put, StoreError> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
@@ -170,7 +170,8 @@ impl Store {
 
     /// The members of the match, which never change, if the user is one of them.
     ///
-    /// The question is put to the user's own matches: what it reads of the index lies beside these, whatever is true of the match.
+    /// The question is put to the user's own matches: what it reads of the index lies beside these, whatever is true of
+    /// the match.
     pub(crate) async fn members_with(&self, id: &MatchId, user: &UserId) -> Result<Option<Vec<UserId>>, StoreError> {
         let client = self.client().await?;
         let sql = "SELECT ARRAY (SELECT user_id FROM members u WHERE u.match_id = o.match_id ORDER BY user_id)

@@ -29,7 +29,8 @@ const REV: usize = 8;
 const SCAN_SETTINGS: &str =
     "SET LOCAL statement_timeout = '10min'; SET LOCAL idle_in_transaction_session_timeout = '1min'";
 
-/// The bodies of a page take no more together: gRPC refuses messages above 4 MiB, and clients are given less at once anyway.
+/// The bodies of a page take no more together: gRPC refuses messages above 4 MiB, and clients are given less at once
+/// anyway.
 const MAX_PAGE_BYTES: usize = 1_000_000;
 
 /// Where a page lies.

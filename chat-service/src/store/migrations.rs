@@ -10,11 +10,11 @@ use super::StoreError;
 /// One version of the schema.
 struct Migration {
     sql: &'static str,
-    /// Fills the new tables from the old ones, batch by batch: a statement with the parameters (last match of the batch before,
-    /// size of a batch), which tells the last match of its batch, or null when there is none.
+    /// Fills the new tables from the old ones, batch by batch: a statement with the parameters (last match of the batch
+    /// before, size of a batch), which tells the last match of its batch, or null when there is none.
     fill: Option<&'static str>,
-    /// The oldest version whose services run on this one, too. During a rolling update they do: an additive change leaves it
-    /// where it was.
+    /// The oldest version whose services run on this one, too. During a rolling update they do: an additive change
+    /// leaves it where it was.
     runs_from: i32,
 }
 
@@ -38,8 +38,8 @@ const LOCK: i64 = 0x6d69_6e64_6675_6c01;
 /// Another replica may migrate for longer than a message may wait for a row.
 const SETTINGS: &str = "SET lock_timeout = 0; SET statement_timeout = 0; SET client_min_messages = warning";
 
-/// The versions of a database. A service of before there was `runs_from` leaves it at 1. `filled_to` is the last match that was
-/// filled, and null when all are.
+/// The versions of a database. A service of before there was `runs_from` leaves it at 1. `filled_to` is the last match
+/// that was filled, and null when all are.
 const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_versions
          (version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());
      ALTER TABLE schema_versions ADD COLUMN IF NOT EXISTS runs_from integer NOT NULL DEFAULT 1,
@@ -49,9 +49,9 @@ const VERSIONS: &str = "CREATE TABLE IF NOT EXISTS schema_versions
 const RENEW_EPOCH: &str = "UPDATE epochs SET epoch = DEFAULT, system = DEFAULT
      WHERE system <> (pg_control_system()).system_identifier";
 
-/// Brings the database to this version: each version in a transaction of its own, and what it fills in many. A replica that dies
-/// meanwhile leaves the rest to the next one. A database of a later version is left as it is, and refused if it needs a later
-/// service.
+/// Brings the database to this version: each version in a transaction of its own, and what it fills in many. A replica
+/// that dies meanwhile leaves the rest to the next one. A database of a later version is left as it is, and refused if
+/// it needs a later service.
 pub(super) async fn migrate(client: Object) -> Result<(), StoreError> {
     // Not given back to the pool: the lock and the settings end with the connection.
     let mut client = Object::take(client);

@@ -1,5 +1,5 @@
-//! Whether PostgreSQL is known to be away. Then one call at a time looks whether it is back, and the others fail at once: a server
-//! that recovers has better things to do than to refuse hundreds of connections a second.
+//! Whether PostgreSQL is known to be away. Then one call at a time looks whether it is back, and the others fail at
+//! once: a server that recovers has better things to do than to refuse hundreds of connections a second.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

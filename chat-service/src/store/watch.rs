@@ -10,7 +10,8 @@ use super::{Store, StoreError, time};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Store {
-    /// The database's time; also proves that it answers. One that does not loses the connections of all who wait for it.
+    /// The database's time; also proves that it answers. One that does not loses the connections of all who wait for
+    /// it.
     pub(crate) async fn now_ms(&self) -> Result<i64, StoreError> {
         let client = self.probe(&self.watch).await?;
         let Ok(answer) = timeout(ANSWER_TIMEOUT, time::now_ms(&client)).await else {

@@ -35,8 +35,8 @@ fn ids() -> Vec<String> {
     (0..MATCHES).map(|n| format!("m{n}")).collect()
 }
 
-/// Both members of all matches send as gateways do until told to stop: no send may fail, or take longer than until another
-/// replica is asked. Returns how many messages each match has.
+/// Both members of all matches send as gateways do until told to stop: no send may fail, or take longer than until
+/// another replica is asked. Returns how many messages each match has.
 async fn send_all_along(bus: &Bus, stop: &AtomicBool) -> BTreeMap<String, usize> {
     let senders = ids().into_iter().flat_map(|id| ["alice", "bob"].map(|user| (id.clone(), user)));
     let sent = join_all(senders.map(async |(id, user)| {

@@ -16,8 +16,9 @@ const LOG_SEGMENT: &str = "16777216";
 
 /// Lets PostgreSQL write to no file beyond so many bytes.
 ///
-/// A soft `RLIMIT_FSIZE` fails a write with EFBIG where a full disk says ENOSPC; PostgreSQL treats both alike, and nothing has
-/// to be mounted. A process' limits are set as the user who owns it: root in a container may lack the right to do so for others.
+/// A soft `RLIMIT_FSIZE` fails a write with EFBIG where a full disk says ENOSPC; PostgreSQL treats both alike, and
+/// nothing has to be mounted. A process' limits are set as the user who owns it: root in a container may lack the right
+/// to do so for others.
 fn limit_files(postmaster: u32, bytes: &str) {
     let owner = |pid: &str| std::fs::metadata(format!("/proc/{pid}")).map(|process| (process.uid(), process.gid()));
     let children = std::fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap();

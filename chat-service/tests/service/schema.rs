@@ -1,7 +1,8 @@
-//! The schema's versions: replicas that migrate at once, services of this version on the next one, and on one that is too new.
+//! The schema's versions: replicas that migrate at once, services of this version on the next one, and on one that is
+//! too new.
 //!
-//! For whoever writes the next migration: before it becomes a version, put it where [`NEXT`] is. What is tested with it is what a
-//! rolling update does, whose old services go on while the first new one has migrated.
+//! For whoever writes the next migration: before it becomes a version, put it where [`NEXT`] is. What is tested with it
+//! is what a rolling update does, whose old services go on while the first new one has migrated.
 
 use std::{fs, process::Command};
 

@@ -15,7 +15,8 @@ const START_LIMIT_MS = 120_000;
 
 /**
  * A stack for the tests around the call: started before them, and stopped after them, also when they fail.
- * `env` is for its services, `args` for `local-stack run`. Of what each gateway hears for a user every `losing`-th event is lost.
+ * `env` is for its services, `args` for `local-stack run`. Of what each gateway hears for a user every `losing`-th
+ * event is lost.
  */
 export function useStack(options = {}) {
   const stack = new Stack();

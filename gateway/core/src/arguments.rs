@@ -10,12 +10,13 @@ use crate::failure::Failure;
 pub struct ClientEvent<'a> {
     /// Its name.
     pub name: &'a str,
-    /// Its first two arguments, each as raw JSON. What stands beyond them is ignored, as a handler of so many arguments does with
-    /// npm's server.
+    /// Its first two arguments, each as raw JSON. What stands beyond them is ignored, as a handler of so many arguments
+    /// does with npm's server.
     pub arguments: [Option<&'a str>; 2],
     /// The ack id, if the client waits for an answer.
     pub ack: Option<u64>,
-    /// The arguments cannot be taken as they are: nested too deep, no Unicode text, or with binary data, which no command of ours takes.
+    /// The arguments cannot be taken as they are: nested too deep, no Unicode text, or with binary data, which no
+    /// command of ours takes.
     pub is_invalid: bool,
 }
 

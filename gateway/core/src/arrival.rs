@@ -34,8 +34,8 @@ impl Arrival {
         Self::new(Name::Sid(sid.into()), token, at)
     }
 
-    /// One that starts with what its client brought back. `heard` is how many events the user's inbox had had before the heads were
-    /// read.
+    /// One that starts with what its client brought back. `heard` is how many events the user's inbox had had before
+    /// the heads were read.
     pub fn recovered(recovery: Recovery, heard: u64, token: Validity, at: Moment) -> Self {
         let Recovery { pid, replaces, chats, closed, untold } = recovery;
         let resumed = replaces.map(|replaces| Box::new(Resumed { replaces, closed, untold, heard }));

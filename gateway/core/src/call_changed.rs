@@ -40,8 +40,8 @@ struct CallStep<'a> {
     reason: Option<&'a str>,
 }
 
-/// Gives the user's sockets a step of a call. True if a socket has it. Only the gateway that holds the addressed device answers a
-/// signal, so silence means that no device has it.
+/// Gives the user's sockets a step of a call. True if a socket has it. Only the gateway that holds the addressed device
+/// answers a signal, so silence means that no device has it.
 pub(crate) fn hear<L: Limits>(
     sockets: &mut [SocketState<L::Ticket>],
     changed: &CallChanged,

@@ -22,7 +22,8 @@ use crate::{
     views,
 };
 
-/// Most call commands that wait behind the one in flight: the largest burst of signals that a socket may send, and more.
+/// Most call commands that wait behind the one in flight: the largest burst of signals that a socket may send, and
+/// more.
 const MAX_WAITING: usize = 128;
 /// Most bytes of call commands that wait behind the one in flight.
 const MAX_WAITING_BYTES: usize = 512 * 1024;
@@ -57,7 +58,8 @@ pub(crate) fn take<L: Limits>(
     socket.tidy();
 }
 
-/// Takes over the live call of an earlier device. The client's own call commands wait for it: they are this device's only then.
+/// Takes over the live call of an earlier device. The client's own call commands wait for it: they are this device's
+/// only then.
 pub(crate) fn take_over<L: Limits>(
     socket: &mut SocketState<L::Ticket>,
     earlier_device: String,
@@ -166,7 +168,8 @@ fn ask<L: Limits>(socket: &mut SocketState<L::Ticket>, work: CallWork, chat: &Ma
     queues::<L>(socket).call = Some(work);
 }
 
-/// The user's live call was found, or there is none: this socket is put in the place of the earlier device, if that takes part in it.
+/// The user's live call was found, or there is none: this socket is put in the place of the earlier device, if that
+/// takes part in it.
 fn found_own<L: Limits>(
     socket: &mut SocketState<L::Ticket>,
     mut work: CallWork,
@@ -182,7 +185,8 @@ fn found_own<L: Limits>(
         return ask(socket, work, &chat, step);
     }
     work.tries += 1;
-    // The earlier device may be about to take over from one before it: of a client that comes back twice within a moment.
+    // The earlier device may be about to take over from one before it: of a client that comes back twice within a
+    // moment.
     if call.is_some() && work.tries < MAX_LOOKS && !socket.is_gone {
         step.out.push(Output::After(LOOK_AGAIN_AFTER, Timer::TakeOver(socket.id)));
         queues::<L>(socket).call = Some(work);

@@ -32,8 +32,8 @@ impl Calls {
         self.0.iter().find(|known| &*known.call_id == call_id).map(|known| &known.chat)
     }
 
-    /// This socket became a party of the call as it was at `version`. True if it was none before. Of a call that the socket
-    /// knows a later step of, nothing earlier counts: it may have ended.
+    /// This socket became a party of the call as it was at `version`. True if it was none before. Of a call that the
+    /// socket knows a later step of, nothing earlier counts: it may have ended.
     pub(crate) fn lease(&mut self, call_id: &str, chat: &MatchId, version: i64) -> bool {
         let known = self.entry(call_id, chat);
         known.version <= version && !std::mem::replace(&mut known.leased, true)

@@ -173,7 +173,8 @@ impl Chats {
         self.parted(id).is_some_and(|parted| parted.closed)
     }
 
-    /// Whether a socket that has not joined the match needs no word of its milestone: it has heard of it, or the match is closed.
+    /// Whether a socket that has not joined the match needs no word of its milestone: it has heard of it, or the match
+    /// is closed.
     pub(crate) fn is_past(&self, id: &MatchId, milestone: i64) -> bool {
         self.parted(id).is_some_and(|parted| parted.closed || milestone <= parted.milestones)
     }

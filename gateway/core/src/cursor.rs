@@ -1,7 +1,7 @@
 //! The cursor that ends each recoverable event: which chats a socket has open, and how far it has read. Pure.
 //!
-//! `1~<tag>~<matchId>:<seq>:<k>~…`: everything up to `seq` was delivered, is the socket's own, or was left to paging, and `k`
-//! milestones were told. The client brings the last one back as `offset`, to any gateway.
+//! `1~<tag>~<matchId>:<seq>:<k>~…`: everything up to `seq` was delivered, is the socket's own, or was left to paging,
+//! and `k` milestones were told. The client brings the last one back as `offset`, to any gateway.
 
 use std::fmt::Write;
 

@@ -86,13 +86,14 @@ pub(crate) fn show_typing<L: Limits>(
     }
 }
 
-/// What a socket is told before it is told that it has left a chat: the other member, if shown as typing, is no more. It would
-/// hear nothing of that afterwards.
+/// What a socket is told before it is told that it has left a chat: the other member, if shown as typing, is no more.
+/// It would hear nothing of that afterwards.
 pub(crate) fn silence(left: &JoinedChat) -> Option<Event> {
     left.other.as_ref().filter(|_| left.shown).map(|other| user_typing(&left.id, other, false))
 }
 
-/// Tells a recovered socket that nobody types, as nobody knows what the earlier one was told. To be called before it hears anything.
+/// Tells a recovered socket that nobody types, as nobody knows what the earlier one was told. To be called before it
+/// hears anything.
 pub(crate) fn silence_all<L: Limits>(socket: &SocketState<L::Ticket>, step: &mut Step<'_, L>) {
     let others = socket.chats.open_chats().filter_map(|chat| Some((&chat.id, chat.other.as_ref()?)));
     others.for_each(|(chat, other)| step.emit(socket.id, user_typing(chat, other, false)));

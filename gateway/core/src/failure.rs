@@ -1,5 +1,5 @@
-//! Why something was refused, and two of the ways in which a client hears of it: an ack and an event. The third, a problem document, is
-//! the gateway's.
+//! Why something was refused, and two of the ways in which a client hears of it: an ack and an event. The third, a
+//! problem document, is the gateway's.
 
 mod names;
 mod upstream;
@@ -10,8 +10,8 @@ use thiserror::Error;
 
 pub use names::Names;
 
-/// A refusal as clients see it. Two refusals with the same content are alike to the byte: nothing of the request is in it. Only the
-/// events repeat the ids that the command named, as they have no callback that knows them.
+/// A refusal as clients see it. Two refusals with the same content are alike to the byte: nothing of the request is in
+/// it. Only the events repeat the ids that the command named, as they have no callback that knows them.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{}", code.as_str())]
 pub struct Failure {
@@ -40,8 +40,8 @@ impl Failure {
         Self { retry_after_ms: Some(retry_after_ms), ..Code::RateLimited.into() }
     }
 
-    /// The same, to be tried again later by a part of the wait, less than all of it, that `seed` chooses: those who are refused
-    /// together are not to come back together.
+    /// The same, to be tried again later by a part of the wait, less than all of it, that `seed` chooses: those who are
+    /// refused together are not to come back together.
     #[must_use]
     pub fn spread(mut self, seed: u64) -> Self {
         self.retry_after_ms = self.retry_after_ms.map(|wait| wait.saturating_add(seed % wait.max(1)));
@@ -64,7 +64,8 @@ impl Failure {
         to_json(&Ack { ok: false, error })
     }
 
-    /// The argument of `message_error`, `chat_join_error` and `call_error`: `{"error":<message>,"code":…,"retryable":…}`, with
+    /// The argument of `message_error`, `chat_join_error` and `call_error`:
+    /// `{"error":<message>,"code":…,"retryable":…}`, with
     /// `matchId`, `clientId` and `callId` where the command named them.
     pub fn event_json(&self, names: &Names) -> String {
         let ids = names.ids();

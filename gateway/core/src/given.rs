@@ -48,14 +48,16 @@ impl Viewer<'_> {
         is_own && !mistake::is_planted(Mistake::OwnMessages)
     }
 
-    /// Whether the user saved the message by REST without naming a socket: to the user's own sockets it is an update only.
+    /// Whether the user saved the message by REST without naming a socket: to the user's own sockets it is an update
+    /// only.
     fn is_by_rest(self, posted: &Posted) -> bool {
         posted.sender == *self.user && posted.message.origin.is_none()
     }
 }
 
 impl Chats {
-    /// Takes messages of one chat that were just stored. Returns what is due of them; `None` when the chat is not open here.
+    /// Takes messages of one chat that were just stored. Returns what is due of them; `None` when the chat is not open
+    /// here.
     pub fn take_posts(&mut self, posts: &[Arc<Posted>]) -> Option<Due<Arc<Posted>, Arc<Announced>>> {
         let joined = self.chat(&posts.first()?.chat)?;
         let messages = posts.iter().flat_map(|posted| joined.room.post(Arc::clone(posted))).collect();
@@ -88,7 +90,8 @@ impl Chats {
         messages.chain(milestones)
     }
 
-    /// Takes a milestone; `to_all` says whether it is told also to a socket that has not joined the chat. Returns what is due of it.
+    /// Takes a milestone; `to_all` says whether it is told also to a socket that has not joined the chat. Returns what
+    /// is due of it.
     pub fn take_milestone(&mut self, tag: &str, announced: &Arc<Announced>, to_all: bool) -> Option<Given> {
         if let Some(joined) = self.chat(&announced.chat) {
             let due = joined.room.announce(Arc::clone(announced))?;

@@ -20,8 +20,8 @@ pub(crate) fn ask<L: Limits>(chats: Vec<MatchId>, step: &mut Step<'_, L>) {
     }
 }
 
-/// Compares a chat's true head with what the user's sockets have that have it open, and has the difference fetched: milestones once for
-/// all.
+/// Compares a chat's true head with what the user's sockets have that have it open, and has the difference fetched:
+/// milestones once for all.
 pub(crate) fn compare<L: Limits>(sockets: &mut [SocketState<L::Ticket>], head: &MatchHead, step: &mut Step<'_, L>) {
     let Ok(chat) = MatchId::new(head.match_id.as_str()) else { return };
     let mut untold = Vec::new();

@@ -15,14 +15,15 @@ use crate::{
     step::{Limits, Step},
 };
 
-/// More is given when this much or less waits to be sent to the client, and then no more than this much again: whatever a
-/// client missed, and in however many chats, fetching it does not fill the queue whose bound would close the transport.
+/// More is given when this much or less waits to be sent to the client, and then no more than this much again: whatever
+/// a client missed, and in however many chats, fetching it does not fill the queue whose bound would close the
+/// transport.
 pub const DRAINED_BYTES: usize = 64 * 1024;
 /// The same in packets.
 pub const DRAINED_PACKETS: usize = 50;
 
-/// Asks for the next page, as soon as there is room for it. Without anything to fetch the healing is over, of which a message that
-/// leaves a new gap must know.
+/// Asks for the next page, as soon as there is room for it. Without anything to fetch the healing is over, of which a
+/// message that leaves a new gap must know.
 pub(crate) fn go_on<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &MatchId, step: &mut Step<'_, L>) {
     let (id, is_gone) = (socket.id, socket.is_gone);
     let Some(joined) = socket.chats.chat(chat) else { return };

@@ -62,8 +62,8 @@ fn join_argument(event: &ClientEvent<'_>) -> Result<(MatchId, Join), Failure> {
     Ok((arguments::match_id(id)?, Join { since_seq, keep_others: keep_others.unwrap_or(false) }))
 }
 
-/// Asks for what the socket is to be told of the chat; from here on the chat's events are held. False if no more chats may be open,
-/// which is answered.
+/// Asks for what the socket is to be told of the chat; from here on the chat's events are held. False if no more chats
+/// may be open, which is answered.
 pub(crate) fn begin<L: Limits>(
     socket: &mut SocketState<L::Ticket>,
     (turn, chat): (TurnId, &MatchId),
@@ -125,7 +125,8 @@ fn tell<L: Limits>(
     step.emit(socket.id, Event::recoverable(event::CHAT_JOINED, joined.event(), cursor));
 }
 
-/// What is shown of the match, unless it is closed. A chat opens without its call when signaling is away: the call's own events follow.
+/// What is shown of the match, unless it is closed. A chat opens without its call when signaling is away: the call's
+/// own events follow.
 fn open(snapshot: Snapshot, call: Option<Call>, chat: &MatchId) -> Result<(Snapshot, Option<Call>), Failure> {
     if snapshot.of.closed_at_ms.is_some() {
         return Err(Code::MatchClosed.into());

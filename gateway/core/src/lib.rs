@@ -1,5 +1,5 @@
-//! Decides everything for a user's sockets on one gateway, without tokio, clock and IO: an input and its moment go in, outputs come
-//! out. The gateway's shell carries the outputs out, and so does the simulation.
+//! Decides everything for a user's sockets on one gateway, without tokio, clock and IO: an input and its moment go in,
+//! outputs come out. The gateway's shell carries the outputs out, and so does the simulation.
 
 pub mod arguments;
 pub mod arrival;

@@ -14,7 +14,8 @@ use crate::{
     step::{Limits, Step},
 };
 
-/// Shows a socket its user's live call: it keeps the lease of one that it takes part in, and is told what it may have missed.
+/// Shows a socket its user's live call: it keeps the lease of one that it takes part in, and is told what it may have
+/// missed.
 pub(crate) fn show<L: Limits>(socket: &mut SocketState<L::Ticket>, call: Call, step: &mut Step<'_, L>) {
     lease::keep(socket, &call, step);
     tell(socket, call, step);

@@ -1,4 +1,5 @@
-//! What is remembered of what a user heard, for all of the user's sockets. Mostly nothing, and then it is one word. Pure.
+//! What is remembered of what a user heard, for all of the user's sockets. Mostly nothing, and then it is one word.
+//! Pure.
 
 use std::time::Instant;
 

@@ -1,4 +1,5 @@
-//! Rules that can be broken on purpose, to see that the simulation and the tests notice. In a build that ships none can be.
+//! Rules that can be broken on purpose, to see that the simulation and the tests notice. In a build that ships none can
+//! be.
 
 /// A mistake that somebody could make in the core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! One socket's commands to a match, in the order in which the socket emitted them: the one place where their turns begin and end.
+//! One socket's commands to a match, in the order in which the socket emitted them: the one place where their turns
+//! begin and end.
 
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ use crate::{
     typing,
 };
 
-/// What is told of typing after a message waits until the message has come around, as it would overtake it else, and the receiver
-/// takes a message for the end of the typing; but it waits no longer than this.
+/// What is told of typing after a message waits until the message has come around, as it would overtake it else, and
+/// the receiver takes a message for the end of the typing; but it waits no longer than this.
 const OWN_COMES_WITHIN: Duration = Duration::from_millis(500);
 
 type Work<L> = Batch<Command<<L as Limits>::Ticket>>;
@@ -140,7 +141,8 @@ fn start<L: Limits>(
             send_message::begin(socket, turn, batch, step);
             true
         }
-        // A socket that is gone opens no chats and is not shown as typing: nobody would close them, and nothing would end it.
+        // A socket that is gone opens no chats and is not shown as typing: nobody would close them, and nothing would
+        // end it.
         _ if socket.is_gone => false,
         [Command::Join(join, reply)] => join_chat::begin(socket, (turn, &batch.chat), (*join, reply), step),
         // Both may tell the other member that the user has stopped typing.

@@ -29,7 +29,8 @@ impl Outcomes {
         Self { drafts: vec![Err(UNKNOWN); count], pending: false }
     }
 
-    /// One try had no answer. What it asked for may be done all the same: a refusal of a later try is not the last word then.
+    /// One try had no answer. What it asked for may be done all the same: a refusal of a later try is not the last word
+    /// then.
     pub(crate) fn unanswered(&mut self) {
         self.pending = true;
     }

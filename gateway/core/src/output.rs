@@ -49,8 +49,8 @@ pub enum Output<T> {
     Ask(Ask<T>),
     /// Brings the timer back after a while.
     After(Duration, Timer),
-    /// Says so once most of what was emitted to the socket has been read, or it is closed: what is fetched for a chat then does
-    /// not fill the queue whose bound would close the transport.
+    /// Says so once most of what was emitted to the socket has been read, or it is closed: what is fetched for a chat
+    /// then does not fill the queue whose bound would close the transport.
     AwaitRoom(SocketId, MatchId),
 }
 

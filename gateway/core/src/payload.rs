@@ -66,8 +66,8 @@ impl Content {
     }
 }
 
-/// The id under which a message is stored once: the given one, else a new UUID of version 7. `INVALID_PAYLOAD` if the given
-/// one is malformed.
+/// The id under which a message is stored once: the given one, else a new UUID of version 7. `INVALID_PAYLOAD` if the
+/// given one is malformed.
 ///
 /// An object's own `_id` or `id` is none: two messages may well show the same thing.
 pub fn client_id(given: Option<&str>, moment: Moment) -> Result<ClientId, Failure> {

@@ -1,4 +1,5 @@
-//! Connection state recovery: what a client brings back is held against what the services say. No gateway keeps a session.
+//! Connection state recovery: what a client brings back is held against what the services say. No gateway keeps a
+//! session.
 
 use proto::{MatchId, UserId, chat::MatchHead};
 
@@ -32,7 +33,8 @@ pub struct Recovery {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Brought {
     pid: Option<Pid>,
-    /// Without a cursor nobody knows what the client had open: a join that was lost with its connection would count as done.
+    /// Without a cursor nobody knows what the client had open: a join that was lost with its connection would count as
+    /// done.
     positions: Option<Vec<Position>>,
 }
 

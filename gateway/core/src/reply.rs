@@ -4,8 +4,8 @@ use proto::client::{both, command, event};
 
 use crate::failure::Names;
 
-/// The answer that a command waits for. It is kept where the command is at work until that is over, so that a panic leaves it there to
-/// be answered.
+/// The answer that a command waits for. It is kept where the command is at work until that is over, so that a panic
+/// leaves it there to be answered.
 #[derive(Debug)]
 pub struct Reply(To);
 

@@ -149,8 +149,8 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
         if self.joining { Vec::new() } else { self.release() }
     }
 
-    /// A milestone was announced. Returns it if this socket is to be told now: one that follows a gap is told when the heads
-    /// are compared, after those that were missed.
+    /// A milestone was announced. Returns it if this socket is to be told now: one that follows a gap is told when the
+    /// heads are compared, after those that were missed.
     pub fn announce(&mut self, milestone: N) -> Option<N> {
         if self.joining {
             self.held.get_or_insert_default().milestones.insert(milestone.seq(), milestone);

@@ -101,7 +101,8 @@ impl<T> SocketState<T> {
         self.chats.cursor(self.tag(), None)
     }
 
-    /// Whether a socket that connected with the same pid replaces this one: the later wins, however late one hears of it.
+    /// Whether a socket that connected with the same pid replaces this one: the later wins, however late one hears of
+    /// it.
     ///
     /// Where the clocks of two gateways differ by more than lies between the two, the earlier one stays, unheard by its
     /// client, until its heartbeat fails.
@@ -114,7 +115,8 @@ impl<T> SocketState<T> {
         self.connected_at_ms <= at_ms
     }
 
-    /// Whether the socket is about to take this device's part in a call. Until it has, it hears what is meant for that one.
+    /// Whether the socket is about to take this device's part in a call. Until it has, it hears what is meant for that
+    /// one.
     pub(crate) fn takes_over(&self, device: &str) -> bool {
         self.resumed.as_ref().is_some_and(|resumed| resumed.replaces.sid() == device)
     }

@@ -14,7 +14,8 @@ use crate::{
 /// How long before its token expires a client is told.
 const EXPIRY_NOTICE_S: i64 = 60;
 
-/// Closes a socket whose token has expired, and gives notice to one whose token comes within a minute of that in these seconds.
+/// Closes a socket whose token has expired, and gives notice to one whose token comes within a minute of that in these
+/// seconds.
 pub(crate) fn watch<L: Limits>(socket: &SocketState<L::Ticket>, seconds: &Range<i64>, step: &mut Step<'_, L>) {
     let expires_at_s = socket.token.expires_at_s;
     if expires_at_s <= seconds.end {
@@ -36,8 +37,8 @@ pub(crate) fn watch_new<L: Limits>(socket: &SocketState<L::Ticket>, step: &mut S
     true
 }
 
-/// Whether a revocation of its user ends a socket: one that was here when the user was revoked, and one that has come since with a
-/// token that is refused. Who has signed in again since then stays.
+/// Whether a revocation of its user ends a socket: one that was here when the user was revoked, and one that has come
+/// since with a token that is refused. Who has signed in again since then stays.
 pub(crate) fn is_ended_by<T>(socket: &SocketState<T>, revocation: &Revocation) -> bool {
     socket.token.issued_at_ms < revocation.not_before_ms || socket.was_connected(revocation.changed_ms)
 }

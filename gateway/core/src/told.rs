@@ -1,4 +1,5 @@
-//! Which milestones a user's devices were told of here, so that a repeated announcement reaches none of them twice. Pure.
+//! Which milestones a user's devices were told of here, so that a repeated announcement reaches none of them twice.
+//! Pure.
 
 use std::collections::VecDeque;
 

@@ -6,11 +6,11 @@ use proto::chat::SendReply;
 
 use crate::outcomes::Outcomes;
 
-/// How long the first try waits for its reply while answers come in time: so short that the death of a replica or a NATS node
-/// is hardly noticed.
+/// How long the first try waits for its reply while answers come in time: so short that the death of a replica or a
+/// NATS node is hardly noticed.
 const FIRST_PATIENCE: Duration = Duration::from_millis(400);
-/// How long the others wait, and the first one while answers are late: whoever is slow, and not dead, must have time to answer. What is
-/// asked twice is done twice, and that is the last thing that a slow service needs.
+/// How long the others wait, and the first one while answers are late: whoever is slow, and not dead, must have time to
+/// answer. What is asked twice is done twice, and that is the last thing that a slow service needs.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a request is repeated before its outcome stays unknown.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -37,13 +37,14 @@ pub struct Tries {
 }
 
 impl Tries {
-    /// The tries of a request with so many drafts, before the first. `strained` says that answers are late at the moment.
+    /// The tries of a request with so many drafts, before the first. `strained` says that answers are late at the
+    /// moment.
     pub fn new(drafts: usize, now: Instant, strained: bool) -> Self {
         Self { began: now, number: 0, strained, outcomes: Outcomes::unknown(drafts) }
     }
 
-    /// Where this try goes. The owner may be gone without anybody having noticed yet: every other one goes to whoever is
-    /// there.
+    /// Where this try goes. The owner may be gone without anybody having noticed yet: every other one goes to whoever
+    /// is there.
     pub fn route(&self) -> Route {
         if self.number.is_multiple_of(2) { Route::Owner } else { Route::Any }
     }
@@ -53,8 +54,8 @@ impl Tries {
         if self.number == 0 && !self.strained { FIRST_PATIENCE } else { self.deadline(now) }
     }
 
-    /// How long whoever is asked may work on this try. Who is slower than the first one's patience is not stopped: what it
-    /// stores all the same answers the next try.
+    /// How long whoever is asked may work on this try. Who is slower than the first one's patience is not stopped: what
+    /// it stores all the same answers the next try.
     pub fn deadline(&self, now: Instant) -> Duration {
         PATIENCE.min(WINDOW.saturating_sub(now.saturating_duration_since(self.began)))
     }

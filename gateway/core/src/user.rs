@@ -26,7 +26,8 @@ use crate::{
     token, typing, typing_changed,
 };
 
-/// The sockets of one user, and what is remembered for all of them. `T` is what a send holds until its outcome is known.
+/// The sockets of one user, and what is remembered for all of them. `T` is what a send holds until its outcome is
+/// known.
 #[derive(Debug)]
 pub struct User<T> {
     sockets: Vec<SocketState<T>>,
@@ -99,7 +100,8 @@ impl<T> User<T> {
         self.sockets.push(socket);
     }
 
-    /// A socket is gone. False if it was not here. What it was asked to store still is, and its call commands are still given.
+    /// A socket is gone. False if it was not here. What it was asked to store still is, and its call commands are still
+    /// given.
     pub fn disconnected<L: Limits<Ticket = T>>(&mut self, id: SocketId, step: &mut Step<'_, L>) -> bool {
         let Some(index) = self.sockets.iter().position(|socket| socket.id == id) else { return false };
         let mut socket = self.sockets.remove(index);
@@ -127,7 +129,8 @@ impl<T> User<T> {
         }
     }
 
-    /// The user's inbox has had an event, which was [counted](Self::hears). True if a socket was given it that somebody has to know of.
+    /// The user's inbox has had an event, which was [counted](Self::hears). True if a socket was given it that somebody
+    /// has to know of.
     pub fn inbox_event<L: Limits<Ticket = T>>(&mut self, event: Event, step: &mut Step<'_, L>) -> bool {
         let mut taken = false;
         let is_done = step.contained(|step| {
@@ -210,7 +213,8 @@ impl<T> User<T> {
         self.tidy();
     }
 
-    /// There is room for more in what is to be sent to the socket, of which so much is for a chat; see [`Output::AwaitRoom`].
+    /// There is room for more in what is to be sent to the socket, of which so much is for a chat; see
+    /// [`Output::AwaitRoom`].
     pub fn has_room<L: Limits<Ticket = T>>(&mut self, id: SocketId, chat: &MatchId, step: &mut Step<'_, L>) {
         self.with(id, step, |socket, step| healing::has_room(socket, chat, step));
     }
@@ -256,7 +260,8 @@ impl<T> User<T> {
         }
     }
 
-    /// Does something for a socket, if it is still here, and lets its commands go on. If that panics, its client comes back.
+    /// Does something for a socket, if it is still here, and lets its commands go on. If that panics, its client comes
+    /// back.
     fn with<L: Limits<Ticket = T>>(
         &mut self,
         id: SocketId,

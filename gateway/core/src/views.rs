@@ -17,7 +17,8 @@ use serde_json::value::RawValue;
 /// Room for most views.
 const USUAL_BYTES: usize = 384;
 
-/// The `receive_message` object. Spread, the fields of an object body stand at the top level too, unless their names are reserved.
+/// The `receive_message` object. Spread, the fields of an object body stand at the top level too, unless their names
+/// are reserved.
 pub fn message(message: &Message, fields: MessageFields) -> String {
     to_json(&MessageView::new(message, fields))
 }

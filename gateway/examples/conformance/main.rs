@@ -1,4 +1,5 @@
-//! A server for the official conformance suites: `--suite eio|sio|client|plain --port N`. Prints its port once it listens.
+//! A server for the official conformance suites: `--suite eio|sio|client|plain --port N`. Prints its port once it
+//! listens.
 
 mod client;
 mod eio;

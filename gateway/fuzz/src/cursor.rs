@@ -1,4 +1,5 @@
-//! What a client brings back to recover: only a cursor of the pid's says something, and what it says is what was written.
+//! What a client brings back to recover: only a cursor of the pid's says something, and what it says is what was
+//! written.
 
 use proto::UserId;
 

@@ -1,5 +1,5 @@
-//! The JSON scanner: it takes what `serde_json` takes as raw JSON, and of that `serde_json` decodes all but lone surrogates,
-//! numbers beyond an `f64`, and nesting deeper than its own limit.
+//! The JSON scanner: it takes what `serde_json` takes as raw JSON, and of that `serde_json` decodes all but lone
+//! surrogates, numbers beyond an `f64`, and nesting deeper than its own limit.
 
 use serde_json::value::RawValue;
 

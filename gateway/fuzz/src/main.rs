@@ -1,8 +1,8 @@
 //! The fuzz targets of the gateway in one program, which takes libFuzzer's arguments: `FUZZ_TARGET=frame fuzz …`.
 //!
-//! The modules under test are the gateway's own files, compiled into this crate: so nothing private has to become public
-//! for it, and neither the rest of the gateway nor a library that it uses is built or instrumented. What such a file needs of
-//! one that is not here is stood in for by a few lines.
+//! The modules under test are the gateway's own files, compiled into this crate: so nothing private has to become
+//! public for it, and neither the rest of the gateway nor a library that it uses is built or instrumented. What such a
+//! file needs of one that is not here is stood in for by a few lines.
 
 #![no_main]
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each module under test has more than the targets use")]

@@ -1,4 +1,5 @@
-//! What a NATS server sends on a connection of the inboxes: the same events however the bytes are cut, each where it came.
+//! What a NATS server sends on a connection of the inboxes: the same events however the bytes are cut, each where it
+//! came.
 //!
 //! Input: one byte that says where to cut, then what the server sends.
 

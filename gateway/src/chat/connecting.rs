@@ -59,8 +59,8 @@ pub(super) async fn connect(context: &Arc<Context>, request: Connect<'_>) -> Res
             debug!(%error, "a CONNECT cannot be decided");
             return Err(Refuse::Close);
         }
-        // Heads are read after the inbox is subscribed, and what it hears from here on is counted, so that nothing falls
-        // between them: the socket itself hears nothing before it is connected.
+        // Heads are read after the inbox is subscribed, and what it hears from here on is counted, so that nothing
+        // falls between them: the socket itself hears nothing before it is connected.
         let heard = user.state().core.heard();
         let recovery = match auth.recovery {
             Some(false) => None,
@@ -79,7 +79,8 @@ async fn admit(context: &Context, token: &str) -> Result<(UserId, Validity), Ref
     })
 }
 
-/// Recovers what the client brought back, or starts anew. Fails while chat-service cannot say how far the chats have come.
+/// Recovers what the client brought back, or starts anew. Fails while chat-service cannot say how far the chats have
+/// come.
 async fn recover(context: &Context, user: &UserId, auth: &Auth) -> Result<Recovery, Refuse> {
     // One whose user has read too much lately starts anew, and pages.
     let is_affordable = context.limits.may_read(user.as_str(), Instant::now()).is_ok();

@@ -55,8 +55,8 @@ impl Listener for Receiver {
         };
         let span = info_span!("receive", otel.kind = "consumer");
         propagation::continue_from(&span, &|name| message.headers.get(name));
-        // A panic, which was logged where it happened, costs this event, as if it had been lost on the way: the connection serves
-        // other users too.
+        // A panic, which was logged where it happened, costs this event, as if it had been lost on the way: the
+        // connection serves other users too.
         let _ = catch_unwind(AssertUnwindSafe(|| span.in_scope(|| self.receive(&user, event, message.reply))));
     }
 

@@ -52,8 +52,8 @@ struct Known<S = Arc<Socket>> {
     socket: S,
 }
 
-/// Those that may make room, in the order in which they are asked: first an earlier connection of the same client, then the longest
-/// silent. Pure.
+/// Those that may make room, in the order in which they are asked: first an earlier connection of the same client, then
+/// the longest silent. Pure.
 fn in_order<S>(mut known: Vec<Known<S>>, least_silence: Duration) -> Vec<Known<S>> {
     known.retain(|known| known.is_replaced || known.silence >= least_silence);
     known.sort_by_key(|known| std::cmp::Reverse((known.is_replaced, known.silence)));

@@ -1,4 +1,5 @@
-//! The core's questions to the services, and their answers. Each is answered whatever happens, so that no turn is kept for ever.
+//! The core's questions to the services, and their answers. Each is answered whatever happens, so that no turn is kept
+//! for ever.
 
 use std::panic::AssertUnwindSafe;
 

@@ -1,5 +1,5 @@
-//! One step of the core for a user: the user is locked, the core decides, and what it puts out is carried out before anything else
-//! happens to the user's sockets. So what is emitted keeps its order.
+//! One step of the core for a user: the user is locked, the core decides, and what it puts out is carried out before
+//! anything else happens to the user's sockets. So what is emitted keeps its order.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -18,7 +18,8 @@ use crate::{egress::Admitted, moment, socketio::Emitter};
 /// The core, as this shell has it.
 pub(super) type Core = gateway_core::User<Admitted>;
 
-/// How often a queue is looked at that is to be drained. A client that does not read at all is cut off by the write deadline.
+/// How often a queue is looked at that is to be drained. A client that does not read at all is cut off by the write
+/// deadline.
 const DRAIN_CHECK: Duration = Duration::from_millis(20);
 
 /// What is left to do for the core outside of its lock.
@@ -99,8 +100,8 @@ fn run(
     emission.flush(&state.sockets)
 }
 
-/// Tells the core that there is room in what is to be sent to a socket, if there is: with what comes out of that. Of a socket that is gone
-/// nothing comes out.
+/// Tells the core that there is room in what is to be sent to a socket, if there is: with what comes out of that. Of a
+/// socket that is gone nothing comes out.
 fn has_room(
     context: &Context,
     user: &User,

@@ -1,4 +1,5 @@
-//! What happens to all sockets now and then: heads are compared, expired tokens close their transports, a stop is announced.
+//! What happens to all sockets now and then: heads are compared, expired tokens close their transports, a stop is
+//! announced.
 
 use std::{collections::HashMap, ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -74,7 +75,8 @@ fn every_second() -> Interval {
     ticks
 }
 
-/// Reads how far the chats have come that these users have open, and tells the users' cores. False if some heads could not be read now.
+/// Reads how far the chats have come that these users have open, and tells the users' cores. False if some heads could
+/// not be read now.
 async fn compare_heads(context: &Arc<Context>, is_due: impl Fn(&User) -> bool) -> bool {
     let mut users: HashMap<MatchId, Vec<Arc<User>>> = HashMap::new();
     for user in context.users.parts().flatten().filter(|user| is_due(user)) {

@@ -123,8 +123,8 @@ impl Users {
         self.shard(id).get(id).map(|ById(user)| Arc::clone(user))
     }
 
-    /// Closes the transports of a revoked user: of all sockets that were here when it was revoked, and of those that have come since
-    /// with a token that is refused. Who has signed in again since then stays.
+    /// Closes the transports of a revoked user: of all sockets that were here when it was revoked, and of those that
+    /// have come since with a token that is refused. Who has signed in again since then stays.
     pub fn cut(&self, id: &UserId, revocation: &Revocation) {
         let Some(user) = self.get(id.as_str()) else { return };
         let state = user.state();
@@ -157,7 +157,8 @@ impl User {
         Self { id, sid, presences: AtomicU32::new(0), seats: AtomicU32::new(0), state: Mutex::default() }
     }
 
-    /// The user's core and its sockets. A panic while they were locked was one of the shell's: the core contains its own.
+    /// The user's core and its sockets. A panic while they were locked was one of the shell's: the core contains its
+    /// own.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -33,13 +33,13 @@ pub struct TransportLimits {
     #[arg(long, env = "MAX_QUEUED_PACKETS", default_value_t = 1_000)]
     pub max_queued_packets: usize,
 
-    /// Bytes that all clients together may have waiting: packets for those who do not read, messages and bodies that are not
-    /// complete. One that has more than 8 KB and adds to it when all are used up is cut off.
+    /// Bytes that all clients together may have waiting: packets for those who do not read, messages and bodies that
+    /// are not complete. One that has more than 8 KB and adds to it when all are used up is cut off.
     #[arg(long, env = "MAX_HELD_BYTES", default_value_t = 64 * 1024 * 1024)]
     pub max_held_bytes: usize,
 
-    /// Seconds that an HTTP connection is kept for its next request. More than a load balancer keeps its connections, or that loses
-    /// requests; and more than 10, for which gateways keep theirs to one another.
+    /// Seconds that an HTTP connection is kept for its next request. More than a load balancer keeps its connections,
+    /// or that loses requests; and more than 10, for which gateways keep theirs to one another.
     #[arg(long, env = "KEEP_ALIVE_S", default_value_t = 75, value_parser = value_parser!(u64).range(1..=86_400))]
     pub keep_alive_s: u64,
 

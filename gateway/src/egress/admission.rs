@@ -1,4 +1,5 @@
-//! How many sends may be open at once: as many as the services answer in time. More are refused before they cost anything.
+//! How many sends may be open at once: as many as the services answer in time. More are refused before they cost
+//! anything.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -85,8 +86,8 @@ impl Admission {
 }
 
 impl Admitted {
-    /// Ends a send: its result adjusts the limit, and is counted. A refusal for what this one sender does leaves the limit
-    /// as it is.
+    /// Ends a send: its result adjusts the limit, and is counted. A refusal for what this one sender does leaves the
+    /// limit as it is.
     pub fn note(mut self, result: &SendResult) {
         let (took, outcome) = (self.since.elapsed(), result.result.as_ref());
         let (code, is_of_sender) = match outcome {

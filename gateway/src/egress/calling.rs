@@ -19,8 +19,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 impl Services {
     /// Carries out a call command within 2 s and returns the call after it.
     ///
-    /// The deadline in the request is set here. It is repeated only while nobody serves the subject, and so never carried
-    /// out twice.
+    /// The deadline in the request is set here. It is repeated only while nobody serves the subject, and so never
+    /// carried out twice.
     pub async fn call(&self, match_id: &MatchId, mut request: CallRequest) -> Result<Call, Failure> {
         let began = Instant::now();
         let subject = self.bus.subjects().call(match_id);

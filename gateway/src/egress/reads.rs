@@ -14,8 +14,8 @@ use super::{Services, Snapshot, ask};
 use crate::failure::Failure;
 
 impl Services {
-    /// The match, with at most `limit` (≤ 200) messages after `since_seq` if it is given. `MATCH_NOT_FOUND` unless `user`
-    /// is a member. A closed match is returned as well: its `closed_at_ms` is set.
+    /// The match, with at most `limit` (≤ 200) messages after `since_seq` if it is given. `MATCH_NOT_FOUND` unless
+    /// `user` is a member. A closed match is returned as well: its `closed_at_ms` is set.
     pub async fn get_match(
         &self,
         match_id: &MatchId,

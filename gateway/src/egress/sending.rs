@@ -15,9 +15,9 @@ use super::Services;
 impl Services {
     /// Sends the drafts of `request` and says for each what has become of it, in the same order, within 5 s.
     ///
-    /// The deadline in the request is set here. A draft whose outcome stays unknown has failed with `UNAVAILABLE`, any other
-    /// failure is final. What an answered try of this request stored is no duplicate to its later ones; what one without an answer
-    /// stored is.
+    /// The deadline in the request is set here. A draft whose outcome stays unknown has failed with `UNAVAILABLE`, any
+    /// other failure is final. What an answered try of this request stored is no duplicate to its later ones; what one
+    /// without an answer stored is.
     pub async fn send(&self, match_id: &MatchId, mut request: SendRequest) -> SendReply {
         let now = Instant::now();
         let mut tries = Tries::new(request.drafts.len(), now, self.admission.is_strained(now));

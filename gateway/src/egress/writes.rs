@@ -9,8 +9,8 @@ use super::{Services, ask};
 use crate::failure::Failure;
 
 impl Services {
-    /// Creates the match of two users, and says whether it is new. `IDEMPOTENCY_CONFLICT` when it is closed or has other
-    /// members.
+    /// Creates the match of two users, and says whether it is new. `IDEMPOTENCY_CONFLICT` when it is closed or has
+    /// other members.
     pub async fn put_match(&self, match_id: &MatchId, members: &[UserId; 2]) -> Result<(Match, bool), Failure> {
         let members = members.iter().map(ToString::to_string).collect();
         let request = PutMatchRequest { match_id: match_id.to_string(), members };

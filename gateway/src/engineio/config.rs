@@ -24,8 +24,8 @@ pub struct Config {
     pub max_queued_bytes: usize,
     /// Bound of the outgoing queue in packets; passing it closes the session.
     pub max_queued_packets: usize,
-    /// Bytes that all sessions together may hold above their shares: packets that wait to be sent, and messages that are not
-    /// complete. A session that wants more when all are held is closed.
+    /// Bytes that all sessions together may hold above their shares: packets that wait to be sent, and messages that
+    /// are not complete. A session that wants more when all are held is closed.
     pub held: Arc<Budget>,
     /// Origins whose pages may use the HTTP side.
     pub cors_origins: Origins,

@@ -49,7 +49,8 @@ impl Handle {
         self.0.pause_reads();
     }
 
-    /// Runs a future on the session's own task. It runs to its end also when the session is closed. A panic ends it alone.
+    /// Runs a future on the session's own task. It runs to its end also when the session is closed. A panic ends it
+    /// alone.
     ///
     /// Only the handler and such a future may call this, as they run on that task.
     #[track_caller]

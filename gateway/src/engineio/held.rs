@@ -20,13 +20,15 @@ impl State {
 }
 
 impl Session {
-    /// Keeps account of what the session holds. False if it has come to hold more, and all sessions together hold too much.
+    /// Keeps account of what the session holds. False if it has come to hold more, and all sessions together hold too
+    /// much.
     pub(super) fn settle(&self, state: &mut State) -> bool {
         let held = state.held();
         self.context.config.held.settle(&mut state.taken, held)
     }
 
-    /// What the client has begun to send takes so many bytes of memory. Closes the session if all together hold too much.
+    /// What the client has begun to send takes so many bytes of memory. Closes the session if all together hold too
+    /// much.
     pub(super) fn receives(self: &Arc<Self>, unread: usize) -> bool {
         let mut state = self.lock();
         state.unread = u32::try_from(unread).unwrap_or(u32::MAX);

@@ -89,8 +89,8 @@ impl Link {
         })
     }
 
-    /// Unlike `try_read`, `poll_read` takes a read that did not fill the buffer for the last one: the next costs no system call until more
-    /// has come.
+    /// Unlike `try_read`, `poll_read` takes a read that did not fill the buffer for the last one: the next costs no
+    /// system call until more has come.
     fn poll_fill(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut into = ReadBuf::new(into);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut into))?;

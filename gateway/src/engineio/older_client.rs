@@ -1,4 +1,5 @@
-//! What a socket.io-client 2.x is told: it speaks Engine.IO 3, and shows of an HTTP error no more than "xhr poll error", for ever.
+//! What a socket.io-client 2.x is told: it speaks Engine.IO 3, and shows of an HTTP error no more than "xhr poll
+//! error", for ever.
 
 use super::{endpoint::answer, query::Query};
 use axum::body::Body;
@@ -7,16 +8,17 @@ use http::Response;
 /// The endpoint of Socket.IO. Other protocols on Engine.IO have packets of their own.
 const PATH: &str = "/socket.io/";
 
-/// An open packet, which the client wants first; Socket.IO 2's ERROR (`44`), which it emits as `error`; and DISCONNECT (`41`), after
-/// which it does not come back. In Engine.IO 3 each packet stands behind its length. No session has this id.
+/// An open packet, which the client wants first; Socket.IO 2's ERROR (`44`), which it emits as `error`; and DISCONNECT
+/// (`41`), after which it does not come back. In Engine.IO 3 each packet stands behind its length. No session has this
+/// id.
 const FAREWELL: &str = concat!(
     r#"70:0{"sid":"none","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#,
     r#"60:44"this server speaks Socket.IO 4: use socket.io-client 4.x""#,
     "2:41",
 );
 
-/// Whether the request is such a client's first. Its polls carry the time in `t`, by which it is told from other programs that ask for
-/// this version: these get the protocol's error.
+/// Whether the request is such a client's first. Its polls carry the time in `t`, by which it is told from other
+/// programs that ask for this version: these get the protocol's error.
 pub(super) fn has_asked(path: &str, query: &Query<'_>) -> bool {
     path == PATH && query.eio == Some("3") && query.transport == Some("polling") && query.has_time && !query.is_jsonp
 }

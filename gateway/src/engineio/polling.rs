@@ -192,8 +192,8 @@ impl Future for GetRequest {
         drop(guard);
         let last = match closed {
             Some(CloseReason::ClientClosed) => Some(NOOP),
-            // A close goes alone, to the next GET: the official client handles what comes with it only when it is connected
-            // again, and has asked for it anew by then. One that upgrades may not send another GET.
+            // A close goes alone, to the next GET: the official client handles what comes with it only when it is
+            // connected again, and has asked for it anew by then. One that upgrades may not send another GET.
             Some(_) => (queue.is_empty() || upgrading).then_some(CLOSE),
             None => queue.is_empty().then_some(NOOP),
         };

@@ -36,7 +36,8 @@ pub fn sid_of(query: &str) -> Option<&str> {
     Query::parse(query).sid
 }
 
-/// Whether a request with this query asks for a new session, if only to be refused: it names a transport and no session.
+/// Whether a request with this query asks for a new session, if only to be refused: it names a transport and no
+/// session.
 pub fn begins_session(query: &str) -> bool {
     let query = Query::parse(query);
     query.transport.is_some() && query.sid.is_none()

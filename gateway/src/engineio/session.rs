@@ -23,7 +23,8 @@ const WRITE_BYTES: usize = 64 * 1024;
 /// How long a closed session is kept for the client to fetch or read the rest.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a client is not read from that sends what is to be refused: what it sends meanwhile is then read, and answered, at once.
+/// How long a client is not read from that sends what is to be refused: what it sends meanwhile is then read, and
+/// answered, at once.
 const READ_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long the client's end of the connection is awaited after our close frame.
@@ -225,7 +226,8 @@ impl Session {
         self.watch(self.context.now() + millis(LINGER_TIMEOUT), Deadline::Close);
     }
 
-    /// Encodes packets from the queue's front for one write; false if there was none: from then on the task is woken for what comes.
+    /// Encodes packets from the queue's front for one write; false if there was none: from then on the task is woken
+    /// for what comes.
     pub(super) fn take_frames(&self, out: &mut Vec<u8>) -> bool {
         let mut state = self.lock();
         while out.len() < WRITE_BYTES

@@ -8,7 +8,8 @@ use tonic::Status;
 
 use gateway_core::Failure;
 
-/// The failure of a gRPC call. `NOT_FOUND` is said of matches only, `FAILED_PRECONDITION` of a match that exists in another state.
+/// The failure of a gRPC call. `NOT_FOUND` is said of matches only, `FAILED_PRECONDITION` of a match that exists in
+/// another state.
 pub fn of_status(status: &Status) -> Failure {
     // A status that was made here, of an error of the connection, and not sent by the service.
     if status.source().is_some() {

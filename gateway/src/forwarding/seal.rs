@@ -28,8 +28,8 @@ const PURPOSE: &[u8] = b"session ids, version 2";
 const TIME_BYTES: usize = 8;
 const PORT_BYTES: usize = 2;
 
-/// The secrets of the gateways, shared by all of them. The first one seals; all of them are believed, so that a new one can
-/// take over without an end of the sessions.
+/// The secrets of the gateways, shared by all of them. The first one seals; all of them are believed, so that a new one
+/// can take over without an end of the sessions.
 #[derive(Clone)]
 pub struct SealKeys(Arc<[LessSafeKey]>);
 

@@ -1,5 +1,5 @@
-//! A WebSocket whose session another gateway owns: bytes go both ways until one side ends. It keeps no buffer while nothing
-//! is said.
+//! A WebSocket whose session another gateway owns: bytes go both ways until one side ends. It keeps no buffer while
+//! nothing is said.
 
 use std::{cell::RefCell, io, time::Duration};
 

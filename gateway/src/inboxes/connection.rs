@@ -275,8 +275,8 @@ async fn connected(connecting: Option<&mut Connecting>) -> Box<Connected> {
     }
 }
 
-/// Tries one server after the other until one is ready, the more rarely the more was in vain: a server may also take us in and
-/// then send us away.
+/// Tries one server after the other until one is ready, the more rarely the more was in vain: a server may also take us
+/// in and then send us away.
 async fn connect(mut servers: Servers, losses: u32) -> Box<Connected> {
     let mut attempt = losses;
     loop {

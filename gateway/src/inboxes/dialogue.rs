@@ -1,4 +1,5 @@
-//! What is said on one link after its handshake: commands, and pings that prove that they were heard. Pure: no IO, no clock.
+//! What is said on one link after its handshake: commands, and pings that prove that they were heard. Pure: no IO, no
+//! clock.
 
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use super::{Lost, protocol};
 pub(super) const TICK: Duration = Duration::from_millis(250);
 /// After so many ticks the server is asked whether it still lives.
 const TICKS_PER_PING: u32 = 4;
-/// After so many ticks without a word a server hangs: it owes the answers to pings. Ticks are counted, and not time, so that
-/// a process that was stopped itself blames nobody.
+/// After so many ticks without a word a server hangs: it owes the answers to pings. Ticks are counted, and not time, so
+/// that a process that was stopped itself blames nobody.
 const SILENT_TICKS: u32 = 10;
 /// After so many ticks without a word a server hangs that a request had no answer from.
 const SUSPECT_TICKS: u32 = 3;

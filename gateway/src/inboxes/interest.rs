@@ -76,9 +76,9 @@ impl Interest {
         }
     }
 
-    /// A new link takes the commands from now on. It has to subscribe all that is wanted now; the numbers of that are smaller
-    /// than the one returned. What comes and goes meanwhile may be subscribed twice, or unsubscribed without need: the
-    /// server minds neither.
+    /// A new link takes the commands from now on. It has to subscribe all that is wanted now; the numbers of that are
+    /// smaller than the one returned. What comes and goes meanwhile may be subscribed twice, or unsubscribed without
+    /// need: the server minds neither.
     pub(super) fn follow(&self) -> u64 {
         let mut changes = self.lock();
         changes.is_followed = true;

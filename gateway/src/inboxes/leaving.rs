@@ -1,11 +1,12 @@
-//! A server that wants its clients to leave: heard beside the one that takes its place, until that has all subscriptions.
+//! A server that wants its clients to leave: heard beside the one that takes its place, until that has all
+//! subscriptions.
 
 use std::time::{Duration, Instant};
 
 use super::{link::Link, overlap::Overlap};
 
-/// A server that is left is heard for this long after the next one has all subscriptions: until the cluster knows of them. What
-/// was heard meanwhile is known for as long after that, since the next one may bring it later.
+/// A server that is left is heard for this long after the next one has all subscriptions: until the cluster knows of
+/// them. What was heard meanwhile is known for as long after that, since the next one may bring it later.
 const OVERLAP: Duration = Duration::from_secs(1);
 
 /// A server that is left, and what it brought.

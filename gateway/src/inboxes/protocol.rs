@@ -1,4 +1,5 @@
-//! The client's side of the NATS protocol, as far as a connection needs it that only subscribes. Pure: bytes in, events out.
+//! The client's side of the NATS protocol, as far as a connection needs it that only subscribes. Pure: bytes in, events
+//! out.
 //!
 //! Source: <https://docs.nats.io/reference/reference-protocols/nats-protocol>.
 

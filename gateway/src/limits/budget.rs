@@ -22,7 +22,8 @@ impl Budget {
         Self { limit, used: AtomicUsize::new(0) }
     }
 
-    /// A holder has `held` bytes now. False if it has taken more than before and that is not there: the holder is to give up.
+    /// A holder has `held` bytes now. False if it has taken more than before and that is not there: the holder is to
+    /// give up.
     pub fn settle(&self, taken: &mut Taken, held: usize) -> bool {
         let before = std::mem::replace(taken, Taken(u32::try_from(held.saturating_sub(SHARE)).unwrap_or(u32::MAX)));
         let (before, after) = (before.0 as usize, taken.0 as usize);

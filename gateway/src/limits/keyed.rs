@@ -14,9 +14,9 @@ const SHARDS: usize = 16;
 /// Below this number of buckets in a shard nobody looks for idle ones.
 const SWEEP_FROM: usize = 64;
 
-/// A rate for each of any number of keys, which gives those whom it refuses turns: each is told to come back one token later
-/// than the one before, so that those who waited do not meet again, and all but one in vain. Full buckets vanish, so its memory is
-/// bounded by the keys of the last burst/rate seconds.
+/// A rate for each of any number of keys, which gives those whom it refuses turns: each is told to come back one token
+/// later than the one before, so that those who waited do not meet again, and all but one in vain. Full buckets vanish,
+/// so its memory is bounded by the keys of the last burst/rate seconds.
 #[derive(Debug)]
 pub struct Limiter {
     rate: Rate,
@@ -44,8 +44,8 @@ impl rate::Account for Account {
 }
 
 impl Account {
-    /// Takes one token at `now`; without one, says how long until the next turn that nobody was given. Turns reach as far as
-    /// the tokens of a full bucket: who is refused still more often meets others in the last one.
+    /// Takes one token at `now`; without one, says how long until the next turn that nobody was given. Turns reach as
+    /// far as the tokens of a full bucket: who is refused still more often meets others in the last one.
     fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
         self.bucket.take(rate.interval(), rate.fill(), now).map_err(|wait| {
             let first = now + wait;

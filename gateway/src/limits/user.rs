@@ -87,7 +87,8 @@ impl UserLimits {
         }
     }
 
-    /// Whether the user may read more at `now`. What a read gives is known only afterwards: [`has_read`](Self::has_read).
+    /// Whether the user may read more at `now`. What a read gives is known only afterwards:
+    /// [`has_read`](Self::has_read).
     ///
     /// # Errors
     /// How long the user has to wait.

@@ -14,9 +14,11 @@ use tokio::time;
 
 use crate::tcp::Arrival;
 
-/// hyper's timer of one connection. hyper has one limit for both waits, and asks for it when it begins to wait for a request.
+/// hyper's timer of one connection. hyper has one limit for both waits, and asks for it when it begins to wait for a
+/// request.
 ///
-/// The first request has `headers` from the start of the connection. A later one may begin within `keep_alive`, and then has
+/// The first request has `headers` from the start of the connection. A later one may begin within `keep_alive`, and
+/// then has
 /// `headers` from its first byte.
 #[derive(Debug)]
 pub(super) struct Patience {

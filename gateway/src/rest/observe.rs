@@ -12,8 +12,8 @@ use tracing::{Instrument, field::Empty, info_span};
 
 use crate::metrics;
 
-/// Runs the request in a span that begins a trace. What a caller says of a trace is not believed: it could mix its own lines into
-/// the traces of others, and have everything recorded.
+/// Runs the request in a span that begins a trace. What a caller says of a trace is not believed: it could mix its own
+/// lines into the traces of others, and have everything recorded.
 pub(super) async fn request(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let name = name_of(&request);

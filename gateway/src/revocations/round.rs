@@ -13,8 +13,8 @@ const OVERLAP_MS: i64 = 5_000;
 #[derive(Debug)]
 pub(super) struct Round {
     next: RevocationsRequest,
-    /// What the first page said: when it was asked for, and as of when it was. What becomes visible later, and behind the place
-    /// that the round has come to, is the next one's.
+    /// What the first page said: when it was asked for, and as of when it was. What becomes visible later, and behind
+    /// the place that the round has come to, is the next one's.
     first: Option<(Instant, i64)>,
 }
 
@@ -30,7 +30,8 @@ impl Round {
         &self.next
     }
 
-    /// Goes on behind a page, which was asked for at `asked`. After the last one it returns when the round began, and is the next.
+    /// Goes on behind a page, which was asked for at `asked`. After the last one it returns when the round began, and
+    /// is the next.
     pub(super) fn take_in(&mut self, page: &RevocationsResponse, asked: Instant) -> Option<Instant> {
         let (begun, as_of_ms) = *self.first.get_or_insert((asked, page.as_of_ms));
         match page.revocations.last() {

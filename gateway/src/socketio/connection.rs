@@ -54,7 +54,8 @@ pub(super) struct Decision<S> {
 
 type Flow<S> = Control<Decision<S>>;
 
-/// A connection whose CONNECTs were refused this often is closed: a client that means well asks for another token first.
+/// A connection whose CONNECTs were refused this often is closed: a client that means well asks for another token
+/// first.
 const MAX_REFUSALS: u8 = 8;
 
 impl<A: Application> Handler for Protocol<A> {

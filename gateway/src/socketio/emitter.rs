@@ -88,7 +88,8 @@ impl Packet {
 ///
 /// Nothing here blocks or waits: packets are queued and written by the connection's own task. When the queue
 /// passes its bound (`engineio::Config::max_queued_bytes`, `max_queued_packets`) the transport is closed, so that the
-/// client reconnects; what is sent at once while nothing waits may be larger. Every method that queues gives [`Closed`] once the connection or the namespace is closed.
+/// client reconnects; what is sent at once while nothing waits may be larger. Every method that queues gives [`Closed`]
+/// once the connection or the namespace is closed.
 #[derive(Debug, Clone)]
 pub struct Emitter(Arc<Inner>);
 
@@ -225,8 +226,8 @@ impl Emitter {
         self.0.handle.pause_reads();
     }
 
-    /// Runs a future on the connection's own task. It runs to its end also when the connection is closed. A panic ends it
-    /// alone.
+    /// Runs a future on the connection's own task. It runs to its end also when the connection is closed. A panic ends
+    /// it alone.
     ///
     /// Only the application's methods and such a future may call this, as they run on that task.
     #[track_caller]

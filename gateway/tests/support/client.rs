@@ -72,7 +72,8 @@ pub(crate) fn sign(claims: &Value) -> String {
     encode(&Header::default(), claims, &key).unwrap()
 }
 
-/// A connection for each request: the gateway closes one whose body was too long to be read, and the next request must not meet that.
+/// A connection for each request: the gateway closes one whose body was too long to be read, and the next request must
+/// not meet that.
 fn http() -> reqwest::Client {
     reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap()
 }

@@ -18,13 +18,14 @@ use crate::{config::NatsConfig, health::Condition};
 
 /// async-nats gives up on a hung server at the third unanswered ping.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
-/// What a subscription holds of what nobody has taken yet. More is dropped, as NATS may drop it, and counts as a disturbance.
+/// What a subscription holds of what nobody has taken yet. More is dropped, as NATS may drop it, and counts as a
+/// disturbance.
 const SUBSCRIPTION_CAPACITY: usize = 4_096;
 /// A hung server accepts connections too, and says nothing: the next one may answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_RECONNECT_DELAY: Duration = Duration::from_millis(500);
-/// The clients of a server in lame-duck mode leave it over this time. It sends away those that are left after its grace period, 10 s
-/// unless configured otherwise (NATS documentation, "Lame Duck Mode").
+/// The clients of a server in lame-duck mode leave it over this time. It sends away those that are left after its grace
+/// period, 10 s unless configured otherwise (NATS documentation, "Lame Duck Mode").
 const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 /// So many clients leave one after the other.
 const LEAVERS: u32 = 32;

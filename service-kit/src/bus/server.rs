@@ -58,7 +58,8 @@ impl<P: Message + Default> Subscription<P> {
     }
 }
 
-/// How many requests are served at once, and how large they may be together, on all subjects that share it. Cheap to clone.
+/// How many requests are served at once, and how large they may be together, on all subjects that share it. Cheap to
+/// clone.
 #[derive(Debug, Clone)]
 pub struct Slots {
     requests: Arc<Semaphore>,
@@ -136,8 +137,8 @@ struct Server<Q, R> {
 }
 
 impl<Q: Message + Default + 'static, R: Message + 'static> Server<Q, R> {
-    /// Serves until told to end; then it leaves the group, takes what it has received, and ends what it has begun. All requests
-    /// run on this one task: a task for each would be one more to wake on the way of a message.
+    /// Serves until told to end; then it leaves the group, takes what it has received, and ends what it has begun. All
+    /// requests run on this one task: a task for each would be one more to wake on the way of a message.
     async fn run(mut self, handler: impl Handler<Q, R>) {
         // Nothing of the server or the handler is borrowed while it waits: they need not be shared between threads.
         let (bus, slots, waits) = (self.bus.clone(), self.slots.clone(), self.refusal.is_none());
@@ -165,8 +166,8 @@ impl<Q: Message + Default + 'static, R: Message + 'static> Server<Q, R> {
         timeout_at((*left_at)?, self.subscriber.next()).await.ok().flatten()
     }
 
-    /// Begins to serve a request for which there is room. Without room it is given back with its refusal, to be answered at once:
-    /// what waited would wait in the buffer of the subscription, which nobody sees.
+    /// Begins to serve a request for which there is room. Without room it is given back with its refusal, to be
+    /// answered at once: what waited would wait in the buffer of the subscription, which nobody sees.
     fn take(
         &self,
         message: NatsMessage,
@@ -227,8 +228,8 @@ impl Bus {
         Ok(Subscription { subscriber, payload: PhantomData })
     }
 
-    /// Serves requests on a subject together with the other members of a group, at most `limit` at once, until the process
-    /// stops; then it leaves the group and finishes what it has received.
+    /// Serves requests on a subject together with the other members of a group, at most `limit` at once, until the
+    /// process stops; then it leaves the group and finishes what it has received.
     pub async fn serve<Q: Message + Default + 'static, R: Message + 'static>(
         &self,
         at: (&RequestSubject<Q, R>, &str),
@@ -241,8 +242,8 @@ impl Bus {
         Ok(())
     }
 
-    /// As [`serve`](Self::serve), but until the token is cancelled, and under a bound that other subjects share. Requests beyond it
-    /// do not wait but are refused.
+    /// As [`serve`](Self::serve), but until the token is cancelled, and under a bound that other subjects share.
+    /// Requests beyond it do not wait but are refused.
     ///
     /// A stop of the process waits for that.
     pub async fn serve_until<Q: Message + Default + 'static, R: Message + 'static>(
@@ -282,8 +283,8 @@ impl Bus {
     }
 }
 
-/// What came on a subject. A payload that cannot be decoded is nobody's fault but its sender's: it is logged, counted and
-/// dropped alone.
+/// What came on a subject. A payload that cannot be decoded is nobody's fault but its sender's: it is logged, counted
+/// and dropped alone.
 pub fn decode<P: Message + Default>(subject: &str, payload: Bytes) -> Option<P> {
     P::decode(payload)
         .inspect_err(|error| {

@@ -13,8 +13,8 @@ const CLUSTER_REPLICAS: usize = 3;
 impl Bus {
     /// The stream, created if it is missing.
     ///
-    /// An existing one keeps its settings, except that it gets more copies when the server that it was made on has become
-    /// part of a cluster. While a cluster has no leader, or too few servers for the copies, there is none.
+    /// An existing one keeps its settings, except that it gets more copies when the server that it was made on has
+    /// become part of a cluster. While a cluster has no leader, or too few servers for the copies, there is none.
     pub async fn ensure_stream(&self, stream: &Stream) -> anyhow::Result<jetstream::stream::Stream> {
         let clustered = self.client.server_info().cluster.is_some();
         let config = stream::Config {

@@ -28,8 +28,8 @@ impl Account for Bucket {
 pub struct Accounts<K, A> {
     by_key: HashMap<K, A>,
     sweep_from: usize,
-    /// The number of accounts at which idle ones are dropped: twice what was left the last time, so that sweeping costs a
-    /// constant per request.
+    /// The number of accounts at which idle ones are dropped: twice what was left the last time, so that sweeping costs
+    /// a constant per request.
     sweep_at: usize,
 }
 

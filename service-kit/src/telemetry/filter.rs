@@ -8,7 +8,8 @@ use tracing_subscriber::{
 
 use crate::lifecycle::TASK_SPAN;
 
-/// Libraries that tell of each attempt to connect, several a second while a server is away: below a warning only if they are asked for.
+/// Libraries that tell of each attempt to connect, several a second while a server is away: below a warning only if
+/// they are asked for.
 const TALKERS: [&str; 8] = ["async_nats", "h2", "hyper", "hyper_util", "redis", "reqwest", "tonic", "tower"];
 
 /// Libraries whose finer lines tell what people write: one logs each message, the other the parameters of statements.
@@ -25,8 +26,9 @@ pub(super) fn restraint(filter: &str) -> FilterFn<impl Fn(&tracing::Metadata<'_>
     filter_fn(move |metadata| LevelFilter::WARN >= *metadata.level() || !is_of(metadata.target(), &silenced))
 }
 
-/// The log tells the spans of messages only where `--log-filter` asks for finer lines than `INFO`: each costs allocations and
-/// locks, and lines of `INFO` and above name their ids themselves. Requests by HTTP and gRPC are told by their names.
+/// The log tells the spans of messages only where `--log-filter` asks for finer lines than `INFO`: each costs
+/// allocations and locks, and lines of `INFO` and above name their ids themselves. Requests by HTTP and gRPC are told
+/// by their names.
 pub(super) fn thrift(filter: &EnvFilter) -> FilterFn<impl Fn(&tracing::Metadata<'_>) -> bool + use<>> {
     let is_fine = filter.max_level_hint().is_none_or(|level| level >= LevelFilter::DEBUG);
     let is_named = |metadata: &tracing::Metadata<'_>| metadata.fields().field("otel.name").is_some();

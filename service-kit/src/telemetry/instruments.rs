@@ -2,7 +2,8 @@
 
 use opentelemetry::metrics::{Histogram, Meter};
 
-/// From well under a COMMIT to the longest repetition of a request. The library's own bounds reach from 5 to 10,000 *seconds*.
+/// From well under a COMMIT to the longest repetition of a request. The library's own bounds reach from 5 to 10,000
+/// *seconds*.
 const SECONDS: [f64; 15] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
 
 /// A histogram of durations in seconds.

@@ -1,5 +1,5 @@
-//! The way of commits into the stream, and the repair of what that may lack: the pure `Backlog` of chat-service in a shell that
-//! is made after `chat-service/src/posted.rs`.
+//! The way of commits into the stream, and the repair of what that may lack: the pure `Backlog` of chat-service in a
+//! shell that is made after `chat-service/src/posted.rs`.
 
 use std::{
     cell::{Cell, RefCell, RefMut},
@@ -18,8 +18,9 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often a repair tries to get rid of the heads before the stream is looked at again.
 const REPAIR_TRIES: usize = 5;
-/// How long before a time from which on commits may be missing one may be missing too: no simulated transaction takes longer.
-/// The minute of [`Repair::oldest_ms`] would reach back to the beginning of most runs, and hide a watermark that is wrong.
+/// How long before a time from which on commits may be missing one may be missing too: no simulated transaction takes
+/// longer. The minute of [`Repair::oldest_ms`] would reach back to the beginning of most runs, and hide a watermark
+/// that is wrong.
 const OVERLAP_MS: i64 = 6_000;
 
 /// Where the lanes say what they committed, and the other replicas what they published. Cheap to clone.

@@ -15,7 +15,8 @@ use super::PATIENCE;
 /// More events than any test makes.
 const MANY: usize = 100_000;
 
-/// Everything that a user's gateways hear from now on. It is read as it comes, as gateways do: a subscription that is full drops events.
+/// Everything that a user's gateways hear from now on. It is read as it comes, as gateways do: a subscription that is
+/// full drops events.
 pub(crate) async fn inbox(bus: &Bus, user: &str) -> Inbox {
     let subject = bus.subjects().inbox(&UserId::new(user).unwrap());
     let mut subscription = bus.subscribe::<InboxEvent>(&subject).await.unwrap();

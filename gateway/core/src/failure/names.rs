@@ -9,8 +9,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// The ids that a command gave: its match, its message, its call. Only well-formed ones count, so that nothing else of a request is
-/// ever told back.
+/// The ids that a command gave: its match, its message, its call. Only well-formed ones count, so that nothing else of
+/// a request is ever told back.
 #[derive(Debug, Default)]
 pub struct Names(Option<Box<Ids>>);
 
@@ -22,7 +22,8 @@ pub(super) struct Ids {
 }
 
 impl Names {
-    /// What the first argument of an event, as raw JSON, names, be the rest of it as it may: a match alone, or ids in an object.
+    /// What the first argument of an event, as raw JSON, names, be the rest of it as it may: a match alone, or ids in
+    /// an object.
     pub fn of(first: Option<&str>) -> Self {
         let mut ids = Ids::default();
         match first {
