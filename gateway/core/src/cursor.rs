@@ -35,7 +35,7 @@ pub fn write<'a>(tag: &str, positions: impl Iterator<Item = (&'a MatchId, i64, i
     cursor
 }
 
-/// What a client's `offset` says about the pid with `tag`; `None` unless it is, to the byte, a cursor that [`write`]
+/// What a client's `offset` says about the pid with `tag`; `None` unless it is, to the byte, a cursor that [`write()`]
 /// gives for that pid.
 ///
 /// A part that cannot be read makes all of it unreadable: the chat that it named would be neither recovered nor joined

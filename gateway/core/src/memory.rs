@@ -18,7 +18,7 @@ struct Remembered {
 }
 
 impl Memory {
-    /// Remembers a typist; see [`Typists::started`].
+    /// Remembers a typist.
     pub fn typing_started(&mut self, chat: &MatchId, typist: &UserId, now: Instant) {
         self.0.get_or_insert_default().typists.started(chat, typist, now);
     }
