@@ -126,7 +126,7 @@ async fn calls_for_heads_that_come_while_a_query_runs_share_the_next() {
     let (calls, ()) = tokio::join!(calls, async {
         let waiting = async || {
             let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-                 AND wait_event_type = 'Lock' AND query LIKE '%FROM matches m WHERE match_id = ANY%'";
+                 AND wait_event_type = 'Lock' AND query LIKE '%JOIN matches m ON m.match_id = ANY%'";
             watch.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0)
         };
         eventually("a query waits", async || waiting().await > 0).await;

@@ -71,7 +71,7 @@ fn all_that_was_missed_is_asked_for_once_whatever_sockets_miss_it() {
     alice.joins(laptop, "m", 0);
     alice.step(User::compare_heads);
     assert_eq!(alice.put_out(), ["heads of m"]);
-    let head = MatchHead { match_id: "m".into(), last_seq: 0, milestones: 1, ..MatchHead::default() };
+    let head = MatchHead { match_id: "m".into(), last_seq: 0, rev: 1, ..MatchHead::default() };
     alice.step(|core, step| core.head(&head, step));
     assert_eq!(alice.put_out(), ["milestones of m"]);
 }
