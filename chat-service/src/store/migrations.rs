@@ -35,8 +35,8 @@ const FILL_BATCH: i64 = 10_000;
 /// Held by the one replica that migrates. Any number that nobody else locks will do.
 const LOCK: i64 = 0x6d69_6e64_6675_6c01;
 
-/// Another replica may migrate for longer than a message may wait for a row. A session whose client is gone without a word
-/// gives the lock back when it has been idle for a moment.
+/// Another replica may migrate for longer than a message may wait for a row. A session whose client is gone without a
+/// word gives the lock back when it has been idle for a moment.
 const SETTINGS: &str = "SET lock_timeout = 0; SET statement_timeout = 0; SET client_min_messages = warning;
      SET idle_session_timeout = '5s'";
 
