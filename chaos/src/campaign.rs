@@ -122,8 +122,8 @@ fn spans(struck: &[Struck], origin: Instant, end: Instant) -> Vec<Span> {
     struck.iter().map(span).collect()
 }
 
-/// What went wrong besides the promises: services that ended by themselves (a server has its reasons when its disk is
-/// full), or did not when they were to, and what could not be done.
+/// The failures besides broken promises: a service that ended by itself, a process that had to be killed when it was to
+/// stop, a fault that could not be injected. A server whose disk is full may end by itself.
 fn troubles(injector: &mut Injector, outcomes: [Result<()>; 2]) -> Vec<String> {
     let overdue = injector.overdue().iter().map(|name| format!("{name} was to stop, and had to be killed"));
     let overdue: Vec<String> = overdue.collect();

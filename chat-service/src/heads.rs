@@ -108,7 +108,7 @@ async fn answer_users(calls: Vec<Call>, store: &Store) {
     });
 }
 
-/// What one query has found, by what it is looked up by.
+/// The heads that one query has found, by match, or by user and match.
 struct Found<K> {
     epoch: String,
     heads: HashMap<K, MatchHead>,

@@ -58,7 +58,7 @@ pub(crate) struct Pace {
     pub(crate) interval: Duration,
 }
 
-/// Who waits for the answer to a request.
+/// The side that waits for the answer to a request.
 #[derive(Debug)]
 struct Ticket {
     answer: oneshot::Sender<Vec<SendResult>>,
@@ -215,7 +215,7 @@ type Sources = BTreeMap<MatchId, (Pair, Span)>;
 
 fn answer(answered: Answered<Ticket>) -> (MatchId, (Pair, Span)) {
     let Ticket { answer, pair, span, .. } = answered.ticket;
-    // Who has stopped waiting has answered for itself.
+    // A caller that has stopped waiting has answered its own caller.
     let _ = answer.send(answered.results);
     (answered.match_id, (pair, span))
 }

@@ -39,13 +39,13 @@ pub enum Refused {
     Away,
 }
 
-/// What a lane is to do.
+/// The next step of a lane.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "it is taken apart where it is returned")]
 pub enum Next<T> {
     /// Try to commit these before the deadline. If there is `more`, another lane should look, too.
     Begin {
-        /// What is committed together.
+        /// The requests that are committed together.
         part: Part<T>,
         /// The earliest of its requests.
         deadline: Instant,

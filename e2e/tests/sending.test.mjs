@@ -329,6 +329,26 @@ describe('sending', () => {
     );
   });
 
+  test('what a socket emitted before it disconnected is stored, also what waited its turn', async () => {
+    const { match, alice } = await pair(stack);
+    const bodies = numbered('m', 5);
+    const sockets = async () => {
+      const text = await (await fetch(`${stack.url(0)}/metrics`)).text();
+      return Number(/^gateway_connections\{?.*\s(\d+)$/m.exec(text)[1]);
+    };
+    const before = await sockets();
+    for (const name of REPLICAS) await stack.control('freeze', name);
+    try {
+      for (const message of bodies) alice.emit('send_message', { matchId: match.id, message });
+      alice.disconnect();
+      await eventually(async () => (await sockets()) === before - 1, 'the gateway has seen the disconnect');
+    } finally {
+      for (const name of REPLICAS) await stack.control('thaw', name);
+    }
+    await eventually(async () => (await history(stack, match)).length === bodies.length, 'all of them');
+    assert.deepEqual((await history(stack, match)).map(({ message }) => message), bodies);
+  });
+
   test("the official client's retries outlive the death of a gateway and store each message once", async () => {
     const { match, bob } = await pair(stack);
     await done(bob, 'join_chat', match.id);

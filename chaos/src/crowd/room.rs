@@ -11,7 +11,7 @@ use super::{roster::Couple, world::World};
 
 /// The message that reaches the milestone.
 pub(crate) const MILESTONE: u32 = 100;
-/// What every match is held to.
+/// The rules that the checker holds every match against.
 const RULES: Rules = Rules { milestones: &[MILESTONE], told_once: false, all_answered: true, remembered: 1_024 };
 
 /// A match.

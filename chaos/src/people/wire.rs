@@ -126,7 +126,7 @@ pub(super) fn is_of(offset: &str, pid: &str) -> bool {
     offset.split('~').nth(1).is_some_and(|tag| !tag.is_empty() && pid.starts_with(tag))
 }
 
-/// What a cursor says of a chat: its seq, and how many changes of the match were told.
+/// A chat's place in a cursor: its seq, and how many changes of the match were told.
 pub(super) fn position(offset: &str, match_id: &str) -> Option<(u32, u16)> {
     let place = offset.split('~').skip(2).find_map(|place| place.strip_prefix(match_id)?.strip_prefix(':'))?;
     let (seq, changes) = place.split_once(':')?;

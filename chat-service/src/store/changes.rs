@@ -6,7 +6,7 @@ use proto::{
     MatchId,
     chat::{Change, Closing, Milestone, change::Kind},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio_postgres::{Error, Row};
 
 use super::{
@@ -37,7 +37,7 @@ pub(crate) struct ListedChanges {
 }
 
 /// What the log holds of a milestone besides its columns.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct MilestoneBody {
     milestone_id: String,
@@ -45,24 +45,29 @@ struct MilestoneBody {
 }
 
 /// Adds the next change to the log of a match whose row is locked by the transaction.
-pub(super) async fn append(transaction: &Transaction<'_>, id: &MatchId, change: &Change) -> Result<(), Error> {
-    let (kind, seq, body) = columns(change);
+pub(super) async fn append(
+    transaction: &Transaction<'_>,
+    id: &MatchId,
+    locked: Locked,
+    (kind, at_ms): (&Kind, i64),
+) -> Result<(), Error> {
+    let (name, seq, body) = columns(kind);
     let sql = "WITH moved AS (UPDATE matches SET rev = $2 WHERE match_id = $1)
                INSERT INTO changes (match_id, rev, kind, seq, after_seq, body, created_at)
                VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let statement = transaction.prepare_cached(sql).await?;
-    let at = from_ms(change.created_at_ms);
-    transaction.execute(&statement, &[&id.as_str(), &change.rev, &kind, &seq, &change.after_seq, &body, &at]).await?;
+    let (rev, at) = (locked.rev + 1, from_ms(at_ms));
+    transaction.execute(&statement, &[&id.as_str(), &rev, &name, &seq, &locked.last_seq, &body, &at]).await?;
     Ok(())
 }
 
-fn columns(change: &Change) -> (&'static str, Option<i64>, Option<String>) {
-    match &change.kind {
-        Some(Kind::Milestone(Milestone { milestone_id, threshold, unlocks, .. })) => {
-            let body = MilestoneBody { milestone_id: milestone_id.clone(), unlocks: unlocks.clone() };
-            (MILESTONE, Some(*threshold), serde_json::to_string(&body).ok())
+fn columns(kind: &Kind) -> (&'static str, Option<i64>, Option<String>) {
+    match kind {
+        Kind::Milestone(Milestone { milestone_id, threshold, unlocks, .. }) => {
+            let body = serde_json::json!({ "milestoneId": milestone_id, "unlocks": unlocks });
+            (MILESTONE, Some(*threshold), Some(body.to_string()))
         }
-        Some(Kind::Closing(Closing {})) | None => (CLOSING, None, None),
+        Kind::Closing(Closing {}) => (CLOSING, None, None),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use futures_util::future::join5;
 use proto::{
     MatchId, UserId,
-    chat::{Change, Closing, Match, Message, Milestone, change::Kind},
+    chat::{Closing, Match, Message, Milestone, change::Kind},
 };
 use tokio_postgres::{Error, Row};
 
@@ -129,7 +129,7 @@ impl Store {
             let close = "UPDATE matches SET closed_at = $2 WHERE match_id = $1";
             let at: SystemTime = row.try_get(3)?;
             transaction.execute(close, &[&id.as_str(), &at]).await?;
-            changes::append(&transaction, id, &closing(locked, to_ms(at))).await?;
+            changes::append(&transaction, id, locked, (&Kind::Closing(Closing {}), to_ms(at))).await?;
         }
         let sql = "SELECT m.closed_at, c.rev, c.after_seq,
                           ARRAY (SELECT user_id FROM members u WHERE u.match_id = m.match_id)
@@ -180,11 +180,6 @@ impl Store {
         let row = client.query_opt(&statement, &[&user.as_str(), &id.as_str()]).await?;
         Ok(row.map(|row| users(&row, 0)).transpose()?)
     }
-}
-
-fn closing(Locked { last_seq, rev }: Locked, at_ms: i64) -> Change {
-    let kind = Some(Kind::Closing(Closing {}));
-    Change { rev: rev + 1, after_seq: last_seq, created_at_ms: at_ms, kind }
 }
 
 /// The ids in a column of a text array.

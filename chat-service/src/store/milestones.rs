@@ -3,7 +3,7 @@
 use deadpool_postgres::Transaction;
 use proto::{
     MatchId, UserId,
-    chat::{Change, Milestone, change::Kind},
+    chat::{Milestone, change::Kind},
 };
 use tokio_postgres::{Error, Row};
 
@@ -70,7 +70,8 @@ impl Store {
         let row = transaction.query_one(&sql, &[&id, &reached.milestone_id]).await?;
         let Some(announced) = announced(&row)? else { return Ok(Recorded::NoMatch) };
         if new {
-            changes::append(&transaction, &reached.match_id, &change(&announced.milestone)).await?;
+            let (milestone, at_ms) = (announced.milestone.clone(), announced.milestone.reached_at_ms);
+            changes::append(&transaction, &reached.match_id, locked, (&Kind::Milestone(milestone), at_ms)).await?;
         }
         transaction.commit().await?;
         Ok(Recorded::Stands { new, announced })
@@ -112,11 +113,6 @@ async fn insert(transaction: &Transaction<'_>, reached: &Reached, locked: Locked
         .execute(sql, &[&match_id.as_str(), milestone_id, threshold, unlocks, &(rev + 1), &last_seq])
         .await?;
     Ok(inserted == 1)
-}
-
-fn change(milestone: &Milestone) -> Change {
-    let Milestone { rev, after_seq, reached_at_ms, .. } = *milestone;
-    Change { rev, after_seq, created_at_ms: reached_at_ms, kind: Some(Kind::Milestone(milestone.clone())) }
 }
 
 fn announced(row: &Row) -> Result<Option<Announced>, Error> {

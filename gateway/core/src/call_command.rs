@@ -96,3 +96,32 @@ impl Weighted for CallCommand {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::tests::event;
+
+    /// The signal, the match and the call of an argument.
+    fn read(json: &str) -> Result<(Option<String>, Option<MatchId>, Option<String>), Failure> {
+        let argument = CallArgument::read(&event("", [Some(json), None]))?;
+        let signal = argument.signal();
+        let Asked { chat, call_id, .. } = argument.asks(Command::Renew(request::Renew {}))?;
+        Ok((signal, chat, call_id))
+    }
+
+    #[test]
+    fn a_signal_is_relayed_as_it_is_and_null_is_none() {
+        let (m, signal) = (MatchId::new("m").ok(), Some("{ \"a\": 1.0 }".to_owned()));
+        let read_whole = read(r#"{"matchId":"m","callId":"c","signal":{ "a": 1.0 }}"#);
+        assert_eq!(read_whole, Ok((signal, m.clone(), Some("c".to_owned()))));
+        assert_eq!(read(r#"{"matchId":"m","signal":null}"#), Ok((None, m, None)));
+    }
+
+    #[test]
+    fn an_argument_without_a_match_or_with_a_malformed_id_is_refused() {
+        for json in [r#"{"callId":"c"}"#, r#"{"matchId":"m","callId":"<c>"}"#, r#"{"matchId":"a b"}"#, "\"m\""] {
+            assert_eq!(read(json), Err(Failure::invalid()), "{json}");
+        }
+    }
+}

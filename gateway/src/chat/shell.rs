@@ -79,11 +79,13 @@ fn run(
                 emit::publish(context, state, (&to, event), patience);
                 continue;
             }
-            Output::Ask(ask @ Ask::Send { turn, .. }) if task_of == Some(turn.socket) => {
-                send_on_task(context, user, state, (turn.socket, ask));
-                continue;
-            }
-            Output::Ask(ask) => Task::Ask(ask),
+            Output::Ask(ask) => match socket_of_task(state, task_of, &ask) {
+                Some(socket) => {
+                    socket.emitter.run(ask_for((Arc::clone(context), task_of), Arc::clone(user), ask));
+                    continue;
+                }
+                None => Task::Ask(ask),
+            },
             Output::After(_, Timer::Heal(..)) if mutation::is_broken(Mutation::NoGapHealing) => continue,
             Output::After(pause, timer) => Task::After(pause, timer),
             Output::AwaitRoom(id, chat) => match has_room(context, user, state, (id, &chat)) {
@@ -137,11 +139,11 @@ fn spawn(context: &Arc<Context>, user: &Arc<User>, task: Task) {
     }
 }
 
-/// A send needs no task of its own on the task of its socket's connection.
-fn send_on_task(context: &Arc<Context>, user: &Arc<User>, state: &State, (id, ask): (SocketId, Ask<Admitted>)) {
-    if let Some(socket) = emit::find(&state.sockets, id) {
-        socket.emitter.run(ask_for((Arc::clone(context), Some(id)), Arc::clone(user), ask));
-    }
+/// The socket on the task of whose connection this runs, if it is what sends and is still here: then the send needs no
+/// task of its own.
+fn socket_of_task<'a>(state: &'a State, task_of: Option<SocketId>, ask: &Ask<Admitted>) -> Option<&'a Arc<Socket>> {
+    let Ask::Send { turn, .. } = ask else { return None };
+    task_of.filter(|id| *id == turn.socket).and_then(|id| emit::find(&state.sockets, id))
 }
 
 async fn ask_for((context, task_of): (Arc<Context>, Option<SocketId>), user: Arc<User>, ask: Ask<Admitted>) {
