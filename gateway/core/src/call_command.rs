@@ -102,20 +102,23 @@ mod tests {
     use super::*;
     use crate::arguments::tests::event;
 
-    /// The signal, the match and the call of an argument.
-    fn read(json: &str) -> Result<(Option<String>, Option<MatchId>, Option<String>), Failure> {
+    /// The signal of an argument, and what it asks.
+    fn read(json: &str) -> Result<(Option<String>, Asked), Failure> {
         let argument = CallArgument::read(&event("", [Some(json), None]))?;
         let signal = argument.signal();
-        let Asked { chat, call_id, .. } = argument.asks(Command::Renew(request::Renew {}))?;
-        Ok((signal, chat, call_id))
+        Ok((signal, argument.asks(Command::Renew(request::Renew {}))?))
     }
 
     #[test]
     fn a_signal_is_relayed_as_it_is_and_null_is_none() {
-        let (m, signal) = (MatchId::new("m").ok(), Some("{ \"a\": 1.0 }".to_owned()));
+        let asked = |call_id: Option<&str>| Asked {
+            chat: MatchId::new("m").ok(),
+            call_id: call_id.map(str::to_owned),
+            command: Command::Renew(request::Renew {}),
+        };
         let read_whole = read(r#"{"matchId":"m","callId":"c","signal":{ "a": 1.0 }}"#);
-        assert_eq!(read_whole, Ok((signal, m.clone(), Some("c".to_owned()))));
-        assert_eq!(read(r#"{"matchId":"m","signal":null}"#), Ok((None, m, None)));
+        assert_eq!(read_whole, Ok((Some("{ \"a\": 1.0 }".to_owned()), asked(Some("c")))));
+        assert_eq!(read(r#"{"matchId":"m","signal":null}"#), Ok((None, asked(None))));
     }
 
     #[test]
