@@ -1,121 +1,122 @@
-//! Announces recorded milestones: the replica that records one at once, the owner of the match what a crash left over.
+//! Notes which milestones were announced, and announces those that were left over, as by a replica that has crashed.
 //!
-//! No connection to PostgreSQL is held meanwhile: NATS may take its time, and reads share the few connections that
-//! there are.
+//! The lanes tell the members of a milestone as soon as it is committed. It counts as announced when NATS has taken
+//! that. Whatever is not noted as announced is told again: by the replica that owns the match, at its next look.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use proto::{
-    MatchId,
-    inbox::{MilestoneReached, inbox_event::Event},
-    partition,
-};
-use service_kit::{Lifecycle, outage::Outage};
+use proto::inbox::{MilestoneReached, inbox_event::Event};
+use service_kit::outage::Outage;
 use tokio::{
-    sync::Semaphore,
-    time::{sleep, timeout},
+    sync::mpsc,
+    time::{Instant, sleep_until, timeout},
 };
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::{
     inbox::Inbox,
+    leftovers::{Leftovers, MilestoneName},
     posted::Posted,
-    store::{Announced, Store, StoreError},
+    shared::Shared,
+    store::{Store, StoreError, Unannounced},
 };
 
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// How many a poll looks at.
 const POLL_LIMIT: i64 = 50;
-/// How many announcements may wait for NATS at once; more are left to the poll.
-const ANNOUNCING_AT_ONCE: usize = 16;
+/// Milestones that are told and may wait to be noted; more are left to the poll.
+const MAX_TOLD: usize = 1_024;
 /// What NATS has not taken by then is left to the poll.
 const TELL_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Tells both members of milestones that are recorded and not yet announced.
+/// Where the lanes say which milestones they have told the members of.
 #[derive(Debug, Clone)]
+pub(crate) struct Told(mpsc::Sender<MilestoneName>);
+
+impl Told {
+    /// The members were told of a milestone. Never waits.
+    pub(crate) fn note(&self, name: MilestoneName) {
+        // What does not fit is left to the poll.
+        let _ = self.0.try_send(name);
+    }
+}
+
+/// Sees to it that every milestone comes to be announced.
+#[derive(Debug)]
 pub(crate) struct Announcer {
     store: Store,
     inbox: Inbox,
     posted: Posted,
-    slots: Arc<Semaphore>,
+    told: mpsc::Receiver<MilestoneName>,
 }
-
-/// A milestone by its match and its id.
-type Name = (MatchId, String);
 
 impl Announcer {
-    pub(crate) fn new(store: Store, inbox: Inbox, posted: Posted) -> Self {
-        Self { store, inbox, posted, slots: Arc::new(Semaphore::new(ANNOUNCING_AT_ONCE)) }
+    /// The announcer, and where it is told what the lanes do.
+    pub(crate) fn new(shared: &Shared) -> (Self, Told) {
+        let (sender, told) = mpsc::channel(MAX_TOLD);
+        let announcer =
+            Self { store: shared.store.clone(), inbox: Inbox::new(shared), posted: shared.posted.clone(), told };
+        (announcer, Told(sender))
     }
 
-    /// Announces what is left over, every two seconds, until the process stops.
-    pub(crate) async fn poll(self, lifecycle: Lifecycle) {
-        let stopping = lifecycle.stopping().clone();
-        let (mut seen, outage) = (HashSet::new(), Outage::default());
+    /// Works until the lanes have ended.
+    pub(crate) async fn run(mut self) {
+        let (mut leftovers, outage) = (Leftovers::default(), Outage::default());
+        let (mut told, mut poll_at) = (Vec::new(), Instant::now());
         loop {
-            match self.announce_left(&seen).await {
-                Ok(left) => {
-                    seen = left;
-                    if outage.ends() {
-                        info!("milestones to announce are looked for again");
+            let done = tokio::select! {
+                count = self.told.recv_many(&mut told, MAX_TOLD) => {
+                    if count == 0 {
+                        return;
                     }
+                    self.note_as_announced(std::mem::take(&mut told)).await
                 }
-                Err(error) if outage.begins() => warn!(%error, "cannot look for milestones to announce"),
-                Err(_) => {}
-            }
-            tokio::select! {
-                () = stopping.cancelled() => return,
-                () = sleep(POLL_INTERVAL) => {}
+                () = sleep_until(poll_at) => {
+                    poll_at = Instant::now() + POLL_INTERVAL;
+                    self.announce_left(&mut leftovers).await
+                }
+            };
+            match done {
+                Ok(()) if outage.ends() => info!("milestones are noted as announced again"),
+                Err(error) if outage.begins() => warn!(%error, "milestones cannot be noted as announced"),
+                _ => {}
             }
         }
     }
 
-    /// Announces a milestone that was just recorded. What cannot be told now stays for the poll.
-    pub(crate) async fn announce(&self, recorded: &Announced) -> Result<(), StoreError> {
-        match self.slots.try_acquire() {
-            Ok(_slot) => self.announce_all(&[recorded]).await,
-            Err(_) => Ok(()),
+    /// Notes what the lanes have told, once NATS has taken it.
+    async fn note_as_announced(&self, told: Vec<MilestoneName>) -> Result<(), StoreError> {
+        match timeout(TELL_TIMEOUT, self.inbox.flush()).await {
+            Ok(Ok(())) => self.store.mark_announced(&told).await,
+            _ => Ok(()),
         }
     }
 
-    /// Announces what was left over at the last look already, of the matches that this replica owns: what is new is
-    /// being announced by whoever has recorded it. Returns what it sees now.
-    async fn announce_left(&self, seen: &HashSet<Name>) -> Result<HashSet<Name>, StoreError> {
-        let left = self.store.unannounced(POLL_LIMIT).await?;
-        let owned = self.posted.owned();
-        let is_due = |left: &&Announced| owned.contains(&partition::of(&left.match_id)) && seen.contains(&name(left));
-        let due: Vec<&Announced> = left.iter().filter(is_due).collect();
-        self.announce_all(&due).await?;
-        Ok(left.iter().map(name).collect())
-    }
-
-    async fn announce_all(&self, milestones: &[&Announced]) -> Result<(), StoreError> {
+    /// Announces what was left over.
+    async fn announce_left(&self, leftovers: &mut Leftovers) -> Result<(), StoreError> {
+        let unannounced = self.store.unannounced(POLL_LIMIT).await?;
+        let due = leftovers.due(unannounced, &self.posted.owned(), Unannounced::name);
         // Without NATS it would wait, and be told a second time when the connection is back: the next owner tells it.
-        if milestones.is_empty() || !self.inbox.is_connected() {
+        if due.is_empty() || !self.inbox.is_connected() {
             return Ok(());
         }
-        let span = info_span!("announce", milestones = milestones.len(), otel.kind = "producer");
-        if self.tell(milestones).instrument(span).await {
-            self.store.mark_announced(milestones).await?;
+        let names = due.iter().map(Unannounced::name).collect();
+        let span = info_span!("announce", milestones = due.len(), otel.kind = "producer");
+        match timeout(TELL_TIMEOUT, self.tell(due).instrument(span)).await {
+            Ok(true) => self.note_as_announced(names).await,
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    /// Whether NATS has taken all of it.
-    async fn tell(&self, milestones: &[&Announced]) -> bool {
-        let told = timeout(TELL_TIMEOUT, async {
-            for reached in milestones {
-                let milestone = Some(reached.milestone.clone());
-                let event = MilestoneReached { match_id: reached.match_id.as_str().to_owned(), milestone };
-                self.inbox.publish(&reached.members, Event::MilestoneReached(event)).await?;
-                info!(r#match = %reached.match_id, milestone = reached.milestone.milestone_id, "a milestone is announced");
+    /// Whether all of it was published.
+    async fn tell(&self, left: Vec<Unannounced>) -> bool {
+        for Unannounced { match_id, members, milestone } in left {
+            info!(r#match = %match_id, milestone = milestone.milestone_id, "a left milestone is announced");
+            let event = MilestoneReached { match_id: match_id.into(), milestone: Some(milestone) };
+            if self.inbox.publish(&members, Event::MilestoneReached(event)).await.is_err() {
+                return false;
             }
-            self.inbox.flush().await
-        });
-        matches!(told.await, Ok(Ok(())))
+        }
+        true
     }
-}
-
-fn name(milestone: &Announced) -> Name {
-    (milestone.match_id.clone(), milestone.milestone.milestone_id.clone())
 }

@@ -17,8 +17,7 @@ use crate::{
     announcer::Announcer,
     config::Config,
     heads::Heads,
-    inbox::Inbox,
-    lane::{self, Pace, Shared},
+    lane::{self, Entrance},
     limits::SendLimits,
     members::Members,
     metrics::Metrics,
@@ -27,6 +26,7 @@ use crate::{
     retention,
     rpc::Rpc,
     sends::Sends,
+    shared::Shared,
     store::{Store, StoreError},
 };
 
@@ -69,12 +69,13 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let bus = Bus::connect(&config.nats, "chat-service", nats).await?;
     let posted = Posted::default();
     let shared = Shared { store, bus, posted: posted.clone(), metrics: Metrics::new() };
-    let announcer = Announcer::new(shared.store.clone(), Inbox::new(&shared), posted.clone());
     let members = Members::new(shared.store.clone());
-    let rpc = Rpc::new(&shared, Heads::start(shared.store.clone(), &lifecycle), members.clone(), announcer.clone());
+    let lanes = Entrance::new(Duration::from_millis(config.commit_interval_ms), shared.metrics.clone());
+    let heads = Heads::start(shared.store.clone(), &lifecycle);
+    let rpc = Rpc::new(shared.store.clone(), heads, members.clone(), lanes.clone());
     grpc::serve(listener, ChatServiceServer::new(rpc), proto::DESCRIPTORS, &lifecycle).await?;
     info!(%grpc, %health, "started");
-    let serving = Serving { config, shared, members, announcer, postgres, partitions, lifecycle: lifecycle.clone() };
+    let serving = Serving { config, shared, members, lanes, postgres, partitions, lifecycle: lifecycle.clone() };
     lifecycle.spawn_essential("postgres", serving.run());
     Ok(App { grpc, health, readiness, posted })
 }
@@ -84,7 +85,7 @@ struct Serving {
     config: Config,
     shared: Shared,
     members: Members,
-    announcer: Announcer,
+    lanes: Entrance,
     postgres: Condition,
     partitions: Condition,
     lifecycle: Lifecycle,
@@ -133,18 +134,19 @@ impl Serving {
 
     fn serve(&self) {
         let (shared, lifecycle) = (&self.shared, &self.lifecycle);
-        let pace = Pace { lanes: self.config.lanes, interval: Duration::from_millis(self.config.commit_interval_ms) };
-        let (lanes, lanes_ended) = lane::start(pace, shared, lifecycle);
+        let (announcer, told) = Announcer::new(shared);
+        let (open, lanes_ended) = lane::start(self.config.lanes, &self.lanes, shared, &told, lifecycle);
         let publisher = posted::Publisher::new(shared);
         let (done, all_published) = oneshot::channel();
         lifecycle.spawn_essential("posted", async move {
             // Nobody listens any more after a crash.
             let _ = done.send(publisher.run(lanes_ended).await);
         });
-        lifecycle.spawn_essential("announcer", self.announcer.clone().poll(lifecycle.clone()));
+        lifecycle.spawn_essential("announcer", announcer.run());
         let (store, kept) = (shared.store.clone(), self.config.revocation_retention);
         lifecycle.spawn_essential("retention", retention::run(store, kept, lifecycle.clone()));
         let limits = SendLimits::new(self.config.rates);
+        let lanes = (self.lanes.clone(), open);
         let sends = Sends::new(self.members.clone(), limits, lanes, shared.metrics.clone());
         let partitions = Partitions::new(sends, self.partitions.clone(), shared, lifecycle);
         lifecycle.spawn_essential("partitions", partitions.run(all_published));

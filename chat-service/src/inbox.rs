@@ -10,7 +10,7 @@ use service_kit::bus::{Bus, BusError};
 use tokio::task::unconstrained;
 use tracing::warn;
 
-use crate::{lane::Shared, metrics::Metrics};
+use crate::{metrics::Metrics, shared::Shared};
 
 /// Publishes to inboxes.
 #[derive(Debug, Clone)]

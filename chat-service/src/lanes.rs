@@ -1,12 +1,13 @@
-//! Lanes: which requests are committed when, and together with which others. Pure: requests, the time and the ends of
+//! Lanes: which commands are committed when, and together with which others. Pure: commands, the time and the ends of
 //! attempts go in; what to commit now, and when to look again, comes out.
 //!
-//! All requests of a replica wait in one line. A COMMIT begins at once after quiet; otherwise an interval after the
+//! All commands of a replica wait in one line. A COMMIT begins at once after quiet; otherwise an interval after the
 //! beginning of the last one, with everything that has come meanwhile. So it is nearly always one lane that works. The
 //! others are there for what holds one up: a slow COMMIT, a row that somebody else has locked. A match is in one lane
-//! at a time, so its messages keep their order.
+//! at a time, so its commands keep their order.
 
 mod part;
+mod progress;
 mod reach;
 pub mod transaction;
 mod waiting;
@@ -17,12 +18,13 @@ use std::{
 };
 
 pub use part::{Answered, Conclusion, Part, Rest};
+pub use progress::Progress;
 pub use reach::Reach;
 pub use transaction::TripError;
-pub use waiting::{BATCH_DRAFTS, Job};
+pub use waiting::{BATCH_ROWS, Job, Refused};
 pub(crate) use waiting::{MAX_WAITING, MAX_WAITING_KIB};
 
-use crate::batch::Request;
+use crate::command::Command;
 use waiting::Waiting;
 
 /// While a batch is being committed another lane begins one after so many intervals, or when it would be a full one.
@@ -30,24 +32,15 @@ const INTERVALS_BEFORE_ANOTHER_LANE: u32 = 5;
 /// Between two attempts that lost to another transaction: up to this long, at random.
 const MAX_CONTENTION_PAUSE_MS: u64 = 8;
 
-/// Why a request was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
-    /// Too much waits already.
-    Full,
-    /// The outcome is unknown, or PostgreSQL is away.
-    Away,
-}
-
 /// The next step of a lane.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "it is taken apart where it is returned")]
 pub enum Next<T> {
     /// Try to commit these before the deadline. If there is `more`, another lane should look, too.
     Begin {
-        /// The requests that are committed together.
+        /// The commands that are committed together.
         part: Part<T>,
-        /// The earliest of its requests.
+        /// The earliest of its commands'.
         deadline: Instant,
         /// Whether more is waiting.
         more: bool,
@@ -58,7 +51,7 @@ pub enum Next<T> {
     End,
 }
 
-/// The lanes of a replica. `T` is whatever belongs to whoever waits for a request.
+/// The lanes of a replica. `T` is whatever belongs to whoever waits for a command.
 #[derive(Debug)]
 pub struct Lanes<T> {
     interval: Duration,
@@ -87,20 +80,26 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Takes a request. True when an idle lane should look what is next.
+    /// Takes a command. True when an idle lane should look what is next.
     ///
     /// # Errors
     /// When too much waits, or nothing is taken any more.
-    pub fn push(&mut self, request: Request, ticket: T, deadline: Instant, now: Instant) -> Result<bool, Refused> {
+    pub fn push(
+        &mut self,
+        command: Box<dyn Command>,
+        ticket: T,
+        deadline: Instant,
+        now: Instant,
+    ) -> Result<bool, Refused> {
         if self.is_closed {
             return Err(Refused::Away);
         }
         let (was_empty, was_full) = (self.waiting.is_empty(), self.waiting.is_full());
-        self.waiting.push(Job::new(request, ticket, deadline, now))?;
+        self.waiting.push(Job::new(command, ticket, deadline, now))?;
         Ok((was_empty && !self.waiting.is_empty()) || (!was_full && self.waiting.is_full()))
     }
 
-    /// No more requests come: what waits is committed without a pause.
+    /// No more commands come: what waits is committed without a pause.
     pub fn close(&mut self) {
         self.is_closed = true;
     }

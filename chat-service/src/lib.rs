@@ -1,20 +1,25 @@
 //! Matches and their messages.
 //!
-//! The way of a message: `partitions` → `sends` → `members` → `lane`, which runs what `lanes` decides (there `batch`
-//! and `room` say what is stored, and `store::Session` commits it) → its ack, `inbox`, `posted`.
+//! Every write to a match is a `command`. The way of a message: `partitions` → `sends` → `members` → `lane`, which runs
+//! what `lanes` decides (there `batch`, `command` and `room` say what is stored, and `store::Session` commits it) → its
+//! ack, `inbox`, `posted`. What gRPC asks to be written goes into the same lanes (`rpc`).
 
 pub mod app;
 pub mod config;
 
 mod announcer;
 pub mod batch;
+pub mod command;
 mod heads;
 mod inbox;
 mod lane;
 pub mod lanes;
+pub mod leftovers;
 pub mod limits;
 mod members;
 mod metrics;
+pub mod news;
+pub mod outcome;
 pub mod ownership;
 mod partitions;
 pub mod peers;
@@ -23,5 +28,7 @@ mod retention;
 pub mod room;
 mod rpc;
 pub mod saved;
+pub mod send_result;
 mod sends;
+mod shared;
 mod store;

@@ -14,7 +14,7 @@ use clap::Args;
 use proto::chat::{Code, SendResult};
 use service_kit::rate::{self, Accounts, Bucket, Rate};
 
-use crate::{batch::Request, room::failure_of_sender};
+use crate::{command::SendMessages, send_result::failure_of_sender};
 
 /// The time in which a sender's bytes come back.
 const BYTES_FILL: Duration = Duration::from_mins(1);
@@ -67,13 +67,13 @@ impl SendLimits {
     ///
     /// After the first that is refused all are, as what a socket sends keeps its order. Each is told to come back one
     /// message later than the one before.
-    pub(crate) fn cut(&self, request: &mut Request, now: Instant) -> Vec<SendResult> {
+    pub(crate) fn cut(&self, send: &mut SendMessages, now: Instant) -> Vec<SendResult> {
         let (mut taken, mut wait) = (0, Duration::ZERO);
         {
-            let sender = self.hasher.hash_one((&request.match_id, &request.author.id));
+            let sender = self.hasher.hash_one((&send.match_id, &send.author.id));
             let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
             accounts.with(&sender, now, |account| {
-                for draft in &request.drafts {
+                for draft in &send.drafts {
                     if let Err(needed) = account.take(&self.rates, draft.body.len(), now) {
                         wait = needed;
                         break;
@@ -82,7 +82,7 @@ impl SendLimits {
                 }
             });
         }
-        let refused = request.drafts.drain(taken..).enumerate();
+        let refused = send.drafts.drain(taken..).enumerate();
         let later = |i: usize| self.rates.sends.interval().saturating_mul(u32::try_from(i).unwrap_or(u32::MAX));
         refused.map(|(i, _)| failure_of_sender(Code::RateLimited, millis(wait + later(i)))).collect()
     }
@@ -137,22 +137,22 @@ mod tests {
         SendLimits::new(SendRates { sends: sends.parse().unwrap(), bytes: NonZeroU32::new(bytes).unwrap() })
     }
 
-    fn request(id: &str, sender: &str, drafts: usize, bytes: usize) -> Request {
+    fn request(id: &str, sender: &str, drafts: usize, bytes: usize) -> SendMessages {
         let draft = Draft { client_id: ClientId::new("c").unwrap(), body: "x".repeat(bytes), names: Vec::new() };
         let author = Author { id: UserId::new(sender).unwrap(), origin: None, by_rest: false };
-        Request { match_id: MatchId::new(id).unwrap(), author, drafts: vec![draft; drafts] }
+        SendMessages { match_id: MatchId::new(id).unwrap(), author, drafts: vec![draft; drafts] }
     }
 
     /// How many drafts are left, and when the others are to come back.
-    fn cut(limits: &SendLimits, mut request: Request, now: Instant) -> (usize, Vec<i64>) {
-        let refused = limits.cut(&mut request, now);
+    fn cut(limits: &SendLimits, mut send: SendMessages, now: Instant) -> (usize, Vec<i64>) {
+        let refused = limits.cut(&mut send, now);
         let waits = refused.into_iter().map(|result| match result.result {
             Some(send_result::Result::Failure(failure)) if failure.code() == Code::RateLimited && failure.of_sender => {
                 failure.retry_after_ms.unwrap()
             }
             other => panic!("{other:?}"),
         });
-        (request.drafts.len(), waits.collect())
+        (send.drafts.len(), waits.collect())
     }
 
     #[test]

@@ -37,4 +37,15 @@ impl Members {
         self.known.insert(id.clone(), pair.clone());
         Ok(Some(pair))
     }
+
+    /// The members of a match, for services: they may know every match.
+    pub(crate) async fn all(&self, id: &MatchId) -> Result<Option<Pair>, StoreError> {
+        if let Some(pair) = self.known.get(id) {
+            return Ok(Some(pair));
+        }
+        let Some(members) = self.store.members(id).await? else { return Ok(None) };
+        let pair: Pair = members.into();
+        self.known.insert(id.clone(), pair.clone());
+        Ok(Some(pair))
+    }
 }

@@ -19,13 +19,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
 use crate::{
-    lane::Shared,
-    lanes::{BATCH_DRAFTS, MAX_WAITING, MAX_WAITING_KIB},
+    lanes::{BATCH_ROWS, MAX_WAITING, MAX_WAITING_KIB},
     metrics::{Metrics, Route},
     ownership::{INTERVAL, Ownership, Step},
     peers::Peers,
     posted::Posted,
     sends::Sends,
+    shared::Shared,
 };
 
 /// Beside the requests that the lanes hold: those whose members are being looked up, or whose answers are on their way.
@@ -78,10 +78,7 @@ impl Partitions {
             lifecycle: lifecycle.clone(),
             metrics: shared.metrics.clone(),
             sends: Arc::new(sends),
-            slots: Slots::within(
-                MAX_WAITING + BATCH_DRAFTS + REQUESTS_BESIDE_LANES,
-                MAX_WAITING_KIB + KIB_BESIDE_LANES,
-            ),
+            slots: Slots::within(MAX_WAITING + BATCH_ROWS + REQUESTS_BESIDE_LANES, MAX_WAITING_KIB + KIB_BESIDE_LANES),
             owned: BTreeMap::new(),
             any: None,
         };

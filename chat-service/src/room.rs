@@ -1,17 +1,14 @@
-//! A match as one COMMIT sees it: which drafts become messages, which are repeats. Pure: rows go in, rows and results
-//! come out.
+//! A match as one transaction sees it: what stands in it already, and what the commands of a batch add. Pure: what is
+//! stored goes in, what is to be stored comes out. Each command decides by itself what it adds (`command/`).
 
 use std::collections::HashMap;
 
 use proto::{
     ClientId, MatchId, UserId,
-    chat::{Code, Failure, Message, SendResult, Stored, send_result},
+    chat::{Change, Message, change::Kind},
 };
 
-use crate::saved;
-
-/// When what could not be stored may be sent again: a lost connection may be back by then.
-const RETRY_UNAVAILABLE_MS: i64 = 250;
+use crate::news::{Entry, Logged};
 
 /// Who sends, from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,76 +46,79 @@ pub struct Row {
 pub struct Head {
     /// The seq of its newest message; 0 when there is none.
     pub last_seq: i64,
+    /// The rev of its newest change; 0 when there is none.
+    pub rev: i64,
     /// Closed for good.
     pub closed: bool,
-    /// The database's time, which its new messages get.
+    /// The database's time, which its new messages and changes get.
     pub now_ms: i64,
 }
 
-/// A match under lock, with the stored rows that the drafts of a batch may repeat.
+/// A match under lock, with what the commands of a batch have to see of it.
 #[derive(Debug)]
 pub struct Room {
     id: MatchId,
     head: Head,
-    known: HashMap<(UserId, ClientId), Row>,
-    posted: Vec<Row>,
-    repeated: Vec<Message>,
+    messages: HashMap<(UserId, ClientId), Row>,
+    changes: Vec<Change>,
+    additions: Additions,
+}
+
+/// What the commands of a batch have come to in a room.
+#[derive(Debug, Default, PartialEq)]
+pub struct Additions {
+    /// New messages, in `seq` order.
+    pub rows: Vec<Row>,
+    /// New changes, in `rev` order.
+    pub changes: Vec<Logged>,
+    /// What was there before and is told to the members once more.
+    pub retold: Vec<Entry>,
+    /// What was there before. The members are told of it only if it may have been told to nobody.
+    pub repeated: Vec<Entry>,
 }
 
 impl Room {
     /// The room of a match that stands at `head`.
     pub fn new(id: MatchId, head: Head) -> Self {
-        Self { id, head, known: HashMap::new(), posted: Vec::new(), repeated: Vec::new() }
+        Self { id, head, messages: HashMap::new(), changes: Vec::new(), additions: Additions::default() }
     }
 
-    /// Adds a stored row that drafts may repeat.
+    /// Lets the commands see a stored message.
     pub fn remember(&mut self, row: Row) {
         let sender = UserId::new(row.message.sender_id.as_str());
         let client_id = ClientId::new(row.message.client_id.as_str());
         if let (Ok(sender), Ok(client_id)) = (sender, client_id) {
-            self.known.insert((sender, client_id), row);
+            self.messages.insert((sender, client_id), row);
         }
     }
 
-    /// Takes a draft: a repeat is told from what is stored *before* a closed match refuses it.
-    ///
-    /// The clientId decides first: what was stored under it is repeated or refused. Only then may the object name what
-    /// it is.
-    pub fn post(&mut self, author: &Author, draft: &Draft) -> SendResult {
-        let key = (author.id.clone(), draft.client_id.clone());
-        let saved = self.saved_by_rest(&author.id, draft);
-        let repeated = match self.known.get(&key) {
-            Some(row) if row.message.body == draft.body => Some(row),
-            Some(row) if saved.is_some_and(|saved| saved.message.seq == row.message.seq) => saved,
-            Some(_) => return failure(Code::IdempotencyConflict),
-            None => saved,
-        };
-        if let Some(row) = repeated {
-            let message = row.message.clone();
-            return self.repeat(message);
-        }
-        if self.head.closed {
-            return failure(Code::MatchClosed);
-        }
-        let row = self.append(author, draft);
-        let result = stored(&row.message, false);
-        self.posted.push(row.clone());
-        self.known.insert(key, row);
-        result
+    /// Lets the commands see a stored change.
+    pub fn remember_change(&mut self, change: Change) {
+        self.changes.push(change);
     }
 
-    /// The new rows in `seq` order, and the stored messages that were repeated.
-    pub fn into_rows(self) -> (Vec<Row>, Vec<Message>) {
-        (self.posted, self.repeated)
+    /// Where the match stands now, with what was added.
+    pub fn head(&self) -> &Head {
+        &self.head
     }
 
-    fn repeat(&mut self, message: Message) -> SendResult {
-        let result = stored(&message, true);
-        self.repeated.push(message);
-        result
+    /// The message that a sender has named so.
+    pub fn message(&self, sender: &UserId, client_id: &ClientId) -> Option<&Row> {
+        self.messages.get(&(sender.clone(), client_id.clone()))
     }
 
-    fn append(&mut self, author: &Author, draft: &Draft) -> Row {
+    /// The message with this seq, if it was remembered or is new.
+    pub fn message_at(&self, seq: i64) -> Option<&Row> {
+        self.messages.values().find(|row| row.message.seq == seq)
+    }
+
+    /// A change that was remembered or is new.
+    pub fn change(&self, is_it: impl Fn(&Kind) -> bool) -> Option<&Change> {
+        self.changes.iter().find(|change| change.kind.as_ref().is_some_and(&is_it))
+    }
+
+    /// Adds the next message.
+    pub fn add_message(&mut self, author: &Author, draft: &Draft) -> &Message {
         self.head.last_seq += 1;
         let message = Message {
             match_id: self.id.as_str().to_owned(),
@@ -129,50 +129,48 @@ impl Room {
             body: draft.body.clone(),
             created_at_ms: self.head.now_ms,
         };
-        Row { message, by_rest: author.by_rest }
+        let row = Row { message, by_rest: author.by_rest };
+        self.additions.rows.push(row.clone());
+        let key = (author.id.clone(), draft.client_id.clone());
+        &self.messages.entry(key).insert_entry(row).into_mut().message
     }
 
-    /// The row that the sender saved by REST and that the draft is.
-    fn saved_by_rest(&self, sender: &UserId, draft: &Draft) -> Option<&Row> {
-        let named = draft.names.iter().filter_map(|seq| self.known.values().find(|row| row.message.seq == *seq));
-        let mut own = named.filter(|row| row.by_rest && row.message.sender_id == sender.as_str());
-        own.find(|row| saved::is_repeat(&row.message, &draft.body))
+    /// Adds the next change. `kind` is told its rev, and the seq that it comes behind.
+    pub fn add_change(&mut self, created_at_ms: i64, kind: impl FnOnce(i64, i64) -> Kind) -> Change {
+        self.head.rev += 1;
+        let (rev, after_seq) = (self.head.rev, self.head.last_seq);
+        let kind = kind(rev, after_seq);
+        self.head.closed |= matches!(kind, Kind::Closing(_));
+        let change = Change { rev, after_seq, created_at_ms, kind: Some(kind) };
+        self.additions.changes.push(self.logged(&change));
+        self.changes.push(change.clone());
+        change
+    }
+
+    /// A command has asked for a message that was there before.
+    pub fn repeat_message(&mut self, message: Message) {
+        self.additions.repeated.push(Entry::Message(message));
+    }
+
+    /// A command has asked for a change that was there before.
+    pub fn repeat_change(&mut self, change: &Change) {
+        let logged = self.logged(change);
+        self.additions.repeated.push(Entry::Change(logged));
+    }
+
+    /// The members are told of a change that was there before, as if it were new.
+    pub fn retell(&mut self, change: &Change) {
+        let logged = self.logged(change);
+        self.additions.retold.push(Entry::Change(logged));
+    }
+
+    /// What was added, and where the match stands after it, if that has moved.
+    pub fn into_additions(self) -> (Additions, Option<(MatchId, Head)>) {
+        let has_moved = !self.additions.rows.is_empty() || !self.additions.changes.is_empty();
+        (self.additions, has_moved.then_some((self.id, self.head)))
+    }
+
+    fn logged(&self, change: &Change) -> Logged {
+        Logged { match_id: self.id.clone(), change: change.clone() }
     }
 }
-
-/// The result of a draft that was refused.
-pub fn failure(code: Code) -> SendResult {
-    failed(Failure { code: code.into(), ..Failure::default() })
-}
-
-/// The result of a draft that may succeed when it is sent again after `retry_after_ms`.
-pub fn failure_for_now(code: Code, retry_after_ms: i64) -> SendResult {
-    failed(Failure { code: code.into(), retry_after_ms: Some(retry_after_ms), ..Failure::default() })
-}
-
-/// The same, of a draft that is refused for what its sender sends, and not for what all send together.
-pub fn failure_of_sender(code: Code, retry_after_ms: i64) -> SendResult {
-    failed(Failure { code: code.into(), retry_after_ms: Some(retry_after_ms), of_sender: true })
-}
-
-fn failed(failure: Failure) -> SendResult {
-    SendResult { result: Some(send_result::Result::Failure(failure)) }
-}
-
-/// The result of a draft whose outcome is unknown, or that nobody can store now.
-pub fn unavailable() -> SendResult {
-    failure_for_now(Code::Unavailable, RETRY_UNAVAILABLE_MS)
-}
-
-fn stored(message: &Message, duplicate: bool) -> SendResult {
-    let stored = Stored {
-        seq: message.seq,
-        created_at_ms: message.created_at_ms,
-        duplicate,
-        client_id: message.client_id.clone(),
-    };
-    SendResult { result: Some(send_result::Result::Stored(stored)) }
-}
-
-#[cfg(test)]
-mod tests;

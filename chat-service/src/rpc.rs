@@ -1,4 +1,5 @@
-//! `ChatService` as gRPC serves it: what a call asks is checked here, what it does is the store's.
+//! `ChatService` as gRPC serves it: what a call asks is checked here. What it reads is the store's; what it writes to a
+//! match is a command for the lanes of this replica, whoever owns the match.
 
 mod matches;
 mod messages;
@@ -6,7 +7,7 @@ mod milestones;
 mod revocations;
 mod status;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proto::chat::{
     CloseMatchRequest, CloseMatchResponse, GetMatchRequest, GetMatchResponse, HeadsRequest, HeadsResponse,
@@ -14,13 +15,23 @@ use proto::chat::{
     ListMessagesResponse, PutMatchRequest, PutMatchResponse, RecordMilestoneRequest, RecordMilestoneResponse,
     RevocationsRequest, RevocationsResponse, RevokeRequest, RevokeResponse, chat_service_server::ChatService,
 };
+use service_kit::grpc;
 use tokio::time::timeout;
 use tonic::{Request, Response, Status, async_trait};
 
-use crate::{announcer::Announcer, heads::Heads, inbox::Inbox, lane::Shared, members::Members, store::Store};
+use crate::{
+    command::Command,
+    heads::Heads,
+    lane::Entrance,
+    members::Members,
+    outcome::{Changed, Refusal},
+    store::Store,
+};
 
 /// No call takes longer, whatever its caller's deadline.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// What waits for a lock for longer is not written: the caller has gone by then.
+const CALLER_PATIENCE: Duration = grpc::CALL_TIMEOUT;
 /// The longest page.
 const MAX_LIMIT: i32 = 200;
 
@@ -28,15 +39,21 @@ const MAX_LIMIT: i32 = 200;
 #[derive(Debug)]
 pub(crate) struct Rpc {
     store: Store,
-    inbox: Inbox,
     heads: Heads,
     members: Members,
-    announcer: Announcer,
+    lanes: Entrance,
 }
 
 impl Rpc {
-    pub(crate) fn new(shared: &Shared, heads: Heads, members: Members, announcer: Announcer) -> Self {
-        Self { store: shared.store.clone(), inbox: Inbox::new(shared), heads, members, announcer }
+    pub(crate) fn new(store: Store, heads: Heads, members: Members, lanes: Entrance) -> Self {
+        Self { store, heads, members, lanes }
+    }
+
+    /// Has a command committed, and its match's members told.
+    async fn change(&self, command: impl Command + 'static) -> Result<Changed, Status> {
+        let members = self.members.all(command.match_id()).await?.ok_or(Refusal::NoMatch)?;
+        let outcome = self.lanes.commit(command, members, Instant::now() + CALLER_PATIENCE).await;
+        Ok(outcome.map_err(|_| Refusal::Unavailable)?.into_change()?)
     }
 }
 

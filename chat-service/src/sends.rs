@@ -10,13 +10,14 @@ use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use crate::{
-    batch::Request,
-    lane::Entrance,
+    command::SendMessages,
+    lane::{Entrance, OpenEntrance},
     lanes::Refused,
     limits::SendLimits,
     members::{Members, Pair},
     metrics::Metrics,
-    room::{failure, failure_for_now, unavailable},
+    outcome::Outcome,
+    send_result::{failure, failure_for_now, unavailable},
 };
 
 use request::Parsed;
@@ -28,18 +29,24 @@ const MAX_PATIENCE: Duration = Duration::from_secs(5);
 /// When what was refused may be sent again: the backlog may be worked off by then.
 const RETRY_BUSY_MS: i64 = 1_000;
 
-/// Takes requests to the lanes.
+/// Takes requests to the lanes. These end when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Sends {
     members: Members,
     limits: SendLimits,
     lanes: Entrance,
     metrics: Metrics,
+    _open: OpenEntrance,
 }
 
 impl Sends {
-    pub(crate) fn new(members: Members, limits: SendLimits, lanes: Entrance, metrics: Metrics) -> Self {
-        Self { members, limits, lanes, metrics }
+    pub(crate) fn new(
+        members: Members,
+        limits: SendLimits,
+        (lanes, open): (Entrance, OpenEntrance),
+        metrics: Metrics,
+    ) -> Self {
+        Self { members, limits, lanes, metrics, _open: open }
     }
 
     /// The answer to a request while too many are served.
@@ -64,18 +71,18 @@ impl Sends {
 
     async fn results(&self, request: SendRequest, deadline: Instant) -> Vec<SendResult> {
         let count = request.drafts.len();
-        let Parsed { mut request, refused } = match request::parse(request) {
+        let Parsed { mut send, refused } = match request::parse(request) {
             Ok(parsed) => parsed,
             Err(code) => return vec![failure(code); count],
         };
-        let mut results = match self.member(&request).await {
+        let mut results = match self.member(&send).await {
             Ok(pair) => {
-                let late = self.limits.cut(&mut request, std::time::Instant::now());
-                let mut results = self.commit(request, pair, deadline).await;
+                let late = self.limits.cut(&mut send, std::time::Instant::now());
+                let mut results = self.commit(send, pair, deadline).await;
                 results.extend(late);
                 results
             }
-            Err(result) => vec![result; request.drafts.len()],
+            Err(result) => vec![result; send.drafts.len()],
         };
         for (index, code) in refused {
             results.insert(index.min(results.len()), failure(code));
@@ -84,8 +91,8 @@ impl Sends {
     }
 
     /// The members, if the sender is one of them. A stranger and a missing match are told the same.
-    async fn member(&self, request: &Request) -> Result<Pair, SendResult> {
-        match self.members.of(&request.match_id, &request.author.id).await {
+    async fn member(&self, send: &SendMessages) -> Result<Pair, SendResult> {
+        match self.members.of(&send.match_id, &send.author.id).await {
             Ok(Some(pair)) => Ok(pair),
             Ok(None) => Err(failure(Code::MatchNotFound)),
             Err(error) => {
@@ -95,12 +102,12 @@ impl Sends {
         }
     }
 
-    async fn commit(&self, request: Request, pair: Pair, deadline: Instant) -> Vec<SendResult> {
-        let count = request.drafts.len();
+    async fn commit(&self, send: SendMessages, pair: Pair, deadline: Instant) -> Vec<SendResult> {
+        let count = send.drafts.len();
         if count == 0 {
             return Vec::new();
         }
-        match self.lanes.commit(request, pair, deadline.into_std()).await {
+        match self.lanes.commit(send, pair, deadline.into_std()).await.map(Outcome::into_results) {
             Ok(results) => results,
             Err(Refused::Full) => vec![failure_for_now(Code::RateLimited, RETRY_BUSY_MS); count],
             Err(Refused::Away) => vec![unavailable(); count],

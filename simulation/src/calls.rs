@@ -10,7 +10,7 @@ use proto::inbox::{
 };
 
 use crate::{
-    network::{Inbox, Packet, Subject},
+    network::{Packet, Subject},
     world::World,
 };
 
@@ -37,7 +37,7 @@ pub(crate) fn ring(world: &Rc<World>, chat: usize) {
             change: Some(change),
             ..CallChanged::default()
         };
-        let packet = Packet::Inbox(Rc::new(Inbox::Event(Event::CallChanged(changed))));
+        let packet = Packet::Inbox(Rc::new(Event::CallChanged(changed)));
         for told_at_ms in TOLD_AT_MS {
             let (net, users, packet) = (Rc::clone(&world.net), users.clone(), packet.clone());
             world.sim.after(Duration::from_millis(begins_ms + told_at_ms), move || {

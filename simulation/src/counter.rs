@@ -7,6 +7,7 @@ pub(crate) use registers::Registers;
 
 use std::{rc::Rc, time::Duration};
 
+use chat_service::command::RecordMilestone;
 use milestone_service::milestone::Milestone;
 use proto::MatchId;
 
@@ -127,12 +128,13 @@ async fn committed(world: &Rc<World>, ids: Vec<MatchId>) -> Result<Vec<(MatchId,
 }
 
 async fn record(world: &Rc<World>, id: &MatchId, milestone: &Milestone) -> Result<(), Away> {
-    let Milestone { id: name, threshold, .. } = milestone;
+    let Milestone { id: name, threshold, unlocks } = milestone.clone();
     let replica = world.any_replica().ok_or(Away)?;
-    let recording = Rc::clone(&replica).record_milestone(Rc::clone(world), id.clone(), (name.clone(), *threshold));
+    let reached = RecordMilestone { match_id: id.clone(), milestone_id: name.clone(), threshold, unlocks };
+    let recording = Rc::clone(&replica).record_milestone(Rc::clone(world), reached);
     // A register that is not brought up to date leads to a record that was made before.
     let _ = if world.net.call(replica.process, recording).await? {
-        world.registers.mark_recorded(id, name).await
+        world.registers.mark_recorded(id, &name).await
     } else {
         world.registers.forget(id).await
     };

@@ -12,6 +12,10 @@ pub enum Mistake {
     ForgetWaiting,
     /// The database has no unique keys, and nobody looks for what is stored already.
     NoDedupe,
+    /// The database does not store how many changes a match has, so that the next one takes the place of the last.
+    ForgetRev,
+    /// Nobody looks for the change that stands already, and no unique key forbids a second one.
+    ChangeAgain,
     /// A gateway delivers what comes twice.
     NoDrop,
     /// A gateway delivers what comes, gap or not.
@@ -71,6 +75,8 @@ impl Mistake {
             Self::AckBeforeCommit
             | Self::ForgetWaiting
             | Self::NoDedupe
+            | Self::ForgetRev
+            | Self::ChangeAgain
             | Self::NewIdsOnRetry
             | Self::CountEvents
             | Self::ForgetUnpublished

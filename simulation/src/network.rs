@@ -5,7 +5,7 @@
 
 mod packet;
 
-pub(crate) use packet::{Inbox, Packet, Request, Subject};
+pub(crate) use packet::{Packet, Request, Subject};
 
 use std::{
     cell::{Cell, RefCell},

@@ -1,5 +1,5 @@
-//! A replica of chat-service: its pure cores `lanes`, `ownership`, `peers` and `posted::Backlog`, run on the simulated
-//! world.
+//! A replica of chat-service: its commands and its pure cores `lanes`, `ownership`, `peers`, `posted::Backlog` and
+//! `leftovers`, run on the simulated world.
 
 mod announcer;
 mod lane;
@@ -13,25 +13,31 @@ use std::{
 };
 
 use chat_service::{
-    batch,
-    room::{Author, Draft, failure, unavailable},
+    command::{CloseMatch, Command, RecordMilestone, SendMessages},
+    outcome::{Changed, Outcome, Refusal},
+    room::{Author, Draft},
+    send_result::{failure, unavailable},
 };
 use proto::{
     ClientId, MatchId, UserId,
     chat::{Code, SendReply, SendRequest, SendResult},
+    inbox::inbox_event::Event,
 };
 
 use crate::{
     channel::Queue,
     executor::ProcessId,
-    network::{Away, Inbox, Packet, Request, Subject},
+    network::{Away, Packet, Request, Subject},
     world::World,
 };
+use announcer::Told;
 use lane::Entrance;
 use posted::Posted;
 
 /// As `chat-service/src/sends.rs`.
 const ANSWER_MARGIN: Duration = Duration::from_millis(50);
+/// As `chat-service/src/rpc.rs`.
+const CALLER_PATIENCE: Duration = Duration::from_secs(2);
 /// As `chat-service/src/app.rs`.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -39,6 +45,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Replica {
     pub(crate) process: ProcessId,
     lanes: Entrance,
+    told: Told,
     posted: Posted,
     /// Shared by all jobs that are not finished.
     unfinished: Rc<()>,
@@ -52,9 +59,10 @@ impl Replica {
     pub(crate) fn start(world: &Rc<World>) -> Rc<Self> {
         let process = world.sim.start();
         let posted = Posted::default();
-        let lanes = Entrance::start(world, process, &posted);
+        let told = Told::default();
+        let lanes = Entrance::start(world, process, (&posted, &told));
         let (unfinished, is_stopping, has_left) = (Rc::new(()), Cell::new(false), Cell::new(false));
-        let replica = Rc::new(Self { process, lanes, posted, unfinished, is_stopping, has_left });
+        let replica = Rc::new(Self { process, lanes, told, posted, unfinished, is_stopping, has_left });
         world.sim.spawn(process, Rc::clone(&replica).run(Rc::clone(world)));
         replica
     }
@@ -72,7 +80,7 @@ impl Replica {
         let (process, posted) = (self.process, &self.posted);
         world.sim.spawn(process, posted::watch(Rc::clone(&world), process, posted.clone()));
         world.sim.spawn(process, posted::run(Rc::clone(&world), process, posted.clone()));
-        world.sim.spawn(process, announcer::run(Rc::clone(&world), process));
+        world.sim.spawn(process, announcer::run(Rc::clone(&world), process, (posted.clone(), self.told.clone())));
         world.sim.spawn(process, partitions::run(Rc::clone(&world), Rc::clone(&self)));
         loop {
             world.sim.sleep(PING_INTERVAL).await;
@@ -120,52 +128,54 @@ impl Replica {
             return vec![failure(Code::MatchNotFound); count];
         }
         let times = (deadline, world.sim.instant());
-        match self.lanes.commit(parsed, times, &self.unfinished).await {
+        match self.lanes.commit(parsed, times, &self.unfinished).await.map(Outcome::into_results) {
             Ok(results) => results,
             Err(_) => vec![unavailable(); count],
         }
     }
 
-    /// Closes a match and tells both inboxes.
-    pub(crate) async fn close_match(self: Rc<Self>, world: Rc<World>, chat: usize) -> Result<(), Away> {
-        let of = world.cast.chats[chat].clone();
-        if let Some(closed) = Rc::clone(&world.store).close_match(of.id).await? {
-            tell_members(&world, self.process, of.members, &Rc::new(Inbox::Closed(closed)));
-        }
-        Ok(())
+    /// Closes a match.
+    pub(crate) async fn close_match(self: Rc<Self>, world: Rc<World>, match_id: MatchId) -> Result<(), Away> {
+        self.change(&world, CloseMatch { match_id }).await.map(|_| ()).map_err(|_| Away)
     }
 
-    /// Records a milestone, and announces what is not announced yet. False when the match has fewer messages.
+    /// Records a milestone. False when the match has fewer messages.
     pub(crate) async fn record_milestone(
         self: Rc<Self>,
         world: Rc<World>,
-        id: MatchId,
-        (milestone_id, threshold): (String, i64),
+        milestone: RecordMilestone,
     ) -> Result<bool, Away> {
-        let stands = Rc::clone(&world.store).record_milestone(id.clone(), milestone_id, threshold).await?;
-        if stands {
-            // It is recorded: what cannot be told now is found by a poll.
-            let _ = announcer::announce(&world, self.process, Some(&id)).await;
+        match self.change(&world, milestone).await {
+            Ok(_) => Ok(true),
+            Err(Refusal::NotReached) => Ok(false),
+            Err(_) => Err(Away),
         }
-        Ok(stands)
+    }
+
+    async fn change(&self, world: &World, command: impl Command + 'static) -> Result<Changed, Refusal> {
+        let now = world.sim.instant();
+        let outcome = self.lanes.commit(command, (now + CALLER_PATIENCE, now), &self.unfinished).await;
+        outcome.map_err(|_| Refusal::Unavailable)?.into_change()
     }
 }
 
-fn parse(send: &SendRequest) -> Option<batch::Request> {
+fn parse(send: &SendRequest) -> Option<SendMessages> {
     let drafts = send.drafts.iter().map(|draft| {
         let client_id = ClientId::new(draft.client_id.as_str()).ok()?;
         Some(Draft { client_id, body: draft.body.clone(), names: Vec::new() })
     });
     let author = Author { id: UserId::new(send.sender_id.as_str()).ok()?, origin: send.origin, by_rest: false };
-    Some(batch::Request {
+    Some(SendMessages {
         match_id: MatchId::new(send.match_id.as_str()).ok()?,
         author,
         drafts: drafts.collect::<Option<_>>()?,
     })
 }
 
-fn tell_members(world: &World, process: ProcessId, members: [usize; 2], event: &Rc<Inbox>) {
-    for user in members {
-        world.net.publish(process, Subject::User(user), Packet::Inbox(Rc::clone(event)));
+fn tell_members(world: &World, process: ProcessId, id: &MatchId, event: Event) {
+    let Some(chat) = world.cast.chat(id.as_str()) else { return };
+    let event = Rc::new(event);
+    for user in world.cast.chats[chat].members {
+        world.net.publish(process, Subject::User(user), Packet::Inbox(Rc::clone(&event)));
     }
 }

@@ -7,6 +7,7 @@
 mod milestones;
 mod reads;
 mod transaction;
+mod writes;
 
 pub(crate) use reads::Snapshot;
 pub(crate) use transaction::Connection;
@@ -18,11 +19,10 @@ use std::{
     time::Duration,
 };
 
-use chat_service::room::Row;
+use chat_service::room::{Head, Row};
 use proto::{
     MatchId,
-    chat::{Message, Milestone},
-    inbox::MatchClosed,
+    chat::{Change, Message, Milestone},
 };
 
 use crate::{cast::Cast, channel::Queue, executor::Sim, mistake::Mistake, network::Network, promises::Promises};
@@ -48,11 +48,10 @@ pub(crate) struct Store {
 /// A match and all that is keyed by it.
 struct Stored {
     members: Vec<String>,
-    last_seq: i64,
-    closed: Option<MatchClosed>,
-    rev: i64,
+    head: Head,
     messages: Vec<Row>,
     by_client_id: BTreeMap<(String, String), i64>,
+    changes: Vec<Change>,
     milestones: Vec<Recorded>,
     lock: Option<Lock>,
     waiting: Vec<Queue<()>>,
@@ -68,19 +67,16 @@ struct Lock {
 struct Recorded {
     milestone: Milestone,
     is_announced: bool,
-    /// The claim that announces it now.
-    claimed_by: Option<u64>,
 }
 
 impl Store {
     pub(crate) fn new(cast: &Cast, net: &Rc<Network>, promises: &Rc<Promises>, mistake: Option<Mistake>) -> Self {
         let stored = |chat: &crate::cast::Chat| Stored {
             members: chat.members.iter().map(|user| cast.users[*user].to_string()).collect(),
-            last_seq: 0,
-            closed: None,
-            rev: 0,
+            head: Head { last_seq: 0, rev: 0, closed: false, now_ms: 0 },
             messages: Vec::new(),
             by_client_id: BTreeMap::new(),
+            changes: Vec::new(),
             milestones: Vec::new(),
             lock: None,
             waiting: Vec::new(),
@@ -104,7 +100,6 @@ impl Store {
         for stored in self.rows.borrow_mut().values_mut() {
             stored.lock = None;
             stored.wake();
-            stored.milestones.iter_mut().for_each(|recorded| recorded.claimed_by = None);
         }
     }
 
@@ -118,7 +113,7 @@ impl Store {
         self.rows
             .borrow()
             .get(id)
-            .map_or((0, 0, false), |stored| (stored.last_seq, stored.milestones.len(), stored.closed.is_some()))
+            .map_or((0, 0, false), |stored| (stored.head.last_seq, stored.milestones.len(), stored.head.closed))
     }
 
     fn is_up(&self) -> bool {

@@ -232,7 +232,7 @@ impl World {
         self.sim.spawn(app, async move {
             loop {
                 if let Some(replica) = world.any_replica() {
-                    let closing = Rc::clone(&replica).close_match(Rc::clone(&world), chat);
+                    let closing = Rc::clone(&replica).close_match(Rc::clone(&world), world.cast.chats[chat].id.clone());
                     if world.net.call(replica.process, closing).await.is_ok() {
                         return world.promises.note_app(chat, Event::Closed);
                     }

@@ -63,6 +63,16 @@ fn a_store_without_unique_keys_is_found() {
 }
 
 #[test]
+fn a_change_that_takes_the_place_of_the_last_one_is_found() {
+    found(Mistake::ForgetRev, &[Promise::Milestones, Promise::Closed]);
+}
+
+#[test]
+fn a_milestone_that_is_recorded_again_is_found() {
+    found(Mistake::ChangeAgain, &[Promise::Milestones]);
+}
+
+#[test]
 fn a_repeat_with_new_ids_is_found() {
     found(Mistake::NewIdsOnRetry, &[Promise::Once, Promise::Durable]);
 }

@@ -5,24 +5,23 @@ use std::{
     time::Instant,
 };
 
-use proto::{
-    MatchId,
-    chat::{Code, Message, SendResult},
-};
+use proto::MatchId;
 
-use super::{TripError, waiting::Job};
+use super::{Progress, TripError, waiting::Job};
 use crate::{
-    batch::{self, Decision, Request},
-    room::{failure, unavailable},
+    batch::{self, Decision},
+    command::Command,
+    news::{self, News},
+    outcome::{Outcome, Refusal},
 };
 
-/// Requests that are committed together. While it lives, nobody else commits anything of its matches.
+/// Commands that are committed together. While it lives, nobody else commits anything of its matches.
 #[derive(Debug)]
 pub struct Part<T> {
     jobs: VecDeque<Job<T>>,
     matches: BTreeSet<MatchId>,
     scope: Scope,
-    /// Some rows may be stored already: the fast way would fail.
+    /// Some of it may be stored already: the fast way would fail.
     locked: bool,
     /// An earlier attempt may have committed without telling anybody.
     recovering: bool,
@@ -33,11 +32,19 @@ pub struct Part<T> {
 #[derive(Debug)]
 enum Scope {
     All,
-    /// The first request: PostgreSQL will never take some of its match's.
-    Request,
-    /// The next draft of the first request, of which it will never take some. With the request of this draft, and what
-    /// became of those before it.
-    Draft(Request, Decision),
+    /// The first command: PostgreSQL will never take some of its match's.
+    First,
+    /// A piece of the first command, of which it will never take some.
+    Piece(Piece),
+}
+
+/// A piece of a command, such as one of its drafts.
+#[derive(Debug)]
+struct Piece {
+    command: Box<dyn Command>,
+    index: usize,
+    /// What became of those before it.
+    done: Decision,
 }
 
 /// What an attempt came to.
@@ -45,25 +52,25 @@ enum Scope {
 pub struct Conclusion<T> {
     /// The answers, which go out first.
     pub answered: Vec<Answered<T>>,
-    /// What is to be told to the members: runs of one match each, in `seq` order.
-    pub runs: Vec<Vec<Message>>,
-    /// What was stored before, and may have been told to nobody.
-    pub repeated: Vec<Message>,
+    /// How far the matches have come.
+    pub progress: Vec<Progress>,
+    /// What the members of the matches are told, in this order.
+    pub news: Vec<News>,
     /// Whether it may have committed what nobody can tell of now.
     pub is_unknown: bool,
     /// For [`Lanes::done`](super::Lanes::done), when everybody was told.
     pub rest: Rest<T>,
 }
 
-/// The answer to a request.
+/// The answer to a command.
 #[derive(Debug)]
 pub struct Answered<T> {
     /// Its match.
     pub match_id: MatchId,
     /// Who waits.
     pub ticket: T,
-    /// One result per draft.
-    pub results: Vec<SendResult>,
+    /// What it came to.
+    pub outcome: Outcome,
 }
 
 /// What is left of a part after an attempt.
@@ -78,7 +85,7 @@ pub struct Rest<T> {
 impl<T> Part<T> {
     /// A whole batch before its first attempt.
     pub(super) fn first(jobs: Vec<Job<T>>) -> Self {
-        let matches = jobs.iter().map(|job| job.request.match_id.clone()).collect();
+        let matches = jobs.iter().map(|job| job.match_id().clone()).collect();
         Self { jobs: jobs.into(), matches, scope: Scope::All, locked: false, recovering: false, not_before: None }
     }
 
@@ -88,11 +95,10 @@ impl<T> Part<T> {
     }
 
     /// What the next attempt is to commit.
-    pub fn requests(&self) -> Vec<&Request> {
+    pub fn commands(&self) -> Vec<&dyn Command> {
         match &self.scope {
-            Scope::All => self.jobs.iter().map(|job| &job.request).collect(),
-            Scope::Request => self.jobs.iter().take(1).map(|job| &job.request).collect(),
-            Scope::Draft(request, _) => vec![request],
+            Scope::All | Scope::First => self.jobs.iter().take(self.taken()).map(|job| &*job.command).collect(),
+            Scope::Piece(piece) => vec![&*piece.command],
         }
     }
 
@@ -116,16 +122,15 @@ impl<T> Part<T> {
 
     /// Drops the jobs for which nobody waits any more; returns the earliest deadline of the others, if there are any.
     ///
-    /// A request of which some drafts are stored stays: that has to be told.
+    /// A command of which some pieces are stored stays: that has to be told.
     pub(super) fn drop_expired(&mut self, now: Instant) -> Option<Instant> {
-        let is_begun = matches!(self.scope, Scope::Draft(..));
+        let is_begun = matches!(self.scope, Scope::Piece(_));
         let mut index = 0;
         self.jobs.retain(|job| {
             index += 1;
             now < job.deadline || (is_begun && index == 1)
         });
-        let taken = if matches!(self.scope, Scope::All) { self.jobs.len() } else { 1 };
-        self.jobs.iter().take(taken).map(|job| job.deadline).min()
+        self.jobs.iter().take(self.taken()).map(|job| job.deadline).min()
     }
 
     /// An attempt has ended: who is answered what, and what is tried again.
@@ -134,14 +139,8 @@ impl<T> Part<T> {
             Ok(decision) => return self.committed(decision),
             Err(error) => error,
         };
-        let is_never = matches!(error, TripError::Broken | TripError::Duplicate);
-        if let Scope::Draft(_, done) = &mut self.scope {
-            let lost = error == TripError::Lost;
-            if is_never {
-                push(done, failure(Code::Internal));
-                return self.next_draft();
-            }
-            return self.give_up_drafts(lost);
+        if let Scope::Piece(_) = self.scope {
+            return self.piece_failed(error);
         }
         match error {
             TripError::Expired => self.again(false),
@@ -154,79 +153,87 @@ impl<T> Part<T> {
                 Conclusion { is_unknown: true, ..self.again(false) }
             }
             TripError::Stalled | TripError::Broken | TripError::Duplicate if self.matches.len() > 1 => self.split(),
-            TripError::Away | TripError::Stalled | TripError::Refused => self.refuse(),
-            TripError::Broken | TripError::Duplicate if self.jobs.len() > 1 && matches!(self.scope, Scope::All) => {
-                (self.scope, self.locked) = (Scope::Request, true);
+            TripError::Away | TripError::Stalled | TripError::Refused => self.refuse(Refusal::Unavailable),
+            TripError::Broken | TripError::Duplicate if self.taken() > 1 => {
+                (self.scope, self.locked) = (Scope::First, true);
                 self.again(false)
             }
             TripError::Broken | TripError::Duplicate => {
                 self.locked = true;
-                self.begin_drafts()
+                self.begin_pieces()
             }
         }
     }
 
-    fn committed(mut self, decision: Decision) -> Conclusion<T> {
-        match self.scope {
-            Scope::All => {
-                let Decision { results, rows, repeated } = decision;
-                let answered = self.jobs.drain(..).zip(results).map(|(job, results)| answer(job, results)).collect();
-                self.ended(answered, Decision { rows, repeated, ..Decision::default() })
-            }
-            Scope::Request => self.answer_first(decision),
-            Scope::Draft(_, ref mut done) => {
-                decision.results.into_iter().flatten().for_each(|result| push(done, result));
-                done.rows.extend(decision.rows);
-                done.repeated.extend(decision.repeated);
-                self.next_draft()
-            }
+    /// How many jobs an attempt takes, whole or in part.
+    fn taken(&self) -> usize {
+        if matches!(self.scope, Scope::All) { self.jobs.len() } else { 1.min(self.jobs.len()) }
+    }
+
+    fn committed(mut self, mut decision: Decision) -> Conclusion<T> {
+        if let Scope::Piece(_) = self.scope {
+            return self.piece_ended(decision);
         }
+        let outcomes = std::mem::take(&mut decision.outcomes);
+        let answered = self.jobs.drain(..self.taken()).zip(outcomes);
+        let answered = answered.map(|(job, outcome)| Answered::new(job, outcome)).collect();
+        self.ended(answered, decision)
     }
 
-    /// The first request has this answer; the others go on.
-    fn answer_first(mut self, mut decision: Decision) -> Conclusion<T> {
-        let results = decision.results.pop().unwrap_or_default();
-        let answered = self.jobs.pop_front().map(|job| answer(job, results));
-        self.scope = Scope::Request;
-        self.ended(answered.into_iter().collect(), decision)
-    }
-
-    /// Goes on with the next draft of the first request, or with the next request.
-    fn next_draft(mut self) -> Conclusion<T> {
-        let Scope::Draft(single, done) = &mut self.scope else { return self.again(false) };
-        let tried = done.results.first().map_or(0, Vec::len);
-        let Some(draft) = self.jobs.front().and_then(|job| job.request.drafts.get(tried)) else {
-            let done = std::mem::take(done);
-            return self.answer_first(done);
+    /// Tries the first command piece by piece, if it has any.
+    fn begin_pieces(mut self) -> Conclusion<T> {
+        let Some(command) = self.jobs.front().and_then(|job| job.command.piece(0)) else {
+            return self.refuse(Refusal::Broken);
         };
-        single.drafts = vec![draft.clone()];
+        self.scope = Scope::Piece(Piece { command, index: 0, done: Decision::default() });
         self.again(false)
     }
 
-    fn begin_drafts(mut self) -> Conclusion<T> {
-        let Some(job) = self.jobs.front() else { return self.again(false) };
-        let whole = Decision { results: vec![Vec::new()], ..Decision::default() };
-        self.scope = Scope::Draft(Request { drafts: Vec::new(), ..job.request.clone() }, whole);
-        self.next_draft()
-    }
-
-    /// The drafts that are left may be tried again by their sender.
-    fn give_up_drafts(mut self, lost: bool) -> Conclusion<T> {
-        let Scope::Draft(_, done) = &mut self.scope else { return self.again(false) };
-        let mut done = std::mem::take(done);
-        let count = self.jobs.front().map_or(0, |job| job.request.drafts.len());
-        if let Some(results) = done.results.first_mut() {
-            results.resize(count, unavailable());
+    /// Goes on with the next piece of the first command, or with the next command.
+    fn piece_ended(mut self, decision: Decision) -> Conclusion<T> {
+        let (Scope::Piece(piece), Some(first)) = (&mut self.scope, self.jobs.front()) else { return self.again(false) };
+        piece.done.add(decision);
+        piece.index += 1;
+        if let Some(command) = first.command.piece(piece.index) {
+            piece.command = command;
+            return self.again(false);
         }
-        Conclusion { is_unknown: lost, ..self.answer_first(done) }
+        self.answer_pieces()
     }
 
-    /// Answers what the attempt took with "unavailable".
-    fn refuse(mut self) -> Conclusion<T> {
-        let count = if matches!(self.scope, Scope::All) { self.jobs.len() } else { 1 };
-        let refused = self.jobs.drain(..count.min(self.jobs.len())).map(|job| {
-            let results = vec![unavailable(); job.request.drafts.len()];
-            answer(job, results)
+    /// A piece that PostgreSQL will never take fails alone. After any other failure the pieces that are left may be
+    /// tried again by who has asked.
+    fn piece_failed(self, error: TripError) -> Conclusion<T> {
+        match &self.scope {
+            Scope::Piece(piece) if matches!(error, TripError::Broken | TripError::Duplicate) => {
+                let outcomes = vec![piece.command.refuse(Refusal::Broken)];
+                self.piece_ended(Decision { outcomes, ..Decision::default() })
+            }
+            _ => Conclusion { is_unknown: error == TripError::Lost, ..self.answer_pieces() },
+        }
+    }
+
+    /// The first command is answered. Its pieces that were not tried are unavailable.
+    fn answer_pieces(mut self) -> Conclusion<T> {
+        let Scope::Piece(Piece { mut done, .. }) = std::mem::replace(&mut self.scope, Scope::First) else {
+            return self.again(false);
+        };
+        let answered = self.jobs.pop_front().map(|job| {
+            let untried = job.command.refuse(Refusal::Unavailable);
+            let outcome = match done.outcomes.pop() {
+                Some(tried) => tried.with_untried(&untried),
+                None => untried,
+            };
+            Answered::new(job, outcome)
+        });
+        self.ended(answered.into_iter().collect(), done)
+    }
+
+    /// Refuses what the attempt took.
+    fn refuse(mut self, refusal: Refusal) -> Conclusion<T> {
+        let refused = self.jobs.drain(..self.taken()).map(|job| {
+            let outcome = job.command.refuse(refusal);
+            Answered::new(job, outcome)
         });
         let answered = refused.collect();
         self.ended(answered, Decision::default())
@@ -235,7 +242,7 @@ impl<T> Part<T> {
     /// Match by match, so that one that cannot be stored does not take the others along.
     fn split(self) -> Conclusion<T> {
         let recovering = self.recovering;
-        let of_matches = batch::by_match(self.jobs.into(), |job| &job.request).into_iter();
+        let of_matches = batch::by_match(self.jobs.into(), Job::match_id).into_iter();
         let parts: Vec<_> = of_matches.map(|jobs| Self { locked: true, recovering, ..Self::first(jobs) }).collect();
         let kept: BTreeSet<_> = parts.iter().flat_map(|part| part.matches.iter().cloned()).collect();
         let free = self.matches.difference(&kept).cloned().collect();
@@ -246,33 +253,33 @@ impl<T> Part<T> {
         Conclusion::of(Rest { parts: vec![self], free: BTreeSet::new(), is_contended })
     }
 
-    /// Answers are due, and everybody is told what is stored. Requests that have no answer yet are tried again.
+    /// Answers are due, and everybody is told what is stored. Commands that have no answer yet are tried again.
     fn ended(self, answered: Vec<Answered<T>>, decision: Decision) -> Conclusion<T> {
-        let stored = decision.rows.into_iter().map(|row| row.message);
-        let unheard = if self.recovering { decision.repeated.clone() } else { Vec::new() };
-        let runs = batch::runs(stored.chain(unheard).collect());
+        let Decision { writes, mut retold, repeated, .. } = decision;
+        let mut progress: Vec<_> = repeated.iter().filter_map(Progress::of_another).collect();
+        if self.recovering {
+            retold.extend(repeated);
+        }
+        let news = news::news(writes.into_entries().chain(retold).collect());
+        progress.extend(news.iter().filter_map(Progress::of_own));
         let rest = if self.jobs.is_empty() {
             Rest { parts: Vec::new(), free: self.matches, is_contended: false }
         } else {
             Rest { parts: vec![self], free: BTreeSet::new(), is_contended: false }
         };
-        Conclusion { answered, runs, repeated: decision.repeated, ..Conclusion::of(rest) }
+        Conclusion { answered, progress, news, ..Conclusion::of(rest) }
+    }
+}
+
+impl<T> Answered<T> {
+    fn new(job: Job<T>, outcome: Outcome) -> Self {
+        Self { match_id: job.match_id().clone(), ticket: job.ticket, outcome }
     }
 }
 
 impl<T> Conclusion<T> {
     /// Nobody is answered or told anything.
     fn of(rest: Rest<T>) -> Self {
-        Self { answered: Vec::new(), runs: Vec::new(), repeated: Vec::new(), is_unknown: false, rest }
-    }
-}
-
-fn answer<T>(job: Job<T>, results: Vec<SendResult>) -> Answered<T> {
-    Answered { match_id: job.request.match_id, ticket: job.ticket, results }
-}
-
-fn push(decision: &mut Decision, result: SendResult) {
-    if let Some(results) = decision.results.first_mut() {
-        results.push(result);
+        Self { answered: Vec::new(), progress: Vec::new(), news: Vec::new(), is_unknown: false, rest }
     }
 }

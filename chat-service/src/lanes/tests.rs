@@ -5,23 +5,28 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use proto::{
     ClientId, MatchId, UserId,
-    chat::{Code, SendResult},
+    chat::{Closing, Code, SendResult, change::Kind},
+    inbox::inbox_event::Event,
 };
 
 use super::*;
 use crate::{
     batch::Decision,
-    room::{Author, Draft, failure, unavailable},
+    command::{CloseMatch, SendMessages},
+    news::{Entry, Logged},
+    outcome::{Outcome, Refusal},
+    room::{Author, Draft},
+    send_result::{failure, unavailable},
 };
 
 const INTERVAL: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(5);
 
-fn request(id: &str, drafts: usize, bytes: usize) -> Request {
+fn request(id: &str, drafts: usize, bytes: usize) -> SendMessages {
     let draft =
         |n| Draft { client_id: ClientId::new(format!("c{n}")).unwrap(), body: "x".repeat(bytes), names: vec![] };
     let author = Author { id: UserId::new("alice").unwrap(), origin: None, by_rest: false };
-    Request { match_id: MatchId::new(id).unwrap(), author, drafts: (0..drafts).map(draft).collect() }
+    SendMessages { match_id: MatchId::new(id).unwrap(), author, drafts: (0..drafts).map(draft).collect() }
 }
 
 /// Lanes whose tickets are numbers, and the time.
@@ -40,9 +45,9 @@ impl World {
         self.try_push(request(id, 1, 1)).unwrap()
     }
 
-    fn try_push(&mut self, request: Request) -> Result<bool, Refused> {
+    fn try_push(&mut self, command: impl Command + 'static) -> Result<bool, Refused> {
         self.pushed += 1;
-        self.lanes.push(request, self.pushed, self.now + PATIENCE, self.now)
+        self.lanes.push(Box::new(command), self.pushed, self.now + PATIENCE, self.now)
     }
 
     fn begin(&mut self) -> Part<usize> {
@@ -61,19 +66,30 @@ impl World {
     }
 
     /// Ends an attempt; who was answered what.
-    fn end(&mut self, part: Part<usize>, outcome: Result<Decision, TripError>) -> Vec<(usize, Vec<SendResult>)> {
+    fn end(&mut self, part: Part<usize>, outcome: Result<Decision, TripError>) -> Vec<(usize, Outcome)> {
         let Conclusion { answered, rest, .. } = part.conclude(outcome);
         self.lanes.done(rest, self.now);
-        answered.into_iter().map(|answered| (answered.ticket, answered.results)).collect()
+        answered.into_iter().map(|answered| (answered.ticket, answered.outcome)).collect()
     }
 }
 
 /// Everything is stored, or what there is of it.
 #[expect(clippy::unnecessary_wraps, reason = "it is how an attempt ends")]
 fn committed(part: &Part<usize>) -> Result<Decision, TripError> {
-    let results =
-        part.requests().iter().map(|request| vec![failure(Code::Unspecified); request.drafts.len()]).collect();
-    Ok(Decision { results, ..Decision::default() })
+    let outcome = |command: &&dyn Command| match command.refuse(Refusal::Broken) {
+        Outcome::Sent(results) => sent(vec![fine(); results.len()]),
+        other => other,
+    };
+    let outcomes = part.commands().iter().map(outcome).collect();
+    Ok(Decision { outcomes, ..Decision::default() })
+}
+
+fn fine() -> SendResult {
+    failure(Code::Unspecified)
+}
+
+fn sent(results: Vec<SendResult>) -> Outcome {
+    Outcome::Sent(results)
 }
 
 fn tickets(part: &Part<usize>) -> Vec<usize> {
@@ -101,7 +117,7 @@ fn a_full_batch_waits_for_nothing() {
     let mut world = World::new();
     world.push("a");
     let _running = world.begin();
-    world.try_push(request("b", BATCH_DRAFTS - 1, 1)).unwrap();
+    world.try_push(request("b", BATCH_ROWS - 1, 1)).unwrap();
     assert_eq!(world.wait(), Some(INTERVAL * INTERVALS_BEFORE_ANOTHER_LANE));
     assert!(world.push("c"), "another lane is woken");
     assert_eq!(tickets(&world.begin()), [2, 3]);
@@ -155,7 +171,7 @@ fn who_leaves_waits_for_no_interval_and_leaves_nothing_behind() {
 fn lanes_that_are_behind_refuse_until_they_have_caught_up() {
     let mut world = World::new();
     for n in 0..3 {
-        world.try_push(request(&format!("m{n}"), BATCH_DRAFTS, 1)).unwrap();
+        world.try_push(request(&format!("m{n}"), BATCH_ROWS, 1)).unwrap();
     }
     world.now += Duration::from_millis(500);
     world.begin();
@@ -197,10 +213,65 @@ fn an_unknown_commit_is_repeated_under_locks_and_what_it_stored_is_told() {
     world.lanes.done(lost.rest, world.now);
     let part = world.begin();
     assert!(part.is_locked());
-    let message = proto::chat::Message { match_id: "a".into(), seq: 7, ..proto::chat::Message::default() };
-    let found = Decision { results: vec![vec![unavailable()]], repeated: vec![message], ..Decision::default() };
-    let told = part.conclude(Ok(found));
-    assert_eq!((told.answered.len(), told.runs.len(), told.is_unknown), (1, 1, false));
+    let told = part.conclude(Ok(repeating(vec![message("a", 7)])));
+    assert_eq!((told.answered.len(), told.news.len(), told.is_unknown), (1, 1, false));
+    assert_eq!(told.progress.iter().map(|at| at.committed_ms).collect::<Vec<_>>(), [None, Some(0)]);
+}
+
+#[test]
+fn what_stood_before_is_told_only_after_an_unknown_commit() {
+    for (first, is_told) in [(TripError::Lost, true), (TripError::Contended, false)] {
+        let mut world = World::new();
+        world.try_push(CloseMatch { match_id: MatchId::new("a").unwrap() }).unwrap();
+        let part = world.begin();
+        world.end(part, Err(first));
+        world.now += INTERVAL * 2;
+        let part = world.begin();
+        let change =
+            proto::chat::Change { rev: 1, kind: Some(Kind::Closing(Closing {})), ..proto::chat::Change::default() };
+        let logged = Logged { match_id: MatchId::new("a").unwrap(), change };
+        let told = part.conclude(Ok(repeating(vec![Entry::Change(logged)])));
+        let closed = told.news.iter().filter(|news| matches!(news.event, Event::MatchClosed(_))).count();
+        assert_eq!((closed == 1, told.news.len() == closed), (is_told, true));
+    }
+}
+
+fn message(id: &str, seq: i64) -> Entry {
+    Entry::Message(proto::chat::Message { match_id: id.into(), seq, ..proto::chat::Message::default() })
+}
+
+/// What one command comes to when it finds everything stored.
+fn repeating(repeated: Vec<Entry>) -> Decision {
+    Decision { outcomes: vec![sent(vec![unavailable()])], repeated, ..Decision::default() }
+}
+
+#[test]
+fn a_command_without_pieces_that_can_never_be_stored_fails_alone() {
+    let mut world = World::new();
+    world.try_push(CloseMatch { match_id: MatchId::new("a").unwrap() }).unwrap();
+    world.push("a");
+    let both = world.begin();
+    assert!(world.end(both, Err(TripError::Broken)).is_empty());
+    let close = world.begin();
+    assert_eq!(world.end(close, Err(TripError::Broken)), [(1, Outcome::Changed(Err(Refusal::Broken)))]);
+    let send = world.begin();
+    let outcome = committed(&send);
+    assert_eq!(world.end(send, outcome), [(2, sent(vec![fine()]))]);
+}
+
+#[test]
+fn the_drafts_before_a_lost_connection_are_answered_and_the_others_unavailable() {
+    let mut world = World::new();
+    world.try_push(request("a", 3, 1)).unwrap();
+    let whole = world.begin();
+    world.end(whole, Err(TripError::Broken));
+    let first = world.begin();
+    let outcome = committed(&first);
+    world.end(first, outcome);
+    let lost = world.begin().conclude(Err(TripError::Lost));
+    assert!(lost.is_unknown);
+    let outcomes: Vec<_> = lost.answered.into_iter().map(|answered| answered.outcome).collect();
+    assert_eq!(outcomes, [sent(vec![fine(), unavailable(), unavailable()])]);
 }
 
 #[test]
@@ -215,7 +286,7 @@ fn a_match_that_stalls_is_refused_alone() {
     assert_eq!((tickets(&a), tickets(&stuck)), (vec![1, 3], vec![2]));
     let outcome = committed(&a);
     assert_eq!(world.end(a, outcome).len(), 2);
-    assert_eq!(world.end(stuck, Err(TripError::Stalled)), [(2, vec![unavailable()])]);
+    assert_eq!(world.end(stuck, Err(TripError::Stalled)), [(2, sent(vec![unavailable()]))]);
 }
 
 #[test]
@@ -235,8 +306,7 @@ fn a_draft_that_can_never_be_stored_fails_alone() {
             _ => break,
         }
     }
-    let fine = || failure(Code::Unspecified);
-    assert_eq!(answers, [(1, vec![fine()]), (2, vec![fine(), failure(Code::Internal), fine()])]);
+    assert_eq!(answers, [(1, sent(vec![fine()])), (2, sent(vec![fine(), failure(Code::Internal), fine()]))]);
     assert_eq!(world.wait(), None);
 }
 
@@ -274,7 +344,13 @@ proptest! {
             match kind {
                 0 => {
                     taken += 1;
-                    world.try_push(request(&format!("m{}", choice % 4), 1 + choice % 3, 1)).unwrap();
+                    let id = format!("m{}", choice % 4);
+                    let pushed = if choice < 3 {
+                        world.try_push(CloseMatch { match_id: MatchId::new(id).unwrap() })
+                    } else {
+                        world.try_push(request(&id, 1 + choice % 3, 1))
+                    };
+                    pushed.unwrap();
                 }
                 1 => {}
                 _ => world.now += INTERVAL,
@@ -282,9 +358,9 @@ proptest! {
             if kind != 0 && !running.is_empty() {
                 let part: Part<usize> = running.remove(choice % running.len());
                 let outcome = ENDS[choice % ENDS.len()].map_or_else(|| committed(&part), Err);
-                for (ticket, results) in world.end(part, outcome) {
+                for (ticket, outcome) in world.end(part, outcome) {
                     prop_assert!(answered.insert(ticket), "{ticket} is answered twice");
-                    prop_assert!(!results.is_empty());
+                    prop_assert!(outcome != sent(vec![]));
                 }
             }
             while running.len() < 4 && let Next::Begin { part, .. } = world.lanes.next(world.now) {

@@ -1,5 +1,5 @@
-//! One attempt to commit a batch: the fast way if nothing is stored yet and all matches are open, else under locks. It
-//! has no IO of its own: the connection may be one to PostgreSQL or to its model.
+//! One attempt to commit a batch: the fast way if it only sends, nothing is stored yet and all matches are open; else
+//! under locks. It has no IO of its own: the connection may be one to PostgreSQL or to its model.
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -8,7 +8,9 @@ use service_kit::mutation::{self, Mutation};
 use thiserror::Error;
 
 use crate::{
-    batch::{self, Decision, Keys, Request},
+    batch::{self, Decision, Writes},
+    command::{Command, Wanted},
+    news::Logged,
     room::{Head, Room, Row},
 };
 
@@ -51,16 +53,17 @@ pub trait Connection {
         advances: &BTreeMap<MatchId, i64>,
     ) -> impl Future<Output = Result<BTreeMap<MatchId, Head>, TripError>>;
 
-    /// Begins a transaction, locks the matches in their order, and finds the rows that are stored under `keys`.
-    fn lock(&mut self, matches: &[&str], keys: &Keys<'_>) -> impl Future<Output = Result<Locked, TripError>>;
+    /// Begins a transaction, locks the matches in their order, and finds what is stored of `wanted`.
+    fn lock(&mut self, matches: &[&str], wanted: &Wanted<'_>) -> impl Future<Output = Result<Locked, TripError>>;
 
-    /// Inserts the rows and commits. `heads` as they are after them, unless [`advance`](Self::advance) has moved them.
+    /// Stores the rows and commits. `heads` are to be stored too: where the matches that have moved stand now, unless
+    /// [`advance`](Self::advance) has moved them.
     ///
-    /// Only `Ok` says that they are stored; after [`TripError::Lost`] nobody knows.
-    fn insert(
+    /// Only `Ok` says that all of it is stored; after [`TripError::Lost`] nobody knows.
+    fn write(
         &mut self,
-        rows: &[Row],
-        heads: Option<&BTreeMap<&str, i64>>,
+        writes: &Writes,
+        heads: &BTreeMap<MatchId, Head>,
     ) -> impl Future<Output = Result<(), TripError>>;
 
     /// Ends the transaction without a trace.
@@ -70,42 +73,44 @@ pub trait Connection {
     fn now(&self) -> Instant;
 }
 
-/// Matches under lock, and the stored rows that were asked for.
+/// Matches under lock, and what was found of what was wanted.
 #[derive(Debug)]
 pub struct Locked {
     /// The rows of the matches that exist.
     pub heads: BTreeMap<MatchId, Head>,
     /// The stored messages.
     pub rows: Vec<Row>,
+    /// The stored changes.
+    pub changes: Vec<Logged>,
 }
 
-/// Commits what the requests come to, unless the deadline passes before the COMMIT.
+/// Commits what the commands come to, unless the deadline passes before the COMMIT.
 ///
-/// `locked` skips the fast way, when some drafts are likely to be stored already.
+/// `locked` skips the fast way, when something is likely to be stored already.
 ///
 /// # Errors
 /// When it did not commit, or may not have.
 pub async fn commit(
     connection: &mut impl Connection,
-    requests: &[&Request],
+    commands: &[&dyn Command],
     locked: bool,
     deadline: Instant,
 ) -> Result<Decision, TripError> {
-    if !locked && let Some(advances) = batch::advances(requests) {
-        match commit_fast(connection, requests, &advances, deadline).await {
+    if !locked && let Some(advances) = batch::advances(commands) {
+        match commit_fast(connection, commands, &advances, deadline).await {
             // Finding out which matches are concerned costs as many trips as taking all of them the sure way.
             Err(TripError::Duplicate) | Ok(None) => {}
             Ok(Some(decision)) => return Ok(decision),
             Err(error) => return Err(error),
         }
     }
-    commit_locked(connection, requests, deadline).await
+    commit_locked(connection, commands, deadline).await
 }
 
 /// `None` when a match is closed. Nothing is stored then.
 async fn commit_fast(
     connection: &mut impl Connection,
-    requests: &[&Request],
+    commands: &[&dyn Command],
     advances: &BTreeMap<MatchId, i64>,
     deadline: Instant,
 ) -> Result<Option<Decision>, TripError> {
@@ -115,35 +120,43 @@ async fn commit_fast(
         return Ok(None);
     }
     let rooms = heads.into_iter().map(|(id, head)| (id.clone(), Room::new(id, head))).collect();
-    let decision = batch::decide(requests, rooms);
+    let decision = batch::decide(commands, rooms);
     check_deadline(connection, deadline).await?;
-    match connection.insert(&decision.rows, None).await {
+    match connection.write(&decision.writes, &BTreeMap::new()).await {
         Err(TripError::Lost) if mutation::is_broken(Mutation::AckBeforeCommit) => {}
         outcome => outcome?,
     }
     Ok(Some(decision))
 }
 
-/// The duplicates' answers too come from a transaction that holds the matches' rows.
+/// The answers to repeats too come from a transaction that holds the matches' rows.
 async fn commit_locked(
     connection: &mut impl Connection,
-    requests: &[&Request],
+    commands: &[&dyn Command],
     deadline: Instant,
 ) -> Result<Decision, TripError> {
-    let ids: Vec<&str> = batch::matches(requests.iter().copied()).into_iter().map(MatchId::as_str).collect();
-    let keys = if mutation::is_broken(Mutation::NoDedupe) { Keys::default() } else { batch::keys(requests) };
-    let locked = connection.lock(&ids, &keys).await?;
+    let ids: Vec<&str> = batch::matches(commands).into_iter().map(MatchId::as_str).collect();
+    let locked = connection.lock(&ids, &batch::wanted(commands)).await?;
+    let decision = batch::decide(commands, rooms(locked));
+    check_deadline(connection, deadline).await?;
+    connection.write(&decision.writes, &decision.heads).await?;
+    Ok(decision)
+}
+
+fn rooms(Locked { heads, rows, changes }: Locked) -> BTreeMap<MatchId, Room> {
     let mut rooms: BTreeMap<MatchId, Room> =
-        locked.heads.into_iter().map(|(id, head)| (id.clone(), Room::new(id, head))).collect();
-    for row in locked.rows {
+        heads.into_iter().map(|(id, head)| (id.clone(), Room::new(id, head))).collect();
+    for row in rows {
         if let Some(room) = rooms.get_mut(row.message.match_id.as_str()) {
             room.remember(row);
         }
     }
-    let decision = batch::decide(requests, rooms);
-    check_deadline(connection, deadline).await?;
-    connection.insert(&decision.rows, Some(&heads_after(&decision.rows))).await?;
-    Ok(decision)
+    for Logged { match_id, change } in changes {
+        if let Some(room) = rooms.get_mut(&match_id) {
+            room.remember_change(change);
+        }
+    }
+    rooms
 }
 
 async fn check_deadline(connection: &mut impl Connection, deadline: Instant) -> Result<(), TripError> {
@@ -154,7 +167,5 @@ async fn check_deadline(connection: &mut impl Connection, deadline: Instant) -> 
     Err(TripError::Expired)
 }
 
-/// The rows of a match come in `seq` order: the last one counts.
-fn heads_after(rows: &[Row]) -> BTreeMap<&str, i64> {
-    rows.iter().map(|row| (row.message.match_id.as_str(), row.message.seq)).collect()
-}
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,6 @@ use proto::{
         CloseMatchRequest, CloseMatchResponse, GetMatchRequest, GetMatchResponse, HeadsRequest, HeadsResponse,
         ListMatchesRequest, ListMatchesResponse, PutMatchRequest, PutMatchResponse,
     },
-    inbox::{MatchClosed, inbox_event::Event},
 };
 use tonic::Status;
 use tracing::info;
@@ -16,8 +15,9 @@ use super::{
     status::{match_id, no_match, user_id},
 };
 use crate::{
+    command::CloseMatch,
     heads::Asked,
-    store::{Closed, Page, Put},
+    store::{Page, Put},
 };
 
 /// The most matches whose heads one call may ask for.
@@ -47,13 +47,10 @@ impl Rpc {
 
     /// Every call tells the inboxes, so that one whose news were lost can be repeated.
     pub(super) async fn close(&self, request: CloseMatchRequest) -> Result<CloseMatchResponse, Status> {
-        let id = match_id(request.match_id)?;
-        let Closed { at_ms, rev, after_seq, members } = self.store.close_match(&id).await?.ok_or_else(no_match)?;
-        info!(r#match = %id, "closed");
-        let closed = Event::MatchClosed(MatchClosed { match_id: id.into(), rev, after_seq });
-        // A lost event heals: the gateways' look at the heads shows it.
-        let _ = self.inbox.publish(&members, closed).await;
-        Ok(CloseMatchResponse { closed_at_ms: at_ms })
+        let match_id = match_id(request.match_id)?;
+        let closed = self.change(CloseMatch { match_id: match_id.clone() }).await?;
+        info!(r#match = %match_id, "closed");
+        Ok(CloseMatchResponse { closed_at_ms: closed.change.created_at_ms })
     }
 
     pub(super) async fn matches_of(&self, request: ListMatchesRequest) -> Result<ListMatchesResponse, Status> {

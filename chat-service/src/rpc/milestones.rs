@@ -2,39 +2,29 @@
 
 use proto::{
     ClientId,
-    chat::{RecordMilestoneRequest, RecordMilestoneResponse},
+    chat::{RecordMilestoneRequest, RecordMilestoneResponse, change::Kind},
 };
 use tonic::Status;
-use tracing::warn;
 
-use super::{
-    Rpc,
-    status::{match_id, no_match},
-};
-use crate::store::{Reached, Recorded};
+use super::{Rpc, status::match_id};
+use crate::{command::RecordMilestone, outcome::Changed};
 
 /// What one milestone may unlock.
 const MAX_UNLOCKS: usize = 64;
 
 impl Rpc {
-    /// Records first and announces then. What cannot be announced now is announced by the poll.
+    /// The members are told once it is recorded. A repeat tells nobody.
     pub(super) async fn record(&self, request: RecordMilestoneRequest) -> Result<RecordMilestoneResponse, Status> {
-        let reached = reached(request)?;
-        match self.store.record_milestone(&reached).await? {
-            Recorded::NoMatch => Err(no_match()),
-            Recorded::NotReached => Err(Status::failed_precondition("the match has fewer messages")),
-            Recorded::Stands { new, announced } => {
-                // A repeat was announced by the call that recorded it, or is by the poll.
-                if new && let Err(error) = self.announcer.announce(&announced).await {
-                    warn!(r#match = %reached.match_id, %error, "a milestone is announced and not noted as such yet");
-                }
-                Ok(RecordMilestoneResponse { recorded: new, milestone: Some(announced.milestone) })
-            }
-        }
+        let Changed { change, is_new } = self.change(reached(request)?).await?;
+        let milestone = match change.kind {
+            Some(Kind::Milestone(milestone)) => Some(milestone),
+            _ => None,
+        };
+        Ok(RecordMilestoneResponse { recorded: is_new, milestone })
     }
 }
 
-fn reached(request: RecordMilestoneRequest) -> Result<Reached, Status> {
+fn reached(request: RecordMilestoneRequest) -> Result<RecordMilestone, Status> {
     let is_name = |text: &String| ClientId::new(text.as_str()).is_ok();
     let match_id = match_id(request.match_id)?;
     if !is_name(&request.milestone_id) || request.unlocks.len() > MAX_UNLOCKS || !request.unlocks.iter().all(is_name) {
@@ -44,5 +34,5 @@ fn reached(request: RecordMilestoneRequest) -> Result<Reached, Status> {
         return Err(Status::invalid_argument("a threshold is at least 1"));
     }
     let RecordMilestoneRequest { milestone_id, threshold, unlocks, .. } = request;
-    Ok(Reached { match_id, milestone_id, threshold, unlocks })
+    Ok(RecordMilestone { match_id, milestone_id, threshold, unlocks })
 }

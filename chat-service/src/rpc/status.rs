@@ -4,7 +4,7 @@ use proto::{IdError, MatchId, UserId};
 use tonic::Status;
 use tracing::{error, warn};
 
-use crate::store::StoreError;
+use crate::{outcome::Refusal, store::StoreError};
 
 impl From<StoreError> for Status {
     fn from(error: StoreError) -> Self {
@@ -21,6 +21,18 @@ impl From<StoreError> for Status {
     }
 }
 
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            Refusal::NoMatch => Self::not_found(message),
+            Refusal::NotReached => Self::failed_precondition(message),
+            Refusal::Unavailable => Self::unavailable(message),
+            Refusal::Broken => Self::internal(message),
+        }
+    }
+}
+
 pub(super) fn match_id(text: String) -> Result<MatchId, Status> {
     MatchId::new(text).map_err(malformed)
 }
@@ -30,7 +42,7 @@ pub(super) fn user_id(text: String) -> Result<UserId, Status> {
 }
 
 pub(super) fn no_match() -> Status {
-    Status::not_found("no such match")
+    Refusal::NoMatch.into()
 }
 
 fn malformed(error: IdError) -> Status {

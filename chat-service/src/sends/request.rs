@@ -6,7 +6,7 @@ use proto::{
 };
 
 use crate::{
-    batch::Request,
+    command::SendMessages,
     room::{Author, Draft},
     saved,
 };
@@ -19,7 +19,7 @@ const MAX_BODY_BYTES: usize = 128 * 1024;
 /// The drafts that may be stored, and what is wrong with the others, by their place in the request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Parsed {
-    pub(super) request: Request,
+    pub(super) send: SendMessages,
     pub(super) refused: Vec<(usize, Code)>,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn parse(request: SendRequest) -> Result<Parsed, Code> {
             None => refused.push((index, Code::InvalidPayload)),
         }
     }
-    Ok(Parsed { request: Request { match_id, author, drafts }, refused })
+    Ok(Parsed { send: SendMessages { match_id, author, drafts }, refused })
 }
 
 fn parse_draft(draft: chat::Draft, id: &MatchId) -> Option<Draft> {
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn a_malformed_draft_fails_alone() {
         let parsed = parse(request(vec![draft("a", "\"x\""), draft("", "\"x\""), draft("c", "\0")])).unwrap();
-        assert_eq!(parsed.request.drafts.len(), 1);
+        assert_eq!(parsed.send.drafts.len(), 1);
         assert_eq!(parsed.refused, [(1, Code::InvalidPayload), (2, Code::InvalidPayload)]);
     }
 

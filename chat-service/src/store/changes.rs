@@ -1,29 +1,24 @@
 //! The log of what changes in a match besides its new messages. The rows of matches and milestones hold the state that
 //! it has led to.
 
-use deadpool_postgres::Transaction;
+use std::time::SystemTime;
+
 use proto::{
     MatchId,
     chat::{Change, Closing, Milestone, change::Kind},
 };
 use serde::Deserialize;
-use tokio_postgres::{Error, Row};
+use tokio_postgres::{Error, Row, types::ToSql};
 
 use super::{
     Store, StoreError,
     messages::one_more_than,
     time::{from_ms, to_ms},
 };
+use crate::news::Logged;
 
 const MILESTONE: &str = "milestone";
 const CLOSING: &str = "closing";
-
-/// A match whose row is locked.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Locked {
-    pub(super) last_seq: i64,
-    pub(super) rev: i64,
-}
 
 /// A page of changes, and how far it is complete.
 #[derive(Debug)]
@@ -44,24 +39,42 @@ struct MilestoneBody {
     unlocks: Vec<String>,
 }
 
-/// Adds the next change to the log of a match whose row is locked by the transaction.
-pub(super) async fn append(
-    transaction: &Transaction<'_>,
-    id: &MatchId,
-    locked: Locked,
-    (kind, at_ms): (&Kind, i64),
-) -> Result<(), Error> {
-    let (name, seq, body) = columns(kind);
-    let sql = "WITH moved AS (UPDATE matches SET rev = $2 WHERE match_id = $1)
-               INSERT INTO changes (match_id, rev, kind, seq, after_seq, body, created_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    let statement = transaction.prepare_cached(sql).await?;
-    let (rev, at) = (locked.rev + 1, from_ms(at_ms));
-    transaction.execute(&statement, &[&id.as_str(), &rev, &name, &seq, &locked.last_seq, &body, &at]).await?;
-    Ok(())
+/// Changes as the log holds them: the columns `match_id`, `rev`, `kind`, `seq`, `after_seq`, `body` and `created_at`.
+#[derive(Default)]
+pub(super) struct Columns<'a> {
+    ids: Vec<&'a str>,
+    revs: Vec<i64>,
+    kinds: Vec<&'static str>,
+    seqs: Vec<Option<i64>>,
+    after_seqs: Vec<i64>,
+    bodies: Vec<Option<String>>,
+    times: Vec<SystemTime>,
 }
 
-fn columns(kind: &Kind) -> (&'static str, Option<i64>, Option<String>) {
+impl<'a> Columns<'a> {
+    /// A change without a kind is of a later version, which this one never makes.
+    pub(super) fn of(changes: &'a [Logged]) -> Self {
+        let mut columns = Self::default();
+        for Logged { match_id, change } in changes {
+            let Some((kind, seq, body)) = change.kind.as_ref().map(columns_of) else { continue };
+            columns.ids.push(match_id.as_str());
+            columns.revs.push(change.rev);
+            columns.kinds.push(kind);
+            columns.seqs.push(seq);
+            columns.after_seqs.push(change.after_seq);
+            columns.bodies.push(body);
+            columns.times.push(from_ms(change.created_at_ms));
+        }
+        columns
+    }
+
+    /// For a statement that takes an array of each.
+    pub(super) fn parameters(&self) -> [&(dyn ToSql + Sync); 7] {
+        [&self.ids, &self.revs, &self.kinds, &self.seqs, &self.after_seqs, &self.bodies, &self.times]
+    }
+}
+
+fn columns_of(kind: &Kind) -> (&'static str, Option<i64>, Option<String>) {
     match kind {
         Kind::Milestone(Milestone { milestone_id, threshold, unlocks, .. }) => {
             let body = serde_json::json!({ "milestoneId": milestone_id, "unlocks": unlocks });
@@ -95,6 +108,12 @@ impl Store {
         let through_rev = changes.last().filter(|_| has_more).map_or(head, |last| last.rev);
         Ok(Some(ListedChanges { changes, through_rev, has_more }))
     }
+}
+
+/// A change and its match: the columns of [`of_row`], with the match in place of its rev.
+pub(super) fn logged(row: &Row) -> Result<Option<Logged>, Error> {
+    let Some(change) = of_row(row)? else { return Ok(None) };
+    Ok(MatchId::new(row.try_get::<_, &str>(0)?).ok().map(|match_id| Logged { match_id, change }))
 }
 
 /// `None` for the row of a match without changes.

@@ -1,17 +1,14 @@
-//! Matches: made, closed, read, listed.
-
-use std::time::SystemTime;
+//! Matches: made, read, listed.
 
 use futures_util::future::join5;
 use proto::{
     MatchId, UserId,
-    chat::{Closing, Match, Message, Milestone, change::Kind},
+    chat::{Match, Message, Milestone},
 };
 use tokio_postgres::{Error, Row};
 
 use super::{
     Store, StoreError,
-    changes::{self, Locked},
     messages::{MessagePage, Position, one_more_than},
     milestones,
     time::to_ms,
@@ -32,15 +29,6 @@ pub(crate) struct Page {
     pub(crate) messages: Vec<Message>,
     pub(crate) has_more: bool,
     pub(crate) epoch: String,
-}
-
-/// A match that is closed, and the change that closed it.
-#[derive(Debug)]
-pub(crate) struct Closed {
-    pub(crate) at_ms: i64,
-    pub(crate) rev: i64,
-    pub(crate) after_seq: i64,
-    pub(crate) members: Vec<UserId>,
 }
 
 /// What became of the wish for a match.
@@ -117,29 +105,6 @@ impl Store {
         })
     }
 
-    /// Closes the match for good, and tells what closed it. `None` when it does not exist.
-    pub(crate) async fn close_match(&self, id: &MatchId) -> Result<Option<Closed>, StoreError> {
-        let mut client = self.client().await?;
-        let transaction = client.transaction().await?;
-        let lock = "SELECT last_seq, rev, closed_at IS NOT NULL, date_trunc('milliseconds', clock_timestamp())
-                    FROM matches WHERE match_id = $1 FOR UPDATE";
-        let Some(row) = transaction.query_opt(lock, &[&id.as_str()]).await? else { return Ok(None) };
-        if !row.try_get::<_, bool>(2)? {
-            let locked = Locked { last_seq: row.try_get(0)?, rev: row.try_get(1)? };
-            let close = "UPDATE matches SET closed_at = $2 WHERE match_id = $1";
-            let at: SystemTime = row.try_get(3)?;
-            transaction.execute(close, &[&id.as_str(), &at]).await?;
-            changes::append(&transaction, id, locked, (&Kind::Closing(Closing {}), to_ms(at))).await?;
-        }
-        let sql = "SELECT m.closed_at, c.rev, c.after_seq,
-                          ARRAY (SELECT user_id FROM members u WHERE u.match_id = m.match_id)
-                   FROM matches m JOIN changes c USING (match_id) WHERE m.match_id = $1 AND c.kind = 'closing'";
-        let row = transaction.query_one(sql, &[&id.as_str()]).await?;
-        transaction.commit().await?;
-        let (at_ms, members) = (to_ms(row.try_get(0)?), users(&row, 3)?);
-        Ok(Some(Closed { at_ms, rev: row.try_get(1)?, after_seq: row.try_get(2)?, members }))
-    }
-
     /// At most `limit` matches of the user whose ids come after `after`, by id, and whether more follow.
     pub(crate) async fn list_matches(
         &self,
@@ -167,24 +132,6 @@ impl Store {
         }
         Ok((matches, has_more))
     }
-
-    /// The members of the match, which never change, if the user is one of them.
-    ///
-    /// The question is put to the user's own matches: what it reads of the index lies beside these, whatever is true of
-    /// the match.
-    pub(crate) async fn members_with(&self, id: &MatchId, user: &UserId) -> Result<Option<Vec<UserId>>, StoreError> {
-        let client = self.client().await?;
-        let sql = "SELECT ARRAY (SELECT user_id FROM members u WHERE u.match_id = o.match_id ORDER BY user_id)
-                   FROM user_matches o WHERE o.user_id = $1 AND o.match_id = $2";
-        let statement = client.prepare_cached(sql).await?;
-        let row = client.query_opt(&statement, &[&user.as_str(), &id.as_str()]).await?;
-        Ok(row.map(|row| users(&row, 0)).transpose()?)
-    }
-}
-
-/// The ids in a column of a text array.
-pub(super) fn users(row: &Row, column: usize) -> Result<Vec<UserId>, Error> {
-    Ok(row.try_get::<_, Vec<&str>>(column)?.into_iter().filter_map(|id| UserId::new(id).ok()).collect())
 }
 
 fn of_row(row: &Row, milestones: Vec<Milestone>) -> Result<Match, Error> {

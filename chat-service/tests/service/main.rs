@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod changes;
+mod commands;
 mod concurrency;
 mod faults;
 mod grpc;

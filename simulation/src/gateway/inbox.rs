@@ -21,7 +21,7 @@ pub(super) async fn listen(gateway: Rc<Gateway>, user: Rc<User>) {
         let Packet::Inbox(event) = mailbox.pop().await else { continue };
         step(&gateway, &user, |core, step| {
             core.hears();
-            core.inbox_event(event.to_event(), step)
+            core.inbox_event((*event).clone(), step)
         });
     }
 }

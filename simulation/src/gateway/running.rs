@@ -10,7 +10,7 @@ use proto::inbox::InboxEvent;
 
 use super::{Core, Gateway, SETTINGS, State, User, allowance::Allowance, asking};
 use crate::{
-    network::{Inbox, Packet, Subject},
+    network::{Packet, Subject},
     pipe::Down,
 };
 
@@ -83,6 +83,6 @@ fn publish(gateway: &Gateway, state: &mut State, (to, event): (&str, InboxEvent)
                 state.core.typing_was_not_told(id, &chat);
             }
         }
-        _ => world.net.publish(gateway.process, Subject::User(index), Packet::Inbox(Rc::new(Inbox::Event(event)))),
+        _ => world.net.publish(gateway.process, Subject::User(index), Packet::Inbox(Rc::new(event))),
     }
 }

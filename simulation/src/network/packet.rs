@@ -3,9 +3,8 @@
 use std::{cell::RefCell, rc::Rc};
 
 use proto::{
-    MatchId,
-    chat::{Message, Milestone, ReplicaAnnounced, SendReply, SendRequest},
-    inbox::{MatchClosed, MessagesPosted, MilestoneReached, inbox_event::Event},
+    chat::{ReplicaAnnounced, SendReply, SendRequest},
+    inbox::inbox_event::Event,
 };
 
 use crate::{channel::Answer, executor::ProcessId};
@@ -23,35 +22,11 @@ pub(crate) enum Subject {
     Replica,
 }
 
-/// What a user's gateways hear.
-#[derive(Debug)]
-pub(crate) enum Inbox {
-    Posted(Vec<Message>),
-    Milestone(MatchId, Milestone),
-    Closed(MatchClosed),
-    /// Any other event.
-    Event(Event),
-}
-
-impl Inbox {
-    /// The event as gateways hear it.
-    pub(crate) fn to_event(&self) -> Event {
-        match self {
-            Self::Posted(messages) => Event::MessagesPosted(MessagesPosted { messages: messages.clone() }),
-            Self::Milestone(chat, milestone) => Event::MilestoneReached(MilestoneReached {
-                match_id: chat.to_string(),
-                milestone: Some(milestone.clone()),
-            }),
-            Self::Closed(closed) => Event::MatchClosed(closed.clone()),
-            Self::Event(event) => event.clone(),
-        }
-    }
-}
-
 /// What is published.
 #[derive(Clone)]
 pub(crate) enum Packet {
-    Inbox(Rc<Inbox>),
+    /// What a user's gateways hear.
+    Inbox(Rc<Event>),
     Request(Rc<Request>),
     Replica(ReplicaAnnounced),
 }

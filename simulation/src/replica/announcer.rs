@@ -1,39 +1,69 @@
-//! Announces recorded milestones: who records at once, and a poll finds what a crash left over.
+//! Notes which milestones were announced, and announces what was left over: the pure `Leftovers` of chat-service in a
+//! shell that is made after `chat-service/src/announcer.rs`.
 
 use std::{rc::Rc, time::Duration};
 
-use proto::MatchId;
-
-use super::tell_members;
-use crate::{
-    executor::ProcessId,
-    network::{Away, Inbox},
-    world::World,
+use chat_service::leftovers::{Leftovers, MilestoneName};
+use proto::{
+    MatchId,
+    chat::Milestone,
+    inbox::{MilestoneReached, inbox_event::Event},
 };
 
+use super::{posted::Posted, tell_members};
+use crate::{channel::Queue, executor::ProcessId, network::Away, world::World};
+
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
-/// A claim holds locks, so telling must not take long.
+/// What NATS has not taken by then is left to the poll.
 const TELL_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Announces what is left over, for ever.
-pub(super) async fn run(world: Rc<World>, process: ProcessId) {
+/// Where the lanes say which milestones they have told the members of.
+pub(super) type Told = Queue<MilestoneName>;
+
+/// Works until the process dies.
+pub(super) async fn run(world: Rc<World>, process: ProcessId, (posted, told): (Posted, Told)) {
+    let (mut leftovers, mut poll_at) = (Leftovers::default(), world.sim.now());
     loop {
-        // What cannot be announced now is announced later.
-        let _ = announce(&world, process, None).await;
-        world.sim.sleep(POLL_INTERVAL).await;
+        // What cannot be noted or announced now is announced later.
+        let wait = poll_at.saturating_sub(world.sim.now());
+        let first = if wait.is_zero() { None } else { world.sim.timeout(wait, told.pop()).await };
+        let _ = if let Some(first) = first {
+            let mut names = vec![first];
+            names.extend(std::iter::from_fn(|| told.try_pop()));
+            note_as_announced(&world, process, names).await
+        } else {
+            poll_at = world.sim.now() + POLL_INTERVAL;
+            announce_left(&world, process, &posted, &mut leftovers).await
+        };
     }
 }
 
-/// Announces what is recorded and unannounced, of one match or of all.
-pub(super) async fn announce(world: &Rc<World>, process: ProcessId, only: Option<&MatchId>) -> Result<(), Away> {
-    let claim = world.store.claim_unannounced(only).await?;
-    for (id, milestone) in &claim.milestones {
-        let Some(chat) = world.cast.chat(id.as_str()) else { continue };
-        let event = Rc::new(Inbox::Milestone(id.clone(), milestone.clone()));
-        tell_members(world, process, world.cast.chats[chat].members, &event);
-    }
-    if !claim.milestones.is_empty() && world.sim.timeout(TELL_TIMEOUT, world.net.flush(process)).await == Some(true) {
-        claim.settle().await?;
+/// Notes what was told, once NATS has taken it.
+async fn note_as_announced(world: &World, process: ProcessId, told: Vec<MilestoneName>) -> Result<(), Away> {
+    if world.sim.timeout(TELL_TIMEOUT, world.net.flush(process)).await == Some(true) {
+        world.store.mark_announced(told).await?;
     }
     Ok(())
+}
+
+/// Announces what was left over.
+async fn announce_left(
+    world: &World,
+    process: ProcessId,
+    posted: &Posted,
+    leftovers: &mut Leftovers,
+) -> Result<(), Away> {
+    let unannounced = world.store.unannounced().await?;
+    let name = |(id, milestone): &(MatchId, Milestone)| (id.clone(), milestone.milestone_id.clone());
+    let owned = posted.backlog().owned.clone().unwrap_or_default();
+    let due = leftovers.due(unannounced, &owned, name);
+    if due.is_empty() || !world.net.is_up(process) {
+        return Ok(());
+    }
+    let names = due.iter().map(name).collect();
+    for (id, milestone) in due {
+        let event = MilestoneReached { match_id: id.to_string(), milestone: Some(milestone) };
+        tell_members(world, process, &id, Event::MilestoneReached(event));
+    }
+    note_as_announced(world, process, names).await
 }

@@ -3,17 +3,19 @@
 use std::{cell::RefCell, rc::Rc, time::Instant};
 
 use chat_service::{
-    batch::{Decision, Request},
-    lanes::{Conclusion, Lanes, Next, Part, Reach, Refused, TripError, transaction},
+    batch::Decision,
+    command::Command,
+    lanes::{Conclusion, Lanes, Next, Part, Progress, Reach, Refused, TripError, transaction},
+    news::News,
+    outcome::Outcome,
 };
-use proto::chat::{Message, SendResult};
+use proto::inbox::inbox_event::Event;
 
-use super::{posted::Posted, tell_members};
+use super::{announcer::Told, posted::Posted, tell_members};
 use crate::{
     channel::{Answer, Queue},
     executor::ProcessId,
     mistake::Mistake,
-    network::Inbox,
     store::Connection,
     world::World,
 };
@@ -22,9 +24,9 @@ const LANES: usize = 2;
 /// As chat-service has it unless it is configured otherwise.
 const COMMIT_INTERVAL: std::time::Duration = std::time::Duration::from_millis(5);
 
-/// Who waits for a request.
+/// Who waits for a command.
 struct Ticket {
-    answer: Answer<Vec<SendResult>>,
+    answer: Answer<Outcome>,
     _unfinished: Rc<()>,
 }
 
@@ -39,6 +41,7 @@ struct Lane {
     world: Rc<World>,
     process: ProcessId,
     posted: Posted,
+    told: Told,
     lanes: Rc<RefCell<Lanes<Ticket>>>,
     changed: Vec<Queue<()>>,
     number: usize,
@@ -48,7 +51,7 @@ struct Lane {
 
 impl Entrance {
     /// Starts the lanes of a process.
-    pub(super) fn start(world: &Rc<World>, process: ProcessId, posted: &Posted) -> Self {
+    pub(super) fn start(world: &Rc<World>, process: ProcessId, (posted, told): (&Posted, &Told)) -> Self {
         let seed = world.sim.chance(|rng| rng.u64(..));
         let lanes = Rc::new(RefCell::new(Lanes::new(COMMIT_INTERVAL, seed)));
         let changed = vec![Queue::default(); LANES];
@@ -57,6 +60,7 @@ impl Entrance {
                 world: Rc::clone(world),
                 process,
                 posted: posted.clone(),
+                told: told.clone(),
                 lanes: Rc::clone(&lanes),
                 changed: changed.clone(),
                 number,
@@ -68,19 +72,19 @@ impl Entrance {
         Self { lanes, changed }
     }
 
-    /// Commits the drafts of a request before its deadline.
+    /// Has a command committed before its deadline.
     pub(super) async fn commit(
         &self,
-        request: Request,
+        command: impl Command + 'static,
         (deadline, now): (Instant, Instant),
         unfinished: &Rc<()>,
-    ) -> Result<Vec<SendResult>, Refused> {
-        let (answer, results) = Answer::expected();
+    ) -> Result<Outcome, Refused> {
+        let (answer, outcome) = Answer::expected();
         let ticket = Ticket { answer, _unfinished: Rc::clone(unfinished) };
-        if self.lanes.borrow_mut().push(request, ticket, deadline, now)? {
+        if self.lanes.borrow_mut().push(Box::new(command), ticket, deadline, now)? {
             self.changed.iter().for_each(|changed| changed.push(()));
         }
-        results.await.ok_or(Refused::Away)
+        outcome.await.ok_or(Refused::Away)
     }
 }
 
@@ -110,14 +114,14 @@ impl Lane {
 
     async fn commit(&mut self, part: Part<Ticket>, deadline: Instant) {
         let outcome = self.try_commit(&part, deadline).await;
-        let Conclusion { answered, runs, repeated, is_unknown, rest } = part.conclude(outcome);
+        let Conclusion { answered, progress, news, is_unknown, rest } = part.conclude(outcome);
         for answered in answered {
-            answered.ticket.answer.give(answered.results);
+            answered.ticket.answer.give(answered.outcome);
         }
         if is_unknown {
             self.posted.missed();
         }
-        self.tell(runs, &repeated);
+        self.tell(progress, news);
         self.lanes.borrow_mut().done(rest, self.world.sim.instant());
     }
 
@@ -126,7 +130,7 @@ impl Lane {
             self.connect(deadline).await;
         }
         let connection = self.connection.as_mut().ok_or(TripError::Away)?;
-        let outcome = transaction::commit(connection, &part.requests(), part.is_locked(), deadline).await;
+        let outcome = transaction::commit(connection, &part.commands(), part.is_locked(), deadline).await;
         if outcome == Err(TripError::Lost) {
             self.connection = None;
         }
@@ -147,19 +151,23 @@ impl Lane {
         }
     }
 
-    fn tell(&self, runs: Vec<Vec<Message>>, repeated: &[Message]) {
-        let world = &self.world;
-        for message in repeated {
-            if let Some(chat) = world.cast.chat(&message.match_id) {
-                self.posted.moved(&world.cast.chats[chat].id, message.seq, None);
-            }
+    fn tell(&self, progress: Vec<Progress>, news: Vec<News>) {
+        for Progress { match_id, last_seq, committed_ms } in progress {
+            self.posted.moved(&match_id, last_seq, committed_ms);
         }
-        for messages in runs {
-            let Some(last) = messages.last() else { continue };
-            let Some(chat) = world.cast.chat(&last.match_id) else { continue };
-            let of = &world.cast.chats[chat];
-            self.posted.moved(&of.id, last.seq, Some(last.created_at_ms));
-            tell_members(world, self.process, of.members, &Rc::new(Inbox::Posted(messages)));
+        for News { match_id, event } in news {
+            let milestone = match &event {
+                Event::MilestoneReached(reached) => reached.milestone.as_ref().map(|of| of.milestone_id.clone()),
+                _ => None,
+            };
+            // What waited for the network would come a second time after the announcer of another replica has told it.
+            if milestone.is_some() && !self.world.net.is_up(self.process) {
+                continue;
+            }
+            tell_members(&self.world, self.process, &match_id, event);
+            if let Some(milestone) = milestone {
+                self.told.push((match_id, milestone));
+            }
         }
     }
 }

@@ -1,11 +1,10 @@
-//! Reads, and the closing of a match: each sees one moment.
+//! Reads: each sees one moment.
 
-use std::{ops::ControlFlow, rc::Rc};
+use std::rc::Rc;
 
 use proto::{
     MatchId,
     chat::{Match, MatchHead, Message, Milestone},
-    inbox::MatchClosed,
 };
 
 use super::Store;
@@ -45,10 +44,10 @@ impl Store {
             let rows = store.rows.borrow();
             let heads = ids.iter().filter_map(|id| Some((id, rows.get(id.as_str())?))).map(|(id, stored)| MatchHead {
                 match_id: id.clone(),
-                last_seq: stored.last_seq,
-                rev: stored.rev,
+                last_seq: stored.head.last_seq,
+                rev: stored.head.rev,
                 milestones: i32::try_from(stored.milestones.len()).unwrap_or(i32::MAX),
-                closed: stored.closed.is_some(),
+                closed: stored.head.closed,
                 members: if with_members { stored.members.clone() } else { Vec::new() },
             });
             heads.collect()
@@ -70,9 +69,9 @@ impl Store {
             let rest = stored.messages.iter().skip(after);
             Some(Snapshot {
                 members: stored.members.clone(),
-                last_seq: stored.last_seq,
-                closed: stored.closed.is_some(),
-                rev: stored.rev,
+                last_seq: stored.head.last_seq,
+                closed: stored.head.closed,
+                rev: stored.head.rev,
                 milestones: stored.milestones.iter().map(|recorded| recorded.milestone.clone()).collect(),
                 has_more: rest.len() > limit,
                 messages: rest.take(limit).map(|row| row.message.clone()).collect(),
@@ -88,28 +87,9 @@ impl Store {
             let moved = rows
                 .iter()
                 .filter(|(_, stored)| stored.messages.iter().any(|row| row.message.created_at_ms >= since_ms));
-            moved.map(|(id, stored)| (id.clone(), stored.last_seq)).collect()
+            moved.map(|(id, stored)| (id.clone(), stored.head.last_seq)).collect()
         })
         .await
-    }
-
-    /// Closes the match for good, once nobody else has its row. `None` when there is no such match.
-    pub(crate) async fn close_match(self: Rc<Self>, id: MatchId) -> Result<Option<MatchClosed>, Away> {
-        let try_to_close = |store: &Self| {
-            let mut rows = store.rows.borrow_mut();
-            let Some(stored) = rows.get_mut(&id) else { return ControlFlow::Break(None) };
-            if stored.lock.is_none() && stored.closed.is_none() {
-                stored.rev += 1;
-                let (match_id, rev, after_seq) = (id.to_string(), stored.rev, stored.last_seq);
-                stored.closed = Some(MatchClosed { match_id, rev, after_seq });
-            }
-            stored.closed.clone().map_or(ControlFlow::Continue(()), |closed| ControlFlow::Break(Some(closed)))
-        };
-        loop {
-            if let ControlFlow::Break(closed) = self.trip(try_to_close).await? {
-                return Ok(closed);
-            }
-        }
     }
 
     /// Its clock, as Unix time.

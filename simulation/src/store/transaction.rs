@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, rc::Rc, time::Instant};
 
 use chat_service::{
-    batch::Keys,
+    batch::Writes,
+    command::Wanted,
     lanes::{
         TripError,
         transaction::{self, Locked},
     },
-    room::{Head, Row},
+    room::Head,
 };
 use proto::MatchId;
 
@@ -69,28 +70,20 @@ impl transaction::Connection for Connection {
         Ok(heads.into_iter().filter(|(_, head)| !head.closed).collect())
     }
 
-    async fn lock(&mut self, matches: &[&str], keys: &Keys<'_>) -> Result<Locked, TripError> {
+    async fn lock(&mut self, matches: &[&str], wanted: &Wanted<'_>) -> Result<Locked, TripError> {
         let heads = self.begin(matches).await?;
-        let stored = self.store.rows.borrow();
-        let found = keys.by_client_id.iter().filter_map(|(id, sender, client_id)| {
-            let stored = stored.get(*id)?;
-            let seq = stored.by_client_id.get(&((*sender).to_owned(), (*client_id).to_owned()))?;
-            stored.messages.get(usize::try_from(seq - 1).ok()?).cloned()
-        });
-        let knows = self.store.mistake != Some(Mistake::NoDedupe);
-        let rows = found.filter(|_| knows).collect();
-        Ok(Locked { heads, rows })
+        Ok(self.store.find(heads, wanted))
     }
 
-    async fn insert(&mut self, rows: &[Row], _: Option<&BTreeMap<&str, i64>>) -> Result<(), TripError> {
+    async fn write(&mut self, writes: &Writes, heads: &BTreeMap<MatchId, Head>) -> Result<(), TripError> {
         let open = self.open.take().ok_or(TripError::Lost)?;
-        let (store, rows) = (Rc::clone(&self.store), rows.to_vec());
+        let (store, writes, heads) = (Rc::clone(&self.store), writes.clone(), heads.clone());
         let (answer, arrives) = Answer::expected();
         let (restarts, delay) = (self.restarts, store.net.delay());
         // What was sent is carried out, whether or not somebody still waits for it.
         let at_server = Rc::clone(&store);
         store.sim.after(delay, move || {
-            let result = at_server.commit(open, restarts, rows);
+            let result = at_server.commit(open, restarts, writes, heads);
             if !at_server.sim.happens(at_server.net.noise().commit_unknown) {
                 answer_later(&at_server, restarts, answer, result);
             }
@@ -162,18 +155,21 @@ impl Store {
     fn locked_head(&self, id: &str) -> Option<(MatchId, Head)> {
         let rows = self.rows.borrow();
         let (id, stored) = rows.get_key_value(id)?;
-        Some((
-            id.clone(),
-            Head { last_seq: stored.last_seq, closed: stored.closed.is_some(), now_ms: self.sim.now_ms() },
-        ))
+        Some((id.clone(), Head { now_ms: self.sim.now_ms(), ..stored.head.clone() }))
     }
 
-    fn commit(&self, mut open: Open, restarts: u64, rows: Vec<Row>) -> Result<(), TripError> {
+    fn commit(
+        &self,
+        mut open: Open,
+        restarts: u64,
+        writes: Writes,
+        heads: BTreeMap<MatchId, Head>,
+    ) -> Result<(), TripError> {
         if !self.is_up() || self.restarts.get() != restarts || !self.holds(open.transaction, &open.ids) {
             return Err(TripError::Lost);
         }
         let ids = std::mem::take(&mut open.ids);
-        let result = self.apply(rows);
+        let result = self.apply(writes, heads);
         self.release(open.transaction, &ids);
         result
     }
@@ -182,29 +178,6 @@ impl Store {
         let rows = self.rows.borrow();
         let is_held = |lock: Lock| lock.transaction == transaction && lock.since + IDLE_TIMEOUT >= self.sim.now();
         ids.iter().all(|id| rows.get(id).and_then(|stored| stored.lock).is_some_and(is_held))
-    }
-
-    /// All rows or none, by the unique keys.
-    fn apply(&self, rows: Vec<Row>) -> Result<(), TripError> {
-        let mut stored = self.rows.borrow_mut();
-        let is_unique = |row: &Row| {
-            stored.get(row.message.match_id.as_str()).is_some_and(|stored| {
-                let key = (row.message.sender_id.clone(), row.message.client_id.clone());
-                !stored.by_client_id.contains_key(&key) && stored.message(row.message.seq).is_none()
-            })
-        };
-        if self.mistake != Some(Mistake::NoDedupe) && !rows.iter().all(is_unique) {
-            return Err(TripError::Duplicate);
-        }
-        for row in rows {
-            let Some(stored) = stored.get_mut(row.message.match_id.as_str()) else { continue };
-            self.promises.stored(&row.message);
-            stored.last_seq = row.message.seq;
-            let key = (row.message.sender_id.clone(), row.message.client_id.clone());
-            stored.by_client_id.insert(key, row.message.seq);
-            stored.messages.push(row);
-        }
-        Ok(())
     }
 
     fn release(&self, transaction: u64, ids: &[MatchId]) {
@@ -229,20 +202,21 @@ mod tests {
     use crate::{cast::Cast, executor::Sim, network::Network, promises::Promises, schedule::Noise};
 
     #[test]
-    fn a_transaction_that_was_idle_for_too_long_keeps_nobody_from_closing_the_match() {
-        let (sim, cast, closed) = (Sim::new(1, false), Cast::new(), Rc::new(Cell::new(false)));
+    fn a_transaction_that_was_idle_for_too_long_keeps_nobody_from_the_match() {
+        let (sim, cast, locked) = (Sim::new(1, false), Cast::new(), Rc::new(Cell::new(false)));
         let net = Rc::new(Network::new(&sim, Noise::default()));
         let store = Rc::new(Store::new(&cast, &net, &Rc::new(Promises::new(&sim)), None));
-        let (of, id, is_closed) = (Rc::clone(&store), cast.chats[0].id.clone(), Rc::clone(&closed));
+        let (of, id, is_locked) = (Rc::clone(&store), cast.chats[0].id.clone(), Rc::clone(&locked));
         sim.spawn(sim.start(), async move {
             let mut connection = Connection::open(&of).await.unwrap();
             connection.advance(&BTreeMap::from([(id.clone(), 1)])).await.unwrap();
             of.sim.sleep(IDLE_TIMEOUT * 2).await;
-            assert_eq!(connection.insert(&[], None).await, Err(TripError::Lost));
-            of.close_match(id).await.unwrap();
-            is_closed.set(true);
+            assert_eq!(connection.write(&Writes::default(), &BTreeMap::new()).await, Err(TripError::Lost));
+            let mut another = Connection::open(&of).await.unwrap();
+            another.lock(&[id.as_str()], &Wanted::default()).await.unwrap();
+            is_locked.set(true);
         });
         sim.run_until(Duration::from_mins(1));
-        assert!(closed.get());
+        assert!(locked.get());
     }
 }

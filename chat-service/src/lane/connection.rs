@@ -14,26 +14,26 @@ use crate::{
 
 /// The session of a lane, if there is one.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct Connection {
     store: Store,
     lifecycle: Lifecycle,
     session: Option<Session>,
     reach: Reach,
 }
 
-impl Link {
+impl Connection {
     /// Not connected yet.
     pub(super) fn new(store: Store, lifecycle: Lifecycle) -> Self {
         Self { store, lifecycle, session: None, reach: Reach::default() }
     }
 
-    /// Tries to commit what a part comes to, on a new connection if need be and possible in time.
+    /// Tries to commit what a part comes to, on a new session if need be and possible in time.
     pub(super) async fn commit<T>(&mut self, part: &Part<T>, deadline: Instant) -> Result<Decision, TripError> {
         if self.session.is_none() {
             self.connect(deadline).await;
         }
         let session = self.session.as_mut().ok_or(TripError::Away)?;
-        let outcome = transaction::commit(session, &part.requests(), part.is_locked(), deadline).await;
+        let outcome = transaction::commit(session, &part.commands(), part.is_locked(), deadline).await;
         if outcome == Err(TripError::Lost) {
             self.session = None;
         }
@@ -55,7 +55,7 @@ impl Link {
                     let was_away = self.reach.is_away();
                     let Some(pause) = self.reach.failed(try_until, Instant::now()) else {
                         if !was_away {
-                            warn!(%error, "a lane refuses messages until PostgreSQL is back");
+                            warn!(%error, "a lane refuses what it is asked until PostgreSQL is back");
                         }
                         return;
                     };

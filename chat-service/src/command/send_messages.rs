@@ -1,0 +1,114 @@
+//! Stores messages of one sender. What was stored before is a repeat and stored no second time.
+
+use proto::{
+    MatchId,
+    chat::{Code, SendResult},
+};
+use service_kit::mutation::{self, Mutation};
+
+use super::{Advances, Command, Wanted};
+use crate::{
+    outcome::{Outcome, Refusal},
+    room::{Author, Draft, Room, Row},
+    saved,
+    send_result::{failure, stored, unavailable},
+};
+
+/// Drafts of one sender in one match, in order. The sender is known to be a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendMessages {
+    /// The match.
+    pub match_id: MatchId,
+    /// Who sends.
+    pub author: Author,
+    /// What is sent.
+    pub drafts: Vec<Draft>,
+}
+
+impl Command for SendMessages {
+    fn match_id(&self) -> &MatchId {
+        &self.match_id
+    }
+
+    fn rows(&self) -> usize {
+        self.drafts.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.drafts.iter().map(|draft| draft.body.len()).sum()
+    }
+
+    /// A draft that names a message must be compared with that message: no unique key would tell.
+    fn advance<'a>(&'a self, advances: &mut Advances<'a>) -> bool {
+        for draft in &self.drafts {
+            advances.add(&self.match_id, &self.author.id, &draft.client_id);
+        }
+        self.drafts.iter().all(|draft| draft.names.is_empty())
+    }
+
+    fn look_up<'a>(&'a self, wanted: &mut Wanted<'a>) {
+        if mutation::is_broken(Mutation::NoDedupe) {
+            return;
+        }
+        let (id, sender) = (self.match_id.as_str(), self.author.id.as_str());
+        for draft in &self.drafts {
+            wanted.by_client_id.insert((id, sender, draft.client_id.as_str()));
+            wanted.by_seq.extend(draft.names.iter().map(|seq| (id, *seq)));
+        }
+    }
+
+    fn decide(&self, room: &mut Room) -> Outcome {
+        Outcome::Sent(self.drafts.iter().map(|draft| self.post(draft, room)).collect())
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Outcome {
+        let result = match refusal {
+            Refusal::NoMatch => failure(Code::MatchNotFound),
+            Refusal::Unavailable => unavailable(),
+            Refusal::Broken | Refusal::NotReached => failure(Code::Internal),
+        };
+        Outcome::Sent(vec![result; self.drafts.len()])
+    }
+
+    fn piece(&self, index: usize) -> Option<Box<dyn Command>> {
+        let Self { match_id, author, drafts } = self;
+        let drafts = vec![drafts.get(index)?.clone()];
+        Some(Box::new(Self { match_id: match_id.clone(), author: author.clone(), drafts }))
+    }
+}
+
+impl SendMessages {
+    /// Takes a draft: a repeat is told from what is stored *before* a closed match refuses it.
+    ///
+    /// The clientId decides first: what was stored under it is repeated or refused. Only then may the object name what
+    /// it is.
+    fn post(&self, draft: &Draft, room: &mut Room) -> SendResult {
+        let saved = self.saved_by_rest(draft, room);
+        let repeated = match room.message(&self.author.id, &draft.client_id) {
+            Some(row) if row.message.body == draft.body => Some(row),
+            Some(row) if saved.is_some_and(|saved| saved.message.seq == row.message.seq) => saved,
+            Some(_) => return failure(Code::IdempotencyConflict),
+            None => saved,
+        };
+        if let Some(row) = repeated {
+            let message = row.message.clone();
+            let result = stored(&message, true);
+            room.repeat_message(message);
+            return result;
+        }
+        if room.head().closed {
+            return failure(Code::MatchClosed);
+        }
+        stored(room.add_message(&self.author, draft), false)
+    }
+
+    /// The row that the sender saved by REST and that the draft is.
+    fn saved_by_rest<'a>(&self, draft: &Draft, room: &'a Room) -> Option<&'a Row> {
+        let mut named = draft.names.iter().filter_map(|seq| room.message_at(*seq));
+        let is_own = |row: &&Row| row.by_rest && row.message.sender_id == self.author.id.as_str();
+        named.find(|row| is_own(row) && saved::is_repeat(&row.message, &draft.body))
+    }
+}
+
+#[cfg(test)]
+mod tests;

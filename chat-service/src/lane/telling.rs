@@ -1,0 +1,99 @@
+//! After a COMMIT: who has asked is answered, then everybody else hears of it.
+
+use std::collections::BTreeMap;
+
+use proto::{MatchId, inbox::inbox_event::Event};
+use service_kit::mutation::{self, Mutation};
+use tracing::{Span, info, info_span};
+
+use super::entrance::Ticket;
+use crate::{
+    announcer::Told,
+    inbox::Inbox,
+    lanes::{Answered, Progress},
+    members::Pair,
+    news::News,
+    posted::Posted,
+    shared::Shared,
+};
+
+/// Only for [`Mutation::CrashAfterCommit`]: the message that completes the milestone that there is unless configured
+/// otherwise.
+const COMPLETING_SEQ: i64 = 100;
+
+/// Whom the news of a match concern, and the trace that they belong to.
+pub(super) type Sources = BTreeMap<MatchId, (Pair, Span)>;
+
+/// Answers who waits.
+pub(super) fn answer(answered: Answered<Ticket>) -> (MatchId, (Pair, Span)) {
+    let Ticket { answer, pair, span, .. } = answered.ticket;
+    // A caller that has stopped waiting has answered its own caller.
+    let _ = answer.send(answered.outcome);
+    (answered.match_id, (pair, span))
+}
+
+/// The one way in which inboxes and the stream of commits hear of a batch.
+#[derive(Debug)]
+pub(super) struct Telling {
+    inbox: Inbox,
+    posted: Posted,
+    told: Told,
+}
+
+impl Telling {
+    pub(super) fn new(shared: &Shared, told: Told) -> Self {
+        Self { inbox: Inbox::new(shared), posted: shared.posted.clone(), told }
+    }
+
+    /// Something may have been committed of which nobody can tell now.
+    pub(super) fn note_unknown(&self) {
+        self.posted.missed();
+    }
+
+    /// Tells of matches of which somebody was answered. Never waits.
+    pub(super) fn tell(&self, sources: &Sources, progress: Vec<Progress>, news: Vec<News>) {
+        for Progress { match_id, last_seq, committed_ms } in progress {
+            if let Some((_, span)) = sources.get(&match_id) {
+                self.posted.moved((&match_id, last_seq), committed_ms, span);
+            }
+        }
+        for News { match_id, event } in news {
+            if let Some((pair, span)) = sources.get(&match_id) {
+                let span = info_span!(parent: span, "publish", otel.kind = "producer");
+                span.in_scope(|| self.publish(match_id, event, pair));
+            }
+        }
+    }
+
+    /// The last events leave.
+    pub(super) async fn flush(&self) {
+        let _ = self.inbox.flush().await;
+    }
+
+    /// A failure is counted there: the gateways see the gap, or that their heads differ, and read what they missed.
+    fn publish(&self, match_id: MatchId, event: Event, pair: &Pair) {
+        let Some(milestone) = milestone_of(&event) else {
+            let _ = self.inbox.publish_at_once(pair, event);
+            return;
+        };
+        // Without NATS it would wait, and come a second time after the announcer of another replica has told it.
+        if self.inbox.is_connected() && self.inbox.publish_at_once(pair, event).is_ok() {
+            info!(r#match = %match_id, milestone, "a milestone is announced");
+            self.told.note((match_id, milestone));
+        }
+    }
+}
+
+fn milestone_of(event: &Event) -> Option<String> {
+    let Event::MilestoneReached(reached) = event else { return None };
+    reached.milestone.as_ref().map(|milestone| milestone.milestone_id.clone())
+}
+
+/// Only for [`Mutation::CrashAfterCommit`].
+pub(super) fn completes_milestone(news: &[News]) -> bool {
+    let completes = |news: &News| match &news.event {
+        Event::MessagesPosted(posted) => posted.messages.iter().any(|message| message.seq == COMPLETING_SEQ),
+        _ => false,
+    };
+    mutation::is_broken(Mutation::CrashAfterCommit) && news.iter().any(completes)
+}

@@ -1,0 +1,77 @@
+//! What a command has come to.
+
+use proto::chat::{Change, SendResult};
+use thiserror::Error;
+
+/// The answer to a command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Of a send: one result per draft.
+    Sent(Vec<SendResult>),
+    /// Of any other command: the change that it asked for, or why there is none.
+    Changed(Result<Changed, Refusal>),
+}
+
+/// A change that stands in the log of a match.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changed {
+    /// The change.
+    pub change: Change,
+    /// Whether this command has made it. False when it stood there already.
+    pub is_new: bool,
+}
+
+/// Why a command has changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// There is no such match.
+    #[error("no such match")]
+    NoMatch,
+    /// The match has fewer messages than the milestone needs.
+    #[error("the match has fewer messages")]
+    NotReached,
+    /// The outcome is unknown, or nobody can write it now.
+    #[error("nothing can be written now")]
+    Unavailable,
+    /// PostgreSQL will never take it.
+    #[error("PostgreSQL refuses")]
+    Broken,
+}
+
+impl Outcome {
+    /// Adds the outcome of a command's next piece.
+    pub fn add(&mut self, next: Self) {
+        match (self, next) {
+            (Self::Sent(results), Self::Sent(more)) => results.extend(more),
+            (whole, next) => *whole = next,
+        }
+    }
+
+    /// The outcome of the pieces that were tried, and for the others that of the whole if none had been tried.
+    #[must_use]
+    pub fn with_untried(mut self, untried: &Self) -> Self {
+        if let (Self::Sent(results), Self::Sent(all)) = (&mut self, untried) {
+            results.extend(all.iter().skip(results.len()).cloned());
+        }
+        self
+    }
+
+    /// The results of a send.
+    pub fn into_results(self) -> Vec<SendResult> {
+        match self {
+            Self::Sent(results) => results,
+            Self::Changed(_) => Vec::new(),
+        }
+    }
+
+    /// What became of any other command.
+    ///
+    /// # Errors
+    /// When it has changed nothing.
+    pub fn into_change(self) -> Result<Changed, Refusal> {
+        match self {
+            Self::Changed(result) => result,
+            Self::Sent(_) => Err(Refusal::Broken),
+        }
+    }
+}

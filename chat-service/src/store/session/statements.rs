@@ -1,0 +1,81 @@
+//! The statements of a lane, prepared once for each connection.
+
+use tokio_postgres::{Client, Error, Statement};
+
+const ADVANCE: &str = "UPDATE matches m SET last_seq = m.last_seq + v.n
+     FROM unnest($1::text[], $2::bigint[]) AS v (match_id, n)
+     WHERE m.match_id = v.match_id AND m.closed_at IS NULL
+     RETURNING m.match_id, m.last_seq - v.n, m.rev, false, date_trunc('milliseconds', clock_timestamp())";
+
+const LOCK: &str = "SELECT match_id, last_seq, rev, closed_at IS NOT NULL,
+            date_trunc('milliseconds', clock_timestamp())
+     FROM matches WHERE match_id = ANY ($1) ORDER BY match_id FOR UPDATE";
+
+const FIND_BY_CLIENT_ID: &str =
+    "SELECT m.match_id, m.seq, m.sender_id, m.client_id, m.origin, m.body, m.created_at, m.by_rest
+     FROM unnest($1::text[], $2::text[], $3::text[]) AS k (match_id, sender_id, client_id)
+     JOIN messages m USING (match_id, sender_id, client_id)";
+
+const FIND_BY_SEQ: &str =
+    "SELECT m.match_id, m.seq, m.sender_id, m.client_id, m.origin, m.body, m.created_at, m.by_rest
+     FROM unnest($1::text[], $2::bigint[]) AS k (match_id, seq) JOIN messages m USING (match_id, seq)";
+
+const FIND_CLOSINGS: &str = "SELECT match_id, rev, kind, seq, after_seq, body, created_at
+     FROM changes WHERE match_id = ANY ($1) AND kind = 'closing'";
+
+const FIND_MILESTONES: &str = "SELECT match_id, milestone_id, rev, seq, unlocks, reached_at, after_seq
+     FROM unnest($1::text[], $2::text[]) AS k (match_id, milestone_id)
+     JOIN milestones USING (match_id, milestone_id)";
+
+const SET_HEADS: &str = "UPDATE matches m SET last_seq = v.last_seq, rev = v.rev,
+            closed_at = CASE WHEN v.closed THEN coalesce(m.closed_at, v.at) END
+     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::boolean[], $5::timestamptz[])
+         AS v (match_id, last_seq, rev, closed, at)
+     WHERE m.match_id = v.match_id";
+
+const INSERT: &str = "INSERT INTO messages (match_id, seq, sender_id, client_id, origin, body, created_at, by_rest)
+     SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::timestamptz[],
+                          $8::boolean[])";
+
+/// The log, and from it the state that its changes lead to. That of a closing is in the match's row.
+const APPEND: &str = "WITH logged AS (
+         INSERT INTO changes (match_id, rev, kind, seq, after_seq, body, created_at)
+         SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[],
+                              $7::timestamptz[])
+         RETURNING match_id, rev, kind, seq, after_seq, body::json AS body, created_at
+     )
+     INSERT INTO milestones (match_id, milestone_id, rev, seq, unlocks, reached_at, after_seq)
+     SELECT match_id, body ->> 'milestoneId', rev, seq, ARRAY (SELECT json_array_elements_text(body -> 'unlocks')),
+            created_at, after_seq
+     FROM logged WHERE kind = 'milestone'";
+
+/// The statements on one connection. `advance` and `lock` return the same columns.
+#[derive(Debug)]
+pub(super) struct Statements {
+    pub(super) advance: Statement,
+    pub(super) lock: Statement,
+    pub(super) find_by_client_id: Statement,
+    pub(super) find_by_seq: Statement,
+    pub(super) find_closings: Statement,
+    pub(super) find_milestones: Statement,
+    pub(super) set_heads: Statement,
+    pub(super) insert: Statement,
+    pub(super) append: Statement,
+}
+
+impl Statements {
+    /// Prepares all of them.
+    pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
+        Ok(Self {
+            advance: client.prepare(ADVANCE).await?,
+            lock: client.prepare(LOCK).await?,
+            find_by_client_id: client.prepare(FIND_BY_CLIENT_ID).await?,
+            find_by_seq: client.prepare(FIND_BY_SEQ).await?,
+            find_closings: client.prepare(FIND_CLOSINGS).await?,
+            find_milestones: client.prepare(FIND_MILESTONES).await?,
+            set_heads: client.prepare(SET_HEADS).await?,
+            insert: client.prepare(INSERT).await?,
+            append: client.prepare(APPEND).await?,
+        })
+    }
+}
