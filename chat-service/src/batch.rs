@@ -58,7 +58,9 @@ pub fn advances(commands: &[&dyn Command]) -> Option<BTreeMap<MatchId, i64>> {
 /// What the commands have to see of what is stored.
 pub fn wanted<'a>(commands: &[&'a dyn Command]) -> Wanted<'a> {
     let mut wanted = Wanted::default();
-    commands.iter().for_each(|command| command.look_up(&mut wanted));
+    for command in commands {
+        command.look_up(&mut wanted);
+    }
     wanted
 }
 

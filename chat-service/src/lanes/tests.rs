@@ -78,7 +78,7 @@ impl World {
 fn committed(part: &Part<usize>) -> Result<Decision, TripError> {
     let outcome = |command: &&dyn Command| match command.refuse(Refusal::Broken) {
         Outcome::Sent(results) => sent(vec![fine(); results.len()]),
-        other => other,
+        refused @ Outcome::Changed(_) => refused,
     };
     let outcomes = part.commands().iter().map(outcome).collect();
     Ok(Decision { outcomes, ..Decision::default() })

@@ -18,23 +18,21 @@ struct Recorder {
     now: Instant,
 }
 
-impl Recorder {
-    fn heads<'a>(&self, ids: impl Iterator<Item = &'a str>) -> BTreeMap<MatchId, Head> {
-        let head = |id: &str| Head { last_seq: 10, rev: 2, closed: id == "closed", now_ms: 5 };
-        ids.map(|id| (MatchId::new(id).unwrap(), head(id))).collect()
-    }
+fn heads<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeMap<MatchId, Head> {
+    let head = |id: &str| Head { last_seq: 10, rev: 2, closed: id == "closed", now_ms: 5 };
+    ids.map(|id| (MatchId::new(id).unwrap(), head(id))).collect()
 }
 
 impl Connection for Recorder {
     async fn advance(&mut self, advances: &BTreeMap<MatchId, i64>) -> Result<BTreeMap<MatchId, Head>, TripError> {
         self.trips.push("advance".to_owned());
-        let heads = self.heads(advances.keys().map(MatchId::as_str));
+        let heads = heads(advances.keys().map(MatchId::as_str));
         Ok(heads.into_iter().filter(|(_, head)| !head.closed).collect())
     }
 
     async fn lock(&mut self, matches: &[&str], wanted: &Wanted<'_>) -> Result<Locked, TripError> {
         self.trips.push(format!("lock {matches:?}, {} messages", wanted.by_client_id.len()));
-        Ok(Locked { heads: self.heads(matches.iter().copied()), rows: Vec::new(), changes: Vec::new() })
+        Ok(Locked { heads: heads(matches.iter().copied()), rows: Vec::new(), changes: Vec::new() })
     }
 
     async fn write(&mut self, writes: &Writes, heads: &BTreeMap<MatchId, Head>) -> Result<(), TripError> {
