@@ -1,7 +1,7 @@
 //! The lanes of this replica: tasks that run what [`Lanes`](crate::lanes::Lanes) says, each on a connection of its own.
 
-mod connection;
 mod entrance;
+mod postgres;
 mod telling;
 
 pub(crate) use entrance::{Entrance, OpenEntrance};
@@ -22,8 +22,8 @@ use crate::{
     metrics::Metrics,
     shared::Shared,
 };
-use connection::Connection;
 use entrance::Ticket;
+use postgres::Postgres;
 use telling::Telling;
 
 /// Starts the lanes behind an entrance. The token is cancelled when the last of them has ended.
@@ -39,7 +39,7 @@ pub(crate) fn start(
     for _ in 0..count.max(1) {
         let task = Lane {
             entrance: entrance.clone(),
-            connection: Connection::new(shared.store.clone(), lifecycle.clone()),
+            postgres: Postgres::new(shared.store.clone(), lifecycle.clone()),
             telling: Telling::new(shared, told.clone()),
             metrics: shared.metrics.clone(),
             _alive: alive.clone(),
@@ -51,7 +51,7 @@ pub(crate) fn start(
 
 struct Lane {
     entrance: Entrance,
-    connection: Connection,
+    postgres: Postgres,
     telling: Telling,
     metrics: Metrics,
     _alive: Arc<DropGuard>,
@@ -84,7 +84,7 @@ impl Lane {
     async fn commit(&mut self, part: Part<Ticket>, deadline: Instant) {
         let started = Instant::now();
         let spans = spans(&part);
-        let outcome = self.connection.commit(&part, deadline).await;
+        let outcome = self.postgres.commit(&part, deadline).await;
         drop(spans);
         match &outcome {
             Ok(decision) => self.metrics.committed(decision.writes.rows.len(), started.elapsed()),

@@ -1,4 +1,4 @@
-//! A lane's connection to PostgreSQL, opened when it is needed and missing.
+//! PostgreSQL as a lane reaches it: by a session that is opened when it is needed and missing.
 
 use std::time::Instant;
 
@@ -14,14 +14,14 @@ use crate::{
 
 /// The session of a lane, if there is one.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct Postgres {
     store: Store,
     lifecycle: Lifecycle,
     session: Option<Session>,
     reach: Reach,
 }
 
-impl Connection {
+impl Postgres {
     /// Not connected yet.
     pub(super) fn new(store: Store, lifecycle: Lifecycle) -> Self {
         Self { store, lifecycle, session: None, reach: Reach::default() }
