@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use proto::inbox::{MilestoneReached, inbox_event::Event};
+use proto::inbox::{MilestoneReached, chat_event::Event};
 use service_kit::outage::Outage;
 use tokio::{
     sync::mpsc,

@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use prost::Message;
 use proto::{
     UserId,
-    inbox::{InboxEvent, inbox_event::Event},
+    inbox::{ChatEvent, chat_event::Event},
 };
 use service_kit::bus::{Bus, BusError};
 use tokio::task::unconstrained;
@@ -31,10 +31,10 @@ impl Inbox {
 
     /// Tells all members. Nobody may be listening, and an error is counted; [`flush`](Self::flush) makes sure.
     pub(crate) async fn publish(&self, members: &[UserId], event: Event) -> Result<(), BusError> {
-        let payload = prost::bytes::Bytes::from(InboxEvent { event: Some(event) }.encode_to_vec());
+        let payload = prost::bytes::Bytes::from(ChatEvent { event: Some(event) }.encode_to_vec());
         let mut published = Ok(());
         for member in members {
-            let sent = self.bus.publish_encoded(&self.bus.subjects().inbox(member), payload.clone()).await;
+            let sent = self.bus.publish_encoded(&self.bus.subjects().chat_inbox(member), payload.clone()).await;
             if let Err(error) = sent {
                 warn!(user = %member, %error, "an inbox could not be told");
                 self.metrics.publish_failed("inbox");

@@ -4,7 +4,7 @@ use prost::Message as _;
 use proto::{
     MatchId,
     chat::{Change, Message, change::Kind},
-    inbox::{MatchClosed, MessagesPosted, MilestoneReached, inbox_event::Event},
+    inbox::{MatchClosed, MessagesPosted, MilestoneReached, chat_event::Event},
 };
 
 /// An inbox event must fit a NATS message (1 MB by default) with room to spare.

@@ -29,7 +29,7 @@ use std::{
 };
 
 use proto::{
-    UserId,
+    InboxKind, UserId,
     partition::fnv1a,
     subjects::{RequestSubject, Subjects},
 };
@@ -181,9 +181,9 @@ impl Inboxes {
         self.0.requests[self.connection_of(user)].ask(subject, request, patience).await
     }
 
-    /// Whose inbox a subject is.
-    pub fn owner<'a>(&self, subject: &'a str) -> Option<&'a str> {
-        self.0.subjects.owner_of_inbox(subject)
+    /// Whose inbox a subject is, and of which kind, if that is known here.
+    pub fn named<'a>(&self, subject: &'a str) -> Option<(&'a str, Option<InboxKind>)> {
+        self.0.subjects.inbox_named(subject)
     }
 
     /// Changes whenever something may have been missed.

@@ -6,7 +6,7 @@ use opentelemetry::{
     KeyValue, global,
     metrics::{Counter, Histogram, Meter, UpDownCounter},
 };
-use proto::Code;
+use proto::{Code, InboxKind};
 use service_kit::{clock, telemetry};
 
 struct Instruments {
@@ -19,6 +19,7 @@ struct Instruments {
     healed: Counter<u64>,
     inboxes_lost: Counter<u64>,
     inboxes_undecodable: Counter<u64>,
+    inboxes_misplaced: Counter<u64>,
     forwarded: Counter<u64>,
     requests: Histogram<f64>,
 }
@@ -62,6 +63,12 @@ impl Instruments {
             inboxes_undecodable: meter
                 .u64_counter("gateway.inboxes.undecodable")
                 .with_description("Events in users' inboxes that could not be decoded and were dropped.")
+                .build(),
+            inboxes_misplaced: meter
+                .u64_counter("gateway.inboxes.misplaced")
+                .with_description(
+                    "Events in users' inboxes that came on another kind's subject and were dropped, by their own kind.",
+                )
                 .build(),
             forwarded: meter
                 .u64_counter("gateway.forwarded")
@@ -113,6 +120,11 @@ pub fn inboxes_lost(reason: &'static str) {
 /// An event in a user's inbox could not be decoded.
 pub fn inbox_event_undecodable() {
     INSTRUMENTS.inboxes_undecodable.add(1, &[]);
+}
+
+/// An event in a user's inbox came on the subject of another kind.
+pub fn inbox_event_misplaced(own: InboxKind) {
+    INSTRUMENTS.inboxes_misplaced.add(1, &[KeyValue::new("kind", own.as_str())]);
 }
 
 /// A request of another gateway's session was passed on.

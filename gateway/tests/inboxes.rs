@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use world::{OnTwoServers, World, connect, eventually, publish};
 
 #[tokio::test]
-async fn a_user_hears_everything_in_order_from_the_subscription_until_it_is_wanted_no_more() {
+async fn a_user_hears_all_kinds_in_order_from_the_subscription_until_it_is_wanted_no_more() {
     let dir = tempfile::tempdir().unwrap();
     let nats = Nats::start(dir.path()).await.unwrap();
     let world = World::start(&[nats.url()], 2);
@@ -117,7 +117,8 @@ async fn nothing_is_missed_and_nothing_heard_twice_while_a_server_is_left_in_lam
 
 #[tokio::test]
 async fn a_server_that_speaks_another_protocol_is_left_and_tried_again() {
-    for nonsense in ["HTTP/1.1 400 Bad Request\r\n\r\n", "MSG user.alice 1 99999999\r\n", "-ERR 'Stale Connection'\r\n"]
+    for nonsense in
+        ["HTTP/1.1 400 Bad Request\r\n\r\n", "MSG user.alice.chat 1 99999999\r\n", "-ERR 'Stale Connection'\r\n"]
     {
         let mut server = fake_server::start().await;
         let world = World::start(&[&server.url], 1);

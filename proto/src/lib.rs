@@ -5,6 +5,7 @@
 pub mod client;
 pub mod code;
 pub mod ids;
+mod inbox_kind;
 pub mod partition;
 pub mod rfc3339;
 pub mod streams;
@@ -12,6 +13,7 @@ pub mod subjects;
 
 pub use code::Code;
 pub use ids::{ClientId, IdError, MatchId, UserId};
+pub use inbox_kind::InboxKind;
 
 /// Messages and matches (`mindful.chat.v1`): what chat-service owns.
 pub use generated::mindful::chat::v1 as chat;

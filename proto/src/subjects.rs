@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::{
-    MatchId, UserId,
+    InboxKind, MatchId, UserId,
     chat::{MessagesCommitted, ReplicaAnnounced, SendReply, SendRequest},
-    inbox::{InboxEvent, SignalTaken},
+    inbox::{CallEvent, ChatEvent, InboxEvent, SignalTaken, SoftEvent},
     partition,
     signaling::{CallReply, CallRequest},
 };
@@ -55,7 +55,7 @@ pub struct Subjects {
 }
 
 impl Subjects {
-    /// Subjects behind `prefix`, which carries its own dot: `t1.` makes `t1.user.alice`.
+    /// Subjects behind `prefix`, which carries its own dot: `t1.` makes `t1.user.alice.chat`.
     pub fn new(prefix: impl Into<String>) -> Self {
         Self { prefix: prefix.into() }
     }
@@ -109,19 +109,39 @@ impl Subjects {
         Subject::new(format!("{}match.*.*.call", self.prefix))
     }
 
-    /// `user.<userId>`: every gateway where the user is connected.
+    /// `user.<userId>.*`: what every gateway subscribes where the user is connected. Nobody publishes there.
     pub fn inbox(&self, id: &UserId) -> Subject<InboxEvent> {
-        self.named(id.as_str().len() + 5, format_args!("user.{id}"))
+        self.named(id.as_str().len() + 7, format_args!("user.{id}.*"))
     }
 
-    /// The same subject as a request: the gateway that holds the addressed device answers. No other gateway does.
-    pub fn relay(&self, id: &UserId) -> RequestSubject<InboxEvent, SignalTaken> {
-        Subject::new(self.inbox(id).name)
+    /// `user.<userId>.chat`: what chat-service has stored.
+    pub fn chat_inbox(&self, id: &UserId) -> Subject<ChatEvent> {
+        self.inbox_of(InboxKind::Chat, id)
     }
 
-    /// The id in a subject that [`inbox`](Self::inbox) has made.
-    pub fn owner_of_inbox<'a>(&self, subject: &'a str) -> Option<&'a str> {
-        subject.strip_prefix(&self.prefix)?.strip_prefix("user.")
+    /// `user.<userId>.call`: what signaling-service tells of calls.
+    pub fn call_inbox(&self, id: &UserId) -> Subject<CallEvent> {
+        self.inbox_of(InboxKind::Call, id)
+    }
+
+    /// `user.<userId>.soft`: what other gateways tell.
+    pub fn soft_inbox(&self, id: &UserId) -> Subject<SoftEvent> {
+        self.inbox_of(InboxKind::Soft, id)
+    }
+
+    fn inbox_of<P>(&self, kind: InboxKind, id: &UserId) -> Subject<P> {
+        self.named(id.as_str().len() + 10, format_args!("user.{id}.{}", kind.as_str()))
+    }
+
+    /// `user.<userId>.call` as a request: the gateway that holds the addressed device answers. No other gateway does.
+    pub fn relay(&self, id: &UserId) -> RequestSubject<CallEvent, SignalTaken> {
+        self.inbox_of(InboxKind::Call, id)
+    }
+
+    /// Whose inbox a subject is, and of which kind; of none that is known here if a newer version publishes it.
+    pub fn inbox_named<'a>(&self, subject: &'a str) -> Option<(&'a str, Option<InboxKind>)> {
+        let (id, kind) = subject.strip_prefix(&self.prefix)?.strip_prefix("user.")?.split_once('.')?;
+        Some((id, InboxKind::named(kind)))
     }
 
     /// `chat.posted.heads` (JetStream): what the replicas of chat-service have committed.
@@ -154,18 +174,30 @@ mod tests {
         assert_eq!(subjects.owned_sends(p).as_str(), format!("match.{p}.*.send"));
         assert_eq!(subjects.any_sends().as_str(), "match.any.*.send");
         assert_eq!(subjects.call(&demo).as_str(), format!("match.{p}.demo.call"));
-        assert_eq!(subjects.inbox(&alice).as_str(), "user.alice");
-        assert_eq!(subjects.relay(&alice).as_str(), "user.alice");
+        assert_eq!(subjects.inbox(&alice).as_str(), "user.alice.*");
+        assert_eq!(subjects.chat_inbox(&alice).as_str(), "user.alice.chat");
+        assert_eq!(subjects.call_inbox(&alice).as_str(), "user.alice.call");
+        assert_eq!(subjects.soft_inbox(&alice).as_str(), "user.alice.soft");
+        assert_eq!(subjects.relay(&alice).as_str(), "user.alice.call");
         assert_eq!(subjects.posted().as_str(), "chat.posted.heads");
         assert_eq!(subjects.replica().as_str(), "chat.replica");
     }
 
     #[test]
+    fn an_inbox_is_told_by_its_subject() {
+        let named = |subject| Subjects::default().inbox_named(subject);
+        assert_eq!(named("user.alice.soft"), Some(("alice", Some(InboxKind::Soft))));
+        assert_eq!(named("user.alice.presence"), Some(("alice", None)));
+        assert_eq!(named("user.alice.chat.more"), Some(("alice", None)));
+        assert_eq!(["user.alice", "user", "match.any.demo.send", ""].map(named), [None; 4]);
+    }
+
+    #[test]
     fn a_prefix_stands_before_every_subject() {
         let subjects = Subjects::new("t1.");
-        assert_eq!(subjects.inbox(&UserId::new("bob").unwrap()).as_str(), "t1.user.bob");
-        assert_eq!(subjects.owner_of_inbox("t1.user.bob"), Some("bob"));
-        assert_eq!(subjects.owner_of_inbox("user.bob"), None);
+        assert_eq!(subjects.inbox(&UserId::new("bob").unwrap()).as_str(), "t1.user.bob.*");
+        assert_eq!(subjects.inbox_named("t1.user.bob.chat"), Some(("bob", Some(InboxKind::Chat))));
+        assert_eq!(subjects.inbox_named("user.bob.chat"), None);
         assert_eq!(subjects.all_sends().as_str(), "t1.match.*.*.send");
     }
 }

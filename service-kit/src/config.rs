@@ -49,7 +49,7 @@ pub struct NatsConfig {
     #[arg(long, env = "NATS_URL", value_delimiter = ',', default_value = "nats://127.0.0.1:4222", value_parser = nats_server)]
     pub nats_url: Vec<async_nats::ServerAddr>,
 
-    /// Stands before every subject, stream and Redis key (`t1.` makes `t1.user.alice`), so that stacks can share
+    /// Stands before every subject, stream and Redis key (`t1.` makes `t1.user.alice.chat`), so that stacks can share
     /// servers.
     #[arg(long, env = "PREFIX", default_value = "")]
     pub prefix: String,

@@ -21,7 +21,7 @@ use chat_service::{
 use proto::{
     ClientId, MatchId, UserId,
     chat::{Code, SendReply, SendRequest, SendResult},
-    inbox::inbox_event::Event,
+    inbox::{chat_event, inbox_event::Event},
 };
 
 use crate::{
@@ -172,9 +172,9 @@ fn parse(send: &SendRequest) -> Option<SendMessages> {
     })
 }
 
-fn tell_members(world: &World, process: ProcessId, id: &MatchId, event: Event) {
+fn tell_members(world: &World, process: ProcessId, id: &MatchId, event: chat_event::Event) {
     let Some(chat) = world.cast.chat(id.as_str()) else { return };
-    let event = Rc::new(event);
+    let event = Rc::new(Event::from(event));
     for user in world.cast.chats[chat].members {
         world.net.publish(process, Subject::User(user), Packet::Inbox(Rc::clone(&event)));
     }

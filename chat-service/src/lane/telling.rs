@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use proto::{MatchId, inbox::inbox_event::Event};
+use proto::{MatchId, inbox::chat_event::Event};
 use service_kit::mutation::{self, Mutation};
 use tracing::{Span, info, info_span};
 

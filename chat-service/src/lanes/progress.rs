@@ -1,6 +1,6 @@
 //! How far matches have come, for whoever counts their messages. Pure.
 
-use proto::{MatchId, inbox::inbox_event::Event};
+use proto::{MatchId, inbox::chat_event::Event};
 
 use crate::news::{Entry, News};
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proto::{
     ClientId, MatchId, UserId,
     chat::{Closing, Code, SendResult, change::Kind},
-    inbox::inbox_event::Event,
+    inbox::chat_event::Event,
 };
 
 use super::*;

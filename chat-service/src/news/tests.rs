@@ -22,7 +22,6 @@ fn heard(entries: Vec<Entry>) -> Vec<(String, Result<Vec<i64>, &'static str>)> {
         Event::MessagesPosted(posted) => Ok(posted.messages.iter().map(|message| message.seq).collect()),
         Event::MilestoneReached(_) => Err("milestone"),
         Event::MatchClosed(_) => Err("closing"),
-        other => panic!("{other:?}"),
     };
     news(entries).into_iter().map(|news| (news.match_id.as_str().to_owned(), what(news.event))).collect()
 }

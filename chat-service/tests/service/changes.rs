@@ -5,7 +5,7 @@ use proto::{
         Change, CloseMatchRequest, GetMatchRequest, HeadsRequest, ListChangesRequest, ListChangesResponse,
         ListMessagesRequest, RecordMilestoneRequest, change::Kind, list_messages_request::Position,
     },
-    inbox::inbox_event::Event,
+    inbox::chat_event::Event,
 };
 use tonic::Code;
 

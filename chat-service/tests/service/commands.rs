@@ -3,7 +3,7 @@
 use futures_util::future::{join, join_all};
 use proto::{
     chat::{CloseMatchRequest, RecordMilestoneRequest},
-    inbox::inbox_event::Event,
+    inbox::chat_event::Event,
 };
 use tonic::Code;
 
@@ -28,7 +28,6 @@ fn places(event: Event) -> Vec<(i64, i64)> {
             vec![(milestone.after_seq, milestone.rev)]
         }
         Event::MatchClosed(closed) => vec![(closed.after_seq, closed.rev)],
-        other => panic!("{other:?}"),
     }
 }
 

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use proto::{
     chat::{CloseMatchRequest, GetMatchRequest, HeadsRequest, ListMatchesRequest, PutMatchRequest, RevokeRequest},
-    inbox::inbox_event::Event,
+    inbox::chat_event::Event,
 };
 use tonic::Code;
 

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use local_stack::proxy::{Condition, Proxy};
 use proto::{
     chat::{RecordMilestoneRequest, RecordMilestoneResponse},
-    inbox::inbox_event::Event,
+    inbox::chat_event::Event,
 };
 use tonic::{Code, Status};
 

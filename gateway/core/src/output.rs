@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use proto::{
     Code, MatchId, UserId,
     chat::{GetMatchResponse, ListMessagesResponse, Match, MatchHead, Message, SendReply, SendRequest},
-    inbox::InboxEvent,
+    inbox::SoftEvent,
     signaling::{Call, CallRequest, get_call_request::Of},
 };
 
@@ -44,7 +44,7 @@ pub enum Output<T> {
     /// Closes the socket's transport after what was emitted is written: its client comes back.
     Close(SocketId),
     /// Publishes to a user's inbox.
-    Publish(UserId, InboxEvent, Patience),
+    Publish(UserId, SoftEvent, Patience),
     /// Asks a service, and brings the answer back.
     Ask(Ask<T>),
     /// Brings the timer back after a while.

@@ -1,6 +1,6 @@
 //! `SocketReplaced`: a client has connected again, and an earlier socket of it is of no use.
 
-use proto::inbox::{InboxEvent, SocketReplaced, inbox_event};
+use proto::inbox::{SocketReplaced, SoftEvent, soft_event};
 
 use crate::{
     output::{Output, Patience},
@@ -25,6 +25,6 @@ pub(crate) fn tell<L: Limits>(socket: &SocketState<L::Ticket>, pid: &Pid, step: 
         connected_at_ms: socket.connected_at_ms,
         connection: socket.id.0,
     };
-    let event = InboxEvent { event: Some(inbox_event::Event::SocketReplaced(replaced)) };
+    let event = SoftEvent { event: Some(soft_event::Event::SocketReplaced(replaced)) };
     step.out.push(Output::Publish(step.user.clone(), event, Patience::Bounded));
 }

@@ -2,7 +2,7 @@
 
 use proto::{
     Code, MatchId, UserId,
-    inbox::{InboxEvent, TypingChanged, inbox_event},
+    inbox::{SoftEvent, TypingChanged, soft_event},
 };
 use serde::Deserialize;
 
@@ -90,9 +90,9 @@ pub(crate) fn stop<L: Limits>(chat: &mut JoinedChat, step: &mut Step<'_, L>) {
     }
 }
 
-fn event(user: &UserId, chat: &MatchId, is_typing: bool) -> InboxEvent {
+fn event(user: &UserId, chat: &MatchId, is_typing: bool) -> SoftEvent {
     let changed = TypingChanged { match_id: chat.as_str().to_owned(), user_id: user.as_str().to_owned(), is_typing };
-    InboxEvent { event: Some(inbox_event::Event::TypingChanged(changed)) }
+    SoftEvent { event: Some(soft_event::Event::TypingChanged(changed)) }
 }
 
 #[cfg(test)]

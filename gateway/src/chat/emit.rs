@@ -7,7 +7,7 @@ use gateway_core::{
     Output, SocketId,
     output::{Event, Json, Patience},
 };
-use proto::{UserId, inbox::InboxEvent};
+use proto::{UserId, inbox::SoftEvent};
 use tracing::warn;
 
 use super::{
@@ -80,9 +80,9 @@ fn packet(event: &Event) -> Packet {
     Packet::recoverable(event.name, event.json(), &event.cursor)
 }
 
-/// Publishes to an inbox, with as much patience as it is worth.
-pub(super) fn publish(context: &Context, state: &mut State, (to, event): (&UserId, InboxEvent), patience: Patience) {
-    let (bus, subject) = (context.services.bus.clone(), context.services.bus.subjects().inbox(to));
+/// Publishes to an inbox what gateways tell, with as much patience as it is worth.
+pub(super) fn publish(context: &Context, state: &mut State, (to, event): (&UserId, SoftEvent), patience: Patience) {
+    let (bus, subject) = (context.services.bus.clone(), context.services.bus.subjects().soft_inbox(to));
     let mut told = Box::pin(async move { bus.publish(&subject, &event).await });
     match (told.as_mut().now_or_never(), patience) {
         (None, Patience::Bounded) => context.lifecycle.spawn(told.map(|_| ())),

@@ -1,4 +1,4 @@
-//! What a user hears on `user.<userId>`.
+//! What a user hears on `user.<userId>.<kind>`.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use std::{
 
 use prost::Message as _;
 use proto::{
-    UserId,
+    InboxKind, UserId,
     inbox::{InboxEvent, SignalTaken},
 };
 use service_kit::telemetry::propagation;
@@ -42,16 +42,12 @@ impl Receiver {
 
 impl Listener for Receiver {
     fn hear(&mut self, message: &Message<'_>) {
-        let owner = self.context.inboxes.owner(message.subject);
+        let Some((owner, kind)) = self.context.inboxes.named(message.subject) else { return };
         // Who has just gone hears no more.
-        let Some(user) = owner.and_then(|id| self.context.users.get(id)) else { return };
-        let event = match InboxEvent::decode(message.payload) {
-            Ok(event) => event,
-            Err(error) => {
-                user.state().core.hears();
-                warn!(subject = message.subject, %error, "an undecodable event was dropped");
-                return metrics::inbox_event_undecodable();
-            }
+        let Some(user) = self.context.users.get(owner) else { return };
+        let Some(event) = read(message, kind) else {
+            user.state().core.hears();
+            return;
         };
         let span = info_span!("receive", otel.kind = "consumer");
         propagation::continue_from(&span, &|name| message.headers.get(name));
@@ -90,5 +86,25 @@ impl Receiver {
             let (bus, reply) = (self.context.services.bus.clone(), reply.to_owned());
             self.context.lifecycle.spawn(async move { bus.answer_to(&reply, &SignalTaken {}).await });
         }
+    }
+}
+
+/// The event of a message. `None` if it is dropped: nobody can read it, or it may not come on a subject of this kind.
+fn read(message: &Message<'_>, kind: Option<InboxKind>) -> Option<InboxEvent> {
+    let event = match InboxEvent::decode(message.payload) {
+        Ok(event) => event,
+        Err(error) => {
+            warn!(subject = message.subject, %error, "an undecodable event was dropped");
+            metrics::inbox_event_undecodable();
+            return None;
+        }
+    };
+    match event.event.as_ref().map(InboxKind::of) {
+        Some(own) if Some(own) != kind => {
+            warn!(subject = message.subject, kind = own.as_str(), "an event on another kind's subject was dropped");
+            metrics::inbox_event_misplaced(own);
+            None
+        }
+        _ => Some(event),
     }
 }

@@ -122,12 +122,12 @@ mod tests {
     #[test]
     fn what_comes_and_goes_under_a_link_is_commanded_in_order() {
         let interest = Interest::default();
-        assert_eq!(interest.add("user.early"), 1);
+        assert_eq!(interest.add("user.early.*"), 1);
         assert_eq!(interest.follow(), 2);
-        assert_eq!(interest.add("user.alice"), 2);
+        assert_eq!(interest.add("user.alice.*"), 2);
         interest.remove(1);
         let (commands, below) = interest.take();
-        assert_eq!(String::from_utf8(commands).unwrap(), "SUB user.alice 2\r\nUNSUB 1\r\n");
+        assert_eq!(String::from_utf8(commands).unwrap(), "SUB user.alice.* 2\r\nUNSUB 1\r\n");
         assert_eq!(below, 3);
         assert_eq!(interest.take(), (Vec::new(), 3));
     }
@@ -136,9 +136,9 @@ mod tests {
     fn without_a_link_nothing_piles_up() {
         let interest = Interest::default();
         interest.follow();
-        interest.add("user.alice");
+        interest.add("user.alice.*");
         interest.forsake();
-        interest.add("user.bob");
+        interest.add("user.bob.*");
         interest.remove(1);
         assert_eq!(interest.take(), (Vec::new(), 3));
     }
@@ -146,7 +146,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_subscription_is_proven_while_its_link_stands() {
         let interest = Interest::default();
-        let sid = interest.add("user.alice");
+        let sid = interest.add("user.alice.*");
         assert_eq!(interest.proven(sid).await, Err(NotSubscribed));
         let (proven, ()) = tokio::join!(interest.proven(sid), async { interest.prove(sid + 1) });
         assert_eq!(proven, Ok(()));

@@ -50,7 +50,7 @@ mod tests {
     use crate::inboxes::protocol::{Received, parse};
 
     fn is_repeat(overlap: &mut Overlap, side: Side, payload: u8) -> bool {
-        let wire = format!("MSG user.alice 1 3\r\n{payload:03}\r\n");
+        let wire = format!("MSG user.alice.chat 1 3\r\n{payload:03}\r\n");
         let Ok(Some((Received::Message(message), _))) = parse(wire.as_bytes()) else { panic!("no message") };
         overlap.is_repeat(side, &message)
     }

@@ -35,9 +35,9 @@ struct Ear(Arc<Notes>);
 
 impl Listener for Ear {
     fn hear(&mut self, message: &Message<'_>) {
-        let owner = Subjects::default().owner_of_inbox(message.subject).unwrap().to_owned();
+        let (owner, _) = Subjects::default().inbox_named(message.subject).unwrap();
         let number = std::str::from_utf8(message.payload).unwrap().parse().unwrap();
-        self.0.heard.lock().unwrap().push((owner, number));
+        self.0.heard.lock().unwrap().push((owner.to_owned(), number));
     }
 
     fn tick(&mut self, _: Instant) {}
@@ -139,9 +139,15 @@ pub(crate) async fn connect(url: &str) -> Bus {
     bus
 }
 
-/// Publishes a number to a user's inbox.
+/// Publishes a number to a user's inbox, by turns on the subject of each kind.
 pub(crate) async fn publish(bus: &Bus, user: &UserId, number: usize) {
-    bus.publish_encoded(&bus.subjects().inbox(user), number.to_string().into()).await.unwrap();
+    let (subjects, number_sent) = (bus.subjects(), number.to_string().into());
+    let published = match number % 3 {
+        0 => bus.publish_encoded(&subjects.chat_inbox(user), number_sent).await,
+        1 => bus.publish_encoded(&subjects.call_inbox(user), number_sent).await,
+        _ => bus.publish_encoded(&subjects.soft_inbox(user), number_sent).await,
+    };
+    published.unwrap();
 }
 
 pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {

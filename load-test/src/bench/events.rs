@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use proto::{
     UserId,
-    inbox::{InboxEvent, TypingChanged, inbox_event::Event},
+    inbox::{SoftEvent, TypingChanged, soft_event::Event},
     subjects::Subjects,
 };
 
@@ -21,9 +21,10 @@ pub const EVENTS: usize = 40;
 #[expect(clippy::disallowed_methods, reason = "a tool that takes nothing else from the service kit")]
 pub async fn publish<'a>(nats_url: &str, users: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
     let stopped = TypingChanged { match_id: "nobody".into(), user_id: "nobody".into(), is_typing: false };
-    let payload = InboxEvent { event: Some(Event::TypingChanged(stopped)) }.encode_to_vec();
+    let payload = SoftEvent { event: Some(Event::TypingChanged(stopped)) }.encode_to_vec();
     let subjects = Subjects::default();
-    let inboxes: Result<Vec<_>, _> = users.map(|user| UserId::new(user).map(|user| subjects.inbox(&user))).collect();
+    let inboxes: Result<Vec<_>, _> =
+        users.map(|user| UserId::new(user).map(|user| subjects.soft_inbox(&user))).collect();
     let inboxes = inboxes.context("a user's id is malformed")?;
     let client = async_nats::connect(nats_url).await?;
     for _ in 0..EVENTS {

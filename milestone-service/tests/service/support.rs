@@ -16,7 +16,7 @@ use proto::{
         Draft, GetMatchRequest, Match, Milestone, PutMatchRequest, SendReply, SendRequest,
         chat_service_client::ChatServiceClient,
     },
-    inbox::{InboxEvent, inbox_event::Event},
+    inbox::{ChatEvent, chat_event::Event},
     milestone::{GetProgressRequest, GetProgressResponse, milestone_service_client::MilestoneServiceClient},
     streams::{self, MILESTONE_CONSUMER},
 };
@@ -71,7 +71,7 @@ pub(crate) struct Replica {
 }
 
 /// What the gateways of a user hear.
-pub(crate) struct Inbox(Subscription<InboxEvent>);
+pub(crate) struct Inbox(Subscription<ChatEvent>);
 
 fn folder() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -217,7 +217,7 @@ impl Tenant {
     }
 
     pub(crate) async fn inbox(&self, user: &str) -> Inbox {
-        let subject = self.bus.subjects().inbox(&UserId::new(user).unwrap());
+        let subject = self.bus.subjects().chat_inbox(&UserId::new(user).unwrap());
         let inbox = Inbox(self.bus.subscribe(&subject).await.unwrap());
         self.bus.flush().await.unwrap();
         inbox

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proto::inbox::{InboxEvent, SignalTaken, inbox_event::Event};
+use proto::inbox::{CallEvent, SignalTaken, call_event::Event};
 use service_kit::bus::BusError;
 
 use super::Switchboard;
@@ -27,7 +27,7 @@ impl Switchboard {
     /// Hands a signal to the other party's device. It is relayed once: a repeat is the sender's to decide.
     pub(super) async fn relay(&self, relayed: Announcement) -> Result<(), Failure> {
         let subject = self.bus.subjects().relay(&relayed.to);
-        let event = InboxEvent { event: Some(Event::CallChanged(relayed.event)) };
+        let event = CallEvent { event: Some(Event::CallChanged(relayed.event)) };
         match self.bus.request(&subject, &event, RELAY_PATIENCE).await {
             Ok(SignalTaken {}) => Ok(()),
             Err(BusError::NoResponders | BusError::TimedOut) => Err(Failure::NotTaken),
@@ -36,8 +36,8 @@ impl Switchboard {
     }
 
     async fn publish(&self, announcement: Announcement) -> Result<(), Failure> {
-        let subject = self.bus.subjects().inbox(&announcement.to);
-        let event = InboxEvent { event: Some(Event::CallChanged(announcement.event)) };
+        let subject = self.bus.subjects().call_inbox(&announcement.to);
+        let event = CallEvent { event: Some(Event::CallChanged(announcement.event)) };
         self.bus.publish(&subject, &event).await.map_err(|error| Failure::Unavailable(error.to_string()))
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::{
     MatchId, UserId,
-    inbox::{CallChanged, InboxEvent, SignalTaken, call_changed::Change, inbox_event::Event},
+    inbox::{CallChanged, CallEvent, SignalTaken, call_changed::Change, call_event::Event},
     signaling::{
         Call, CallCode, CallFailure, CallReply, CallRequest,
         call_reply::Reply,
@@ -32,7 +32,7 @@ pub(crate) struct Party {
     match_id: MatchId,
     user: UserId,
     device: String,
-    inbox: mpsc::Receiver<InboxEvent>,
+    inbox: mpsc::Receiver<CallEvent>,
     /// The highest version heard.
     seen: i64,
     /// Ends the subscription when the party is dropped.
@@ -62,7 +62,7 @@ impl Stack {
 }
 
 /// Whether it is a signal that this device takes.
-fn is_signal_to(device: &str, event: &InboxEvent) -> bool {
+fn is_signal_to(device: &str, event: &CallEvent) -> bool {
     let Some(Event::CallChanged(changed)) = &event.event else { return false };
     matches!(changed.change, Some(Change::Signaled(_))) && changed.only_device.as_deref() == Some(device)
 }
@@ -163,7 +163,7 @@ impl Party {
     }
 
     /// As a gateway does: what is for others or was heard before is dropped.
-    fn take(&mut self, event: InboxEvent) -> Option<Change> {
+    fn take(&mut self, event: CallEvent) -> Option<Change> {
         let Some(Event::CallChanged(CallChanged { version, change, only_device, except_device, .. })) = event.event
         else {
             return None;

@@ -6,7 +6,7 @@ use gateway_core::{
     Output, Step,
     output::{Ask, Patience},
 };
-use proto::inbox::InboxEvent;
+use proto::inbox::{SoftEvent, inbox_event::Event};
 
 use super::{Core, Gateway, SETTINGS, State, User, allowance::Allowance, asking};
 use crate::{
@@ -74,9 +74,9 @@ async fn bring(gateway: &Rc<Gateway>, user: &Rc<User>, ask: Ask<()>) {
 }
 
 /// Publishes; what is worth no wait is dropped while the connection is broken.
-fn publish(gateway: &Gateway, state: &mut State, (to, event): (&str, InboxEvent), patience: Patience) {
+fn publish(gateway: &Gateway, state: &mut State, (to, event): (&str, SoftEvent), patience: Patience) {
     let world = &gateway.world;
-    let (Some(index), Some(event)) = (world.cast.user(to), event.event) else { return };
+    let (Some(index), Some(event)) = (world.cast.user(to), event.event.map(Event::from)) else { return };
     match patience {
         Patience::None(first) if !world.net.is_up(gateway.process) => {
             if let Some((id, chat)) = first {

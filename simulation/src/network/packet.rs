@@ -16,7 +16,7 @@ pub(crate) enum Subject {
     Send(u8),
     /// `match.any.*.send`.
     SendAny,
-    /// `user.<id>`.
+    /// `user.<id>.*`.
     User(usize),
     /// `chat.replica`.
     Replica,

@@ -7,7 +7,7 @@ use chat_service::leftovers::{Leftovers, MilestoneName};
 use proto::{
     MatchId,
     chat::Milestone,
-    inbox::{MilestoneReached, inbox_event::Event},
+    inbox::{MilestoneReached, chat_event::Event},
 };
 
 use super::{posted::Posted, tell_members};

@@ -9,7 +9,7 @@ use chat_service::{
     news::News,
     outcome::Outcome,
 };
-use proto::inbox::inbox_event::Event;
+use proto::inbox::chat_event::Event;
 
 use super::{announcer::Told, posted::Posted, tell_members};
 use crate::{

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto::{
     UserId,
     chat::Message,
-    inbox::{InboxEvent, inbox_event::Event},
+    inbox::{ChatEvent, chat_event::Event},
 };
 use service_kit::bus::Bus;
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
@@ -18,8 +18,8 @@ const MANY: usize = 100_000;
 /// Everything that a user's gateways hear from now on. It is read as it comes, as gateways do: a subscription that is
 /// full drops events.
 pub(crate) async fn inbox(bus: &Bus, user: &str) -> Inbox {
-    let subject = bus.subjects().inbox(&UserId::new(user).unwrap());
-    let mut subscription = bus.subscribe::<InboxEvent>(&subject).await.unwrap();
+    let subject = bus.subjects().chat_inbox(&UserId::new(user).unwrap());
+    let mut subscription = bus.subscribe::<ChatEvent>(&subject).await.unwrap();
     bus.flush().await.unwrap();
     let (heard, events) = mpsc::channel(MANY);
     let mut reading = JoinSet::new();
@@ -34,7 +34,7 @@ pub(crate) async fn inbox(bus: &Bus, user: &str) -> Inbox {
 }
 
 pub(crate) struct Inbox {
-    events: mpsc::Receiver<InboxEvent>,
+    events: mpsc::Receiver<ChatEvent>,
     /// Ends with the inbox.
     _reading: JoinSet<()>,
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use proto::{
     MatchId, UserId,
     chat::{GetMatchResponse, Match, Message, SendReply, SendResult, Stored, send_result},
-    inbox::{MessagesPosted, inbox_event::Event as Inbox},
+    inbox::{MessagesPosted, inbox_event::Event as Inbox, soft_event::Event as Soft},
 };
 
 use super::*;
@@ -246,14 +246,10 @@ fn short(output: &Output<()>) -> String {
     }
 }
 
-fn kind(event: &Inbox) -> &'static str {
+fn kind(event: &Soft) -> &'static str {
     match event {
-        Inbox::MessagesPosted(_) => "messages",
-        Inbox::TypingChanged(changed) if changed.is_typing => "typing",
-        Inbox::TypingChanged(_) => "typing no more",
-        Inbox::MilestoneReached(_) => "milestone",
-        Inbox::MatchClosed(_) => "closed",
-        Inbox::CallChanged(_) => "call",
-        Inbox::SocketReplaced(_) => "replaced",
+        Soft::TypingChanged(changed) if changed.is_typing => "typing",
+        Soft::TypingChanged(_) => "typing no more",
+        Soft::SocketReplaced(_) => "replaced",
     }
 }

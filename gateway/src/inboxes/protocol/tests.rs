@@ -23,24 +23,24 @@ fn message(wire: &[u8]) -> Message<'_> {
 
 #[test]
 fn a_message_lies_where_its_line_says() {
-    let found = message(b"MSG user.alice 7 5\r\nhi\r\n!\r\n");
-    assert_eq!((found.subject, found.reply, found.payload), ("user.alice", None, &b"hi\r\n!"[..]));
+    let found = message(b"MSG user.alice.chat 7 5\r\nhi\r\n!\r\n");
+    assert_eq!((found.subject, found.reply, found.payload), ("user.alice.chat", None, &b"hi\r\n!"[..]));
     assert_eq!(found.headers.get("traceparent"), None);
-    let with_reply = message(b"MSG user.alice 7 reply.to 0\r\n\r\n");
-    assert_eq!((with_reply.subject, with_reply.reply), ("user.alice", Some("reply.to")));
+    let with_reply = message(b"MSG user.alice.chat 7 reply.to 0\r\n\r\n");
+    assert_eq!((with_reply.subject, with_reply.reply), ("user.alice.chat", Some("reply.to")));
     assert_eq!(with_reply.payload, b"");
     assert_eq!(message(b"msg\tuser.alice  7\t2\r\nhi\r\n").payload, b"hi");
 }
 
 #[test]
 fn headers_stand_before_the_payload() {
-    let wire = b"HMSG user.alice 7 45 47\r\nNATS/1.0\r\nOther: x\r\ntraceparent: 00-ab-01\r\n\r\nhi\r\n";
+    let wire = b"HMSG user.alice.chat 7 45 47\r\nNATS/1.0\r\nOther: x\r\ntraceparent: 00-ab-01\r\n\r\nhi\r\n";
     let found = message(wire);
     assert_eq!((found.reply, found.payload), (None, &b"hi"[..]));
     assert_eq!(found.headers.get("Traceparent"), Some("00-ab-01"));
     assert_eq!(found.headers.get("tracestate"), None);
-    let with_reply = message(b"HMSG user.alice 7 reply.to 12 12\r\nNATS/1.0\r\n\r\n\r\n");
-    assert_eq!((with_reply.subject, with_reply.reply), ("user.alice", Some("reply.to")));
+    let with_reply = message(b"HMSG user.alice.chat 7 reply.to 12 12\r\nNATS/1.0\r\n\r\n\r\n");
+    assert_eq!((with_reply.subject, with_reply.reply), ("user.alice.chat", Some("reply.to")));
     assert_eq!(with_reply.payload, b"");
 }
 
@@ -55,13 +55,13 @@ fn what_no_server_says_is_refused() {
     let refused = |wire: &[u8]| read(wire).unwrap_err();
     assert_eq!(refused(b"HTTP/1.1 400 Bad Request\r\n"), Violation::UnknownOperation);
     assert_eq!(refused(b"\r\n"), Violation::UnknownOperation);
-    assert_eq!(refused(b"MSG user.alice 5\r\n"), Violation::MalformedLine);
-    assert_eq!(refused(b"MSG user.alice 7 five\r\n"), Violation::MalformedLine);
-    assert_eq!(refused(b"HMSG user.alice 7 6 5\r\n"), Violation::MalformedLine);
+    assert_eq!(refused(b"MSG user.alice.chat 5\r\n"), Violation::MalformedLine);
+    assert_eq!(refused(b"MSG user.alice.chat 7 five\r\n"), Violation::MalformedLine);
+    assert_eq!(refused(b"HMSG user.alice.chat 7 6 5\r\n"), Violation::MalformedLine);
     assert_eq!(refused(b"INFO nonsense\r\n"), Violation::MalformedLine);
     assert_eq!(refused(b"PING \xff\r\n"), Violation::MalformedLine);
-    assert_eq!(refused(b"MSG user.alice 7 2\r\nlonger\r\n"), Violation::WrongLength);
-    assert_eq!(refused(b"MSG user.alice 7 8388609\r\n"), Violation::TooLarge);
+    assert_eq!(refused(b"MSG user.alice.chat 7 2\r\nlonger\r\n"), Violation::WrongLength);
+    assert_eq!(refused(b"MSG user.alice.chat 7 8388609\r\n"), Violation::TooLarge);
     assert_eq!(refused(&vec![b'x'; MAX_LINE_BYTES]), Violation::LineTooLong);
 }
 
@@ -69,7 +69,7 @@ fn what_no_server_says_is_refused() {
 fn commands_are_frozen() {
     let mut out = Vec::new();
     connect(&mut out, "gateway");
-    subscribe(&mut out, "t1.user.alice", 42);
+    subscribe(&mut out, "t1.user.alice.*", 42);
     unsubscribe(&mut out, 42);
     insta::assert_snapshot!(String::from_utf8(out).unwrap().replace(env!("CARGO_PKG_VERSION"), "VERSION"));
 }
@@ -98,8 +98,8 @@ fn the_status_of_a_message_stands_behind_the_version() {
 fn conversation() -> impl Strategy<Value = Vec<u8>> {
     let payload = prop::collection::vec(any::<u8>(), 0..40);
     let event = prop_oneof![
-        payload.clone().prop_map(|payload| framed("MSG user.alice 7", &[], &payload)),
-        payload.prop_map(|payload| framed("HMSG user.bob 8", b"NATS/1.0\r\na: b\r\n\r\n", &payload)),
+        payload.clone().prop_map(|payload| framed("MSG user.alice.chat 7", &[], &payload)),
+        payload.prop_map(|payload| framed("HMSG user.bob.chat 8", b"NATS/1.0\r\na: b\r\n\r\n", &payload)),
         prop::sample::select(vec!["PING\r\n", "PONG\r\n", "INFO {\"ldm\":true}\r\n", "-ERR 'x'\r\n"])
             .prop_map(|line| line.as_bytes().to_vec()),
     ];

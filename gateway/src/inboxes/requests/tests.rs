@@ -60,7 +60,7 @@ async fn a_request_is_written_in_the_words_of_the_protocol_and_answered_by_its_n
     assert!(answer(&requests, &nobody));
     assert_eq!(poll!(&mut first), Poll::Ready(Err(BusError::NoResponders)));
     assert!(answer(&requests, &nobody), "one that comes twice is nobody's");
-    assert!(!answer(&requests, "MSG user.alice 7 0\r\n\r\n"), "what an inbox hears is no answer");
+    assert!(!answer(&requests, "MSG user.alice.chat 7 0\r\n\r\n"), "what an inbox hears is no answer");
 }
 
 #[tokio::test]
