@@ -7,6 +7,8 @@ use proto::{
     inbox::{MatchClosed, MessagesPosted, MilestoneReached, chat_event::Event},
 };
 
+use crate::leftovers::MilestoneName;
+
 /// An inbox event must fit a NATS message (1 MB by default) with room to spare.
 const MAX_EVENT_BYTES: usize = 512 * 1024;
 
@@ -35,6 +37,15 @@ pub struct News {
     pub match_id: MatchId,
     /// What they hear.
     pub event: Event,
+}
+
+impl News {
+    /// The milestone that it tells of: it has to be noted that somebody was told.
+    pub fn milestone(&self) -> Option<MilestoneName> {
+        let Event::MilestoneReached(reached) = &self.event else { return None };
+        let milestone = reached.milestone.as_ref()?;
+        Some((self.match_id.clone(), milestone.milestone_id.clone()))
+    }
 }
 
 impl Entry {

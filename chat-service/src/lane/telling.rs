@@ -57,10 +57,10 @@ impl Telling {
                 self.posted.moved((&match_id, last_seq), committed_ms, span);
             }
         }
-        for News { match_id, event } in news {
-            if let Some((pair, span)) = sources.get(&match_id) {
+        for news in news {
+            if let Some((pair, span)) = sources.get(&news.match_id) {
                 let span = info_span!(parent: span, "publish", otel.kind = "producer");
-                span.in_scope(|| self.publish(match_id, event, pair));
+                span.in_scope(|| self.publish(news, pair));
             }
         }
     }
@@ -71,22 +71,17 @@ impl Telling {
     }
 
     /// A failure is counted there: the gateways see the gap, or that their heads differ, and read what they missed.
-    fn publish(&self, match_id: MatchId, event: Event, pair: &Pair) {
-        let Some(milestone) = milestone_of(&event) else {
-            let _ = self.inbox.publish_at_once(pair, event);
+    fn publish(&self, news: News, pair: &Pair) {
+        let Some(milestone) = news.milestone() else {
+            let _ = self.inbox.publish_at_once(pair, news.event);
             return;
         };
         // Without NATS it would wait, and come a second time after the announcer of another replica has told it.
-        if self.inbox.is_connected() && self.inbox.publish_at_once(pair, event).is_ok() {
-            info!(r#match = %match_id, milestone, "a milestone is announced");
-            self.told.note((match_id, milestone));
+        if self.inbox.is_connected() && self.inbox.publish_at_once(pair, news.event).is_ok() {
+            info!(r#match = %milestone.0, milestone = milestone.1, "a milestone is announced");
+            self.told.note(milestone);
         }
     }
-}
-
-fn milestone_of(event: &Event) -> Option<String> {
-    let Event::MilestoneReached(reached) = event else { return None };
-    reached.milestone.as_ref().map(|milestone| milestone.milestone_id.clone())
 }
 
 /// Only for [`Mutation::CrashAfterCommit`].

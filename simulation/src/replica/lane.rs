@@ -9,7 +9,6 @@ use chat_service::{
     news::News,
     outcome::Outcome,
 };
-use proto::inbox::chat_event::Event;
 
 use super::{announcer::Told, posted::Posted, tell_members};
 use crate::{
@@ -155,18 +154,15 @@ impl Lane {
         for Progress { match_id, last_seq, committed_ms } in progress {
             self.posted.moved(&match_id, last_seq, committed_ms);
         }
-        for News { match_id, event } in news {
-            let milestone = match &event {
-                Event::MilestoneReached(reached) => reached.milestone.as_ref().map(|of| of.milestone_id.clone()),
-                _ => None,
-            };
+        for news in news {
+            let milestone = news.milestone();
             // What waited for the network would come a second time after the announcer of another replica has told it.
             if milestone.is_some() && !self.world.net.is_up(self.process) {
                 continue;
             }
-            tell_members(&self.world, self.process, &match_id, event);
+            tell_members(&self.world, self.process, &news.match_id, news.event);
             if let Some(milestone) = milestone {
-                self.told.push((match_id, milestone));
+                self.told.push(milestone);
             }
         }
     }
