@@ -15,11 +15,11 @@ use tracing::{info, warn};
 
 use crate::{
     announcer::Announcer,
+    audiences::Audiences,
     config::Config,
     heads::Heads,
     lane::{self, Entrance},
     limits::SendLimits,
-    members::Members,
     metrics::Metrics,
     partitions::Partitions,
     posted::{self, Posted},
@@ -68,14 +68,14 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let grpc = listener.local_addr()?;
     let bus = Bus::connect(&config.nats, "chat-service", nats).await?;
     let posted = Posted::default();
-    let shared = Shared { store, bus, posted: posted.clone(), metrics: Metrics::new() };
-    let members = Members::new(shared.store.clone());
+    let audiences = Audiences::new(store.clone());
+    let shared = Shared { store, audiences, bus, posted: posted.clone(), metrics: Metrics::new() };
     let lanes = Entrance::new(Duration::from_millis(config.commit_interval_ms), shared.metrics.clone());
     let heads = Heads::start(shared.store.clone(), &lifecycle);
-    let rpc = Rpc::new(shared.store.clone(), heads, members.clone(), lanes.clone());
+    let rpc = Rpc::new(shared.store.clone(), heads, shared.audiences.clone(), lanes.clone());
     grpc::serve(listener, ChatServiceServer::new(rpc), proto::DESCRIPTORS, &lifecycle).await?;
     info!(%grpc, %health, "started");
-    let serving = Serving { config, shared, members, lanes, postgres, partitions, lifecycle: lifecycle.clone() };
+    let serving = Serving { config, shared, lanes, postgres, partitions, lifecycle: lifecycle.clone() };
     lifecycle.spawn_essential("postgres", serving.run());
     Ok(App { grpc, health, readiness, posted })
 }
@@ -84,7 +84,6 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
 struct Serving {
     config: Config,
     shared: Shared,
-    members: Members,
     lanes: Entrance,
     postgres: Condition,
     partitions: Condition,
@@ -147,7 +146,7 @@ impl Serving {
         lifecycle.spawn_essential("retention", retention::run(store, kept, lifecycle.clone()));
         let limits = SendLimits::new(self.config.rates);
         let lanes = (self.lanes.clone(), open);
-        let sends = Sends::new(self.members.clone(), limits, lanes, shared.metrics.clone());
+        let sends = Sends::new(shared.audiences.clone(), limits, lanes, shared.metrics.clone());
         let partitions = Partitions::new(sends, self.partitions.clone(), shared, lifecycle);
         lifecycle.spawn_essential("partitions", partitions.run(all_published));
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proto::MatchId;
 
 use crate::{
+    audience::Audience,
     command::{Advances, Command, Wanted},
     news::{Entry, Logged},
     outcome::{Outcome, Refusal},
@@ -24,6 +25,8 @@ pub struct Decision {
     pub retold: Vec<Entry>,
     /// What was stored before.
     pub repeated: Vec<Entry>,
+    /// The audiences that are others than was known, as they are now.
+    pub changed: BTreeMap<MatchId, Audience>,
 }
 
 /// The rows that a batch stores.
@@ -103,6 +106,7 @@ impl Decision {
         self.writes.changes.extend(next.writes.changes);
         self.retold.extend(next.retold);
         self.repeated.extend(next.repeated);
+        self.changed.extend(next.changed);
     }
 }
 

@@ -7,7 +7,7 @@ use service_kit::{NatsConfig, ProcessConfig, config::HealthConfig, period};
 
 use crate::limits::SendRates;
 
-/// Stores messages and matches in PostgreSQL, and tells both members.
+/// Stores messages and matches in PostgreSQL, and tells all members.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "chat-service", version)]
 pub struct Config {

@@ -95,9 +95,10 @@ impl Lane {
                 }
             }
         }
-        let Conclusion { answered, progress, news, is_unknown, rest } = part.conclude(outcome);
+        let Conclusion { answered, progress, news, changed, is_unknown, rest } = part.conclude(outcome);
         // The acks first; then everybody else hears of it.
-        let sources = answered.into_iter().map(telling::answer).collect();
+        let mut sources = answered.into_iter().map(telling::answer).collect();
+        self.telling.note_changed(&mut sources, changed);
         if telling::completes_milestone(&news) {
             mutation::crash(Mutation::CrashAfterCommit).await;
         }

@@ -24,7 +24,7 @@ pub use transaction::TripError;
 pub use waiting::{BATCH_ROWS, Job, Refused};
 pub(crate) use waiting::{MAX_WAITING, MAX_WAITING_KIB};
 
-use crate::command::Command;
+use crate::{audience::Audience, command::Command};
 use waiting::Waiting;
 
 /// While a batch is being committed another lane begins one after so many intervals, or when it would be a full one.
@@ -80,13 +80,14 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Takes a command. True when an idle lane should look what is next.
+    /// Takes a command, with the members of its match as far as they are known. True when an idle lane should look what
+    /// is next.
     ///
     /// # Errors
     /// When too much waits, or nothing is taken any more.
     pub fn push(
         &mut self,
-        command: Box<dyn Command>,
+        (command, audience): (Box<dyn Command>, Audience),
         ticket: T,
         deadline: Instant,
         now: Instant,
@@ -95,7 +96,7 @@ impl<T> Lanes<T> {
             return Err(Refused::Away);
         }
         let (was_empty, was_full) = (self.waiting.is_empty(), self.waiting.is_full());
-        self.waiting.push(Job::new(command, ticket, deadline, now))?;
+        self.waiting.push(Job::new((command, audience), ticket, deadline, now))?;
         Ok((was_empty && !self.waiting.is_empty()) || (!was_full && self.waiting.is_full()))
     }
 

@@ -1,13 +1,15 @@
 //! Matches and their messages.
 //!
-//! Every write to a match is a `command`. The way of a message: `partitions` → `sends` → `members` → `lane`, which runs
-//! what `lanes` decides (there `batch`, `command` and `room` say what is stored, and `store::Session` commits it) → its
-//! ack, `inbox`, `posted`. What gRPC asks to be written goes into the same lanes (`rpc`).
+//! Every write to a match is a `command`. The way of a message: `partitions` → `sends` → `audiences` → `lane`, which
+//! runs what `lanes` decides (there `batch`, `command` and `room` say what is stored, and `store::Session` commits it)
+//! → its ack, `inbox`, `posted`. What gRPC asks to be written goes into the same lanes (`rpc`). `may` says who may.
 
 pub mod app;
 pub mod config;
 
 mod announcer;
+pub mod audience;
+mod audiences;
 pub mod batch;
 pub mod command;
 mod heads;
@@ -16,7 +18,7 @@ mod lane;
 pub mod lanes;
 pub mod leftovers;
 pub mod limits;
-mod members;
+pub mod may;
 mod metrics;
 pub mod news;
 pub mod outcome;

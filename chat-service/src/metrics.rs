@@ -135,6 +135,7 @@ fn outcome(result: &SendResult) -> &'static str {
             Code::RateLimited => "rate_limited",
             Code::Unavailable => "unavailable",
             Code::InvalidPayload => "invalid_payload",
+            Code::CallStateConflict => "call_state_conflict",
             Code::Internal | Code::Unspecified => "internal",
         },
         None => "internal",

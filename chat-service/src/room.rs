@@ -5,15 +5,19 @@ use std::collections::HashMap;
 
 use proto::{
     ClientId, MatchId, UserId,
-    chat::{Change, Message, change::Kind},
+    chat::{Change, Code, Message, change::Kind},
 };
 
-use crate::news::{Entry, Logged};
+use crate::{
+    audience::Audience,
+    may::{Action, Standing, may},
+    news::{Entry, Logged},
+};
 
 /// Who sends, from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Author {
-    /// The sender: a member of the match.
+    /// The sender.
     pub id: UserId,
     /// Hash of the sending socket.
     pub origin: Option<u64>,
@@ -52,6 +56,8 @@ pub struct Head {
     pub closed: bool,
     /// The database's time, which its new messages and changes get.
     pub now_ms: i64,
+    /// The rev of the last change of its members.
+    pub members_rev: i64,
 }
 
 /// A match under lock, with what the commands of a batch have to see of it.
@@ -59,6 +65,7 @@ pub struct Head {
 pub struct Room {
     id: MatchId,
     head: Head,
+    audience: Audience,
     messages: HashMap<(UserId, ClientId), Row>,
     changes: Vec<Change>,
     additions: Additions,
@@ -78,9 +85,18 @@ pub struct Additions {
 }
 
 impl Room {
-    /// The room of a match that stands at `head`.
-    pub fn new(id: MatchId, head: Head) -> Self {
-        Self { id, head, messages: HashMap::new(), changes: Vec::new(), additions: Additions::default() }
+    /// The room of a match that stands at `head`, with its members then.
+    pub fn new(id: MatchId, head: Head, audience: Audience) -> Self {
+        let (messages, changes, additions) = (HashMap::new(), Vec::new(), Additions::default());
+        Self { id, head, audience, messages, changes, additions }
+    }
+
+    /// Whether a user may do something here now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may(&self, user: &UserId, action: Action) -> Result<(), Code> {
+        may(user, action, Standing { audience: &self.audience, closed: self.head.closed })
     }
 
     /// Lets the commands see a stored message.

@@ -20,10 +20,10 @@ use tokio::time::timeout;
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::{
+    audiences::Audiences,
     command::Command,
     heads::Heads,
     lane::Entrance,
-    members::Members,
     outcome::{Changed, Refusal},
     store::Store,
 };
@@ -40,19 +40,19 @@ const MAX_LIMIT: i32 = 200;
 pub(crate) struct Rpc {
     store: Store,
     heads: Heads,
-    members: Members,
+    audiences: Audiences,
     lanes: Entrance,
 }
 
 impl Rpc {
-    pub(crate) fn new(store: Store, heads: Heads, members: Members, lanes: Entrance) -> Self {
-        Self { store, heads, members, lanes }
+    pub(crate) fn new(store: Store, heads: Heads, audiences: Audiences, lanes: Entrance) -> Self {
+        Self { store, heads, audiences, lanes }
     }
 
     /// Has a command committed, and its match's members told.
     async fn change(&self, command: impl Command + 'static) -> Result<Changed, Status> {
-        let members = self.members.all(command.match_id()).await?.ok_or(Refusal::NoMatch)?;
-        let outcome = self.lanes.commit(command, members, Instant::now() + CALLER_PATIENCE).await;
+        let audience = self.audiences.all(command.match_id()).await?.ok_or(Refusal::NoMatch)?;
+        let outcome = self.lanes.commit(command, audience, Instant::now() + CALLER_PATIENCE).await;
         Ok(outcome.map_err(|_| Refusal::Unavailable)?.into_change()?)
     }
 }

@@ -10,11 +10,12 @@ use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use crate::{
+    audience::Audience,
+    audiences::Audiences,
     command::SendMessages,
     lane::{Entrance, OpenEntrance},
     lanes::Refused,
     limits::SendLimits,
-    members::{Members, Pair},
     metrics::Metrics,
     outcome::Outcome,
     send_result::{failure, failure_for_now, unavailable},
@@ -32,7 +33,7 @@ const RETRY_BUSY_MS: i64 = 1_000;
 /// Takes requests to the lanes. These end when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Sends {
-    members: Members,
+    audiences: Audiences,
     limits: SendLimits,
     lanes: Entrance,
     metrics: Metrics,
@@ -41,12 +42,12 @@ pub(crate) struct Sends {
 
 impl Sends {
     pub(crate) fn new(
-        members: Members,
+        audiences: Audiences,
         limits: SendLimits,
         (lanes, open): (Entrance, OpenEntrance),
         metrics: Metrics,
     ) -> Self {
-        Self { members, limits, lanes, metrics, _open: open }
+        Self { audiences, limits, lanes, metrics, _open: open }
     }
 
     /// The answer to a request while too many are served.
@@ -75,10 +76,10 @@ impl Sends {
             Ok(parsed) => parsed,
             Err(code) => return vec![failure(code); count],
         };
-        let mut results = match self.member(&send).await {
-            Ok(pair) => {
+        let mut results = match self.audience(&send).await {
+            Ok(audience) => {
                 let late = self.limits.cut(&mut send, std::time::Instant::now());
-                let mut results = self.commit(send, pair, deadline).await;
+                let mut results = self.commit(send, audience, deadline).await;
                 results.extend(late);
                 results
             }
@@ -91,9 +92,9 @@ impl Sends {
     }
 
     /// The members, if the sender is one of them. A stranger and a missing match are told the same.
-    async fn member(&self, send: &SendMessages) -> Result<Pair, SendResult> {
-        match self.members.of(&send.match_id, &send.author.id).await {
-            Ok(Some(pair)) => Ok(pair),
+    async fn audience(&self, send: &SendMessages) -> Result<Audience, SendResult> {
+        match self.audiences.of(&send.match_id, &send.author.id).await {
+            Ok(Some(audience)) => Ok(audience),
             Ok(None) => Err(failure(Code::MatchNotFound)),
             Err(error) => {
                 warn!(%error, "cannot read the members of a match");
@@ -102,12 +103,12 @@ impl Sends {
         }
     }
 
-    async fn commit(&self, send: SendMessages, pair: Pair, deadline: Instant) -> Vec<SendResult> {
+    async fn commit(&self, send: SendMessages, audience: Audience, deadline: Instant) -> Vec<SendResult> {
         let count = send.drafts.len();
         if count == 0 {
             return Vec::new();
         }
-        match self.lanes.commit(send, pair, deadline.into_std()).await.map(Outcome::into_results) {
+        match self.lanes.commit(send, audience, deadline.into_std()).await.map(Outcome::into_results) {
             Ok(results) => results,
             Err(Refused::Full) => vec![failure_for_now(Code::RateLimited, RETRY_BUSY_MS); count],
             Err(Refused::Away) => vec![unavailable(); count],

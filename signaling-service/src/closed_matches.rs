@@ -1,6 +1,6 @@
-//! Ends the calls of matches that were closed. The replicas take turns.
+//! Ends the calls of matches that were closed, or that a party has left. The replicas take turns.
 //!
-//! Closing is announced to the members' inboxes only, and hearing all inboxes would cost far more than asking
+//! Both are announced to the members' inboxes only, and hearing all inboxes would cost far more than asking
 //! chat-service once a second about the few matches in which somebody calls.
 
 use std::{sync::Arc, time::Duration};
@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{failure::Failure, switchboard::Switchboard};
 
-/// How long a call may outlive its match.
+/// How long a call may outlive its match, or the membership of a party.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Looks for closed matches until the process stops.
@@ -33,5 +33,5 @@ async fn sweep(switchboard: &Switchboard) -> Result<(), Failure> {
         return Ok(());
     };
     let matches: Vec<MatchId> = calls.into_iter().map(|call| call.match_id).collect();
-    if matches.is_empty() { Ok(()) } else { switchboard.close_closed(&matches).await }
+    if matches.is_empty() { Ok(()) } else { switchboard.close_forbidden(&matches).await }
 }

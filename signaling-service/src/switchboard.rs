@@ -132,11 +132,11 @@ impl Switchboard {
         self.change(&stored, &next, now_ms).await.map(|_| ())
     }
 
-    /// Ends the live call of a match that was closed.
-    pub async fn close(&self, id: &MatchId) -> Result<(), Failure> {
+    /// Ends the live call of a match if it may not go on there.
+    async fn close(&self, id: &MatchId, is_over: impl Fn(&Call) -> bool) -> Result<(), Failure> {
         for _ in 0..MAX_ATTEMPTS {
             let Snapshot { now_ms, found } = self.calls.of_match(id).await?;
-            let Some(stored) = found else { return Ok(()) };
+            let Some(stored) = found.filter(|stored| is_over(&stored.call)) else { return Ok(()) };
             let Some(ended) = stored.call.closed(now_ms) else { return Ok(()) };
             if self.change(&stored, &ended, now_ms).await? {
                 return Ok(());
@@ -145,10 +145,10 @@ impl Switchboard {
         Err(contended())
     }
 
-    /// Ends the live calls of those matches that are closed.
-    pub async fn close_closed(&self, ids: &[MatchId]) -> Result<(), Failure> {
-        for id in self.access.closed_among(ids).await? {
-            self.close(&id).await?;
+    /// Ends the live calls of those matches that are closed, or that a party of the call has left.
+    pub async fn close_forbidden(&self, ids: &[MatchId]) -> Result<(), Failure> {
+        for of in self.access.unsettled_among(ids).await? {
+            self.close(&of.id, |call| of.forbids([&call.caller, &call.callee])).await?;
         }
         Ok(())
     }
@@ -258,7 +258,7 @@ impl Switchboard {
     async fn refuse_closed(&self, request: &Request) -> Result<(), Failure> {
         let refused = self.access.open_match(&request.match_id, &request.user).await.map(|_| ());
         if refused == Err(Failure::MatchClosed) {
-            self.close(&request.match_id).await?;
+            self.close(&request.match_id, |_| true).await?;
         }
         refused
     }

@@ -1,5 +1,6 @@
 //! Who takes part: three users on four devices, and two matches with a milestone every few messages.
 
+use chat_service::audience::Audience;
 use milestone_service::milestone::{Milestone, Milestones};
 use proto::{MatchId, UserId};
 
@@ -40,6 +41,11 @@ impl Cast {
             chats: vec![chat("one", MEMBERS[0]), chat("two", MEMBERS[1])],
             milestones: valid(Milestones::new(MILESTONES.into_iter().map(milestone).collect())),
         }
+    }
+
+    /// The members of a match, who never change here.
+    pub(crate) fn audience(&self, chat: &Chat) -> Audience {
+        Audience::new(chat.members.iter().map(|user| self.users[*user].clone()).collect(), 0)
     }
 
     /// Whose device this is.

@@ -123,12 +123,12 @@ impl Replica {
         let (Some(chat), Some(parsed)) = (world.cast.chat(&send.match_id), parse(send)) else {
             return vec![failure(Code::MatchNotFound); count];
         };
-        let members = world.cast.chats[chat].members;
-        if members.iter().all(|user| world.cast.users[*user] != parsed.author.id) {
+        let audience = world.cast.audience(&world.cast.chats[chat]);
+        if !audience.has(&parsed.author.id) {
             return vec![failure(Code::MatchNotFound); count];
         }
         let times = (deadline, world.sim.instant());
-        match self.lanes.commit(parsed, times, &self.unfinished).await.map(Outcome::into_results) {
+        match self.lanes.commit((parsed, audience), times, &self.unfinished).await.map(Outcome::into_results) {
             Ok(results) => results,
             Err(_) => vec![unavailable(); count],
         }
@@ -153,8 +153,9 @@ impl Replica {
     }
 
     async fn change(&self, world: &World, command: impl Command + 'static) -> Result<Changed, Refusal> {
-        let now = world.sim.instant();
-        let outcome = self.lanes.commit(command, (now + CALLER_PATIENCE, now), &self.unfinished).await;
+        let (now, chat) = (world.sim.instant(), world.cast.chat(command.match_id().as_str()));
+        let audience = world.cast.audience(&world.cast.chats[chat.ok_or(Refusal::NoMatch)?]);
+        let outcome = self.lanes.commit((command, audience), (now + CALLER_PATIENCE, now), &self.unfinished).await;
         outcome.map_err(|_| Refusal::Unavailable)?.into_change()
     }
 }

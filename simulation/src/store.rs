@@ -19,7 +19,10 @@ use std::{
     time::Duration,
 };
 
-use chat_service::room::{Head, Row};
+use chat_service::{
+    audience::Audience,
+    room::{Head, Row},
+};
 use proto::{
     MatchId,
     chat::{Change, Message, Milestone},
@@ -47,7 +50,7 @@ pub(crate) struct Store {
 
 /// A match and all that is keyed by it.
 struct Stored {
-    members: Vec<String>,
+    audience: Audience,
     head: Head,
     messages: Vec<Row>,
     by_client_id: BTreeMap<(String, String), i64>,
@@ -72,8 +75,8 @@ struct Recorded {
 impl Store {
     pub(crate) fn new(cast: &Cast, net: &Rc<Network>, promises: &Rc<Promises>, mistake: Option<Mistake>) -> Self {
         let stored = |chat: &crate::cast::Chat| Stored {
-            members: chat.members.iter().map(|user| cast.users[*user].to_string()).collect(),
-            head: Head { last_seq: 0, rev: 0, closed: false, now_ms: 0 },
+            audience: cast.audience(chat),
+            head: Head { last_seq: 0, rev: 0, closed: false, now_ms: 0, members_rev: 0 },
             messages: Vec::new(),
             by_client_id: BTreeMap::new(),
             changes: Vec::new(),
@@ -127,6 +130,10 @@ impl Store {
 }
 
 impl Stored {
+    fn members(&self) -> Vec<String> {
+        self.audience.members().iter().map(ToString::to_string).collect()
+    }
+
     fn message(&self, seq: i64) -> Option<Message> {
         let index = usize::try_from(seq - 1).ok()?;
         self.messages.get(index).map(|row| row.message.clone())

@@ -30,10 +30,15 @@ fn request(match_id: &str, sender: &str, drafts: &[(&str, &str)]) -> SendMessage
     }
 }
 
+fn audience() -> Audience {
+    let members = ["alice", "bob", "u0", "u1"].map(|name| UserId::new(name).unwrap());
+    Audience::new(members.to_vec(), 0)
+}
+
 fn rooms(heads: impl IntoIterator<Item = (MatchId, i64)>) -> BTreeMap<MatchId, Room> {
     let room = |(id, last_seq): (MatchId, i64)| {
-        let head = Head { last_seq, rev: 0, closed: false, now_ms: 5 };
-        (id.clone(), Room::new(id, head))
+        let head = Head { last_seq, rev: 0, closed: false, now_ms: 5, members_rev: 0 };
+        (id.clone(), Room::new(id, head, audience()))
     };
     heads.into_iter().map(room).collect()
 }
@@ -59,7 +64,7 @@ fn what_comes_behind_a_closing_in_the_same_batch_is_refused_and_a_milestone_is_n
     let changes: Vec<_> =
         decision.writes.changes.iter().map(|logged| (logged.change.rev, logged.change.after_seq)).collect();
     assert_eq!(changes, [(1, 11), (2, 11)]);
-    let head = Head { last_seq: 11, rev: 2, closed: true, now_ms: 5 };
+    let head = Head { last_seq: 11, rev: 2, closed: true, now_ms: 5, members_rev: 0 };
     assert_eq!(decision.heads, BTreeMap::from([(id("demo"), head)]));
 }
 

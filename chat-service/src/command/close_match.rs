@@ -51,6 +51,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        audience::Audience,
         news::{Entry, Logged},
         room::Head,
     };
@@ -60,7 +61,11 @@ mod tests {
     }
 
     fn room(closed: bool) -> Room {
-        Room::new(id(), Head { last_seq: 7, rev: 2, closed, now_ms: 1_000 })
+        Room::new(
+            id(),
+            Head { last_seq: 7, rev: 2, closed, now_ms: 1_000, members_rev: 0 },
+            Audience::new(Vec::new(), 0),
+        )
     }
 
     fn closing(rev: i64) -> Change {
@@ -76,7 +81,7 @@ mod tests {
         assert_eq!(again, Outcome::Changed(Ok(Changed { change: closing(3), is_new: false })), "in the same batch");
         let (additions, moved) = room.into_additions();
         assert_eq!(additions.changes, [Logged { match_id: id(), change: closing(3) }]);
-        assert_eq!(moved, Some((id(), Head { last_seq: 7, rev: 3, closed: true, now_ms: 1_000 })));
+        assert_eq!(moved, Some((id(), Head { last_seq: 7, rev: 3, closed: true, now_ms: 1_000, members_rev: 0 })));
     }
 
     #[test]

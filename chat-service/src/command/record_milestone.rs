@@ -64,6 +64,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        audience::Audience,
         news::{Entry, Logged},
         room::{Head, Row},
     };
@@ -77,7 +78,11 @@ mod tests {
     }
 
     fn room(rev: i64) -> Room {
-        Room::new(id(), Head { last_seq: 7, rev, closed: false, now_ms: 1_000 })
+        Room::new(
+            id(),
+            Head { last_seq: 7, rev, closed: false, now_ms: 1_000, members_rev: 0 },
+            Audience::new(Vec::new(), 0),
+        )
     }
 
     fn standing(rev: i64, reached_at_ms: i64) -> Change {

@@ -8,13 +8,14 @@ use service_kit::mutation::{self, Mutation};
 
 use super::{Advances, Command, Wanted};
 use crate::{
+    may::Action,
     outcome::{Outcome, Refusal},
     room::{Author, Draft, Room, Row},
     saved,
     send_result::{failure, stored, unavailable},
 };
 
-/// Drafts of one sender in one match, in order. The sender is known to be a member.
+/// Drafts of one sender in one match, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendMessages {
     /// The match.
@@ -83,6 +84,9 @@ impl SendMessages {
     /// The clientId decides first: what was stored under it is repeated or refused. Only then may the object name what
     /// it is.
     fn post(&self, draft: &Draft, room: &mut Room) -> SendResult {
+        if let Err(code) = room.may(&self.author.id, Action::Read) {
+            return failure(code);
+        }
         let saved = self.saved_by_rest(draft, room);
         let repeated = match room.message(&self.author.id, &draft.client_id) {
             Some(row) if row.message.body == draft.body => Some(row),
@@ -96,8 +100,8 @@ impl SendMessages {
             room.repeat_message(message);
             return result;
         }
-        if room.head().closed {
-            return failure(Code::MatchClosed);
+        if let Err(code) = room.may(&self.author.id, Action::Send) {
+            return failure(code);
         }
         stored(room.add_message(&self.author, draft), false)
     }

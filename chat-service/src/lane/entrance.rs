@@ -9,9 +9,9 @@ use tokio::sync::{Notify, futures::Notified, oneshot};
 use tracing::Span;
 
 use crate::{
+    audience::Audience,
     command::Command,
     lanes::{Lanes, Refused},
-    members::Pair,
     metrics::Metrics,
     outcome::Outcome,
 };
@@ -20,7 +20,6 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Ticket {
     pub(super) answer: oneshot::Sender<Outcome>,
-    pub(super) pair: Pair,
     pub(super) span: Span,
     _counted: Counted,
 }
@@ -49,16 +48,17 @@ impl Entrance {
         Self { line: Arc::new(Line { lanes, changed: Notify::new() }), metrics }
     }
 
-    /// Has a command committed before its deadline. Then the members in `pair` are told.
+    /// Has a command committed before its deadline. Then the members are told: those of `audience`, unless they have
+    /// changed.
     pub(crate) async fn commit(
         &self,
         command: impl Command + 'static,
-        pair: Pair,
+        audience: Audience,
         deadline: Instant,
     ) -> Result<Outcome, Refused> {
         let (answer, outcome) = oneshot::channel();
-        let ticket = Ticket { answer, pair, span: Span::current(), _counted: Counted::new(&self.metrics) };
-        let wakes = self.lanes().push(Box::new(command), ticket, deadline, Instant::now())?;
+        let ticket = Ticket { answer, span: Span::current(), _counted: Counted::new(&self.metrics) };
+        let wakes = self.lanes().push((Box::new(command), audience), ticket, deadline, Instant::now())?;
         if wakes {
             self.wake_one();
         }

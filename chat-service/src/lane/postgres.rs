@@ -33,7 +33,8 @@ impl Postgres {
             self.connect(deadline).await;
         }
         let session = self.session.as_mut().ok_or(TripError::Away)?;
-        let outcome = transaction::commit(session, &part.commands(), part.is_locked(), deadline).await;
+        let outcome =
+            transaction::commit(session, (&part.commands(), &part.audiences()), part.is_locked(), deadline).await;
         if outcome == Err(TripError::Lost) {
             self.session = None;
         }

@@ -9,9 +9,10 @@ use tracing::{Span, info, info_span};
 use super::entrance::Ticket;
 use crate::{
     announcer::Told,
+    audience::Audience,
+    audiences::Audiences,
     inbox::Inbox,
     lanes::{Answered, Progress},
-    members::Pair,
     news::News,
     posted::Posted,
     shared::Shared,
@@ -22,14 +23,14 @@ use crate::{
 const COMPLETING_SEQ: i64 = 100;
 
 /// Whom the news of a match concern, and the trace that they belong to.
-pub(super) type Sources = BTreeMap<MatchId, (Pair, Span)>;
+pub(super) type Sources = BTreeMap<MatchId, (Audience, Span)>;
 
 /// Answers who waits.
-pub(super) fn answer(answered: Answered<Ticket>) -> (MatchId, (Pair, Span)) {
-    let Ticket { answer, pair, span, .. } = answered.ticket;
+pub(super) fn answer(answered: Answered<Ticket>) -> (MatchId, (Audience, Span)) {
+    let Ticket { answer, span, .. } = answered.ticket;
     // A caller that has stopped waiting has answered its own caller.
     let _ = answer.send(answered.outcome);
-    (answered.match_id, (pair, span))
+    (answered.match_id, (answered.audience, span))
 }
 
 /// The one way in which inboxes and the stream of commits hear of a batch.
@@ -37,17 +38,27 @@ pub(super) fn answer(answered: Answered<Ticket>) -> (MatchId, (Pair, Span)) {
 pub(super) struct Telling {
     inbox: Inbox,
     posted: Posted,
+    audiences: Audiences,
     told: Told,
 }
 
 impl Telling {
     pub(super) fn new(shared: &Shared, told: Told) -> Self {
-        Self { inbox: Inbox::new(shared), posted: shared.posted.clone(), told }
+        let (posted, audiences) = (shared.posted.clone(), shared.audiences.clone());
+        Self { inbox: Inbox::new(shared), posted, audiences, told }
     }
 
     /// Something may have been committed of which nobody can tell now.
     pub(super) fn note_unknown(&self) {
         self.posted.missed();
+    }
+
+    /// Members have changed: the news concern those who are members now.
+    pub(super) fn note_changed(&self, sources: &mut Sources, changed: BTreeMap<MatchId, Audience>) {
+        for (id, audience) in changed {
+            self.audiences.note(&id, &audience);
+            sources.entry(id).and_modify(|source| source.0 = audience);
+        }
     }
 
     /// Tells of matches of which somebody was answered. Never waits.
@@ -58,9 +69,9 @@ impl Telling {
             }
         }
         for news in news {
-            if let Some((pair, span)) = sources.get(&news.match_id) {
+            if let Some((audience, span)) = sources.get(&news.match_id) {
                 let span = info_span!(parent: span, "publish", otel.kind = "producer");
-                span.in_scope(|| self.publish(news, pair));
+                span.in_scope(|| self.publish(news, audience));
             }
         }
     }
@@ -71,13 +82,13 @@ impl Telling {
     }
 
     /// A failure is counted there: the gateways see the gap, or that their heads differ, and read what they missed.
-    fn publish(&self, news: News, pair: &Pair) {
+    fn publish(&self, news: News, audience: &Audience) {
         let Some(milestone) = news.milestone() else {
-            let _ = self.inbox.publish_at_once(pair, news.event);
+            let _ = self.inbox.publish_at_once(audience.members(), news.event);
             return;
         };
         // Without NATS it would wait, and come a second time after the announcer of another replica has told it.
-        if self.inbox.is_connected() && self.inbox.publish_at_once(pair, news.event).is_ok() {
+        if self.inbox.is_connected() && self.inbox.publish_at_once(audience.members(), news.event).is_ok() {
             info!(r#match = %milestone.0, milestone = milestone.1, "a milestone is announced");
             self.told.note(milestone);
         }

@@ -1,7 +1,7 @@
 //! Some of a batch, on its way through its attempts. Pure.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Instant,
 };
 
@@ -9,6 +9,7 @@ use proto::MatchId;
 
 use super::{Progress, TripError, waiting::Job};
 use crate::{
+    audience::Audience,
     batch::{self, Decision},
     command::Command,
     news::{self, News},
@@ -56,6 +57,8 @@ pub struct Conclusion<T> {
     pub progress: Vec<Progress>,
     /// What the members of the matches are told, in this order.
     pub news: Vec<News>,
+    /// The audiences that are others than was known, as they are now.
+    pub changed: BTreeMap<MatchId, Audience>,
     /// Whether it may have committed what nobody can tell of now.
     pub is_unknown: bool,
     /// For [`Lanes::done`](super::Lanes::done), when everybody was told.
@@ -67,6 +70,8 @@ pub struct Conclusion<T> {
 pub struct Answered<T> {
     /// Its match.
     pub match_id: MatchId,
+    /// The members, as far as was known.
+    pub audience: Audience,
     /// Who waits.
     pub ticket: T,
     /// What it came to.
@@ -100,6 +105,16 @@ impl<T> Part<T> {
             Scope::All | Scope::First => self.jobs.iter().take(self.taken()).map(|job| &*job.command).collect(),
             Scope::Piece(piece) => vec![&*piece.command],
         }
+    }
+
+    /// What is known of the audience of each match of these commands: nothing where they do not agree.
+    pub fn audiences(&self) -> BTreeMap<&MatchId, Option<&Audience>> {
+        let mut audiences: BTreeMap<&MatchId, Option<&Audience>> = BTreeMap::new();
+        for job in self.jobs.iter().take(self.taken()) {
+            let known = audiences.entry(job.match_id()).or_insert(Some(&job.audience));
+            *known = known.filter(|audience| audience.version() == job.audience.version());
+        }
+        audiences
     }
 
     /// Whether some of it is likely to be stored already.
@@ -255,7 +270,7 @@ impl<T> Part<T> {
 
     /// Answers are due, and everybody is told what is stored. Commands that have no answer yet are tried again.
     fn ended(self, answered: Vec<Answered<T>>, decision: Decision) -> Conclusion<T> {
-        let Decision { writes, mut retold, repeated, .. } = decision;
+        let Decision { writes, mut retold, repeated, changed, .. } = decision;
         let mut progress: Vec<_> = repeated.iter().filter_map(Progress::of_another).collect();
         if self.recovering {
             retold.extend(repeated);
@@ -267,19 +282,19 @@ impl<T> Part<T> {
         } else {
             Rest { parts: vec![self], free: BTreeSet::new(), is_contended: false }
         };
-        Conclusion { answered, progress, news, ..Conclusion::of(rest) }
+        Conclusion { answered, progress, news, changed, ..Conclusion::of(rest) }
     }
 }
 
 impl<T> Answered<T> {
     fn new(job: Job<T>, outcome: Outcome) -> Self {
-        Self { match_id: job.match_id().clone(), ticket: job.ticket, outcome }
+        Self { match_id: job.match_id().clone(), audience: job.audience, ticket: job.ticket, outcome }
     }
 }
 
 impl<T> Conclusion<T> {
     /// Nobody is answered or told anything.
     fn of(rest: Rest<T>) -> Self {
-        Self { answered: Vec::new(), progress: Vec::new(), news: Vec::new(), is_unknown: false, rest }
+        Self { answered: vec![], progress: vec![], news: vec![], changed: BTreeMap::new(), is_unknown: false, rest }
     }
 }

@@ -11,6 +11,7 @@ use proto::{
 
 use super::*;
 use crate::{
+    audience::Audience,
     batch::Decision,
     command::{CloseMatch, SendMessages},
     news::{Entry, Logged},
@@ -47,7 +48,7 @@ impl World {
 
     fn try_push(&mut self, command: impl Command + 'static) -> Result<bool, Refused> {
         self.pushed += 1;
-        self.lanes.push(Box::new(command), self.pushed, self.now + PATIENCE, self.now)
+        self.lanes.push((Box::new(command), Audience::new(Vec::new(), 0)), self.pushed, self.now + PATIENCE, self.now)
     }
 
     fn begin(&mut self) -> Part<usize> {

@@ -8,6 +8,7 @@ use service_kit::mutation::{self, Mutation};
 use thiserror::Error;
 
 use crate::{
+    audience::Audience,
     batch::{self, Decision, Writes},
     command::{Command, Wanted},
     news::Logged,
@@ -53,8 +54,10 @@ pub trait Connection {
         advances: &BTreeMap<MatchId, i64>,
     ) -> impl Future<Output = Result<BTreeMap<MatchId, Head>, TripError>>;
 
-    /// Begins a transaction, locks the matches in their order, and finds what is stored of `wanted`.
-    fn lock(&mut self, matches: &[&str], wanted: &Wanted<'_>) -> impl Future<Output = Result<Locked, TripError>>;
+    /// Begins a transaction, locks the matches in their order, and finds what is stored of `wanted`. The number beside
+    /// each match is the version of its audience that is known; another one is read.
+    fn lock(&mut self, matches: &[(&str, i64)], wanted: &Wanted<'_>)
+    -> impl Future<Output = Result<Locked, TripError>>;
 
     /// Stores the rows and commits. `heads` are to be stored too: where the matches that have moved stand now, unless
     /// [`advance`](Self::advance) has moved them.
@@ -82,7 +85,15 @@ pub struct Locked {
     pub rows: Vec<Row>,
     /// The stored changes.
     pub changes: Vec<Logged>,
+    /// The audiences of which another version is known.
+    pub changed: BTreeMap<MatchId, Audience>,
 }
+
+/// What is known of the audiences of a batch's matches: `None` where nothing is.
+pub type Known<'a> = BTreeMap<&'a MatchId, Option<&'a Audience>>;
+
+/// The version of an audience of which nothing is known.
+const UNKNOWN: i64 = -1;
 
 /// Commits what the commands come to, unless the deadline passes before the COMMIT.
 ///
@@ -92,35 +103,34 @@ pub struct Locked {
 /// When it did not commit, or may not have.
 pub async fn commit(
     connection: &mut impl Connection,
-    commands: &[&dyn Command],
+    (commands, known): (&[&dyn Command], &Known<'_>),
     locked: bool,
     deadline: Instant,
 ) -> Result<Decision, TripError> {
     if !locked && let Some(advances) = batch::advances(commands) {
-        match commit_fast(connection, commands, &advances, deadline).await {
+        match commit_fast(connection, (commands, known), &advances, deadline).await {
             // Finding out which matches are concerned costs as many trips as taking all of them the sure way.
             Err(TripError::Duplicate) | Ok(None) => {}
             Ok(Some(decision)) => return Ok(decision),
             Err(error) => return Err(error),
         }
     }
-    commit_locked(connection, commands, deadline).await
+    commit_locked(connection, (commands, known), deadline).await
 }
 
-/// `None` when a match is closed. Nothing is stored then.
+/// `None` when a match is closed, or has other members than is known. Nothing is stored then.
 async fn commit_fast(
     connection: &mut impl Connection,
-    commands: &[&dyn Command],
+    (commands, known): (&[&dyn Command], &Known<'_>),
     advances: &BTreeMap<MatchId, i64>,
     deadline: Instant,
 ) -> Result<Option<Decision>, TripError> {
     let heads = connection.advance(advances).await?;
-    if heads.len() < advances.len() {
+    if heads.len() < advances.len() || !are_up_to_date(known, &heads) {
         connection.roll_back().await?;
         return Ok(None);
     }
-    let rooms = heads.into_iter().map(|(id, head)| (id.clone(), Room::new(id, head))).collect();
-    let decision = batch::decide(commands, rooms);
+    let decision = batch::decide(commands, rooms(known, heads, &BTreeMap::new()));
     check_deadline(connection, deadline).await?;
     match connection.write(&decision.writes, &BTreeMap::new()).await {
         Err(TripError::Lost) if mutation::is_broken(Mutation::AckBeforeCommit) => {}
@@ -132,20 +142,23 @@ async fn commit_fast(
 /// The answers to repeats too come from a transaction that holds the matches' rows.
 async fn commit_locked(
     connection: &mut impl Connection,
-    commands: &[&dyn Command],
+    (commands, known): (&[&dyn Command], &Known<'_>),
     deadline: Instant,
 ) -> Result<Decision, TripError> {
-    let ids: Vec<&str> = batch::matches(commands).into_iter().map(MatchId::as_str).collect();
-    let locked = connection.lock(&ids, &batch::wanted(commands)).await?;
-    let decision = batch::decide(commands, rooms(locked));
+    let version = |id| known.get(id).copied().flatten().map_or(UNKNOWN, Audience::version);
+    let matches: Vec<_> = batch::matches(commands).into_iter().map(|id| (id.as_str(), version(id))).collect();
+    let locked = connection.lock(&matches, &batch::wanted(commands)).await?;
+    let (rooms, changed) = found_rooms(known, locked);
+    let decision = Decision { changed, ..batch::decide(commands, rooms) };
     check_deadline(connection, deadline).await?;
     connection.write(&decision.writes, &decision.heads).await?;
     Ok(decision)
 }
 
-fn rooms(Locked { heads, rows, changes }: Locked) -> BTreeMap<MatchId, Room> {
-    let mut rooms: BTreeMap<MatchId, Room> =
-        heads.into_iter().map(|(id, head)| (id.clone(), Room::new(id, head))).collect();
+/// The rooms of locked matches with what was found in them, and the audiences that have changed.
+fn found_rooms(known: &Known<'_>, locked: Locked) -> (BTreeMap<MatchId, Room>, BTreeMap<MatchId, Audience>) {
+    let Locked { heads, rows, changes, changed } = locked;
+    let mut rooms = rooms(known, heads, &changed);
     for row in rows {
         if let Some(room) = rooms.get_mut(row.message.match_id.as_str()) {
             room.remember(row);
@@ -156,7 +169,26 @@ fn rooms(Locked { heads, rows, changes }: Locked) -> BTreeMap<MatchId, Room> {
             room.remember_change(change);
         }
     }
-    rooms
+    (rooms, changed)
+}
+
+/// The rooms of the matches, each with its audience as it is now.
+fn rooms(
+    known: &Known<'_>,
+    heads: BTreeMap<MatchId, Head>,
+    changed: &BTreeMap<MatchId, Audience>,
+) -> BTreeMap<MatchId, Room> {
+    let room = |(id, head): (MatchId, Head)| {
+        let audience = changed.get(&id).or_else(|| known.get(&id).copied().flatten())?.clone();
+        Some((id.clone(), Room::new(id, head, audience)))
+    };
+    heads.into_iter().filter_map(room).collect()
+}
+
+/// Whether the members of the matches are those that are known.
+fn are_up_to_date(known: &Known<'_>, heads: &BTreeMap<MatchId, Head>) -> bool {
+    let version = |id| known.get(id).copied().flatten().map(Audience::version);
+    heads.iter().all(|(id, head)| version(id) == Some(head.members_rev))
 }
 
 async fn check_deadline(connection: &mut impl Connection, deadline: Instant) -> Result<(), TripError> {

@@ -11,7 +11,7 @@ use std::{
 
 use proto::MatchId;
 
-use crate::command::Command;
+use crate::{audience::Audience, command::Command};
 
 /// Commands that may wait in a replica.
 pub(crate) const MAX_WAITING: usize = 4_096;
@@ -37,6 +37,8 @@ pub enum Refused {
 pub struct Job<T> {
     /// What is asked.
     pub command: Box<dyn Command>,
+    /// The members of its match, as far as is known. They may have changed since.
+    pub audience: Audience,
     /// When nobody waits any more.
     pub deadline: Instant,
     /// Who waits.
@@ -59,8 +61,13 @@ impl Drop for Weight {
 }
 
 impl<T> Job<T> {
-    pub(super) fn new(command: Box<dyn Command>, ticket: T, deadline: Instant, now: Instant) -> Self {
-        Self { command, deadline, ticket, queued_at: now, weight: None }
+    pub(super) fn new(
+        (command, audience): (Box<dyn Command>, Audience),
+        ticket: T,
+        deadline: Instant,
+        now: Instant,
+    ) -> Self {
+        Self { command, audience, deadline, ticket, queued_at: now, weight: None }
     }
 
     /// The match that it writes to.

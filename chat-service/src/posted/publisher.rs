@@ -60,7 +60,7 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     pub(crate) fn new(shared: &Shared) -> Self {
-        let Shared { store, bus, posted, metrics } = shared.clone();
+        let Shared { store, bus, posted, metrics, .. } = shared.clone();
         Self { posted, stream: Stream::new(&bus), bus, store, metrics, outage: Outage::default() }
     }
 

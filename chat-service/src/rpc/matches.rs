@@ -3,8 +3,8 @@
 use proto::{
     UserId,
     chat::{
-        CloseMatchRequest, CloseMatchResponse, GetMatchRequest, GetMatchResponse, HeadsRequest, HeadsResponse,
-        ListMatchesRequest, ListMatchesResponse, PutMatchRequest, PutMatchResponse,
+        CloseMatchRequest, CloseMatchResponse, Code, GetMatchRequest, GetMatchResponse, HeadsRequest, HeadsResponse,
+        ListMatchesRequest, ListMatchesResponse, Match, PutMatchRequest, PutMatchResponse,
     },
 };
 use tonic::Status;
@@ -15,29 +15,33 @@ use super::{
     status::{match_id, no_match, user_id},
 };
 use crate::{
+    audience::Audience,
     command::CloseMatch,
     heads::Asked,
+    may::{Action, Standing, may},
     store::{Page, Put},
 };
 
 /// The most matches whose heads one call may ask for.
 const MAX_HEADS: usize = 1_000;
+/// The fewest members with which a match is made.
+const MIN_MEMBERS: usize = 2;
+/// The most members of a match.
+const MAX_MEMBERS: usize = 1_000;
 
 impl Rpc {
     pub(super) async fn get(&self, request: GetMatchRequest) -> Result<GetMatchResponse, Status> {
-        let id = match_id(request.match_id)?;
-        // Before anything of the match is read: how much there is of it would show in the time.
-        if let Some(user) = request.user_id.map(user_id).transpose()? {
-            self.members.of(&id, &user).await?.ok_or_else(no_match)?;
-        }
-        let page = self.store.get_match(&id, request.since_seq, limit(request.limit)).await?.ok_or_else(no_match)?;
-        let Page { found, messages, has_more, epoch } = page;
-        Ok(GetMatchResponse { r#match: Some(found), messages, has_more, epoch })
+        let action = action(request.action());
+        let (id, user) = (match_id(request.match_id)?, request.user_id.map(user_id).transpose()?);
+        let page = self.store.get_match((&id, user.as_ref()), request.since_seq, limit(request.limit)).await?;
+        let Page { found, messages, has_more, epoch } = page.ok_or_else(no_match)?;
+        let refused = user.and_then(|user| refused(&user, action, &found)).map(i32::from);
+        Ok(GetMatchResponse { r#match: Some(found), messages, has_more, epoch, refused })
     }
 
     pub(super) async fn put(&self, request: PutMatchRequest) -> Result<PutMatchResponse, Status> {
         let id = match_id(request.match_id)?;
-        let members = pair(request.members)?;
+        let members = members(request.members)?;
         match self.store.put_match(&id, &members).await? {
             Put::Created(found) => Ok(PutMatchResponse { r#match: Some(found), created: true }),
             Put::Present(found) => Ok(PutMatchResponse { r#match: Some(found), created: false }),
@@ -72,13 +76,30 @@ impl Rpc {
     }
 }
 
-fn pair(members: Vec<String>) -> Result<[UserId; 2], Status> {
-    let members = members.into_iter().map(user_id).collect::<Result<Vec<_>, _>>()?;
-    let mut pair: [UserId; 2] =
-        members.try_into().map_err(|_| Status::invalid_argument("a match has exactly two members"))?;
-    pair.sort();
-    match &pair {
-        [a, b] if a == b => Err(Status::invalid_argument("a match has two different members")),
-        _ => Ok(pair),
+fn action(asked: proto::chat::Action) -> Action {
+    match asked {
+        proto::chat::Action::Read => Action::Read,
+        proto::chat::Action::Send => Action::Send,
+        proto::chat::Action::Call => Action::Call,
     }
+}
+
+/// Why the user may not do it, if so.
+fn refused(user: &UserId, action: Action, found: &Match) -> Option<Code> {
+    let members = found.members.iter().filter_map(|member| UserId::new(member.as_str()).ok());
+    let audience = Audience::new(members.collect(), found.members_rev);
+    may(user, action, Standing { audience: &audience, closed: found.closed_at_ms.is_some() }).err()
+}
+
+/// Different users, sorted.
+fn members(ids: Vec<String>) -> Result<Vec<UserId>, Status> {
+    let mut members = ids.into_iter().map(user_id).collect::<Result<Vec<_>, _>>()?;
+    members.sort_unstable();
+    if !(MIN_MEMBERS..=MAX_MEMBERS).contains(&members.len()) {
+        return Err(Status::invalid_argument(format!("a match has {MIN_MEMBERS} to {MAX_MEMBERS} members")));
+    }
+    if members.windows(2).any(|two| two[0] == two[1]) {
+        return Err(Status::invalid_argument("the members of a match are different users"));
+    }
+    Ok(members)
 }

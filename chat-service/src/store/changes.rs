@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use proto::{
-    MatchId,
+    MatchId, UserId,
     chat::{Change, Closing, Milestone, change::Kind},
 };
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use super::{
     messages::one_more_than,
     time::{from_ms, to_ms},
 };
-use crate::news::Logged;
+use crate::{may::may_read, news::Logged};
 
 const MILESTONE: &str = "milestone";
 const CLOSING: &str = "closing";
@@ -85,21 +85,26 @@ fn columns_of(kind: &Kind) -> (&'static str, Option<i64>, Option<String>) {
 }
 
 impl Store {
-    /// At most `limit` changes of a match after a rev; `None` when the match does not exist.
+    /// At most `limit` changes of a match after a rev; `None` when the match does not exist, or the user may not read
+    /// it.
     pub(crate) async fn list_changes(
         &self,
-        id: &MatchId,
+        (id, user): (&MatchId, Option<&UserId>),
         after_rev: i64,
         limit: usize,
     ) -> Result<Option<ListedChanges>, StoreError> {
         let client = self.client().await?;
         // One statement is one snapshot. A match without changes gives one row, whose other columns are null.
-        let sql = "SELECT m.rev, c.rev, c.kind, c.seq, c.after_seq, c.body, c.created_at
-                   FROM matches m LEFT JOIN (
-                       SELECT * FROM changes WHERE match_id = $1 AND rev > $2 ORDER BY rev LIMIT $3
-                   ) c ON true WHERE m.match_id = $1 ORDER BY c.rev";
-        let statement = client.prepare_cached(sql).await?;
-        let rows = client.query(&statement, &[&id.as_str(), &after_rev, &one_more_than(limit)]).await?;
+        let sql = format!(
+            "SELECT m.rev, c.rev, c.kind, c.seq, c.after_seq, c.body, c.created_at
+             FROM matches m LEFT JOIN (
+                 SELECT * FROM changes WHERE match_id = $1 AND rev > $2 ORDER BY rev LIMIT $3
+             ) c ON true WHERE m.match_id = $1 AND {} ORDER BY c.rev",
+            may_read(4)
+        );
+        let statement = client.prepare_cached(&sql).await?;
+        let user = user.map(UserId::as_str);
+        let rows = client.query(&statement, &[&id.as_str(), &after_rev, &one_more_than(limit), &user]).await?;
         let Some(first) = rows.first() else { return Ok(None) };
         let head: i64 = first.try_get(0)?;
         let changes = rows.iter().take(limit).map(of_row).collect::<Result<Vec<_>, _>>()?;

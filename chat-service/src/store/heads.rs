@@ -18,7 +18,7 @@ impl Store {
     /// The heads of these matches; unknown ones are left out.
     pub(crate) async fn heads(&self, ids: &[&str], with_members: bool) -> Result<Heads<MatchHead>, StoreError> {
         let client = self.client().await?;
-        let sql = "SELECT e.epoch, m.match_id, m.last_seq, m.closed_at IS NOT NULL, m.rev,
+        let sql = "SELECT e.epoch, m.match_id, m.last_seq, m.closed_at IS NOT NULL, m.rev, m.members_rev,
                           CASE WHEN $2 THEN (SELECT array_agg(user_id) FROM members u WHERE u.match_id = m.match_id) END,
                           (SELECT count(*)::integer FROM milestones s WHERE s.match_id = m.match_id)
                    FROM epochs e LEFT JOIN matches m ON m.match_id = ANY ($1)";
@@ -38,12 +38,12 @@ impl Store {
         let sql = "WITH own AS MATERIALIZED (
                        SELECT o.user_id, o.match_id FROM unnest($1::text[], $2::text[]) AS k (user_id, match_id)
                        JOIN user_matches o USING (user_id, match_id))
-                   SELECT e.epoch, m.match_id, m.last_seq, m.closed_at IS NOT NULL, m.rev,
+                   SELECT e.epoch, m.match_id, m.last_seq, m.closed_at IS NOT NULL, m.rev, m.members_rev,
                           (SELECT array_agg(u.user_id) FROM members u WHERE u.match_id = m.match_id), 0, own.user_id
                    FROM epochs e LEFT JOIN (own JOIN matches m USING (match_id)) ON true";
         let statement = client.prepare_cached(sql).await?;
         let rows = client.query(&statement, &[&users, &ids]).await?;
-        Ok(of_rows(&rows, |row| Ok((row.try_get(7)?, of_row(row)?)))?)
+        Ok(of_rows(&rows, |row| Ok((row.try_get(8)?, of_row(row)?)))?)
     }
 }
 
@@ -65,7 +65,8 @@ fn of_row(row: &Row) -> Result<MatchHead, Error> {
         last_seq: row.try_get(2)?,
         closed: row.try_get(3)?,
         rev: row.try_get(4)?,
-        members: row.try_get::<_, Option<Vec<String>>>(5)?.unwrap_or_default(),
-        milestones: row.try_get(6)?,
+        members_rev: row.try_get(5)?,
+        members: row.try_get::<_, Option<Vec<String>>>(6)?.unwrap_or_default(),
+        milestones: row.try_get(7)?,
     })
 }

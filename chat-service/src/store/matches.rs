@@ -13,14 +13,15 @@ use super::{
     milestones,
     time::to_ms,
 };
+use crate::may::may_read;
 
 /// The columns of [`of_row`], in its order, of a `matches m`.
 const SELECT: &str = "SELECT m.match_id, m.last_seq, m.created_at, m.closed_at,
      ARRAY (SELECT user_id FROM members u WHERE u.match_id = m.match_id ORDER BY user_id),
-     m.rev, (SELECT epoch FROM epochs) FROM matches m";
+     m.rev, m.members_rev, (SELECT epoch FROM epochs) FROM matches m";
 
 /// Where among them the epoch is.
-const EPOCH: usize = 6;
+const EPOCH: usize = 7;
 
 /// A match with a page of its messages, of one snapshot.
 #[derive(Debug)]
@@ -43,26 +44,27 @@ pub(crate) enum Put {
 }
 
 impl Store {
-    /// The match, and at most `limit` messages after `since`, as one snapshot shows them.
+    /// The match, and at most `limit` messages after `since`, as one snapshot shows them; `None` when it does not
+    /// exist, or the user may not read it.
     pub(crate) async fn get_match(
         &self,
-        id: &MatchId,
+        (id, user): (&MatchId, Option<&UserId>),
         since: Option<i64>,
         limit: usize,
     ) -> Result<Option<Page>, StoreError> {
         let client = self.client().await?;
         let position = Position::After(since.unwrap_or(i64::MAX));
-        let head = client.prepare_cached(&format!("{SELECT} WHERE m.match_id = $1")).await?;
-        let told = client.prepare_cached(milestones::SELECT_OF_MATCHES).await?;
+        let head = client.prepare_cached(&format!("{SELECT} WHERE m.match_id = $1 AND {}", may_read(2))).await?;
+        let told = client.prepare_cached(&milestones::select_of_match()).await?;
         let page = client.prepare_cached(&position.statement()).await?;
-        let (id, ids) = (id.as_str(), [id.as_str()]);
+        let (id, user) = (id.as_str(), user.map(UserId::as_str));
         let (seq, count) = (position.seq(), one_more_than(limit));
-        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&id, &seq, &count];
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&id, &seq, &count, &user];
         // One round trip: the statements go out together.
         let (begun, head, told, page, ended) = join5(
             client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
-            async { client.query_opt(&head, &[&id]).await },
-            async { client.query(&told, &[&&ids[..]]).await },
+            async { client.query_opt(&head, &[&id, &user]).await },
+            async { client.query(&told, &[&id, &user]).await },
             async { client.query(&page, &parameters).await },
             client.batch_execute("COMMIT"),
         )
@@ -77,23 +79,23 @@ impl Store {
 
     /// Makes the match unless it is there. Its row is locked also then: only a COMMIT that writes waits for the
     /// standby, which may lack what another call has made.
-    pub(crate) async fn put_match(&self, id: &MatchId, members: &[UserId; 2]) -> Result<Put, StoreError> {
+    pub(crate) async fn put_match(&self, id: &MatchId, members: &[UserId]) -> Result<Put, StoreError> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
-        let users = members.each_ref().map(UserId::as_str);
+        let users: Vec<&str> = members.iter().map(UserId::as_str).collect();
         let insert =
             "INSERT INTO matches (match_id, created_at) VALUES ($1, date_trunc('milliseconds', clock_timestamp()))
                       ON CONFLICT DO NOTHING";
         let created = transaction.execute(insert, &[&id.as_str()]).await? == 1;
         if created {
             let members = "INSERT INTO members (match_id, user_id) SELECT $1, unnest($2::text[])";
-            transaction.execute(members, &[&id.as_str(), &&users[..]]).await?;
+            transaction.execute(members, &[&id.as_str(), &users]).await?;
             let by_user = "INSERT INTO user_matches (match_id, user_id) SELECT $1, unnest($2::text[])";
-            transaction.execute(by_user, &[&id.as_str(), &&users[..]]).await?;
+            transaction.execute(by_user, &[&id.as_str(), &users]).await?;
         }
         let row =
             transaction.query_one(&format!("{SELECT} WHERE m.match_id = $1 FOR KEY SHARE"), &[&id.as_str()]).await?;
-        let told = transaction.query(milestones::SELECT_OF_MATCHES, &[&&[id.as_str()][..]]).await?;
+        let told = transaction.query(&milestones::select_of_matches(), &[&&[id.as_str()][..]]).await?;
         transaction.commit().await?;
         let milestones =
             told.iter().map(milestones::of_row).map(|milestone| Ok(milestone?.1)).collect::<Result<_, Error>>()?;
@@ -122,7 +124,7 @@ impl Store {
         let has_more = rows.len() > limit;
         let mut matches = rows.iter().take(limit).map(|row| of_row(row, Vec::new())).collect::<Result<Vec<_>, _>>()?;
         let ids: Vec<&str> = matches.iter().map(|found| found.match_id.as_str()).collect();
-        let statement = client.prepare_cached(milestones::SELECT_OF_MATCHES).await?;
+        let statement = client.prepare_cached(&milestones::select_of_matches()).await?;
         let told = client.query(&statement, &[&ids]).await?;
         for milestone in told.iter().map(milestones::of_row) {
             let (id, milestone) = milestone?;
@@ -143,5 +145,6 @@ fn of_row(row: &Row, milestones: Vec<Milestone>) -> Result<Match, Error> {
         closed_at_ms: row.try_get::<_, Option<_>>(3)?.map(to_ms),
         milestones,
         rev: row.try_get(5)?,
+        members_rev: row.try_get(6)?,
     })
 }

@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use futures_util::TryStreamExt;
-use proto::{MatchId, chat::Message};
+use proto::{MatchId, UserId, chat::Message};
 use tokio::sync::mpsc::Sender;
 use tokio_postgres::{Error, Row as SqlRow};
 
@@ -11,7 +11,7 @@ use super::{
     Store, StoreError,
     time::{from_ms, to_ms},
 };
-use crate::room::Row;
+use crate::{may::may_read, room::Row};
 
 /// The columns of [`of_row`], in its order.
 const SELECT: &str =
@@ -61,12 +61,13 @@ pub(crate) struct Listed {
 }
 
 impl Position {
-    /// The statement with parameters (match, seq, count); its rows come in the page's direction.
+    /// The statement with parameters (match, seq, count, user); its rows come in the page's direction.
     pub(super) fn statement(self) -> String {
-        match self {
-            Self::Latest | Self::Before(_) => format!("{SELECT} AND seq < $2 ORDER BY seq DESC LIMIT $3"),
-            Self::After(_) => format!("{SELECT} AND seq > $2 ORDER BY seq LIMIT $3"),
-        }
+        let (compared, direction) = match self {
+            Self::Latest | Self::Before(_) => ("seq < $2", "DESC"),
+            Self::After(_) => ("seq > $2", ""),
+        };
+        format!("{SELECT} AND {} AND {compared} ORDER BY seq {direction} LIMIT $3", may_read(4))
     }
 
     /// The statement with the match's head as a last column: one statement is one snapshot. Without messages it gives
@@ -75,8 +76,9 @@ impl Position {
         let direction = if matches!(self, Self::After(_)) { "" } else { "DESC" };
         let page = self.statement();
         format!(
-            "SELECT p.*, h.last_seq, h.rev FROM matches h LEFT JOIN ({page}) p ON true WHERE h.match_id = $1
-             ORDER BY p.seq {direction}"
+            "SELECT p.*, h.last_seq, h.rev FROM matches h LEFT JOIN ({page}) p ON true
+             WHERE h.match_id = $1 AND {} ORDER BY p.seq {direction}",
+            may_read(4)
         )
     }
 
@@ -113,16 +115,17 @@ impl Position {
 }
 
 impl Store {
-    /// A page of at most `limit` messages; `None` when the match does not exist.
+    /// A page of at most `limit` messages; `None` when the match does not exist, or the user may not read it.
     pub(crate) async fn list_messages(
         &self,
-        id: &MatchId,
+        (id, user): (&MatchId, Option<&UserId>),
         position: Position,
         limit: usize,
     ) -> Result<Option<Listed>, StoreError> {
         let client = self.client().await?;
         let statement = client.prepare_cached(&position.statement_with_head()).await?;
-        let rows = client.query(&statement, &[&id.as_str(), &position.seq(), &one_more_than(limit)]).await?;
+        let (id, user) = (id.as_str(), user.map(UserId::as_str));
+        let rows = client.query(&statement, &[&id, &position.seq(), &one_more_than(limit), &user]).await?;
         if rows.is_empty() {
             return Ok(None);
         }

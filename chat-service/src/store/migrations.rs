@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Version n is the n-th.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration { sql: include_str!("migrations/0001_matches_and_messages.sql"), fill: None, runs_from: 1 },
     Migration { sql: include_str!("migrations/0002_revocations_by_change.sql"), fill: None, runs_from: 1 },
     Migration {
@@ -27,6 +27,7 @@ const MIGRATIONS: [Migration; 3] = [
         fill: Some(include_str!("migrations/0003_changes_fill.sql")),
         runs_from: 3,
     },
+    Migration { sql: include_str!("migrations/0004_members_rev.sql"), fill: None, runs_from: 3 },
 ];
 
 /// Matches that one transaction fills: some 0.2 s of work.

@@ -7,11 +7,20 @@ use proto::{
 use tokio_postgres::{Error, Row};
 
 use super::{Store, StoreError, members::users, time::to_ms};
-use crate::{leftovers::MilestoneName, news::Logged};
+use crate::{leftovers::MilestoneName, may::may_read, news::Logged};
 
-/// The milestones of several matches, in order: the columns of [`of_row`].
-pub(super) const SELECT_OF_MATCHES: &str = "SELECT match_id, milestone_id, rev, seq, unlocks, reached_at, after_seq
-     FROM milestones WHERE match_id = ANY ($1) ORDER BY match_id, rev";
+/// The columns of [`of_row`].
+const SELECT: &str = "SELECT match_id, milestone_id, rev, seq, unlocks, reached_at, after_seq FROM milestones";
+
+/// The milestones of several matches, in order.
+pub(super) fn select_of_matches() -> String {
+    format!("{SELECT} WHERE match_id = ANY ($1) ORDER BY match_id, rev")
+}
+
+/// The milestones of one match that a user reads, with parameters (match, user).
+pub(super) fn select_of_match() -> String {
+    format!("{SELECT} WHERE match_id = $1 AND {} ORDER BY rev", may_read(2))
+}
 
 /// Milestones with the members of their matches: the columns of [`unannounced`].
 const SELECT_WITH_MEMBERS: &str = "SELECT s.match_id, milestone_id, rev, seq, unlocks, reached_at, after_seq,

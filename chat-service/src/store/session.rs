@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::{
     FutureExt,
-    future::{join, join3, join4},
+    future::{join, join4},
 };
 use proto::MatchId;
 use service_kit::Lifecycle;
@@ -19,8 +19,9 @@ use tokio::time::timeout;
 use tokio_postgres::{Client, Error, Row};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Store, StoreError, hosts, set_durable, time::to_ms};
+use super::{Store, StoreError, hosts, members, set_durable, time::to_ms};
 use crate::{
+    audience::Audience,
     batch::Writes,
     command::Wanted,
     lanes::{
@@ -83,14 +84,17 @@ impl Connection for Session {
         self.or_roll_back(rows.and_then(|rows| heads(&rows))).await
     }
 
-    async fn lock(&mut self, matches: &[&str], wanted: &Wanted<'_>) -> Result<Locked, TripError> {
+    async fn lock(&mut self, matches: &[(&str, i64)], wanted: &Wanted<'_>) -> Result<Locked, TripError> {
+        let (ids, versions): (Vec<&str>, Vec<i64>) = matches.iter().copied().unzip();
         let begin = self.client.batch_execute("BEGIN");
-        let lock = async { self.client.query(&self.statements.lock, &[&matches]).await };
-        let (opened, locked, found) = within(join3(begin, lock, self.find(wanted))).await?;
+        let lock = async { self.client.query(&self.statements.lock, &[&ids]).await };
+        // A statement sees what was committed before it began: what is found stands under the locks.
+        let others = async { self.client.query(&self.statements.find_changed, &[&ids, &versions]).await };
+        let (opened, locked, others, found) = within(join4(begin, lock, others, self.find(wanted))).await?;
         opened.map_err(|error| TripError::from(&error))?;
         let locked = locked.and_then(|locked| {
             let (rows, changes) = found?;
-            Ok(Locked { heads: heads(&locked)?, rows, changes })
+            Ok(Locked { heads: heads(&locked)?, rows, changes, changed: audiences(&others?)? })
         });
         self.or_roll_back(locked).await
     }
@@ -133,8 +137,17 @@ async fn within<T>(trip: impl Future<Output = T>) -> Result<T, TripError> {
 fn heads(rows: &[Row]) -> Result<BTreeMap<MatchId, Head>, Error> {
     let head = |row: &Row| {
         let (last_seq, rev, closed) = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
-        let head = Head { last_seq, rev, closed, now_ms: to_ms(row.try_get(4)?) };
+        let (now_ms, members_rev) = (to_ms(row.try_get(4)?), row.try_get(5)?);
+        let head = Head { last_seq, rev, closed, now_ms, members_rev };
         Ok(MatchId::new(row.try_get::<_, &str>(0)?).ok().map(|id| (id, head)))
     };
     rows.iter().filter_map(|row| head(row).transpose()).collect()
+}
+
+fn audiences(rows: &[Row]) -> Result<BTreeMap<MatchId, Audience>, Error> {
+    let audience = |row: &Row| {
+        let audience = members::audience(row)?;
+        Ok(MatchId::new(row.try_get::<_, &str>(2)?).ok().map(|id| (id, audience)))
+    };
+    rows.iter().filter_map(|row| audience(row).transpose()).collect()
 }

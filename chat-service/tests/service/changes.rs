@@ -20,7 +20,7 @@ const BEFORE: [&str; 2] = [
 const MATCHES: i64 = 20_100;
 
 async fn changes(replica: &Replica, id: &str, after_rev: i64, limit: i32) -> ListChangesResponse {
-    let asked = ListChangesRequest { match_id: id.into(), after_rev, limit };
+    let asked = ListChangesRequest { match_id: id.into(), after_rev, limit, user_id: None };
     replica.rpc().list_changes(asked).await.unwrap().into_inner()
 }
 
@@ -99,9 +99,10 @@ async fn changes_come_in_pages_that_say_how_far_they_are_complete() {
     stack.sql().await.execute("DELETE FROM changes WHERE rev IN (3, 5)", &[]).await.unwrap();
     let holed = changes(&replica, "demo", 2, 50).await;
     assert_eq!((kinds(&holed), holed.through_rev), (vec![(4, "milestone", 5)], 5));
-    let asked = ListMessagesRequest { match_id: "demo".into(), position: Some(Position::After(3)), limit: 50 };
+    let asked =
+        ListMessagesRequest { match_id: "demo".into(), position: Some(Position::After(3)), limit: 50, user_id: None };
     assert_eq!(replica.rpc().list_messages(asked).await.unwrap().into_inner().through_rev, Some(5));
-    let missing = ListChangesRequest { match_id: "none".into(), after_rev: 0, limit: 2 };
+    let missing = ListChangesRequest { match_id: "none".into(), after_rev: 0, limit: 2, user_id: None };
     assert_eq!(replica.rpc().list_changes(missing).await.unwrap_err().code(), Code::NotFound);
 }
 

@@ -61,7 +61,7 @@ async fn verify(replica: &Replica, acked: &Acked) {
         let mut stored = Vec::new();
         loop {
             let position = Some(Position::After(i64::try_from(stored.len()).unwrap()));
-            let page = ListMessagesRequest { match_id: id.clone(), position, limit: 200 };
+            let page = ListMessagesRequest { match_id: id.clone(), position, limit: 200, user_id: None };
             let page = replica.rpc().list_messages(page).await.unwrap().into_inner();
             stored.extend(page.messages);
             if !page.has_more {
@@ -127,7 +127,7 @@ async fn while_postgres_is_away_sends_are_refused_in_time_and_it_heals() {
         assert_eq!(results, [Err(Code::Unavailable)], "round {round}");
         assert!(started.elapsed() < Duration::from_secs(2));
     }
-    let get = GetMatchRequest { match_id: "demo".into(), since_seq: None, limit: 1, user_id: None };
+    let get = GetMatchRequest { match_id: "demo".into(), since_seq: None, limit: 1, ..GetMatchRequest::default() };
     let status = replica.rpc().get_match(get).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::Unavailable);
     eventually("it is not ready", async || replica.app.readiness.missing() == ["postgres"]).await;

@@ -44,7 +44,7 @@ impl Hosts {
 /// Reads the match again and again until it has heard enough of whether it was answered.
 async fn read_until(replica: &Replica, enough: impl Fn(bool) -> bool) {
     let rpc = replica.rpc();
-    let get = GetMatchRequest { match_id: "demo".into(), since_seq: None, limit: 1, user_id: None };
+    let get = GetMatchRequest { match_id: "demo".into(), since_seq: None, limit: 1, ..GetMatchRequest::default() };
     while !enough(rpc.clone().get_match(get.clone()).await.is_ok()) {
         sleep(PAUSE).await;
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod audience;
 mod changes;
 mod commands;
 mod concurrency;

@@ -145,14 +145,17 @@ async fn what_is_malformed_or_missing_is_told_apart() {
     let stack = shared().await.stack().await;
     let replica = stack.replica().await;
     let mut rpc = replica.rpc();
-    for members in [vec!["alice"], vec!["alice", "alice"], vec!["alice", "b.b"], vec!["a", "b", "c"]] {
-        let members = members.into_iter().map(str::to_owned).collect();
+    let malformed = [vec!["alice"], vec!["alice", "bob", "alice"], vec!["alice", "b.b"]];
+    let malformed = malformed.map(|members| members.into_iter().map(str::to_owned).collect::<Vec<_>>());
+    let too_many = (0..1_001).map(|number| number.to_string()).collect();
+    for members in malformed.into_iter().chain([too_many]) {
         assert_eq!(
             code(rpc.put_match(PutMatchRequest { match_id: "demo".into(), members }).await),
             Code::InvalidArgument
         );
     }
-    let get = |id: &str| GetMatchRequest { match_id: id.to_owned(), since_seq: None, limit: 1, user_id: None };
+    let get =
+        |id: &str| GetMatchRequest { match_id: id.to_owned(), since_seq: None, limit: 1, ..GetMatchRequest::default() };
     assert_eq!(code(rpc.get_match(get("a.b")).await), Code::InvalidArgument);
     assert_eq!(code(rpc.get_match(get("none")).await), Code::NotFound);
     assert_eq!(code(rpc.close_match(CloseMatchRequest { match_id: "none".into() }).await), Code::NotFound);
@@ -172,7 +175,7 @@ async fn on_behalf_of_a_stranger_a_match_is_as_good_as_none_closed_or_not() {
     replica.rpc().close_match(CloseMatchRequest { match_id: "closed".into() }).await.unwrap();
     let get = async |id: &str, user: &str| {
         let user_id = Some(user.to_owned());
-        let request = GetMatchRequest { match_id: id.to_owned(), since_seq: Some(0), limit: 9, user_id };
+        let request = GetMatchRequest { match_id: id.to_owned(), since_seq: Some(0), limit: 9, user_id, action: 0 };
         replica.rpc().get_match(request).await.map(|found| found.into_inner().messages.len())
     };
     for id in ["open", "closed"] {

@@ -24,7 +24,7 @@ const NEXT: &str = "
     ALTER TABLE messages ADD CONSTRAINT body_is_there CHECK (body <> '')";
 
 /// The version of this service's schema.
-const CURRENT: i32 = 3;
+const CURRENT: i32 = 4;
 
 /// A later version comes to be, as a new service does it, beside those that run.
 async fn migrate_to(stack: &Stack, version: i32, runs_from: i32, sql: &str) {
@@ -47,7 +47,7 @@ async fn use_all_of(replica: &Replica, bus: &Bus, id: &str) {
     assert_eq!(bob.messages(3).await.len(), 3);
     let mut rpc = replica.rpc();
     for position in [None, Some(Position::Before(4)), Some(Position::After(0))] {
-        let page = ListMessagesRequest { match_id: id.into(), position, limit: 50 };
+        let page = ListMessagesRequest { match_id: id.into(), position, limit: 50, user_id: None };
         assert_eq!(rpc.list_messages(page).await.unwrap().into_inner().messages.len(), 3);
     }
     let milestone =
@@ -70,7 +70,7 @@ async fn replicas_that_start_at_once_migrate_once() {
     let versions =
         stack.sql().await.query("SELECT version, runs_from FROM schema_versions ORDER BY version", &[]).await.unwrap();
     let versions: Vec<(i32, i32)> = versions.iter().map(|row| (row.get(0), row.get(1))).collect();
-    assert_eq!(versions, [(1, 1), (2, 1), (CURRENT, 3)]);
+    assert_eq!(versions, [(1, 1), (2, 1), (3, 3), (CURRENT, 3)]);
     use_all_of(&replicas[3], &stack.bus().await, "demo").await;
 }
 

@@ -23,12 +23,12 @@ async fn a_message_is_acked_told_to_both_and_listed() {
     assert_eq!(seqs(&results), [1, 2]);
     let (heard, also) = (alice.messages(2).await, bob.messages(2).await);
     assert_eq!(heard, also);
-    let page = ListMessagesRequest { match_id: "demo".into(), position: None, limit: 50 };
+    let page = ListMessagesRequest { match_id: "demo".into(), position: None, limit: 50, user_id: None };
     let listed = replica.rpc().list_messages(page).await.unwrap().into_inner();
     assert_eq!(listed.messages, heard);
     assert_eq!((heard[0].body.as_str(), heard[0].origin, heard[0].sender_id.as_str()), ("\"hello\"", Some(7), "alice"));
 
-    let get = GetMatchRequest { match_id: "demo".into(), since_seq: Some(1), limit: 50, user_id: None };
+    let get = GetMatchRequest { match_id: "demo".into(), since_seq: Some(1), limit: 50, ..GetMatchRequest::default() };
     let got = replica.rpc().get_match(get).await.unwrap().into_inner();
     assert_eq!((got.r#match.unwrap().last_seq, got.messages, got.has_more), (2, heard[1..].to_vec(), false));
     assert!(replica.stop().await);
@@ -201,7 +201,7 @@ async fn pages_go_both_ways() {
     send(&bus, &request("demo", "alice", drafts)).await;
     let mut rpc = replica.rpc();
     let mut page = async |position: Option<Position>, limit: i32| {
-        let request = ListMessagesRequest { match_id: "demo".into(), position, limit };
+        let request = ListMessagesRequest { match_id: "demo".into(), position, limit, user_id: None };
         let page = rpc.list_messages(request).await.unwrap().into_inner();
         (page.messages.iter().map(|message| message.seq).collect::<Vec<_>>(), page.has_more)
     };
@@ -226,7 +226,7 @@ async fn read_all(replica: &Replica, backwards: bool) -> Vec<i64> {
     let (mut rpc, mut seqs) = (replica.rpc(), Vec::new());
     let mut position = (!backwards).then_some(Position::After(0));
     loop {
-        let request = ListMessagesRequest { match_id: "demo".into(), position, limit: 200 };
+        let request = ListMessagesRequest { match_id: "demo".into(), position, limit: 200, user_id: None };
         let page = rpc.list_messages(request).await.unwrap().into_inner();
         assert!(page.messages.iter().map(|message| message.body.len()).sum::<usize>() <= 1_000_000);
         let of_page = page.messages.iter().map(|message| message.seq);
@@ -255,7 +255,8 @@ async fn a_page_of_the_longest_messages_is_cut_short_and_says_so() {
     let all: Vec<i64> = (1..=200).collect();
     assert_eq!(read_all(&replica, false).await, all);
     assert_eq!(read_all(&replica, true).await, all);
-    let joined = GetMatchRequest { match_id: "demo".into(), since_seq: Some(150), limit: 200, user_id: None };
+    let joined =
+        GetMatchRequest { match_id: "demo".into(), since_seq: Some(150), limit: 200, ..GetMatchRequest::default() };
     let joined = replica.rpc().get_match(joined).await.unwrap().into_inner();
     assert_eq!((joined.messages[0].seq, joined.has_more), (151, true));
 }

@@ -37,6 +37,7 @@ use tokio::{
     sync::OnceCell,
     time::{Instant, sleep},
 };
+use tonic::Status;
 
 /// Nothing in a test takes this long unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -183,13 +184,14 @@ impl Replica {
         self.put_members(id, ["alice", "bob"]).await.unwrap()
     }
 
-    pub(crate) async fn put_members(&self, id: &str, members: [&str; 2]) -> Result<Match, tonic::Status> {
+    pub(crate) async fn put_members<const N: usize>(&self, id: &str, members: [&str; N]) -> Result<Match, Status> {
         let request = PutMatchRequest { match_id: id.to_owned(), members: members.map(str::to_owned).into() };
         Ok(self.rpc().put_match(request).await?.into_inner().r#match.unwrap())
     }
 
     pub(crate) async fn get(&self, id: &str) -> Match {
-        let request = GetMatchRequest { match_id: id.to_owned(), since_seq: None, limit: 1, user_id: None };
+        let request =
+            GetMatchRequest { match_id: id.to_owned(), since_seq: None, limit: 1, ..GetMatchRequest::default() };
         self.rpc().get_match(request).await.unwrap().into_inner().r#match.unwrap()
     }
 

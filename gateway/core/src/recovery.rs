@@ -109,7 +109,7 @@ mod tests {
 
     fn head(chat: &str, last_seq: i64, closed: bool) -> MatchHead {
         let members = vec!["alice".to_owned(), "bob".to_owned()];
-        MatchHead { match_id: chat.to_owned(), last_seq, rev: 1, closed, members, milestones: 1 }
+        MatchHead { match_id: chat.to_owned(), last_seq, rev: 1, closed, members, milestones: 1, members_rev: 0 }
     }
 
     fn resumed(positions: Vec<Position>, heads: &[MatchHead]) -> Option<Recovery> {

@@ -37,7 +37,7 @@ pub(super) async fn answer(context: &Context, user: &UserId, ask: Ask<Admitted>)
             Answer::Opened(turn, opened.await.and_then(|opened| opened))
         }
         Ask::Page { socket, chat, after, limit } => {
-            let page = contained(services.list_messages(&chat, Some(Position::After(after)), limit)).await;
+            let page = contained(services.list_messages((&chat, user), Some(Position::After(after)), limit)).await;
             let page = page.and_then(|page| page).inspect(|page| metrics::gap_healed(page.messages.len()));
             Answer::Page(socket, chat, page)
         }

@@ -3,7 +3,7 @@
 use proto::{
     MatchId, UserId,
     chat::{
-        GetMatchRequest, HeadsRequest, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest,
+        Action, GetMatchRequest, HeadsRequest, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest,
         ListMessagesResponse, MatchHead, RevocationsRequest, RevocationsResponse, list_messages_request::Position,
     },
     milestone::{GetProgressRequest, GetProgressResponse},
@@ -24,7 +24,8 @@ impl Services {
         limit: i32,
     ) -> Result<Snapshot, Failure> {
         let user_id = Some(user.to_string());
-        let request = GetMatchRequest { match_id: match_id.to_string(), since_seq, limit, user_id };
+        let (match_id, action) = (match_id.to_string(), Action::Read.into());
+        let request = GetMatchRequest { match_id, since_seq, limit, user_id, action };
         let response = ask(async || self.chat.clone().get_match(request.clone()).await).await?;
         Snapshot::for_member(response, user)
     }
@@ -40,14 +41,16 @@ impl Services {
         ask(async || self.chat.clone().list_matches(request.clone()).await).await
     }
 
-    /// A page of a match's messages, ascending; without a position the latest. Membership is the caller's to check.
+    /// A page of a match's messages, ascending; without a position the latest. `MATCH_NOT_FOUND` unless `user` is a
+    /// member.
     pub async fn list_messages(
         &self,
-        match_id: &MatchId,
+        (match_id, user): (&MatchId, &UserId),
         position: Option<Position>,
         limit: i32,
     ) -> Result<ListMessagesResponse, Failure> {
-        let request = ListMessagesRequest { match_id: match_id.to_string(), position, limit };
+        let (match_id, user_id) = (match_id.to_string(), Some(user.to_string()));
+        let request = ListMessagesRequest { match_id, position, limit, user_id };
         ask(async || self.chat.clone().list_messages(request.clone()).await).await
     }
 

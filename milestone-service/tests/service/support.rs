@@ -181,7 +181,8 @@ impl Tenant {
     }
 
     pub(crate) async fn get(&self, id: &str) -> Match {
-        let request = GetMatchRequest { match_id: id.to_owned(), since_seq: None, limit: 0, user_id: None };
+        let request =
+            GetMatchRequest { match_id: id.to_owned(), since_seq: None, limit: 0, ..GetMatchRequest::default() };
         self.chat().get_match(request).await.unwrap().into_inner().r#match.unwrap()
     }
 

@@ -79,7 +79,7 @@ async fn get_match(
     let found = read(gateway, chat, since, limit).await?;
     let of = found.to_match(chat);
     let store::Snapshot { messages, has_more, .. } = found;
-    let response = GetMatchResponse { r#match: Some(of), messages, has_more, epoch: String::new() };
+    let response = GetMatchResponse { r#match: Some(of), messages, has_more, ..GetMatchResponse::default() };
     Snapshot::for_member(response, &user.id)
 }
 

@@ -3,6 +3,7 @@
 use std::{cell::RefCell, rc::Rc, time::Instant};
 
 use chat_service::{
+    audience::Audience,
     batch::Decision,
     command::Command,
     lanes::{Conclusion, Lanes, Next, Part, Progress, Reach, Refused, TripError, transaction},
@@ -74,13 +75,13 @@ impl Entrance {
     /// Has a command committed before its deadline.
     pub(super) async fn commit(
         &self,
-        command: impl Command + 'static,
+        (command, audience): (impl Command + 'static, Audience),
         (deadline, now): (Instant, Instant),
         unfinished: &Rc<()>,
     ) -> Result<Outcome, Refused> {
         let (answer, outcome) = Answer::expected();
         let ticket = Ticket { answer, _unfinished: Rc::clone(unfinished) };
-        if self.lanes.borrow_mut().push(Box::new(command), ticket, deadline, now)? {
+        if self.lanes.borrow_mut().push((Box::new(command), audience), ticket, deadline, now)? {
             self.changed.iter().for_each(|changed| changed.push(()));
         }
         outcome.await.ok_or(Refused::Away)
@@ -113,7 +114,7 @@ impl Lane {
 
     async fn commit(&mut self, part: Part<Ticket>, deadline: Instant) {
         let outcome = self.try_commit(&part, deadline).await;
-        let Conclusion { answered, progress, news, is_unknown, rest } = part.conclude(outcome);
+        let Conclusion { answered, progress, news, is_unknown, rest, .. } = part.conclude(outcome);
         for answered in answered {
             answered.ticket.answer.give(answered.outcome);
         }
@@ -129,7 +130,8 @@ impl Lane {
             self.connect(deadline).await;
         }
         let connection = self.connection.as_mut().ok_or(TripError::Away)?;
-        let outcome = transaction::commit(connection, &part.commands(), part.is_locked(), deadline).await;
+        let outcome =
+            transaction::commit(connection, (&part.commands(), &part.audiences()), part.is_locked(), deadline).await;
         if outcome == Err(TripError::Lost) {
             self.connection = None;
         }

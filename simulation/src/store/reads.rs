@@ -14,6 +14,7 @@ use crate::network::Away;
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) members: Vec<String>,
+    pub(crate) members_rev: i64,
     pub(crate) last_seq: i64,
     pub(crate) closed: bool,
     pub(crate) rev: i64,
@@ -33,6 +34,7 @@ impl Snapshot {
             closed_at_ms: self.closed.then_some(0),
             milestones: self.milestones.clone(),
             rev: self.rev,
+            members_rev: self.members_rev,
         }
     }
 }
@@ -48,7 +50,8 @@ impl Store {
                 rev: stored.head.rev,
                 milestones: i32::try_from(stored.milestones.len()).unwrap_or(i32::MAX),
                 closed: stored.head.closed,
-                members: if with_members { stored.members.clone() } else { Vec::new() },
+                members: if with_members { stored.members() } else { Vec::new() },
+                members_rev: stored.audience.version(),
             });
             heads.collect()
         })
@@ -68,7 +71,8 @@ impl Store {
             let after = since.map_or(usize::MAX, |since| usize::try_from(since).unwrap_or(usize::MAX));
             let rest = stored.messages.iter().skip(after);
             Some(Snapshot {
-                members: stored.members.clone(),
+                members: stored.members(),
+                members_rev: stored.audience.version(),
                 last_seq: stored.head.last_seq,
                 closed: stored.head.closed,
                 rev: stored.head.rev,

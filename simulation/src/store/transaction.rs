@@ -70,9 +70,10 @@ impl transaction::Connection for Connection {
         Ok(heads.into_iter().filter(|(_, head)| !head.closed).collect())
     }
 
-    async fn lock(&mut self, matches: &[&str], wanted: &Wanted<'_>) -> Result<Locked, TripError> {
-        let heads = self.begin(matches).await?;
-        Ok(self.store.find(heads, wanted))
+    async fn lock(&mut self, matches: &[(&str, i64)], wanted: &Wanted<'_>) -> Result<Locked, TripError> {
+        let ids: Vec<&str> = matches.iter().map(|(id, _)| *id).collect();
+        let heads = self.begin(&ids).await?;
+        Ok(self.store.find(heads, matches, wanted))
     }
 
     async fn write(&mut self, writes: &Writes, heads: &BTreeMap<MatchId, Head>) -> Result<(), TripError> {

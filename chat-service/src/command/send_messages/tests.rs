@@ -10,12 +10,15 @@ use proto::{
 
 use super::*;
 use crate::{
+    audience::Audience,
     news::Entry,
     room::{Additions, Head},
 };
 
 fn room(last_seq: i64, closed: bool) -> Room {
-    Room::new(MatchId::new("demo").unwrap(), Head { last_seq, rev: 0, closed, now_ms: 1_000 })
+    let members = ["alice", "bob"].map(|name| UserId::new(name).unwrap());
+    let head = Head { last_seq, rev: 0, closed, now_ms: 1_000, members_rev: 0 };
+    Room::new(MatchId::new("demo").unwrap(), head, Audience::new(members.to_vec(), 0))
 }
 
 /// The result of a draft of its own.
@@ -59,6 +62,19 @@ fn a_repeat_is_told_before_a_closed_match_refuses() {
     let (Additions { rows, repeated, .. }, moved) = room.into_additions();
     assert_eq!((rows, moved), (vec![], None));
     assert_eq!(repeated, [Entry::Message(stored_row(3, "alice", "a", false).message)]);
+}
+
+#[test]
+fn who_is_no_member_any_more_is_told_what_strangers_are_told_also_of_a_repeat() {
+    for closed in [false, true] {
+        let mut room = room(5, closed);
+        room.remember(stored_row(3, "carol", "a", false));
+        for of in [draft("a", "\"stored\""), draft("b", "new")] {
+            assert_eq!(post(&mut room, author("carol"), of), failure(Code::MatchNotFound));
+        }
+        let (additions, moved) = room.into_additions();
+        assert_eq!((additions, moved), (Additions::default(), None));
+    }
 }
 
 /// What REST answers of the stored row.

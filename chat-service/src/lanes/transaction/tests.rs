@@ -19,7 +19,7 @@ struct Recorder {
 }
 
 fn heads<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeMap<MatchId, Head> {
-    let head = |id: &str| Head { last_seq: 10, rev: 2, closed: id == "closed", now_ms: 5 };
+    let head = |id: &str| Head { last_seq: 10, rev: 2, closed: id == "closed", now_ms: 5, members_rev: 0 };
     ids.map(|id| (MatchId::new(id).unwrap(), head(id))).collect()
 }
 
@@ -30,9 +30,12 @@ impl Connection for Recorder {
         Ok(heads.into_iter().filter(|(_, head)| !head.closed).collect())
     }
 
-    async fn lock(&mut self, matches: &[&str], wanted: &Wanted<'_>) -> Result<Locked, TripError> {
-        self.trips.push(format!("lock {matches:?}, {} messages", wanted.by_client_id.len()));
-        Ok(Locked { heads: heads(matches.iter().copied()), rows: Vec::new(), changes: Vec::new() })
+    async fn lock(&mut self, matches: &[(&str, i64)], wanted: &Wanted<'_>) -> Result<Locked, TripError> {
+        let ids: Vec<&str> = matches.iter().map(|(id, _)| *id).collect();
+        self.trips.push(format!("lock {ids:?}, {} messages", wanted.by_client_id.len()));
+        let stale = matches.iter().filter(|(_, version)| *version != 0);
+        let changed = stale.map(|(id, _)| (MatchId::new(*id).unwrap(), audience(0))).collect();
+        Ok(Locked { heads: heads(ids.into_iter()), rows: Vec::new(), changes: Vec::new(), changed })
     }
 
     async fn write(&mut self, writes: &Writes, heads: &BTreeMap<MatchId, Head>) -> Result<(), TripError> {
@@ -57,11 +60,25 @@ fn send(id: &str) -> SendMessages {
     SendMessages { match_id: MatchId::new(id).unwrap(), author, drafts: vec![draft] }
 }
 
+fn audience(version: i64) -> Audience {
+    Audience::new(vec![UserId::new("alice").unwrap()], version)
+}
+
 /// The trips of an attempt that has a second, and what it came to.
 fn attempt(commands: &[&dyn Command], spent: Duration) -> (Vec<String>, Result<Decision, TripError>) {
+    attempt_with(commands, Some(&audience(0)), spent)
+}
+
+/// The same, with what is known of the members of all matches.
+fn attempt_with(
+    commands: &[&dyn Command],
+    known: Option<&Audience>,
+    spent: Duration,
+) -> (Vec<String>, Result<Decision, TripError>) {
+    let known = commands.iter().map(|command| (command.match_id(), known)).collect();
     let begun = Instant::now();
     let mut recorder = Recorder { trips: Vec::new(), now: begun + spent };
-    let outcome = commit(&mut recorder, commands, false, begun + Duration::from_secs(1)).now_or_never();
+    let outcome = commit(&mut recorder, (commands, &known), false, begun + Duration::from_secs(1)).now_or_never();
     (recorder.trips, outcome.unwrap())
 }
 
@@ -99,4 +116,15 @@ fn what_waits_for_a_lock_until_its_deadline_is_not_stored() {
         (trips.as_slice(), outcome),
         (&["advance".to_owned(), "roll back".to_owned()][..], Err(TripError::Expired))
     );
+}
+
+#[test]
+fn a_send_of_former_members_is_decided_under_its_lock_by_those_of_now() {
+    for known in [None, Some(&audience(7))] {
+        let (trips, decision) = attempt_with(&[&send("a")], known, Duration::ZERO);
+        let locked = [r#"lock ["a"], 1 messages"#, "write 1 messages, 0 changes, 1 heads"];
+        assert_eq!(trips, [&["advance", "roll back"][..], &locked].concat());
+        let changed = decision.unwrap().changed;
+        assert_eq!(changed, BTreeMap::from([(MatchId::new("a").unwrap(), audience(0))]));
+    }
 }

@@ -5,11 +5,18 @@ use tokio_postgres::{Client, Error, Statement};
 const ADVANCE: &str = "UPDATE matches m SET last_seq = m.last_seq + v.n
      FROM unnest($1::text[], $2::bigint[]) AS v (match_id, n)
      WHERE m.match_id = v.match_id AND m.closed_at IS NULL
-     RETURNING m.match_id, m.last_seq - v.n, m.rev, false, date_trunc('milliseconds', clock_timestamp())";
+     RETURNING m.match_id, m.last_seq - v.n, m.rev, false, date_trunc('milliseconds', clock_timestamp()),
+               m.members_rev";
 
 const LOCK: &str = "SELECT match_id, last_seq, rev, closed_at IS NOT NULL,
-            date_trunc('milliseconds', clock_timestamp())
+            date_trunc('milliseconds', clock_timestamp()), members_rev
      FROM matches WHERE match_id = ANY ($1) ORDER BY match_id FOR UPDATE";
+
+/// The members of matches of which another version is known.
+const FIND_CHANGED: &str =
+    "SELECT m.members_rev, ARRAY (SELECT user_id FROM members u WHERE u.match_id = m.match_id), m.match_id
+     FROM unnest($1::text[], $2::bigint[]) AS k (match_id, version) JOIN matches m USING (match_id)
+     WHERE m.members_rev <> k.version";
 
 const FIND_BY_CLIENT_ID: &str =
     "SELECT m.match_id, m.seq, m.sender_id, m.client_id, m.origin, m.body, m.created_at, m.by_rest
@@ -54,6 +61,7 @@ const APPEND: &str = "WITH logged AS (
 pub(super) struct Statements {
     pub(super) advance: Statement,
     pub(super) lock: Statement,
+    pub(super) find_changed: Statement,
     pub(super) find_by_client_id: Statement,
     pub(super) find_by_seq: Statement,
     pub(super) find_closings: Statement,
@@ -69,6 +77,7 @@ impl Statements {
         Ok(Self {
             advance: client.prepare(ADVANCE).await?,
             lock: client.prepare(LOCK).await?,
+            find_changed: client.prepare(FIND_CHANGED).await?,
             find_by_client_id: client.prepare(FIND_BY_CLIENT_ID).await?,
             find_by_seq: client.prepare(FIND_BY_SEQ).await?,
             find_closings: client.prepare(FIND_CLOSINGS).await?,

@@ -17,6 +17,7 @@ impl From<ChatFailure> for Failure {
             ChatCode::RateLimited => Code::RateLimited,
             ChatCode::Unavailable => Code::Unavailable,
             ChatCode::InvalidPayload => Code::InvalidPayload,
+            ChatCode::CallStateConflict => Code::CallStateConflict,
             ChatCode::Unspecified | ChatCode::Internal => Code::Internal,
         };
         let retry_after_ms = failure.retry_after_ms.and_then(|wait| u64::try_from(wait).ok());

@@ -211,7 +211,7 @@ impl Client {
             rev: self.milestones,
             closed: false,
             members,
-            milestones: 0,
+            ..MatchHead::default()
         };
         let Recovery { chats, .. } = recovery::resume(&self.pid, &self.user, positions, &[head]).unwrap();
         self.chats = Chats::restored(chats);
