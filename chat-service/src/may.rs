@@ -1,7 +1,7 @@
 //! What a user may do in a match. It is decided here and nowhere else.
 //!
 //! [`may`] judges what is known of a match. Statements that read a match on behalf of a user ask the same in SQL, by
-//! [`may_read`]: so a stranger's statement touches nothing of the match, and takes as long as for a match that does not
+//! `may_read`: so a stranger's statement touches nothing of the match, and takes as long as for a match that does not
 //! exist.
 
 use proto::{UserId, chat::Code};

@@ -21,6 +21,7 @@ pub(crate) use heads::Heads;
 pub(crate) use matches::{Page, Put};
 pub(crate) use messages::{Listed, Position};
 pub(crate) use milestones::Unannounced;
+pub(crate) use revocations::Revoked;
 pub(crate) use session::Session;
 
 use std::time::Duration;

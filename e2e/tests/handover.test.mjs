@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { callersOf, steps } from './support/callers.mjs';
-import { comeBack, done, eventually, next, pause, refused, seen } from './support/people.mjs';
+import { ask, comeBack, done, eventually, next, pause, refused, seen } from './support/people.mjs';
 import { useStack } from './support/stack.mjs';
 
 // Gateways renew a lease every 15 s.
@@ -19,14 +19,15 @@ const { ringing, talking } = callersOf(stack);
 /** Ways to come back as somebody whose recovery is refused. */
 const LOSSES = {
   'has no offset': (socket) => delete socket._lastOffset,
-  'has one of a later version': (socket) => (socket._lastOffset = `2~${socket._pid.slice(0, 8)}~m:1:1`),
+  'has one of a later version': (socket) => (socket._lastOffset = `3~${socket._pid.slice(0, 8)}~00000000~m:1:1`),
 };
 
 /** The other one hears each signal of one, and one hears each of the other. */
 async function assertTalk(one, other, { callId }) {
   for (const [from, to] of [[one, other], [other, one]]) {
     const heard = next(to, 'video_call_signal');
-    await done(from, 'video_call_signal', { callId, candidate: from.id });
+    // UNAVAILABLE while the other one's new socket takes its place.
+    await eventually(async () => (await ask(from, 'video_call_signal', { callId, candidate: from.id })).ok, 'the ack');
     assert.deepEqual(await heard, { callId, candidate: from.id });
   }
 }

@@ -1,4 +1,5 @@
-//! Which tokens were revoked: every revocation, kept fresh by asking chat-service again and again.
+//! Which tokens were revoked: every revocation, kept fresh by asking chat-service again and again. Each answer names
+//! the epoch of the database, too.
 
 mod round;
 mod state;
@@ -11,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use gateway_core::epoch::Epoch;
 use proto::{
     UserId,
     chat::{Revocation, RevocationsResponse},
@@ -50,6 +52,8 @@ pub struct Revocations {
     state: Arc<RwLock<State>>,
     /// Changes when a round is complete.
     completed: Arc<watch::Sender<()>>,
+    /// The database's, as it was named last.
+    epoch: Arc<watch::Sender<Option<Epoch>>>,
     on_revoked: OnRevoked,
 }
 
@@ -64,7 +68,8 @@ impl Revocations {
     ///
     /// `on_revoked` is called once for each new revocation; it must not block.
     pub fn new(on_revoked: impl Fn(&UserId, &Revocation) + Send + Sync + 'static) -> Self {
-        Self { state: Arc::default(), completed: Arc::default(), on_revoked: Arc::new(on_revoked) }
+        let (state, completed, epoch) = (Arc::default(), Arc::default(), Arc::default());
+        Self { state, completed, epoch, on_revoked: Arc::new(on_revoked) }
     }
 
     /// Keeps up with chat-service until the process is done. `fresh` holds while what is known can be relied on. A
@@ -92,6 +97,16 @@ impl Revocations {
         timeout(DECIDED_WITHIN, decided).await.unwrap_or(Verdict::Undecided)
     }
 
+    /// The database's epoch, as chat-service named it last. It is known before any token counts as valid.
+    pub fn epoch(&self) -> Option<Epoch> {
+        *self.epoch.borrow()
+    }
+
+    /// The same, to be watched.
+    pub fn epochs(&self) -> watch::Receiver<Option<Epoch>> {
+        self.epoch.subscribe()
+    }
+
     /// Takes in a revocation that this gateway has made, before the next round brings it.
     pub fn note(&self, user: &UserId, not_before_ms: i64) {
         self.take_in(vec![Revocation { user_id: user.to_string(), not_before_ms, changed_ms: clock::unix_ms() }]);
@@ -113,6 +128,7 @@ impl Revocations {
             let pause = match answer.unwrap_or_else(|_| Err(Failure::unavailable())) {
                 Ok(page) => {
                     patience = FIRST_PATIENCE;
+                    self.note_epoch(&page.epoch);
                     let Some(begun) = self.take_in_page(&mut round, page, asked, &mut memory) else { continue };
                     self.write(|state| state.note_complete(begun));
                     self.completed.send_replace(());
@@ -145,6 +161,13 @@ impl Revocations {
             self.write(|state| state.forget(before_ms));
         }
         begun
+    }
+
+    /// A chat-service that does not name it changes nothing.
+    fn note_epoch(&self, name: &str) {
+        if let Some(named) = Epoch::read(name) {
+            self.epoch.send_if_modified(|known| known.replace(named) != Some(named));
+        }
     }
 
     fn write<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {

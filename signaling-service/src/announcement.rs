@@ -37,12 +37,9 @@ pub fn of(call: &Call) -> Vec<Announcement> {
     match &call.state {
         State::Ringing => vec![to_callee_devices(Devices::All, incoming(call))],
         State::Active(signal) => {
-            let accepted_on = call.callee_device.as_ref().map(|device| device.name.as_str());
-            let elsewhere = Ended { signal: None, reason: ANSWERED_ELSEWHERE.to_owned() };
-            vec![
-                to_caller(Change::Accepted(Accepted { signal: signal.clone() })),
-                to_callee_devices(Devices::AllBut(accepted_on), Change::Ended(elsewhere)),
-            ]
+            let mut told = vec![to_caller(Change::Accepted(Accepted { signal: signal.clone() }))];
+            told.extend(answered_elsewhere(call));
+            told
         }
         State::Ended(end) if end.reason == Reason::Declined => {
             let reason = Some(end.told_reason().to_owned());
@@ -57,6 +54,24 @@ pub fn of(call: &Call) -> Vec<Announcement> {
             vec![to_caller(ended(end, &call.caller)), to_callee_devices(callee_devices, ended(end, &call.callee))]
         }
     }
+}
+
+/// What the call as it stands means to devices that were away: once it was answered, the callee's other devices learn
+/// that also after its end.
+pub fn missed(call: &Call) -> Vec<Announcement> {
+    let elsewhere = answered_elsewhere(call).filter(|_| !call.is_live()).map(|mut told| {
+        // As it was told then: between the answer and the end of a call nothing else changes it.
+        told.event.version -= 1;
+        told
+    });
+    of(call).into_iter().chain(elsewhere).collect()
+}
+
+/// The callee's devices on which the call was not answered: it rings no more.
+fn answered_elsewhere(call: &Call) -> Option<Announcement> {
+    let accepted_on = &call.callee_device.as_ref()?.name;
+    let ended = Change::Ended(Ended { signal: None, reason: ANSWERED_ELSEWHERE.to_owned() });
+    Some(announcement(call, &call.callee, Devices::AllBut(Some(accepted_on)), ended))
 }
 
 /// The client's own signal for the other party's device; `None` when that has none.

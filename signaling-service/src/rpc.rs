@@ -7,16 +7,16 @@ use proto::{
     ids::CallId,
     signaling::{
         Call as WireCall, CallState, GetCallRequest, GetCallResponse,
-        get_call_request::{HeardOf, Of},
+        get_call_request::{Of, OfDevice},
         signaling_service_server::{SignalingService, SignalingServiceServer},
     },
 };
 use tonic::{Request, Response, Status};
 
 use crate::{
-    call::{Call, State},
+    call::{Actor, Call, State},
     failure::Failure,
-    switchboard::{Lookup, Switchboard},
+    switchboard::{Lookup, Missed, Switchboard},
 };
 
 /// Looks calls up.
@@ -49,8 +49,10 @@ impl CallRpc {
                 let call = self.switchboard.live_call(by).await?;
                 Ok(GetCallResponse { call: call.as_ref().map(to_wire), told: Vec::new() })
             }
-            Question::Standing(id, user) => {
-                Ok(GetCallResponse { call: None, told: self.switchboard.standing(id, user).await? })
+            Question::Missed { user, device, heard_of } => {
+                let device = Actor { user, device };
+                let Missed { live, told } = self.switchboard.missed_by(&device, heard_of.as_ref()).await?;
+                Ok(GetCallResponse { call: live.as_ref().map(to_wire), told })
             }
         }
     }
@@ -60,8 +62,8 @@ impl CallRpc {
 enum Question {
     /// Which call is live.
     Live(Lookup),
-    /// What a user is told of a call as it stands.
-    Standing(CallId, UserId),
+    /// What a device that was away has missed.
+    Missed { user: UserId, device: String, heard_of: Option<CallId> },
 }
 
 fn question(of: Of) -> Result<Question, IdError> {
@@ -69,8 +71,9 @@ fn question(of: Of) -> Result<Question, IdError> {
         Of::MatchId(id) => Lookup::Match(MatchId::new(id)?),
         Of::UserId(id) => Lookup::User(UserId::new(id)?),
         Of::CallId(id) => Lookup::Call(CallId::new(id)?),
-        Of::HeardOf(HeardOf { call_id, user_id }) => {
-            return Ok(Question::Standing(CallId::new(call_id)?, UserId::new(user_id)?));
+        Of::OfDevice(OfDevice { user_id, device, heard_of }) => {
+            let (user, heard_of) = (UserId::new(user_id)?, heard_of.map(CallId::new).transpose()?);
+            return Ok(Question::Missed { user, device, heard_of });
         }
     }))
 }

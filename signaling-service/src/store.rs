@@ -5,6 +5,7 @@
 //! | `<prefix>{calls}:call:<callId>` | the call, as JSON |
 //! | `<prefix>{calls}:match:<matchId>` | the id of the match's last call |
 //! | `<prefix>{calls}:user:<userId>` | the id of the live call that the user is in |
+//! | `<prefix>{calls}:last:<userId>` | the id of the last call that the user was called in, or calling |
 //! | `<prefix>{calls}:rings:<userId>` | list of when the user rang last, as far back as the limit asks |
 //! | `<prefix>{calls}:rings:<userId>:<matchId>` | the same of one match |
 //! | `<prefix>{calls}:deadlines` | sorted set of `<matchId>:<callId>` by when something is due |
@@ -109,6 +110,11 @@ impl Calls {
         self.load_one(self.keys.of_user(id), self.keys.call_prefix()).await
     }
 
+    /// The last call of a user, live or ended.
+    pub async fn last_of_user(&self, id: &UserId) -> Result<Snapshot<Option<Stored>>, RedisError> {
+        self.load_one(self.keys.last_of_user(id), self.keys.call_prefix()).await
+    }
+
     /// The live calls that users are in.
     pub async fn of_users(&self, ids: [&UserId; 2]) -> Result<Snapshot<Vec<Stored>>, RedisError> {
         self.load(ids.map(|id| self.keys.of_user(id)).to_vec(), self.keys.call_prefix()).await
@@ -188,7 +194,9 @@ impl Calls {
         };
         let mut put = self.put.prepare_invoke();
         put.key(self.keys.call(&next.id)).key(self.keys.of_match(&next.match_id));
-        put.key(self.keys.of_user(&next.caller)).key(self.keys.of_user(&next.callee)).key(self.keys.deadlines());
+        put.key(self.keys.of_user(&next.caller)).key(self.keys.of_user(&next.callee));
+        put.key(self.keys.last_of_user(&next.caller)).key(self.keys.last_of_user(&next.callee));
+        put.key(self.keys.deadlines());
         put.arg(former.map_or("", |former| &former.record)).arg(encode(next)).arg(kept_for_ms);
         put.arg(i32::from(next.is_live())).arg(next.due_ms().map_or(String::new(), |due_ms| due_ms.to_string()));
         put.arg(CallRef::of(next).to_string()).arg(next.id.as_str()).arg(self.keys.call_prefix());

@@ -3,9 +3,12 @@
 //! Whoever stores a change announces it, so each change is announced by exactly one replica; should that one die
 //! before, the deadlines have another one repeat it.
 
+mod lookup;
 mod telling;
 
-use proto::{MatchId, UserId, ids::CallId, inbox::CallChanged};
+pub use lookup::{Lookup, Missed};
+
+use proto::{MatchId, UserId, ids::CallId};
 use service_kit::bus::Bus;
 use uuid::Uuid;
 
@@ -63,17 +66,6 @@ pub enum Wish {
     },
 }
 
-/// What to look a live call up by.
-#[derive(Debug, Clone)]
-pub enum Lookup {
-    /// Its match.
-    Match(MatchId),
-    /// One of its parties.
-    User(UserId),
-    /// Its id.
-    Call(CallId),
-}
-
 impl Switchboard {
     /// Calls in `calls`, announced on `bus`, allowed by `access`.
     pub fn new(calls: Calls, bus: Bus, access: Access, timing: Timing, metrics: Metrics) -> Self {
@@ -92,32 +84,6 @@ impl Switchboard {
                 Ok(call)
             }
         }
-    }
-
-    /// The live call, if there is one.
-    pub async fn live_call(&self, by: &Lookup) -> Result<Option<Call>, Failure> {
-        let Snapshot { now_ms, found } = match by {
-            Lookup::Match(id) => self.calls.of_match(id).await?,
-            Lookup::User(id) => self.calls.of_user(id).await?,
-            Lookup::Call(id) => self.calls.by_id(id).await?,
-        };
-        let live = found.map(|stored| stored.call).filter(|call| call.is_live() && call.lapsed(now_ms).is_none());
-        Ok(live)
-    }
-
-    /// What a user's devices are told of a call as it stands, whether it lives or has ended. Nothing of a call that is
-    /// unknown, or of others.
-    pub async fn standing(&self, id: &CallId, user: &UserId) -> Result<Vec<CallChanged>, Failure> {
-        for _ in 0..MAX_ATTEMPTS {
-            let Snapshot { now_ms, found } = self.calls.by_id(id).await?;
-            let Some(stored) = found.filter(|stored| stored.call.involves(user)) else { return Ok(Vec::new()) };
-            if self.end_lapsed(std::slice::from_ref(&stored), now_ms).await? {
-                continue;
-            }
-            let told = announcement::of(&stored.call).into_iter().filter(|told| told.to == *user);
-            return Ok(told.map(|told| told.event).collect());
-        }
-        Err(contended())
     }
 
     /// Does what is due for a call: ends it, or announces its last change once more.

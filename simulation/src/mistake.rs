@@ -50,6 +50,12 @@ pub enum Mistake {
     NoExpiry,
     /// A step of a call is told as often as it is heard.
     CallsAgain,
+    /// A change is told although messages before it are missing.
+    EarlyChanges,
+    /// A step of a call that the cursor names is told again.
+    ForgetCalls,
+    /// Nobody asks what became of a call while a device was away.
+    ForgetEnds,
     /// A refused command is not answered.
     SilentRefusals,
 }
@@ -71,6 +77,9 @@ impl Mistake {
             Self::ToldElsewhere => InCore::ToldElsewhere,
             Self::NoExpiry => InCore::NoExpiry,
             Self::CallsAgain => InCore::CallsAgain,
+            Self::EarlyChanges => InCore::EarlyChanges,
+            Self::ForgetCalls => InCore::ForgetCalls,
+            Self::ForgetEnds => InCore::ForgetEnds,
             Self::SilentRefusals => InCore::SilentRefusals,
             Self::AckBeforeCommit
             | Self::ForgetWaiting

@@ -4,6 +4,7 @@
 //! What this model leaves out: statements that see each other's snapshots (each of ours that decides holds the row
 //! lock), deadlocks (matches are locked in their order), the wait for a standby.
 
+mod changes;
 mod milestones;
 mod reads;
 mod transaction;
@@ -30,6 +31,8 @@ use proto::{
 
 use crate::{cast::Cast, channel::Queue, executor::Sim, mistake::Mistake, network::Network, promises::Promises};
 
+/// The name of its history: nobody restores it.
+pub(crate) const EPOCH: &str = "sim";
 /// How long a lock is waited for.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 /// A transaction whose client says nothing for so long is ended.

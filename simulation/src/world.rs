@@ -5,7 +5,7 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 use promises::{Event, Violation};
 
 use crate::{
-    calls,
+    calls::{self, Calls},
     cast::Cast,
     client::Client,
     counter::{Counter, Registers},
@@ -34,6 +34,7 @@ pub(crate) struct World {
     pub(crate) store: Rc<Store>,
     pub(crate) stream: Rc<Stream>,
     pub(crate) registers: Registers,
+    pub(crate) calls: Calls,
     pub(crate) promises: Rc<Promises>,
     pub(crate) mistake: Option<Mistake>,
     pub(crate) gateways: RefCell<Vec<Option<Rc<Gateway>>>>,
@@ -86,6 +87,7 @@ impl World {
         let world = Rc::new(Self {
             stream: Rc::new(Stream::new(&net)),
             registers: Registers::new(&net),
+            calls: Calls::default(),
             gateways: RefCell::new(vec![None; SERVERS]),
             replicas: RefCell::new(vec![None; SERVERS]),
             counters: RefCell::new(vec![None; SERVERS]),

@@ -84,7 +84,7 @@ fn sends_that_overtake_each_other_are_found() {
 
 #[test]
 fn a_message_delivered_twice_is_found() {
-    found(Mistake::NoDrop, &[Promise::Delivered]);
+    found(Mistake::NoDrop, &[Promise::Delivered, Promise::Milestones]);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_message_delivered_before_an_earlier_one_is_found() {
 
 #[test]
 fn a_gap_that_is_never_healed_is_found() {
-    found(Mistake::NoHealing, &[Promise::Delivered]);
+    found(Mistake::NoHealing, &[Promise::Delivered, Promise::Milestones]);
 }
 
 #[test]
@@ -155,6 +155,21 @@ fn a_typist_who_is_shown_for_ever_is_found() {
 #[test]
 fn a_step_of_a_call_that_is_told_twice_is_found() {
     found(Mistake::CallsAgain, &[Promise::Delivered]);
+}
+
+#[test]
+fn a_step_of_a_call_that_another_gateway_tells_again_is_found() {
+    found(Mistake::ForgetCalls, &[Promise::Delivered]);
+}
+
+#[test]
+fn an_end_of_a_call_that_is_lost_while_a_device_is_away_is_found() {
+    found(Mistake::ForgetEnds, &[Promise::Delivered]);
+}
+
+#[test]
+fn a_change_before_the_message_that_it_follows_is_found() {
+    found(Mistake::EarlyChanges, &[Promise::Delivered, Promise::Milestones]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use tonic::Status;
 use tracing::info;
 
 use super::{Rpc, status::user_id};
+use crate::store::Revoked;
 
 /// The longest page: less than 1 MB.
 const MAX_PAGE: usize = 10_000;
@@ -24,6 +25,7 @@ impl Rpc {
         let limit = usize::try_from(request.limit).unwrap_or(0);
         let limit = (limit > 0).then_some(limit.min(MAX_PAGE));
         let revoked = self.store.revocations((request.since_ms, &request.after_user_id), limit).await?;
-        Ok(RevocationsResponse { revocations: revoked.page, as_of_ms: revoked.as_of_ms, has_more: revoked.has_more })
+        let Revoked { page: revocations, as_of_ms, epoch, has_more } = revoked;
+        Ok(RevocationsResponse { revocations, as_of_ms, has_more, epoch })
     }
 }

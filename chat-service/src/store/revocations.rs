@@ -20,6 +20,7 @@ pub(crate) struct Revoked {
     pub(crate) page: Vec<Revocation>,
     /// The time to ask with next, when nothing follows.
     pub(crate) as_of_ms: i64,
+    pub(crate) epoch: String,
     pub(crate) has_more: bool,
 }
 
@@ -45,21 +46,22 @@ impl Store {
         limit: Option<usize>,
     ) -> Result<Revoked, StoreError> {
         let client = self.client().await?;
-        // All times are whole milliseconds, so that the place behind a row is exactly there. One row says the time if
-        // there is no other.
-        let sql = "SELECT statement_timestamp(), user_id, not_before, changed_at
-                   FROM (VALUES (1)) AS one LEFT JOIN (
+        // All times are whole milliseconds, so that the place behind a row is exactly there. One row says the time and
+        // the epoch if there is no other.
+        let sql = "SELECT statement_timestamp(), user_id, not_before, changed_at, epoch
+                   FROM epochs LEFT JOIN (
                        SELECT user_id, not_before, changed_at FROM revocations WHERE (changed_at, user_id) > ($1, $2)
                        ORDER BY changed_at, user_id LIMIT $3) AS page ON true
                    ORDER BY changed_at, user_id";
         let statement = client.prepare_cached(sql).await?;
         let rows = client.query(&statement, &[&from_ms(since_ms), &after, &limit.map(one_more_than)]).await?;
+        let epoch = rows.first().map_or(Ok(String::new()), |row| row.try_get(4))?;
         let as_of_ms = rows.first().map_or(Ok(0), |row| row.try_get(0).map(to_ms))? - OVERLAP_MS;
         let found = rows.iter().filter_map(|row| revocation(row).transpose());
         let mut page = found.collect::<Result<Vec<_>, StoreError>>()?;
         let has_more = limit.is_some_and(|limit| page.len() > limit);
         page.truncate(limit.unwrap_or(page.len()));
-        Ok(Revoked { page, as_of_ms, has_more })
+        Ok(Revoked { page, as_of_ms, epoch, has_more })
     }
 
     /// Forgets at most `limit` revocations whose time lies further back than `kept`. Returns how many. What another

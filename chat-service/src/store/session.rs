@@ -89,12 +89,12 @@ impl Connection for Session {
         let begin = self.client.batch_execute("BEGIN");
         let lock = async { self.client.query(&self.statements.lock, &[&ids]).await };
         // A statement sees what was committed before it began: what is found stands under the locks.
-        let others = async { self.client.query(&self.statements.find_changed, &[&ids, &versions]).await };
-        let (opened, locked, others, found) = within(join4(begin, lock, others, self.find(wanted))).await?;
+        let newer = async { self.client.query(&self.statements.find_changed, &[&ids, &versions]).await };
+        let (opened, locked, newer, found) = within(join4(begin, lock, newer, self.find(wanted))).await?;
         opened.map_err(|error| TripError::from(&error))?;
         let locked = locked.and_then(|locked| {
             let (rows, changes) = found?;
-            Ok(Locked { heads: heads(&locked)?, rows, changes, changed: audiences(&others?)? })
+            Ok(Locked { heads: heads(&locked)?, rows, changes, changed: audiences(&newer?)? })
         });
         self.or_roll_back(locked).await
     }

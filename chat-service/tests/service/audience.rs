@@ -31,12 +31,12 @@ async fn change(stack: &Stack, id: &str, (added, removed): (&str, &str)) {
 async fn refusal(replica: &Replica, (id, user): (&str, &str), action: Action) -> Result<Option<Code>, (i32, String)> {
     let (match_id, user_id) = (id.to_owned(), Some(user.to_owned()));
     let asked = GetMatchRequest { match_id, user_id, action: action.into(), ..GetMatchRequest::default() };
-    let found = replica.rpc().get_match(asked).await.map_err(told)?.into_inner();
+    let found = replica.rpc().get_match(asked).await.map_err(|status| told(&status))?.into_inner();
     let GetMatchResponse { refused, .. } = found;
     Ok(refused.map(|code| Code::try_from(code).unwrap()))
 }
 
-fn told(status: Status) -> (i32, String) {
+fn told(status: &Status) -> (i32, String) {
     (status.code().into(), status.message().to_owned())
 }
 
@@ -86,10 +86,12 @@ async fn who_was_removed_reads_what_a_stranger_reads() {
         let (match_id, user_id) = (id.to_owned(), Some(user.to_owned()));
         let mut rpc = replica.rpc();
         let page = ListMessagesRequest { match_id, position: None, limit: 9, user_id };
-        let page = rpc.list_messages(page).await.map(|page| page.into_inner().messages.len()).map_err(told);
+        let page =
+            rpc.list_messages(page).await.map(|page| page.into_inner().messages.len()).map_err(|status| told(&status));
         let (match_id, user_id) = (id.to_owned(), Some(user.to_owned()));
         let changes = ListChangesRequest { match_id, after_rev: 0, limit: 9, user_id };
-        let changes = rpc.list_changes(changes).await.map(|page| page.into_inner().changes.len()).map_err(told);
+        let changes =
+            rpc.list_changes(changes).await.map(|page| page.into_inner().changes.len()).map_err(|status| told(&status));
         let heads = HeadsRequest { match_ids: vec![id.into()], with_members: true, user_id: Some(user.into()) };
         let heads = rpc.heads(heads).await.unwrap().into_inner().heads.len();
         (refusal(&replica, (id, user), Action::Read).await, page, changes, heads)

@@ -13,7 +13,8 @@ export function callersOf(stack) {
       token: userToken(stack, match.alice),
       body: { message: 'hi' },
     });
-    assert.equal(saved.status, 201, saved.text);
+    // 200 if the gateway had to ask twice.
+    assert.ok(saved.ok, saved.text);
     const [alice, bob, tablet] = await Promise.all([
       connect(stack, match.alice, { gateway: 0 }),
       connect(stack, match.bob, { gateway: 1 }),

@@ -1,14 +1,14 @@
 //! A socket that connects: what it brings, and what is done once it hears what its user hears.
 
-use proto::signaling::get_call_request::Of;
-
 use crate::{
     behind, call_line,
     calls::Calls,
     chats::Chats,
-    delivery, heads,
+    delivery,
+    epoch::Epoch,
+    heads, live_call,
     moment::Moment,
-    output::{Ask, CallFor, SocketId},
+    output::SocketId,
     recovery::Recovery,
     socket_replaced,
     socket_state::{Name, Resumed, SocketState},
@@ -22,7 +22,9 @@ use crate::{
 pub struct Arrival {
     id: SocketId,
     name: Name,
+    epoch: Epoch,
     chats: Chats,
+    calls: Calls,
     resumed: Option<Box<Resumed>>,
     connected_at_ms: i64,
     token: Validity,
@@ -30,21 +32,22 @@ pub struct Arrival {
 
 impl Arrival {
     /// One whose client does not want to be recovered, with its sid.
-    pub fn unrecoverable(sid: &str, token: Validity, at: Moment) -> Self {
-        Self::new(Name::Sid(sid.into()), token, at)
+    pub fn unrecoverable(sid: &str, epoch: Epoch, token: Validity, at: Moment) -> Self {
+        Self::new(Name::Sid(sid.into()), epoch, token, at)
     }
 
-    /// One that starts with what its client brought back. `heard` is how many events the user's inbox had had before
-    /// the heads were read.
-    pub fn recovered(recovery: Recovery, heard: u64, token: Validity, at: Moment) -> Self {
-        let Recovery { pid, replaces, chats, closed, untold } = recovery;
-        let resumed = replaces.map(|replaces| Box::new(Resumed { replaces, closed, untold, heard }));
-        Self { chats: Chats::restored(chats), resumed, ..Self::new(Name::Pid(pid), token, at) }
+    /// One that starts with what its client brought back, in a database of this epoch. `heard` is how many events the
+    /// user's inbox had had before the heads were read.
+    pub fn recovered((recovery, epoch): (Recovery, Epoch), heard: u64, token: Validity, at: Moment) -> Self {
+        let Recovery { pid, replaces, chats, closed, call } = recovery;
+        let resumed = replaces.map(|replaces| Box::new(Resumed { replaces, closed, heard }));
+        let (chats, calls) = (Chats::restored(chats), Calls::restored(call));
+        Self { chats, calls, resumed, ..Self::new(Name::Pid(pid), epoch, token, at) }
     }
 
-    fn new(name: Name, token: Validity, at: Moment) -> Self {
-        let (chats, resumed) = (Chats::default(), None);
-        Self { id: SocketId(at.random), name, chats, resumed, connected_at_ms: at.unix_ms, token }
+    fn new(name: Name, epoch: Epoch, token: Validity, at: Moment) -> Self {
+        let (chats, calls, resumed) = (Chats::default(), Calls::default(), None);
+        Self { id: SocketId(at.random), name, epoch, chats, calls, resumed, connected_at_ms: at.unix_ms, token }
     }
 
     /// Its number.
@@ -59,7 +62,7 @@ impl Arrival {
 
     /// The state of the socket.
     pub(crate) fn into_state<T>(self, at: Moment) -> SocketState<T> {
-        let Self { id, name, chats, resumed, connected_at_ms, token } = self;
+        let Self { id, name, epoch, chats, calls, resumed, connected_at_ms, token } = self;
         SocketState {
             id,
             origin: name.origin(),
@@ -67,8 +70,9 @@ impl Arrival {
             connected_at_ms,
             token,
             last_event: at.now,
+            epoch,
             chats,
-            calls: Calls::default(),
+            calls,
             queues: None,
             resumed,
             is_gone: false,
@@ -88,8 +92,7 @@ pub(crate) fn begin<L: Limits>(socket: &mut SocketState<L::Ticket>, heard: u64, 
         return call_line::take_over(socket, device, step);
     }
     replay(socket, heard, step);
-    // Signaling repeats what it says of a call, so that one look is enough.
-    step.ask(Ask::FindCall(socket.id, CallFor::Newcomer, Of::UserId(step.user.to_string())));
+    live_call::find(socket, 0, step);
 }
 
 /// What was closed is told, what was missed is fetched, an earlier socket is closed.
@@ -100,13 +103,10 @@ fn replay<L: Limits>(socket: &mut SocketState<L::Ticket>, heard: u64, step: &mut
     }
     let id = socket.id;
     for chat in socket.chats.open_chats_mut() {
-        behind::heal_if_behind(id, chat, step);
+        behind::heal_recovered(id, chat, step);
     }
     socket_replaced::tell(socket, &resumed.replaces, step);
     if heard != resumed.heard {
         heads::ask(socket.chats.open_chats().map(|chat| chat.id.clone()).collect(), step);
-    }
-    for chat in resumed.untold {
-        heads::ask_milestones(vec![id], chat, step);
     }
 }

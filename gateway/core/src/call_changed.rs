@@ -73,7 +73,9 @@ pub(crate) fn give<L: Limits>(
     if matches!(change, Change::Rejected(_) | Change::Ended(_)) {
         socket.calls.release(&changed.call_id);
     }
-    step.emit(socket.id, event_of(changed, change));
+    let event = event_of(changed, change);
+    let cursor = if is_signal { String::new() } else { socket.cursor() };
+    step.emit(socket.id, Event { cursor, ..event });
     true
 }
 

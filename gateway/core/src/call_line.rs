@@ -4,16 +4,21 @@ use std::{collections::VecDeque, time::Duration};
 
 use proto::{
     Code, MatchId, UserId, rfc3339,
-    signaling::{Call, call_request as request, call_request::Command, get_call_request::Of},
+    signaling::{
+        Call, GetCallResponse, call_request as request,
+        call_request::Command,
+        get_call_request::{Of, OfDevice},
+    },
 };
 
 use crate::{
+    call_changed,
     call_command::{Asked, CallCommand, CallWork},
     command::Queues,
     failure::Failure,
     lease, live_call,
     mistake::{self, Mistake},
-    output::{Ask, CallFor, Output, Timer},
+    output::{Ask, CallFor, Output, SocketId, Timer},
     reply::Reply,
     socket_replaced,
     socket_state::SocketState,
@@ -97,14 +102,14 @@ pub(crate) fn called<L: Limits>(
 /// The call was found that the command at work names, or that the user has.
 pub(crate) fn found<L: Limits>(
     socket: &mut SocketState<L::Ticket>,
-    found: Result<Option<Call>, Failure>,
+    found: Result<GetCallResponse, Failure>,
     step: &mut Step<'_, L>,
 ) {
     let Some(mut work) = queues::<L>(socket).call.take() else { return };
     if matches!(work.current.command, Command::TakeOver(_)) {
-        return found_own(socket, work, found, step);
+        return found_own(socket, work, found.unwrap_or_default(), step);
     }
-    match found.and_then(|call| chat_of(call, step.user)) {
+    match found.and_then(|found| chat_of(found.call, step.user)) {
         Ok(chat) => ask(socket, work, &chat, step),
         Err(failure) => {
             step.fail(socket.id, &work.current.reply, &failure);
@@ -148,11 +153,11 @@ fn next<L: Limits>(socket: &mut SocketState<L::Ticket>, mut work: CallWork, step
 
 fn start<L: Limits>(socket: &mut SocketState<L::Ticket>, work: CallWork, step: &mut Step<'_, L>) {
     let (id, call_id) = (socket.id, work.current.call_id.as_deref().unwrap_or_default());
-    if matches!(work.current.command, Command::TakeOver(_)) {
+    if let Command::TakeOver(request::TakeOver { earlier_device }) = &work.current.command {
         if let Some(resumed) = &socket.resumed {
             socket_replaced::tell(socket, &resumed.replaces, step);
         }
-        step.ask(Ask::FindCall(id, CallFor::Command, Of::UserId(step.user.to_string())));
+        find_own(id, earlier_device, step);
     } else if let Some(chat) = work.current.chat.as_ref().or_else(|| socket.calls.chat_of(call_id)).cloned() {
         return ask(socket, work, &chat, step);
     } else {
@@ -173,11 +178,13 @@ fn ask<L: Limits>(socket: &mut SocketState<L::Ticket>, work: CallWork, chat: &Ma
 fn found_own<L: Limits>(
     socket: &mut SocketState<L::Ticket>,
     mut work: CallWork,
-    found: Result<Option<Call>, Failure>,
+    GetCallResponse { call, told }: GetCallResponse,
     step: &mut Step<'_, L>,
 ) {
     let Command::TakeOver(request::TakeOver { earlier_device }) = &work.current.command else { return };
-    let call = found.ok().flatten();
+    for missed in &told {
+        call_changed::give(socket, missed, step);
+    }
     let own = call.as_ref().filter(|call| device_of(call, step.user.as_str()) == Some(earlier_device));
     if let Some((call, chat)) = own.and_then(|call| Some((call, MatchId::new(call.match_id.as_str()).ok()?))) {
         (work.current.call_id, work.current.chat) = (Some(call.call_id.clone()), Some(chat.clone()));
@@ -197,7 +204,16 @@ fn found_own<L: Limits>(
 
 /// Looks again for the user's live call, whose device may be the earlier one by now.
 pub(crate) fn look_again<L: Limits>(socket: &mut SocketState<L::Ticket>, step: &mut Step<'_, L>) {
-    step.ask(Ask::FindCall(socket.id, CallFor::Command, Of::UserId(step.user.to_string())));
+    let work = socket.queues.as_ref().and_then(|queues| queues.call.as_ref());
+    if let Some(Command::TakeOver(request::TakeOver { earlier_device })) = work.map(|work| &work.current.command) {
+        find_own(socket.id, earlier_device, step);
+    }
+}
+
+/// Asks for the user's live call, and for what became of the last one if the earlier device took part in it.
+fn find_own<L: Limits>(id: SocketId, earlier_device: &str, step: &mut Step<'_, L>) {
+    let device = OfDevice { user_id: step.user.to_string(), device: earlier_device.to_owned(), heard_of: None };
+    step.ask(Ask::FindCall(id, CallFor::Command, Of::OfDevice(device)));
 }
 
 /// Signaling has answered the take-over.

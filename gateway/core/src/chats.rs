@@ -5,9 +5,10 @@ use std::sync::Arc;
 use proto::{MatchId, UserId};
 
 use crate::{
-    cursor::{self, MAX_JOINED, Position},
+    changed::Changed,
+    cursor::{self, Line, MAX_JOINED, Position},
     gap::Gap,
-    posted::{Announced, Posted},
+    posted::Posted,
     room::Room,
 };
 
@@ -17,7 +18,7 @@ pub struct JoinedChat {
     /// Its match.
     pub id: MatchId,
     /// How far it was delivered.
-    pub room: Room<Arc<Posted>, Arc<Announced>>,
+    pub room: Room<Arc<Posted>, Arc<Changed>>,
     /// The other member, known once the chat is open.
     pub other: Option<UserId>,
     /// The highest seq that a message of this socket was acked with.
@@ -35,8 +36,8 @@ pub struct JoinedChat {
 pub struct RecoveredChat {
     /// How far that one had read.
     pub position: Position,
-    /// How far the chat has come.
-    pub head: i64,
+    /// How far the chat has come, in seq and rev.
+    pub head: (i64, i64),
     /// The other member.
     pub other: Option<UserId>,
 }
@@ -45,8 +46,8 @@ pub struct RecoveredChat {
 #[derive(Debug)]
 struct Parted {
     id: MatchId,
-    /// How many milestones the socket was told of while it had joined.
-    milestones: i64,
+    /// Up to which change the socket was told while it had joined.
+    rev: i64,
     closed: bool,
 }
 
@@ -66,7 +67,7 @@ impl JoinedChat {
 
     /// Whether a message that this socket was acked has not come around yet: then nobody else may have it either.
     pub(crate) fn awaits_own(&self) -> bool {
-        self.sent > self.room.cursor()
+        self.sent > self.room.seq()
     }
 }
 
@@ -89,30 +90,30 @@ impl Chats {
     /// The chats that an earlier socket had open.
     pub fn restored(chats: Vec<RecoveredChat>) -> Self {
         let joined = chats.into_iter().map(|RecoveredChat { position, head, other }| JoinedChat {
-            room: Room::recovered(position.seq, head, position.milestones),
+            room: Room::recovered((position.seq, position.rev), head),
             other,
             ..JoinedChat::new(position.chat)
         });
         Self { joined: joined.collect(), parted: None }
     }
 
-    /// How far the socket has come in a chat: the seq, and how many milestones it was told.
+    /// How far the socket has come in a chat, in seq and rev.
     pub(crate) fn position(&self, id: &MatchId) -> (i64, i64) {
         let chat = self.joined.iter().find(|chat| chat.id == *id);
-        chat.map_or((0, 0), |chat| (chat.room.cursor(), chat.room.milestones()))
+        chat.map_or((0, 0), |chat| (chat.room.seq(), chat.room.rev()))
     }
 
-    /// The cursor of the socket with the pid's `tag`; for one chat as it was at another position than now. It is empty
-    /// for a socket without a tag, which is not recovered.
-    pub fn cursor(&self, tag: &str, at: Option<&Position>) -> String {
-        if tag.is_empty() {
+    /// The cursor of a socket; for one chat as it was at another position than now. It is empty for a socket without a
+    /// tag, which is not recovered.
+    pub fn cursor(&self, line: Line<'_>, at: Option<&Position>) -> String {
+        if line.tag.is_empty() {
             return String::new();
         }
         let positions = self.open_chats().map(|chat| match at {
-            Some(at) if at.chat == chat.id => (&chat.id, at.seq, at.milestones),
-            _ => (&chat.id, chat.room.cursor(), chat.room.milestones()),
+            Some(at) if at.chat == chat.id => (&chat.id, at.seq, at.rev),
+            _ => (&chat.id, chat.room.seq(), chat.room.rev()),
         });
-        cursor::write(tag, positions)
+        cursor::write(line, positions)
     }
 
     /// The chats that have been joined, to be changed.
@@ -139,7 +140,7 @@ impl Chats {
     pub fn leave(&mut self, id: &MatchId) -> Option<JoinedChat> {
         let index = self.joined.iter().position(|chat| chat.id == *id)?;
         let left = self.joined.swap_remove(index);
-        self.part(id, left.room.milestones(), false);
+        self.part(id, left.room.rev(), false);
         Some(left).filter(|chat| chat.room.is_open())
     }
 
@@ -148,7 +149,7 @@ impl Chats {
         let left: Vec<JoinedChat> = self.joined.extract_if(.., |chat| chat.id != *id).collect();
         self.joined.shrink_to_fit();
         for chat in &left {
-            self.part(&chat.id, chat.room.milestones(), false);
+            self.part(&chat.id, chat.room.rev(), false);
         }
         left
     }
@@ -173,27 +174,27 @@ impl Chats {
         self.parted(id).is_some_and(|parted| parted.closed)
     }
 
-    /// Whether a socket that has not joined the match needs no word of its milestone: it has heard of it, or the match
-    /// is closed.
-    pub(crate) fn is_past(&self, id: &MatchId, milestone: i64) -> bool {
-        self.parted(id).is_some_and(|parted| parted.closed || milestone <= parted.milestones)
+    /// Whether a socket that has not joined the match needs no word of its change: it has heard of it, or the match is
+    /// closed.
+    pub(crate) fn is_past(&self, id: &MatchId, rev: i64) -> bool {
+        self.parted(id).is_some_and(|parted| parted.closed || rev <= parted.rev)
     }
 
     fn parted(&self, id: &MatchId) -> Option<&Parted> {
         self.parted.iter().flat_map(|parted| parted.iter()).find(|parted| parted.id == *id)
     }
 
-    fn part(&mut self, id: &MatchId, milestones: i64, closed: bool) {
+    fn part(&mut self, id: &MatchId, rev: i64, closed: bool) {
         let known = self.parted.iter_mut().flat_map(|parted| parted.iter_mut()).find(|parted| parted.id == *id);
         if let Some(parted) = known {
-            parted.milestones = milestones.max(parted.milestones);
+            parted.rev = rev.max(parted.rev);
             parted.closed |= closed;
-        } else if milestones > 0 || closed {
+        } else if rev > 0 || closed {
             let parted = self.parted.get_or_insert_default();
             if parted.len() >= MAX_JOINED {
                 parted.remove(0);
             }
-            parted.push(Parted { id: id.clone(), milestones, closed });
+            parted.push(Parted { id: id.clone(), rev, closed });
         }
     }
 }

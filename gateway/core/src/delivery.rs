@@ -6,18 +6,15 @@ use proto::{MatchId, UserId, client::event};
 
 use crate::{
     behind,
+    changed::Changed,
     chats::JoinedChat,
-    given::Given,
+    given::{DueEvents, Given},
     output::{Event, Json},
-    posted::{Announced, Posted},
-    room::Due,
+    posted::Posted,
     socket_state::SocketState,
     step::{Limits, Step},
     views,
 };
-
-/// What is due in a chat.
-pub(crate) type DueEvents = Due<Arc<Posted>, Arc<Announced>>;
 
 /// Gives a socket what is due in one of its chats, after a message, a join or a page.
 pub(crate) fn give<L: Limits>(
@@ -28,38 +25,37 @@ pub(crate) fn give<L: Limits>(
 ) {
     let Some(joined) = socket.chats.chat(chat) else { return };
     behind::heal_if_behind(socket.id, joined, step);
-    for given in socket.chats.given(socket.viewer(step.user), chat, due) {
-        step.emit(socket.id, event_of(given));
+    let is_closed = due.changes.iter().any(|changed| changed.closes());
+    for event in socket.chats.given(socket.viewer(step.user), chat, due).filter_map(event_of) {
+        step.emit(socket.id, event);
     }
-}
-
-/// Gives a socket messages of a chat that was fetched for it.
-pub(crate) fn give_messages<L: Limits>(
-    socket: &mut SocketState<L::Ticket>,
-    chat: &MatchId,
-    messages: Vec<Arc<Posted>>,
-    step: &mut Step<'_, L>,
-) {
-    give(socket, chat, Due { messages, milestones: Vec::new() }, step);
+    if is_closed {
+        close(socket, chat, step);
+    }
 }
 
 /// Gives a socket that has not joined their chat word of messages that are not its own.
 pub(crate) fn update<L: Limits>(socket: &SocketState<L::Ticket>, posts: &[Arc<Posted>], step: &mut Step<'_, L>) {
-    for given in socket.viewer(step.user).updates(posts) {
-        step.emit(socket.id, event_of(given));
+    for event in socket.viewer(step.user).updates(posts).filter_map(event_of) {
+        step.emit(socket.id, event);
     }
 }
 
-/// Tells a socket of a milestone; `to_all` also one that has not joined the chat.
-pub(crate) fn announce<L: Limits>(
+/// Tells a socket of a change; `to_all` also one that has not joined the chat.
+pub(crate) fn give_change<L: Limits>(
     socket: &mut SocketState<L::Ticket>,
-    announced: &Arc<Announced>,
+    changed: &Arc<Changed>,
     to_all: bool,
     step: &mut Step<'_, L>,
 ) {
-    let tag = socket.name.tag();
-    if let Some(given) = socket.chats.take_milestone(tag, announced, to_all) {
-        step.emit(socket.id, event_of(given));
+    match socket.chats.take_change(changed) {
+        Some(due) => give(socket, &changed.chat, due, step),
+        None if to_all && !socket.chats.is_past(&changed.chat, changed.change.rev) => {
+            if let Some(event) = event_of(Given::Notice(Arc::clone(changed))) {
+                step.emit(socket.id, event);
+            }
+        }
+        None => {}
     }
 }
 
@@ -104,11 +100,17 @@ fn user_typing(chat: &MatchId, typist: &UserId, is_typing: bool) -> Event {
     Event::new(event::USER_TYPING, views::to_json(&shown))
 }
 
-fn event_of(given: Given) -> Event {
-    match given {
+fn event_of(given: Given) -> Option<Event> {
+    Some(match given {
         Given::Message(posted, cursor) => Event { name: event::RECEIVE_MESSAGE, json: Json::Message(posted), cursor },
         Given::Update(posted) => Event::new(event::INBOX_UPDATED, posted.update_json()),
-        Given::Milestone(announced, cursor) => Event::recoverable(event::MILESTONE_REACHED, announced.json(), cursor),
-        Given::Notice(announced) => Event::new(event::MILESTONE_REACHED, announced.json()),
-    }
+        Given::Change(changed, cursor) => {
+            let (name, json) = changed.event()?;
+            Event::recoverable(name, json, cursor)
+        }
+        Given::Notice(changed) => {
+            let (name, json) = changed.event()?;
+            Event::new(name, json)
+        }
+    })
 }

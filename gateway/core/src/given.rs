@@ -5,12 +5,17 @@ use std::sync::Arc;
 use proto::{MatchId, UserId};
 
 use crate::{
+    changed::Changed,
     chats::Chats,
-    cursor::Position,
+    cursor::{Line, Position},
     mistake::{self, Mistake},
-    posted::{Announced, Posted},
-    room::{Due, Sequenced},
+    posted::Posted,
+    room::{Due, Item},
+    track::Counted,
 };
+
+/// What is due in a chat.
+pub type DueEvents = Due<Arc<Posted>, Arc<Changed>>;
 
 /// The socket that is given something.
 #[derive(Debug, Clone, Copy)]
@@ -19,8 +24,8 @@ pub struct Viewer<'a> {
     pub user: &'a UserId,
     /// What its own messages are stored with.
     pub origin: u64,
-    /// The tag of its pid, which its cursors carry; empty without a pid.
-    pub tag: &'a str,
+    /// What its cursors say besides the chats.
+    pub line: Line<'a>,
 }
 
 /// One event for a socket, with the cursor after it where it moves that.
@@ -30,10 +35,10 @@ pub enum Given {
     Message(Arc<Posted>, String),
     /// `inbox_updated`.
     Update(Arc<Posted>),
-    /// `milestone_reached`, to a socket that has joined.
-    Milestone(Arc<Announced>, String),
-    /// `milestone_reached`, to a socket that has not.
-    Notice(Arc<Announced>),
+    /// What tells of a change, to a socket that has joined.
+    Change(Arc<Changed>, String),
+    /// The same to a socket that has not.
+    Notice(Arc<Changed>),
 }
 
 impl Viewer<'_> {
@@ -58,10 +63,18 @@ impl Viewer<'_> {
 impl Chats {
     /// Takes messages of one chat that were just stored. Returns what is due of them; `None` when the chat is not open
     /// here.
-    pub fn take_posts(&mut self, posts: &[Arc<Posted>]) -> Option<Due<Arc<Posted>, Arc<Announced>>> {
+    pub fn take_posts(&mut self, posts: &[Arc<Posted>]) -> Option<DueEvents> {
         let joined = self.chat(&posts.first()?.chat)?;
-        let messages = posts.iter().flat_map(|posted| joined.room.post(Arc::clone(posted))).collect();
-        Some(Due { messages, milestones: Vec::new() })
+        let mut due = Due::default();
+        for posted in posts {
+            due.extend(joined.room.post(Arc::clone(posted)));
+        }
+        Some(due)
+    }
+
+    /// Takes a change. Returns what is due of it; `None` when the chat is not open here.
+    pub fn take_change(&mut self, changed: &Arc<Changed>) -> Option<DueEvents> {
+        Some(self.chat(&changed.chat)?.room.change(Arc::clone(changed)))
     }
 
     /// The events of what is due in an open chat.
@@ -69,47 +82,41 @@ impl Chats {
         &'a self,
         viewer: Viewer<'a>,
         chat: &'a MatchId,
-        due: Due<Arc<Posted>, Arc<Announced>>,
+        due: DueEvents,
     ) -> impl Iterator<Item = Given> + 'a {
-        let (head, known) = self.position(chat);
-        // Due milestones are told after the messages: until then those below the first one count as told.
-        let told = due.milestones.first().map_or(known, |first| first.seq() - 1);
-        let messages = due.messages.into_iter().filter(move |posted| !viewer.is_own(posted)).map(move |posted| {
-            if viewer.is_by_rest(&posted) {
-                return Given::Update(posted);
+        let mut at = self.position_before(chat, &due);
+        due.in_order().filter_map(move |item| match item {
+            Item::Message(posted) => {
+                at.seq = posted.number();
+                if viewer.is_own(&posted) {
+                    None
+                } else if viewer.is_by_rest(&posted) {
+                    Some(Given::Update(posted))
+                } else {
+                    let cursor = self.cursor(viewer.line, Some(&at));
+                    Some(Given::Message(posted, cursor))
+                }
             }
-            let at = Position { chat: chat.clone(), seq: posted.seq(), milestones: told };
-            let cursor = self.cursor(viewer.tag, Some(&at));
-            Given::Message(posted, cursor)
-        });
-        let milestones = due.milestones.into_iter().map(move |milestone| {
-            let at = Position { chat: chat.clone(), seq: head, milestones: milestone.seq() };
-            let cursor = self.cursor(viewer.tag, Some(&at));
-            Given::Milestone(milestone, cursor)
-        });
-        messages.chain(milestones)
+            Item::Change(changed) => {
+                at.rev = changed.number();
+                Some(Given::Change(changed, self.cursor(viewer.line, Some(&at))))
+            }
+        })
     }
 
-    /// Takes a milestone; `to_all` says whether it is told also to a socket that has not joined the chat. Returns what
-    /// is due of it.
-    pub fn take_milestone(&mut self, tag: &str, announced: &Arc<Announced>, to_all: bool) -> Option<Given> {
-        if let Some(joined) = self.chat(&announced.chat) {
-            let due = joined.room.announce(Arc::clone(announced))?;
-            return Some(Given::Milestone(due, self.cursor(tag, None)));
+    /// How far a chat had come before what is due now.
+    fn position_before(&self, chat: &MatchId, due: &DueEvents) -> Position {
+        let (seq, rev) = self.position(chat);
+        Position {
+            chat: chat.clone(),
+            seq: due.messages.first().map_or(seq, |first| first.number() - 1),
+            rev: due.changes.first().map_or(rev, |first| first.number() - 1),
         }
-        let is_due = to_all && !self.is_past(&announced.chat, announced.seq());
-        is_due.then(|| Given::Notice(Arc::clone(announced)))
     }
 
     /// The cursor of a chat that has just been joined: what was held meanwhile, and is due now, comes after it.
-    pub fn cursor_joined(&self, tag: &str, chat: &MatchId, due: &Due<Arc<Posted>, Arc<Announced>>) -> String {
-        let (head, known) = self.position(chat);
-        let at = Position {
-            chat: chat.clone(),
-            seq: due.messages.first().map_or(head, |first| first.seq() - 1),
-            milestones: due.milestones.first().map_or(known, |first| first.seq() - 1),
-        };
-        self.cursor(tag, Some(&at))
+    pub fn cursor_joined(&self, line: Line<'_>, chat: &MatchId, due: &DueEvents) -> String {
+        self.cursor(line, Some(&self.position_before(chat, due)))
     }
 }
 

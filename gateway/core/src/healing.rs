@@ -1,16 +1,24 @@
-//! Fetching what a socket missed: NATS delivers at most once, PostgreSQL has everything.
+//! Fetching what a socket missed: NATS delivers at most once, PostgreSQL has everything. Messages come first, then the
+//! changes.
 
 use std::collections::VecDeque;
 
-use proto::{MatchId, chat::ListMessagesResponse};
+use proto::{
+    MatchId,
+    chat::{ListChangesResponse, ListMessagesResponse},
+};
 
 use crate::{
+    changed::Changed,
+    chats::JoinedChat,
     delivery,
     failure::Failure,
-    gap::Page,
+    gap::{Page, Sheet},
+    given::DueEvents,
     output::{Ask, Output, Timer},
     pace::Fetched,
     posted::Posted,
+    room::Missing,
     socket_state::SocketState,
     step::{Limits, Step},
 };
@@ -22,12 +30,12 @@ pub const DRAINED_BYTES: usize = 64 * 1024;
 /// The same in packets.
 pub const DRAINED_PACKETS: usize = 50;
 
-/// Asks for the next page, as soon as there is room for it. Without anything to fetch the healing is over, of which a
-/// message that leaves a new gap must know.
+/// Asks for the next page, as soon as there is room for it. Without anything to fetch the healing is over, of which
+/// what leaves a new gap must know.
 pub(crate) fn go_on<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &MatchId, step: &mut Step<'_, L>) {
     let (id, is_gone) = (socket.id, socket.is_gone);
     let Some(joined) = socket.chats.chat(chat) else { return };
-    if joined.room.is_behind() && !is_gone {
+    if joined.room.missing().is_some() && !is_gone {
         step.out.push(Output::AwaitRoom(id, chat.clone()));
     } else {
         joined.gap = None;
@@ -42,35 +50,69 @@ pub(crate) fn has_room<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &Ma
     if gap.page.is_some() {
         return give_piece(socket, chat, step);
     }
-    if !joined.room.is_behind() {
-        joined.gap = None;
-        return;
+    let (socket, chat, limit) = (id, chat.clone(), step.settings.page);
+    match joined.room.missing() {
+        Some(Missing::Messages) => {
+            gap.after = joined.room.seq();
+            step.ask(Ask::Messages { socket, chat, after: gap.after, limit });
+        }
+        Some(Missing::Changes) => {
+            gap.after = joined.room.rev();
+            step.ask(Ask::Changes { socket, chat, after: gap.after, limit });
+        }
+        None => joined.gap = None,
     }
-    gap.after = joined.room.cursor();
-    step.ask(Ask::Page { socket: id, chat: chat.clone(), after: gap.after, limit: step.settings.page });
 }
 
-/// A page was fetched, or not.
-pub(crate) fn fetched<L: Limits>(
+/// A page of messages was fetched, or not.
+pub(crate) fn fetched_messages<L: Limits>(
     socket: &mut SocketState<L::Ticket>,
     chat: &MatchId,
     fetched: Result<ListMessagesResponse, Failure>,
     step: &mut Step<'_, L>,
 ) {
+    let fields = step.settings.fields;
+    let page = fetched.map(|page| {
+        let bytes = page.messages.iter().map(|message| message.body.len()).sum();
+        // A chat-service that does not say how far the page is complete has given all up to its last message.
+        let through = page.through_seq.or(page.messages.last().map(|last| last.seq));
+        let posts = page.messages.into_iter().filter_map(|message| Posted::new(message, fields));
+        (Page::Messages(Sheet::new(posts, through)), bytes)
+    });
+    fetched_page(socket, chat, page, step);
+}
+
+/// A page of changes was fetched, or not.
+pub(crate) fn fetched_changes<L: Limits>(
+    socket: &mut SocketState<L::Ticket>,
+    chat: &MatchId,
+    fetched: Result<ListChangesResponse, Failure>,
+    step: &mut Step<'_, L>,
+) {
+    let page = fetched.map(|page| {
+        let changes = page.changes.into_iter().map(|change| Changed { chat: chat.clone(), change }.into());
+        (Page::Changes(Sheet::new(changes, Some(page.through_rev))), 0)
+    });
+    fetched_page(socket, chat, page, step);
+}
+
+/// Gives a page that was fetched, with so many bytes of what people wrote, as soon as there is room.
+fn fetched_page<L: Limits>(
+    socket: &mut SocketState<L::Ticket>,
+    chat: &MatchId,
+    fetched: Result<(Page, usize), Failure>,
+    step: &mut Step<'_, L>,
+) {
     let Some(joined) = socket.chats.chat(chat) else { return };
     let is_pulling = joined.room.is_pulling();
     let Some(gap) = &mut joined.gap else { return };
-    let Ok(page) = fetched else { return pause(socket, chat, Fetched::Failure, step) };
+    let Ok((page, bytes)) = fetched else { return pause(socket, chat, Fetched::Failure, step) };
     if is_pulling {
         // What a client that comes back is given counts as read. What we lost on the way does not.
-        let bytes = page.messages.iter().map(|message| message.body.len()).sum();
         step.limits.has_read(step.user, bytes, step.at.now);
     }
-    // A chat-service that does not say how far the page is complete has given all up to its last message.
-    let through = page.through_seq.or(page.messages.last().map(|last| last.seq));
-    let is_empty = page.messages.is_empty();
-    let posts = page.messages.into_iter().filter_map(|message| Posted::new(message, step.settings.fields));
-    gap.page = Some(Page { posts: posts.collect(), through, is_empty });
+    let is_empty = page.is_empty();
+    gap.page = Some(page);
     if is_empty {
         end_page(socket, chat, step);
     } else {
@@ -81,12 +123,8 @@ pub(crate) fn fetched<L: Limits>(
 fn give_piece<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &MatchId, step: &mut Step<'_, L>) {
     let cursor_bytes = socket.cursor().len();
     let Some(joined) = socket.chats.chat(chat) else { return };
-    let Some(page) = joined.gap.as_mut().and_then(|gap| gap.page.as_mut()) else { return };
-    let room = &mut joined.room;
-    let piece = take_piece(&mut page.posts, |posted| posted.json().len() + cursor_bytes);
-    let messages = piece.flat_map(|posted| room.fill(posted)).collect();
-    let is_given = page.posts.is_empty();
-    delivery::give_messages(socket, chat, messages, step);
+    let Some((due, is_given)) = take_piece(joined, cursor_bytes) else { return };
+    delivery::give(socket, chat, due, step);
     if is_given {
         end_page(socket, chat, step);
     } else {
@@ -94,16 +132,38 @@ fn give_piece<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &MatchId, st
     }
 }
 
+/// Takes what may be queued at once off the page. True if that is all of it.
+fn take_piece(joined: &mut JoinedChat, cursor_bytes: usize) -> Option<(DueEvents, bool)> {
+    let (room, page) = (&mut joined.room, joined.gap.as_mut()?.page.as_mut()?);
+    let mut due = DueEvents::default();
+    match page {
+        Page::Messages(sheet) => piece(&mut sheet.waiting, |posted| posted.json().len() + cursor_bytes)
+            .for_each(|posted| due.extend(room.fill(posted))),
+        Page::Changes(sheet) => piece(&mut sheet.waiting, |changed| changed.bytes() + cursor_bytes)
+            .for_each(|changed| due.extend(room.fill_change(changed))),
+    }
+    Some((due, page.is_given()))
+}
+
 /// The page is given: what it leaves out does not exist, and what was held behind that is due.
 fn end_page<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &MatchId, step: &mut Step<'_, L>) {
     let Some(joined) = socket.chats.chat(chat) else { return };
     let Some(gap) = &mut joined.gap else { return };
     let (after, Some(page)) = (gap.after, gap.page.take()) else { return };
-    let messages = page.through.map(|through| joined.room.pass(through)).unwrap_or_default();
-    let is_over = !joined.room.is_behind();
-    let has_moved = joined.room.cursor() > after;
-    delivery::give_messages(socket, chat, messages, step);
-    let is_progress = is_over || (has_moved && !page.is_empty);
+    let is_empty = page.is_empty();
+    let (due, has_moved) = match page {
+        Page::Messages(Sheet { through, .. }) => {
+            let due = through.map(|through| joined.room.pass(through));
+            (due, joined.room.seq() > after)
+        }
+        Page::Changes(Sheet { through, .. }) => {
+            let due = through.map(|through| joined.room.pass_changes(through));
+            (due, joined.room.rev() > after)
+        }
+    };
+    let is_over = joined.room.missing().is_none();
+    delivery::give(socket, chat, due.unwrap_or_default(), step);
+    let is_progress = is_over || (has_moved && !is_empty);
     pause(socket, chat, if is_progress { Fetched::Progress } else { Fetched::Nothing }, step);
 }
 
@@ -127,7 +187,7 @@ fn pause<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &MatchId, fetched
 }
 
 /// What may be queued at once: at least one, so that it goes on whatever its size.
-fn take_piece<T>(waiting: &mut VecDeque<T>, bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = T> {
+fn piece<T>(waiting: &mut VecDeque<T>, bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = T> {
     let mut total = 0;
     let fitting = waiting.iter().take_while(|next| {
         total += bytes(next);
@@ -141,20 +201,20 @@ fn take_piece<T>(waiting: &mut VecDeque<T>, bytes: impl Fn(&T) -> usize) -> impl
 mod tests {
     use super::*;
 
-    fn piece(sizes: &[usize]) -> usize {
-        take_piece(&mut sizes.iter().copied().collect(), |size| *size).count()
+    fn count(sizes: &[usize]) -> usize {
+        piece(&mut sizes.iter().copied().collect(), |size| *size).count()
     }
 
     #[test]
     fn a_piece_leaves_room_in_the_queue() {
-        assert_eq!(piece(&[1_000; 100]), 65);
-        assert_eq!(piece(&[1_000; 10]), 10);
-        assert_eq!(piece(&[40_000, 40_000]), 1);
+        assert_eq!(count(&[1_000; 100]), 65);
+        assert_eq!(count(&[1_000; 10]), 10);
+        assert_eq!(count(&[40_000, 40_000]), 1);
     }
 
     #[test]
     fn a_message_larger_than_a_piece_goes_alone() {
-        assert_eq!(piece(&[DRAINED_BYTES * 2, 1]), 1);
-        assert_eq!(piece(&[]), 0);
+        assert_eq!(count(&[DRAINED_BYTES * 2, 1]), 1);
+        assert_eq!(count(&[]), 0);
     }
 }

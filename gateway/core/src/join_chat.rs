@@ -6,12 +6,14 @@ use serde::Deserialize;
 use crate::{
     arguments::{self, ClientEvent},
     command::{Command, Join},
-    delivery::{self, DueEvents},
+    delivery,
     failure::Failure,
+    given::DueEvents,
     joined::Joined,
     mistake::{self, Mistake},
     output::{Ask, Event, Opened, Snapshot, TurnId},
     reply::Reply,
+    restored,
     socket_state::SocketState,
     step::{Limited, Limits, Step},
     turns::RETRY_AFTER,
@@ -93,6 +95,9 @@ pub(crate) fn end<L: Limits>(
             return step.fail(socket.id, reply, &failure);
         }
     };
+    if snapshot.epoch.is_some_and(|epoch| !restored::is_of_same_epoch(socket, epoch, step)) {
+        return step.fail(socket.id, reply, &Failure::unavailable());
+    }
     // The match may have been closed since: then nothing else is left for it.
     let Some(joined) = socket.chats.chat(chat) else {
         return step.fail(socket.id, reply, &Code::MatchClosed.into());
@@ -115,7 +120,7 @@ fn tell<L: Limits>(
     (joined, due): (&Joined<'_>, &DueEvents),
     (silences, step): (Vec<Event>, &mut Step<'_, L>),
 ) {
-    let cursor = socket.chats.cursor_joined(socket.tag(), chat, due);
+    let cursor = socket.chats.cursor_joined(socket.line(), chat, due);
     let ack = joined.ack();
     step.limits.has_read(step.user, ack.len(), step.at.now);
     step.ok(socket.id, reply, ack);

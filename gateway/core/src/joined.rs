@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
+    epoch::Epoch,
     output::Snapshot,
     views::{self, CallView, MessageFields, MilestoneView},
 };
@@ -38,6 +39,8 @@ struct Ack<'a> {
     chat: Chat<'a>,
     messages: Vec<&'a RawValue>,
     has_more: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<&'a str>,
     call: Option<CallView<'a>>,
 }
 
@@ -59,6 +62,7 @@ impl Joined<'_> {
             chat: self.chat(),
             messages: page.iter().map(|message| views::raw(message)).collect(),
             has_more: self.snapshot.has_more || page.len() < messages.len(),
+            epoch: self.snapshot.epoch.as_ref().map(Epoch::as_str),
             call: self.call.map(CallView::new),
         })
     }

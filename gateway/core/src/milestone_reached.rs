@@ -5,10 +5,10 @@ use std::sync::Arc;
 use proto::{MatchId, inbox::MilestoneReached};
 
 use crate::{
+    changed::Changed,
     delivery,
     memory::Memory,
     mistake::{self, Mistake},
-    posted::Announced,
     socket_state::SocketState,
     step::{Limits, Step},
 };
@@ -21,11 +21,11 @@ pub(crate) fn hear<L: Limits>(
 ) {
     let (Ok(chat), Some(milestone)) = (MatchId::new(reached.match_id), reached.milestone) else { return };
     let is_news = memory.is_news(&chat, milestone.rev) || mistake::is_planted(Mistake::NoTold);
-    let announced = Arc::new(Announced { chat, milestone });
+    let reached_at_ms = milestone.reached_at_ms;
+    let changed = Arc::new(Changed::milestone(chat, milestone));
     for socket in sockets {
         // Who has connected since may have been told elsewhere, and learns it when joining.
-        let was_here =
-            socket.was_connected(announced.milestone.reached_at_ms) || mistake::is_planted(Mistake::ToldElsewhere);
-        delivery::announce(socket, &announced, is_news && was_here, step);
+        let was_here = socket.was_connected(reached_at_ms) || mistake::is_planted(Mistake::ToldElsewhere);
+        delivery::give_change(socket, &changed, is_news && was_here, step);
     }
 }

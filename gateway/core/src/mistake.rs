@@ -12,10 +12,18 @@ pub enum Mistake {
     NoHealing,
     /// Heads are never compared.
     NoComparison,
+    /// A change is told although messages before it are missing.
+    EarlyChanges,
     /// What arrives while a join reads its snapshot is forgotten.
     ForgetHeld,
     /// A cursor is believed whoever brings it.
     NoMembership,
+    /// A cursor is believed whatever database it is of.
+    AnyEpoch,
+    /// A step of a call that the cursor names is told again.
+    ForgetCalls,
+    /// Nobody asks what became of a call while a device was away.
+    ForgetEnds,
     /// Everybody may join.
     OpenDoors,
     /// A socket is given its own messages.

@@ -4,13 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use proto::{
     Code, MatchId, UserId,
-    chat::{GetMatchResponse, ListMessagesResponse, Match, MatchHead, Message, SendReply, SendRequest},
+    chat::{
+        GetMatchResponse, ListChangesResponse, ListMessagesResponse, Match, MatchHead, Message, SendReply, SendRequest,
+    },
     inbox::SoftEvent,
-    signaling::{Call, CallRequest, get_call_request::Of},
+    signaling::{Call, CallRequest, GetCallResponse, get_call_request::Of},
 };
 
 use crate::{
     Failure,
+    epoch::Epoch,
     mistake::{self, Mistake},
     posted::Posted,
     reply::Reply,
@@ -126,8 +129,8 @@ pub enum Ask<T> {
         /// Most messages.
         limit: i32,
     },
-    /// Reads a page of messages: [`Answer::Page`].
-    Page {
+    /// Reads a page of messages: [`Answer::Messages`].
+    Messages {
         /// For which socket.
         socket: SocketId,
         /// Of which match.
@@ -139,16 +142,20 @@ pub enum Ask<T> {
     },
     /// Reads how far these matches have come: [`Answer::Heads`].
     Heads(Vec<String>),
-    /// Reads the milestones of a match: [`Answer::Milestones`].
-    Milestones {
-        /// For these sockets, which have it open and were not told of all.
-        sockets: Vec<SocketId>,
-        /// The match.
+    /// Reads a page of changes: [`Answer::Changes`].
+    Changes {
+        /// For which socket.
+        socket: SocketId,
+        /// Of which match.
         chat: MatchId,
+        /// After which rev.
+        after: i64,
+        /// Most changes.
+        limit: i32,
     },
     /// Gives signaling a command: [`Answer::Called`].
     Call(SocketId, CallFor, MatchId, Box<CallRequest>),
-    /// Looks for a live call: [`Answer::CallFound`].
+    /// Looks for a live call, or for what was missed of one: [`Answer::CallFound`].
     FindCall(SocketId, CallFor, Of),
     /// Checks a token: [`Answer::Identified`].
     Identify(SocketId, Reply, String),
@@ -161,8 +168,8 @@ pub enum CallFor {
     Command,
     /// The lease of a call of a match.
     Lease(String, MatchId),
-    /// A socket that has just connected.
-    Newcomer,
+    /// A socket that has just connected, after so many questions without an answer.
+    Newcomer(u32),
 }
 
 /// What a join is to show, or why not.
@@ -175,16 +182,16 @@ pub enum Answer {
     Sent(TurnId, SendReply),
     /// The match, and the user's live call if there is one and signaling has told.
     Opened(TurnId, Opened),
-    /// The page.
-    Page(SocketId, MatchId, Result<ListMessagesResponse, Failure>),
+    /// The page of messages.
+    Messages(SocketId, MatchId, Result<ListMessagesResponse, Failure>),
+    /// The page of changes.
+    Changes(SocketId, MatchId, Result<ListChangesResponse, Failure>),
     /// The heads. Without an answer nothing is brought back: they are compared again.
     Heads(Vec<MatchHead>),
-    /// The match with its milestones. Without an answer nothing is brought back.
-    Milestones(Vec<SocketId>, MatchId, Snapshot),
     /// The call after the command.
     Called(SocketId, CallFor, Result<Call, Failure>),
-    /// The call, if there is one.
-    CallFound(SocketId, CallFor, Result<Option<Call>, Failure>),
+    /// The call, if there is one, and what was missed.
+    CallFound(SocketId, CallFor, Result<GetCallResponse, Failure>),
     /// Whose the token is, and how long it is good.
     Identified(SocketId, Reply, Result<(UserId, Validity), Failure>),
 }
@@ -198,6 +205,8 @@ pub enum Timer {
     OwnIsLate(TurnId),
     /// A socket that takes over looks again for its user's call.
     TakeOver(SocketId),
+    /// A socket that has just connected asks again what it missed of calls, after so many questions.
+    FindCalls(SocketId, u32),
     /// The lease of a call is renewed.
     Renew(SocketId, String, MatchId),
     /// The end of a call that is gone should have been told by now.
@@ -213,6 +222,8 @@ pub struct Snapshot {
     pub messages: Vec<Message>,
     /// Whether more messages follow the page.
     pub has_more: bool,
+    /// The database's, if chat-service tells it.
+    pub epoch: Option<Epoch>,
 }
 
 impl Snapshot {
@@ -221,11 +232,12 @@ impl Snapshot {
     /// # Errors
     /// `MATCH_NOT_FOUND` unless the user is one.
     pub fn for_member(response: GetMatchResponse, user: &UserId) -> Result<Self, Failure> {
-        let of = response.r#match.ok_or(Code::Internal)?;
+        let GetMatchResponse { r#match, messages, has_more, epoch, .. } = response;
+        let of = r#match.ok_or(Code::Internal)?;
         let is_member = of.members.iter().any(|member| member == user.as_str());
         if !is_member && !mistake::is_planted(Mistake::OpenDoors) {
             return Err(Code::MatchNotFound.into());
         }
-        Ok(Self { of, messages: response.messages, has_more: response.has_more })
+        Ok(Self { of, messages, has_more, epoch: Epoch::read(&epoch) })
     }
 }

@@ -1,14 +1,11 @@
-//! What arrives for a user's sockets: messages and milestones, decoded once and encoded once for all of them.
+//! A message that arrives for a user's sockets: decoded once and encoded once for all of them.
 
 use std::sync::{Arc, OnceLock};
 
-use proto::{
-    MatchId, UserId,
-    chat::{Message, Milestone},
-};
+use proto::{MatchId, UserId, chat::Message};
 
 use crate::{
-    room::Sequenced,
+    track::Counted,
     views::{self, MessageFields},
 };
 
@@ -46,30 +43,8 @@ impl Posted {
     }
 }
 
-impl Sequenced for Arc<Posted> {
-    fn seq(&self) -> i64 {
+impl Counted for Arc<Posted> {
+    fn number(&self) -> i64 {
         self.message.seq
-    }
-}
-
-/// A milestone that was announced.
-#[derive(Debug)]
-pub struct Announced {
-    /// Its chat.
-    pub chat: MatchId,
-    /// What chat-service says of it.
-    pub milestone: Milestone,
-}
-
-impl Announced {
-    /// The argument of `milestone_reached`.
-    pub fn json(&self) -> String {
-        views::milestone_reached(self.chat.as_str(), &self.milestone)
-    }
-}
-
-impl Sequenced for Arc<Announced> {
-    fn seq(&self) -> i64 {
-        self.milestone.rev
     }
 }

@@ -5,7 +5,8 @@ use proto::{MatchId, UserId, chat::MatchHead};
 
 use crate::{
     chats::RecoveredChat,
-    cursor::{self, Position},
+    cursor::{self, CallPosition, Cursor},
+    epoch::Epoch,
     mistake::{self, Mistake},
     pid::Pid,
 };
@@ -25,8 +26,15 @@ pub struct Recovery {
     pub chats: Vec<RecoveredChat>,
     /// Those of them that were closed meanwhile.
     pub closed: Vec<MatchId>,
-    /// Chats whose milestones the earlier socket was not all told of.
-    pub untold: Vec<MatchId>,
+    /// The last call that the earlier socket heard of.
+    pub call: Option<CallPosition>,
+}
+
+impl Recovery {
+    /// Nothing is recovered. An earlier socket is replaced, if there is one.
+    pub fn anew(pid: Pid, replaces: Option<Pid>) -> Self {
+        Self { pid, replaces, chats: Vec::new(), closed: Vec::new(), call: None }
+    }
 }
 
 /// What a client brought back that is its user's.
@@ -35,7 +43,7 @@ pub struct Brought {
     pid: Option<Pid>,
     /// Without a cursor nobody knows what the client had open: a join that was lost with its connection would count as
     /// done.
-    positions: Option<Vec<Position>>,
+    cursor: Option<Cursor>,
 }
 
 impl Brought {
@@ -43,49 +51,42 @@ impl Brought {
     pub fn read(user: &UserId, pid: Option<&str>, offset: Option<&str>) -> Self {
         let pid = pid.and_then(|pid| Pid::of_user(pid, user));
         let tag = pid.as_ref().map(Pid::tag);
-        let positions = tag.and_then(|tag| offset.and_then(|offset| cursor::read(offset, tag)));
-        Self { pid, positions }
+        let cursor = tag.and_then(|tag| offset.and_then(|offset| cursor::read(offset, tag)));
+        Self { pid, cursor }
     }
 
     /// The matches whose heads decide whether the client is recovered.
     pub fn matches(&self) -> Vec<String> {
-        self.positions.iter().flatten().map(|position| position.chat.to_string()).collect()
+        self.cursor.iter().flat_map(|cursor| &cursor.chats).map(|position| position.chat.to_string()).collect()
     }
 
-    /// What the socket starts with: what the client brought back, or anew with the `fresh` pid.
-    pub fn recover(self, user: &UserId, heads: &[MatchHead], fresh: Pid) -> Recovery {
-        let Self { pid, positions } = self;
-        let recovered = pid.as_ref().zip(positions).and_then(|(pid, positions)| resume(pid, user, positions, heads));
-        recovered.unwrap_or(Recovery { pid: fresh, replaces: pid, chats: vec![], closed: vec![], untold: vec![] })
+    /// What the socket starts with: what the client brought back, or anew with the `fresh` pid. The heads are those of
+    /// a database of this epoch.
+    pub fn recover(self, user: &UserId, (heads, epoch): (&[MatchHead], Epoch), fresh: Pid) -> Recovery {
+        let Self { pid, cursor } = self;
+        let cursor = cursor.filter(|cursor| cursor.epoch == epoch || mistake::is_planted(Mistake::AnyEpoch));
+        let recovered = pid.as_ref().zip(cursor).and_then(|(pid, cursor)| resume(pid, user, cursor, heads));
+        recovered.unwrap_or(Recovery::anew(fresh, pid))
     }
 }
 
-/// What is left of the chats that were open. `None` when too much was missed, or when the cursor cannot be one of ours:
-/// it names a chat that the user does not have, or one that has not come so far. Pure.
-pub fn resume(pid: &Pid, user: &UserId, positions: Vec<Position>, heads: &[MatchHead]) -> Option<Recovery> {
-    let mut recovery = Recovery {
-        pid: pid.clone(),
-        replaces: Some(pid.clone()),
-        chats: Vec::new(),
-        closed: Vec::new(),
-        untold: Vec::new(),
-    };
-    for position in positions {
+/// What is left of what was open. `None` when too much was missed, or when the cursor cannot be one of ours: it names a
+/// chat that the user does not have, or one that has not come so far. Pure.
+pub fn resume(pid: &Pid, user: &UserId, cursor: Cursor, heads: &[MatchHead]) -> Option<Recovery> {
+    let mut recovery = Recovery { call: cursor.call, ..Recovery::anew(pid.clone(), Some(pid.clone())) };
+    for position in cursor.chats {
         let head = heads.iter().find(|head| head.match_id == position.chat.as_str())?;
-        let milestones = head.rev;
-        if !is_member(head, user) || position.seq > head.last_seq || position.milestones > milestones {
+        if !is_member(head, user) || position.seq > head.last_seq || position.rev > head.rev {
             return None;
         }
         if head.closed {
             recovery.closed.push(position.chat.clone());
         } else if head.last_seq - position.seq > MAX_MISSED {
             return None;
-        } else if position.milestones < milestones {
-            recovery.untold.push(position.chat.clone());
         }
         let other = head.members.iter().find(|member| *member != user.as_str());
         let other = other.and_then(|other| UserId::new(other.as_str()).ok());
-        recovery.chats.push(RecoveredChat { position, head: head.last_seq, other });
+        recovery.chats.push(RecoveredChat { position, head: (head.last_seq, head.rev), other });
     }
     Some(recovery)
 }
@@ -97,14 +98,17 @@ fn is_member(head: &MatchHead, user: &UserId) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chats::Chats;
+    use crate::{
+        chats::Chats,
+        cursor::{Line, Position},
+    };
 
     fn alice() -> UserId {
         UserId::new("alice").unwrap()
     }
 
     fn position(chat: &str, seq: i64) -> Position {
-        Position { chat: MatchId::new(chat).unwrap(), seq, milestones: 0 }
+        Position { chat: MatchId::new(chat).unwrap(), seq, rev: 0 }
     }
 
     fn head(chat: &str, last_seq: i64, closed: bool) -> MatchHead {
@@ -112,15 +116,23 @@ mod tests {
         MatchHead { match_id: chat.to_owned(), last_seq, rev: 1, closed, members, milestones: 1, members_rev: 0 }
     }
 
-    fn resumed(positions: Vec<Position>, heads: &[MatchHead]) -> Option<Recovery> {
-        resume(&Pid::from_random([7; 16], &alice()), &alice(), positions, heads)
+    fn epoch() -> Epoch {
+        Epoch::read("one").unwrap()
+    }
+
+    fn pid() -> Pid {
+        Pid::from_random([7; 16], &alice())
+    }
+
+    fn resumed(chats: Vec<Position>, heads: &[MatchHead]) -> Option<Recovery> {
+        resume(&pid(), &alice(), Cursor { epoch: epoch(), chats, call: None }, heads)
     }
 
     #[test]
     fn a_chat_goes_on_where_the_earlier_socket_had_read_to() {
         let recovery = resumed(vec![position("m", 3)], &[head("m", 9, false)]).unwrap();
         let other = UserId::new("bob").ok();
-        assert_eq!(recovery.chats, [RecoveredChat { position: position("m", 3), head: 9, other }]);
+        assert_eq!(recovery.chats, [RecoveredChat { position: position("m", 3), head: (9, 1), other }]);
         assert_eq!(recovery.replaces, Some(recovery.pid));
     }
 
@@ -131,8 +143,9 @@ mod tests {
         let Recovery { pid, chats, closed, .. } = resumed(positions, &heads).unwrap();
         let mut chats = Chats::restored(chats);
         let open = |chats: &Chats| {
-            let positions = cursor::read(&chats.cursor(pid.tag(), None), pid.tag()).unwrap();
-            let mut ids: Vec<String> = positions.iter().map(|position| position.chat.to_string()).collect();
+            let line = Line { tag: pid.tag(), epoch: epoch(), call: None };
+            let cursor = cursor::read(&chats.cursor(line, None), pid.tag()).unwrap();
+            let mut ids: Vec<String> = cursor.chats.iter().map(|position| position.chat.to_string()).collect();
             ids.sort();
             ids
         };
@@ -164,15 +177,31 @@ mod tests {
     fn a_cursor_above_what_the_chat_has_come_to_recovers_nothing() {
         let heads = [head("m", 9, false), head("closed", 9, true)];
         for chat in ["m", "closed"] {
-            assert!(resumed(vec![Position { milestones: 1, ..position(chat, 9) }], &heads).is_some());
+            assert!(resumed(vec![Position { rev: 1, ..position(chat, 9) }], &heads).is_some());
             assert_eq!(resumed(vec![position(chat, 10)], &heads), None);
             assert_eq!(resumed(vec![position(chat, i64::MAX)], &heads), None);
-            assert_eq!(resumed(vec![Position { milestones: 2, ..position(chat, 9) }], &heads), None);
+            assert_eq!(resumed(vec![Position { rev: 2, ..position(chat, 9) }], &heads), None);
         }
     }
 
     #[test]
     fn a_cursor_without_chats_recovers_a_socket_without_chats() {
         assert_eq!(resumed(vec![], &[]).map(|recovery| recovery.chats), Some(vec![]));
+    }
+
+    #[test]
+    fn what_was_read_of_another_epoch_is_not_recovered_and_its_call_neither() {
+        let heads = [head("m", 9, false)];
+        let recover = |epoch: &str, offset: &str| {
+            let offset = format!("2~{}~{offset}", pid().tag());
+            let brought = Brought::read(&alice(), Some(pid().as_str()), Some(&offset));
+            brought.recover(&alice(), (&heads, Epoch::read(epoch).unwrap()), Pid::from_random([8; 16], &alice()))
+        };
+        for offset in ["one~m:3:0~!c:2", "one~!c:2"] {
+            let recovered = recover("one", offset);
+            assert_eq!((recovered.pid, recovered.call.map(|call| call.version)), (pid(), Some(2)));
+            let other = recover("two", offset);
+            assert_eq!(other, Recovery::anew(Pid::from_random([8; 16], &alice()), Some(pid())));
+        }
     }
 }

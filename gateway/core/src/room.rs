@@ -1,68 +1,103 @@
 //! One socket's view of one joined chat: what it was given, what it waits for. Pure: no IO, no clock.
 
-use std::collections::BTreeMap;
+use crate::{
+    mistake::{self, Mistake},
+    track::{Counted, Track},
+};
 
-use crate::mistake::{self, Mistake};
-
-/// Most messages held back behind a gap or a running join; what lies beyond is fetched again later.
-pub const MAX_HELD: usize = 200;
-
-/// What has a place in an order from 1.
-pub trait Sequenced {
-    /// Its place.
-    fn seq(&self) -> i64;
+/// What has a place among the messages of its match: behind this one, and before the next.
+pub trait Follows {
+    /// The seq of the message; 0 before the first.
+    fn after_seq(&self) -> i64;
 }
 
-/// The cursors of one joined chat: over its messages `M` and its milestones `N`.
-///
-/// Every message up to `cursor` was delivered, is the socket's own, or was left to paging; nothing above it was.
+/// The places of a socket in a joined chat: among its messages `M` and its changes `C`.
 #[derive(Debug)]
-pub struct Room<M, N> {
-    cursor: i64,
-    /// The highest seq heard of.
-    head: i64,
-    milestones: i64,
+pub struct Room<M, C> {
+    messages: Track<M>,
+    changes: Track<C>,
     /// False until the first join has read its snapshot.
     open: bool,
     /// While a join runs everything is held.
     joining: bool,
     /// After a recovery what was missed is fetched page by page; live messages only raise the head until that is done.
     pulling: bool,
-    /// Mostly nothing, and then it is one word.
-    held: Option<Box<Held<M, N>>>,
 }
 
-/// What arrived and is not due yet.
-#[derive(Debug)]
-struct Held<M, N> {
-    messages: BTreeMap<i64, M>,
-    milestones: BTreeMap<i64, N>,
+/// What a room gives its socket now. Each change comes behind the message that it follows: [`Due::in_order`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Due<M, C> {
+    /// Messages, ascending.
+    pub messages: Vec<M>,
+    /// Changes, ascending.
+    pub changes: Vec<C>,
 }
 
-impl<M, N> Default for Held<M, N> {
+/// One of what is due.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Item<M, C> {
+    /// A message.
+    Message(M),
+    /// A change.
+    Change(C),
+}
+
+/// What a socket misses of a chat and is to be fetched first: changes only when no message is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Messages.
+    Messages,
+    /// Changes.
+    Changes,
+}
+
+impl<M, C> Default for Due<M, C> {
     fn default() -> Self {
-        Self { messages: BTreeMap::new(), milestones: BTreeMap::new() }
+        Self { messages: Vec::new(), changes: Vec::new() }
     }
 }
 
-/// What a room gives its socket now, in order.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Due<M, N> {
-    /// First these,
-    pub messages: Vec<M>,
-    /// then these.
-    pub milestones: Vec<N>,
+impl<M: Counted, C: Counted + Follows> Due<M, C> {
+    /// Everything in one order.
+    pub fn in_order(self) -> impl Iterator<Item = Item<M, C>> {
+        let mut messages = self.messages.into_iter().peekable();
+        let mut changes = self.changes.into_iter().peekable();
+        std::iter::from_fn(move || {
+            let next_message = messages.peek().map(Counted::number);
+            let is_change_next = |change: &C| next_message.is_none_or(|seq| change.after_seq() < seq);
+            match changes.next_if(is_change_next) {
+                Some(change) => Some(Item::Change(change)),
+                None => messages.next().map(Item::Message),
+            }
+        })
+    }
+
+    /// Adds what is due after all of this.
+    pub fn extend(&mut self, later: Self) {
+        append(&mut self.messages, later.messages);
+        append(&mut self.changes, later.changes);
+    }
 }
 
-impl<M: Sequenced, N: Sequenced> Room<M, N> {
+fn append<T>(to: &mut Vec<T>, more: Vec<T>) {
+    if to.is_empty() {
+        *to = more;
+    } else {
+        to.extend(more);
+    }
+}
+
+impl<M: Counted, C: Counted + Follows> Room<M, C> {
     /// A room whose first join has begun.
     pub fn joining() -> Self {
-        Self { cursor: 0, head: 0, milestones: 0, open: false, joining: true, pulling: false, held: None }
+        let (messages, changes) = (Track::at(0, 0), Track::at(0, 0));
+        Self { messages, changes, open: false, joining: true, pulling: false }
     }
 
-    /// A room that an earlier socket had open, as far as that one had read.
-    pub fn recovered(cursor: i64, head: i64, milestones: i64) -> Self {
-        Self { cursor, head, milestones, open: true, joining: false, pulling: cursor < head, ..Self::joining() }
+    /// A room that an earlier socket had open: how far that one had come, and how far the chat has, in seq and rev.
+    pub fn recovered((seq, rev): (i64, i64), (last_seq, last_rev): (i64, i64)) -> Self {
+        let (messages, changes) = (Track::at(seq, last_seq), Track::at(rev, last_rev));
+        Self { messages, changes, open: true, joining: false, pulling: seq < last_seq }
     }
 
     /// Another join of the room has begun.
@@ -70,58 +105,96 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
         self.joining = true;
     }
 
-    /// The join's snapshot was read: live starts after `last_seq`, `milestones` of them are known.
-    pub fn opened(&mut self, last_seq: i64, milestones: i64) -> Due<M, N> {
+    /// The join's snapshot was read: live starts after `last_seq` and `rev`.
+    pub fn opened(&mut self, last_seq: i64, rev: i64) -> Due<M, C> {
         self.open = true;
-        self.cursor = self.cursor.max(last_seq);
-        self.milestones = self.milestones.max(milestones);
-        self.head = self.head.max(self.cursor);
-        self.pulling &= self.head > self.cursor;
-        self.resume()
+        self.messages.skip_to(last_seq);
+        self.changes.skip_to(rev);
+        self.end_join()
     }
 
     /// The join has failed. `None` if it was the first: the room is to be dropped.
-    pub fn join_failed(&mut self) -> Option<Due<M, N>> {
-        self.open.then(|| self.resume())
+    pub fn join_failed(&mut self) -> Option<Due<M, C>> {
+        self.open.then(|| self.end_join())
     }
 
-    /// A message arrived. Returns what is to be delivered now.
-    pub fn post(&mut self, message: M) -> Vec<M> {
+    fn end_join(&mut self) -> Due<M, C> {
+        self.joining = false;
+        let messages = self.messages.release(|_| true);
+        self.due(messages)
+    }
+
+    /// A message arrived. Returns what is to be given now.
+    pub fn post(&mut self, message: M) -> Due<M, C> {
         if self.pulling {
-            self.learn_head(message.seq());
-            return Vec::new();
+            self.messages.learn_head(message.number());
+            return Due::default();
         }
-        self.take(message)
+        let is_free = !self.joining;
+        let messages = self.messages.take(message, |_| is_free);
+        self.due(messages)
     }
 
-    /// The next message of a page of what was missed. Returns what is to be delivered now.
+    /// The next message of a page of what was missed. Returns what is to be given now.
     ///
     /// The page begins at the cursor or before it and holds every message up to its last one. A seq that it leaves out
     /// has no message.
-    pub fn fill(&mut self, message: M) -> Vec<M> {
-        let mut due = self.pass(message.seq().saturating_sub(1));
-        due.extend(self.take(message));
-        self.pulling &= self.head > self.cursor;
+    pub fn fill(&mut self, message: M) -> Due<M, C> {
+        let mut due = self.pass(message.number().saturating_sub(1));
+        let is_free = !self.joining;
+        let messages = self.messages.take(message, |_| is_free);
+        due.extend(self.due(messages));
         due
     }
 
-    /// Every message up to `through` that exists was fetched. Returns what is to be delivered now: what was held behind
-    /// the holes.
-    pub fn pass(&mut self, through: i64) -> Vec<M> {
+    /// Every message up to `through` that exists was fetched. Returns what is to be given now: what was held behind the
+    /// holes.
+    pub fn pass(&mut self, through: i64) -> Due<M, C> {
         // The join's snapshot moves the cursor; if the join fails, the page is fetched again.
-        if self.joining || through <= self.cursor {
-            return Vec::new();
+        if self.joining || through <= self.messages.cursor() {
+            return Due::default();
         }
-        let mut due = Vec::new();
-        if let Some(held) = &mut self.held {
-            let later = held.messages.split_off(&through.saturating_add(1));
-            due.extend(std::mem::replace(&mut held.messages, later).into_values());
-        }
-        self.cursor = through;
-        self.head = self.head.max(through);
-        self.pulling &= self.head > self.cursor;
-        due.extend(self.release());
+        let messages = self.messages.pass(through, |_| true);
+        self.due(messages)
+    }
+
+    /// A change arrived. Returns what is to be given now. The messages before it may be missing still.
+    pub fn change(&mut self, change: C) -> Due<M, C> {
+        self.messages.learn_head(change.after_seq());
+        let reached = self.reached();
+        Due { messages: Vec::new(), changes: self.changes.take(change, |change| change.after_seq() <= reached) }
+    }
+
+    /// The next change of a page of what was missed; as [`fill`](Self::fill).
+    pub fn fill_change(&mut self, change: C) -> Due<M, C> {
+        let mut due = self.pass_changes(change.number().saturating_sub(1));
+        due.extend(self.change(change));
         due
+    }
+
+    /// Every change up to `through` that exists was fetched; as [`pass`](Self::pass).
+    pub fn pass_changes(&mut self, through: i64) -> Due<M, C> {
+        if self.joining || through <= self.changes.cursor() {
+            return Due::default();
+        }
+        let reached = self.reached();
+        Due { messages: Vec::new(), changes: self.changes.pass(through, |change| change.after_seq() <= reached) }
+    }
+
+    /// What is due with these messages: they, and the changes that waited for them.
+    fn due(&mut self, messages: Vec<M>) -> Due<M, C> {
+        self.pulling &= self.messages.is_behind();
+        let reached = self.reached();
+        Due { messages, changes: self.changes.release(|change| change.after_seq() <= reached) }
+    }
+
+    /// The seq behind which changes may be given; none may while a join runs.
+    fn reached(&self) -> i64 {
+        match self.joining {
+            true => -1,
+            false if mistake::is_planted(Mistake::EarlyChanges) => i64::MAX,
+            false => self.messages.cursor(),
+        }
     }
 
     /// What was missed cannot be fetched now: live messages are held again, until heads are compared.
@@ -129,47 +202,19 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
         self.pulling = false;
     }
 
-    fn take(&mut self, message: M) -> Vec<M> {
-        let seq = message.seq();
-        self.head = self.head.max(seq);
-        if seq <= self.cursor {
-            return if mistake::is_planted(Mistake::NoDrop) { vec![message] } else { Vec::new() };
-        }
-        let is_next = seq == self.cursor + 1 || mistake::is_planted(Mistake::NoHold);
-        if !self.joining && is_next && !self.holds_messages() {
-            self.cursor = seq;
-            return vec![message];
-        }
-        let held = &mut self.held.get_or_insert_default().messages;
-        held.insert(seq, message);
-        if held.len() > MAX_HELD {
-            // The lowest are due first; the highest can be fetched again.
-            held.pop_last();
-        }
-        if self.joining { Vec::new() } else { self.release() }
+    /// The chat has come at least so far, in seq and rev.
+    pub fn learn_head(&mut self, last_seq: i64, rev: i64) {
+        self.messages.learn_head(last_seq);
+        self.changes.learn_head(rev);
     }
 
-    /// A milestone was announced. Returns it if this socket is to be told now: one that follows a gap is told when the
-    /// heads are compared, after those that were missed.
-    pub fn announce(&mut self, milestone: N) -> Option<N> {
-        if self.joining {
-            self.held.get_or_insert_default().milestones.insert(milestone.seq(), milestone);
-            return None;
+    /// What is missing.
+    pub fn missing(&self) -> Option<Missing> {
+        match () {
+            () if self.joining => None,
+            () if self.messages.is_behind() => Some(Missing::Messages),
+            () => self.changes.is_behind().then_some(Missing::Changes),
         }
-        (milestone.seq() == self.milestones + 1).then(|| {
-            self.milestones = milestone.seq();
-            milestone
-        })
-    }
-
-    /// The chat's head is at least `last_seq`.
-    pub fn learn_head(&mut self, last_seq: i64) {
-        self.head = self.head.max(last_seq);
-    }
-
-    /// Whether messages are missing.
-    pub fn is_behind(&self) -> bool {
-        !self.joining && self.head > self.cursor
     }
 
     /// Whether what was missed before a recovery is still being fetched.
@@ -182,37 +227,14 @@ impl<M: Sequenced, N: Sequenced> Room<M, N> {
         self.open
     }
 
-    /// Everything up to it was delivered, is the socket's own, or was left to paging.
-    pub fn cursor(&self) -> i64 {
-        self.cursor
+    /// Every message up to it was given, is the socket's own, or was left to paging.
+    pub fn seq(&self) -> i64 {
+        self.messages.cursor()
     }
 
-    /// How many milestones this socket was told.
-    pub fn milestones(&self) -> i64 {
-        self.milestones
-    }
-
-    fn holds_messages(&self) -> bool {
-        self.held.as_ref().is_some_and(|held| !held.messages.is_empty())
-    }
-
-    fn resume(&mut self) -> Due<M, N> {
-        self.joining = false;
-        let held = self.held.as_mut().map(|held| std::mem::take(&mut held.milestones)).unwrap_or_default();
-        let milestones = held.into_values().filter_map(|milestone| self.announce(milestone)).collect();
-        Due { messages: self.release(), milestones }
-    }
-
-    fn release(&mut self) -> Vec<M> {
-        let mut ready = Vec::new();
-        let Some(held) = &mut self.held else { return ready };
-        held.messages = held.messages.split_off(&(self.cursor + 1));
-        while let Some(message) = held.messages.remove(&(self.cursor + 1)) {
-            self.cursor += 1;
-            ready.push(message);
-        }
-        self.held.take_if(|held| held.messages.is_empty() && held.milestones.is_empty());
-        ready
+    /// Every change up to it was given.
+    pub fn rev(&self) -> i64 {
+        self.changes.cursor()
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use proto::{MatchId, UserId};
 
 use crate::{
-    calls::Calls, chats::Chats, command::Queues, given::Viewer, origin::origin_of, output::SocketId, pid::Pid,
-    validity::Validity,
+    calls::Calls, chats::Chats, command::Queues, cursor::Line, epoch::Epoch, given::Viewer, origin::origin_of,
+    output::SocketId, pid::Pid, validity::Validity,
 };
 
 /// The state of one socket. `T` is what a send holds until its outcome is known.
@@ -22,6 +22,8 @@ pub struct SocketState<T> {
     pub(crate) token: Validity,
     /// When its client last sent an event; one that has sent none counts from its CONNECT. Heartbeats are no events.
     pub(crate) last_event: Instant,
+    /// The database's, to which the positions in its chats belong.
+    pub(crate) epoch: Epoch,
     pub(crate) chats: Chats,
     pub(crate) calls: Calls,
     /// Idle it is one word.
@@ -48,8 +50,6 @@ pub struct Resumed {
     pub replaces: Pid,
     /// Those of its open chats that were closed meanwhile.
     pub closed: Vec<MatchId>,
-    /// Chats with milestones to be told.
-    pub untold: Vec<MatchId>,
     /// How many events the user's inbox had had before the heads were read.
     pub heard: u64,
 }
@@ -87,18 +87,18 @@ impl<T> SocketState<T> {
         matches!(&self.name, Name::Pid(own) if own.as_str() == pid)
     }
 
-    /// The tag of its pid, which its cursors carry; empty without a pid.
-    pub(crate) fn tag(&self) -> &str {
-        self.name.tag()
+    /// What its cursors say besides the chats.
+    pub(crate) fn line(&self) -> Line<'_> {
+        Line { tag: self.name.tag(), epoch: self.epoch, call: self.calls.last() }
     }
 
     pub(crate) fn viewer<'a>(&'a self, user: &'a UserId) -> Viewer<'a> {
-        Viewer { user, origin: self.origin, tag: self.tag() }
+        Viewer { user, origin: self.origin, line: self.line() }
     }
 
     /// The cursor after what was given so far.
     pub(crate) fn cursor(&self) -> String {
-        self.chats.cursor(self.tag(), None)
+        self.chats.cursor(self.line(), None)
     }
 
     /// Whether a socket that connected with the same pid replaces this one: the later wins, however late one hears of

@@ -12,7 +12,9 @@ use proto::{
 use crate::{
     arguments::ClientEvent,
     arrival::{self, Arrival},
-    call_changed, call_line, client_event, heads, healing, lease, live_call, match_closed,
+    call_changed, call_line, client_event,
+    epoch::Epoch,
+    heads, healing, lease, live_call, match_closed,
     memory::Memory,
     messages_posted, milestone_reached,
     mistake::{self, Mistake},
@@ -20,7 +22,7 @@ use crate::{
     output::{self, Answer, CallFor, Output, SocketId, Timer},
     refresh_token,
     reply::Reply,
-    socket_replaced,
+    restored, socket_replaced,
     socket_state::SocketState,
     step::{Limits, Step},
     token, typing, typing_changed,
@@ -167,24 +169,22 @@ impl<T> User<T> {
             Answer::Opened(turn, opened) => {
                 self.with(turn.socket, step, |socket, step| order::opened(socket, turn.number, opened, step));
             }
-            Answer::Page(id, chat, fetched) => {
-                self.with(id, step, |socket, step| healing::fetched(socket, &chat, fetched, step));
+            Answer::Messages(id, chat, fetched) => {
+                self.with(id, step, |socket, step| healing::fetched_messages(socket, &chat, fetched, step));
+            }
+            Answer::Changes(id, chat, fetched) => {
+                self.with(id, step, |socket, step| healing::fetched_changes(socket, &chat, fetched, step));
             }
             Answer::Heads(heads) => heads.iter().for_each(|head| self.head(head, step)),
-            Answer::Milestones(ids, chat, found) => {
-                let told = self.sockets.iter_mut().filter(|socket| ids.contains(&socket.id));
-                told.for_each(|socket| heads::tell_milestones(socket, &chat, &found, step));
-            }
             Answer::Called(id, of, called) => {
                 self.with(id, step, |socket, step| match of {
                     CallFor::Lease(call_id, chat) => lease::renewed(socket, (call_id, chat), &called, step),
-                    CallFor::Command | CallFor::Newcomer => call_line::called(socket, called, step),
+                    CallFor::Command | CallFor::Newcomer(_) => call_line::called(socket, called, step),
                 });
             }
             Answer::CallFound(id, of, found) => {
                 self.with(id, step, |socket, step| match (of, found) {
-                    (CallFor::Newcomer, Ok(Some(call))) => live_call::show(socket, call, step),
-                    (CallFor::Newcomer, _) => {}
+                    (CallFor::Newcomer(tries), found) => live_call::found(socket, found, (tries, step)),
                     (_, found) => call_line::found(socket, found, step),
                 });
             }
@@ -203,6 +203,7 @@ impl<T> User<T> {
                 self.with(turn.socket, step, |socket, step| order::own_is_late(socket, turn.number, step));
             }
             Timer::TakeOver(id) => self.with(id, step, call_line::look_again),
+            Timer::FindCalls(id, tries) => self.with(id, step, |socket, step| live_call::find(socket, tries, step)),
             Timer::Renew(id, call_id, chat) => {
                 self.with(id, step, |socket, step| lease::renew(socket, &call_id, &chat, step));
             }
@@ -240,6 +241,13 @@ impl<T> User<T> {
     pub fn head<L: Limits<Ticket = T>>(&mut self, head: &MatchHead, step: &mut Step<'_, L>) {
         heads::compare(&mut self.sockets, head, step);
         self.sockets.iter_mut().for_each(|socket| order::own_may_have_come(socket, step));
+    }
+
+    /// The database was found to be of this epoch. Sockets with chats open from another one are closed.
+    pub fn database_is_of<L: Limits<Ticket = T>>(&mut self, epoch: Epoch, step: &mut Step<'_, L>) {
+        for socket in &mut self.sockets {
+            restored::is_of_same_epoch(socket, epoch, step);
+        }
     }
 
     /// Closes what has expired, and gives notice to what comes within a minute of its expiry in these seconds.

@@ -4,7 +4,7 @@
 use proto::UserId;
 
 use super::{
-    cursor::{self, MAX_JOINED, Position},
+    cursor::{self, Cursor, Line, MAX_JOINED},
     pid::Pid,
 };
 
@@ -13,15 +13,17 @@ const TAG: &str = "ABCDEFGH";
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     read_pid(text);
-    let Some(positions) = cursor::read(text, TAG) else { return };
-    assert!(positions.len() <= MAX_JOINED);
-    assert!(positions.iter().all(|position| position.seq >= 0 && position.milestones >= 0));
-    assert_eq!(write(&positions), text);
+    let Some(cursor) = cursor::read(text, TAG) else { return };
+    assert!(cursor.chats.len() <= MAX_JOINED);
+    assert!(cursor.chats.iter().all(|position| position.seq >= 0 && position.rev >= 0));
+    assert_eq!(write(&cursor), text);
     assert_eq!(cursor::read(text, "HGFEDCBA"), None);
 }
 
-fn write(positions: &[Position]) -> String {
-    cursor::write(TAG, positions.iter().map(|position| (&position.chat, position.seq, position.milestones)))
+fn write(Cursor { epoch, chats, call }: &Cursor) -> String {
+    let call = call.as_ref().map(|call| (call.id.as_str(), call.version));
+    let positions = chats.iter().map(|position| (&position.chat, position.seq, position.rev));
+    cursor::write(Line { tag: TAG, epoch: *epoch, call }, positions)
 }
 
 fn read_pid(text: &str) {

@@ -8,11 +8,12 @@ use std::{
 use aws_lc_rs::rand;
 use gateway_core::{
     Arrival,
+    epoch::Epoch,
     pid::{self, Pid},
     recovery::{Brought, Recovery},
     validity::Validity,
 };
-use proto::{Code, UserId};
+use proto::{Code, UserId, chat::HeadsResponse};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -43,6 +44,15 @@ struct Auth {
     offset: Option<Value>,
 }
 
+/// What a socket starts with.
+enum Start {
+    /// Nothing, and nothing of it will be recovered.
+    Unrecoverable(Epoch),
+    /// What the client brought back, in a database of this epoch; and how much the inbox had heard before it was looked
+    /// up.
+    Recovered((Recovery, Epoch), u64),
+}
+
 /// Decides a CONNECT.
 pub(super) async fn connect(context: &Arc<Context>, request: Connect<'_>) -> Result<Accept<Socket>, Refuse> {
     if request.namespace != "/" {
@@ -62,11 +72,11 @@ pub(super) async fn connect(context: &Arc<Context>, request: Connect<'_>) -> Res
         // Heads are read after the inbox is subscribed, and what it hears from here on is counted, so that nothing
         // falls between them: the socket itself hears nothing before it is connected.
         let heard = user.state().core.heard();
-        let recovery = match auth.recovery {
-            Some(false) => None,
-            _ => Some(recover(context, &user.id, &auth).await?),
+        let start = match auth.recovery {
+            Some(false) => Start::Unrecoverable(known_epoch(context)?),
+            _ => Start::Recovered(recover(context, &user.id, &auth).await?, heard),
         };
-        Ok(open(request.emitter, presence, token, recovery.map(|recovery| (recovery, heard))))
+        Ok(open(request.emitter, presence, token, start))
     });
     decision.await.unwrap_or(Err(Refuse::Close))
 }
@@ -81,29 +91,36 @@ async fn admit(context: &Context, token: &str) -> Result<(UserId, Validity), Ref
 
 /// Recovers what the client brought back, or starts anew. Fails while chat-service cannot say how far the chats have
 /// come.
-async fn recover(context: &Context, user: &UserId, auth: &Auth) -> Result<Recovery, Refuse> {
+async fn recover(context: &Context, user: &UserId, auth: &Auth) -> Result<(Recovery, Epoch), Refuse> {
     // One whose user has read too much lately starts anew, and pages.
     let is_affordable = context.limits.may_read(user.as_str(), Instant::now()).is_ok();
     let offset = auth.offset.as_ref().filter(|_| is_affordable).and_then(Value::as_str);
     let brought = Brought::read(user, auth.pid.as_ref().and_then(Value::as_str), offset);
-    let heads = match brought.matches() {
-        none if none.is_empty() => Vec::new(),
+    let HeadsResponse { heads, epoch } = match brought.matches() {
+        none if none.is_empty() => HeadsResponse::default(),
         matches => context.services.heads_of_user(matches, user).await.map_err(|_| Refuse::Close)?,
     };
+    let epoch = Epoch::read(&epoch).map_or_else(|| known_epoch(context), Ok)?;
     let mut random = [0; pid::RANDOM_BYTES];
     rand::fill(&mut random).map_err(|_| Refuse::Close)?;
-    Ok(brought.recover(user, &heads, Pid::from_random(random, user)))
+    Ok((brought.recover(user, (&heads, epoch), Pid::from_random(random, user)), epoch))
 }
 
-fn open(emitter: Emitter, presence: Presence, token: Validity, recovery: Option<(Recovery, u64)>) -> Accept<Socket> {
-    let Some((recovery, heard)) = recovery else {
-        let arrival = Arrival::unrecoverable(emitter.sid(), token, moment::now());
-        return Accept { socket: Socket::new(emitter, presence, arrival), pid: None };
+/// The epoch that this gateway heard of last. It has heard of one before it takes any token.
+fn known_epoch(context: &Context) -> Result<Epoch, Refuse> {
+    context.revocations.epoch().ok_or(Refuse::Close)
+}
+
+fn open(emitter: Emitter, presence: Presence, token: Validity, start: Start) -> Accept<Socket> {
+    let (arrival, pid) = match start {
+        Start::Unrecoverable(epoch) => (Arrival::unrecoverable(emitter.sid(), epoch, token, moment::now()), None),
+        Start::Recovered(recovered, heard) => {
+            let pid = recovered.0.pid.clone();
+            emitter.restore_sid(&pid.sid());
+            (Arrival::recovered(recovered, heard, token, moment::now()), Some(pid.as_str().to_owned()))
+        }
     };
-    emitter.restore_sid(&recovery.pid.sid());
-    let pid = recovery.pid.as_str().to_owned();
-    let arrival = Arrival::recovered(recovery, heard, token, moment::now());
-    Accept { socket: Socket::new(emitter, presence, arrival), pid: Some(pid) }
+    Accept { socket: Socket::new(emitter, presence, arrival), pid }
 }
 
 /// The socket is open: from now on it hears what its user hears, also a call that rings already.

@@ -32,20 +32,20 @@ pub(super) async fn answer(context: &Context, user: &UserId, ask: Ask<Admitted>)
                     services.get_match(&chat, user, since_seq, limit),
                     services.get_call(Of::UserId(user.to_string()))
                 );
-                snapshot.map(|snapshot| (snapshot, call.ok().flatten()))
+                snapshot.map(|snapshot| (snapshot, call.ok().and_then(|found| found.call)))
             });
             Answer::Opened(turn, opened.await.and_then(|opened| opened))
         }
-        Ask::Page { socket, chat, after, limit } => {
+        Ask::Messages { socket, chat, after, limit } => {
             let page = contained(services.list_messages((&chat, user), Some(Position::After(after)), limit)).await;
             let page = page.and_then(|page| page).inspect(|page| metrics::gap_healed(page.messages.len()));
-            Answer::Page(socket, chat, page)
+            Answer::Messages(socket, chat, page)
+        }
+        Ask::Changes { socket, chat, after, limit } => {
+            let page = contained(services.list_changes((&chat, user), after, limit)).await;
+            Answer::Changes(socket, chat, page.and_then(|page| page))
         }
         Ask::Heads(chats) => Answer::Heads(services.heads(chats).await.ok()?),
-        Ask::Milestones { sockets, chat } => {
-            let found = services.get_match(&chat, user, None, 0).await.ok()?;
-            Answer::Milestones(sockets, chat, found)
-        }
         Ask::Call(socket, of, chat, request) => {
             let span = info_span!("call", command = request.command.as_ref().map(command_name), user_id = %user);
             let called = contained(services.call(&chat, *request).instrument(span)).await;

@@ -158,7 +158,7 @@ async fn ask_for((context, task_of): (Arc<Context>, Option<SocketId>), user: Arc
 }
 
 async fn wake(context: Arc<Context>, user: Arc<User>, pause: Duration, timer: Timer) {
-    let ends_with_process = matches!(timer, Timer::Renew(..) | Timer::CallIsLost(..));
+    let ends_with_process = matches!(timer, Timer::Renew(..) | Timer::CallIsLost(..) | Timer::FindCalls(..));
     tokio::select! {
         () = context.lifecycle.stopping().cancelled(), if ends_with_process => {}
         () = tokio::time::sleep(pause) => drop(step(&context, &user, |core, step| core.wake(timer, step))),

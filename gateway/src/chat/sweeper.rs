@@ -1,5 +1,5 @@
-//! What happens to all sockets now and then: heads are compared, expired tokens close their transports, a stop is
-//! announced.
+//! What happens to all sockets now and then: heads are compared, expired tokens close their transports, a restore of
+//! the database is noticed, a stop is announced.
 
 use std::{collections::HashMap, ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -16,10 +16,10 @@ const HEADS: usize = 1_000;
 /// After a disturbance the subscriptions need a moment to stand again, and not all gateways should ask at once.
 const DISTURBANCE_PAUSE_MS: RangeInclusive<u64> = 100..=400;
 
-/// Compares heads and watches tokens until the process stops.
+/// Compares heads, and watches tokens and the database's epoch, until the process stops.
 pub async fn sweep(context: Arc<Context>) {
     // Each on its own: a token expires in time also while chat-service takes its time.
-    tokio::join!(sweep_heads(&context), sweep_tokens(&context));
+    tokio::join!(sweep_heads(&context), sweep_tokens(&context), watch_epoch(&context));
 }
 
 /// Tells all clients that their transports will be closed within this time.
@@ -64,6 +64,22 @@ async fn sweep_tokens(context: &Arc<Context>) {
                     shell::step(context, &user, |core, step| core.watch_tokens(&seconds, step));
                 }
                 watched_until_s = now_s;
+            }
+        }
+    }
+}
+
+/// After a restore all sockets are made to start anew that have chats open.
+async fn watch_epoch(context: &Arc<Context>) {
+    let mut epochs = context.revocations.epochs();
+    loop {
+        tokio::select! {
+            () = context.lifecycle.stopping().cancelled() => return,
+            Ok(()) = epochs.changed() => {
+                let Some(epoch) = *epochs.borrow_and_update() else { continue };
+                for user in context.users.parts().flatten() {
+                    shell::step(context, &user, |core, step| core.database_is_of(epoch, step));
+                }
             }
         }
     }

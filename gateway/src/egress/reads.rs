@@ -3,11 +3,12 @@
 use proto::{
     MatchId, UserId,
     chat::{
-        Action, GetMatchRequest, HeadsRequest, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest,
-        ListMessagesResponse, MatchHead, RevocationsRequest, RevocationsResponse, list_messages_request::Position,
+        Action, GetMatchRequest, HeadsRequest, HeadsResponse, ListChangesRequest, ListChangesResponse,
+        ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, MatchHead,
+        RevocationsRequest, RevocationsResponse, list_messages_request::Position,
     },
     milestone::{GetProgressRequest, GetProgressResponse},
-    signaling::{Call, GetCallRequest, get_call_request::Of},
+    signaling::{GetCallRequest, GetCallResponse, get_call_request::Of},
 };
 
 use super::{Services, Snapshot, ask};
@@ -54,24 +55,38 @@ impl Services {
         ask(async || self.chat.clone().list_messages(request.clone()).await).await
     }
 
-    /// The heads of up to 1,000 matches, as PostgreSQL has them; unknown ones are left out.
-    pub async fn heads(&self, match_ids: Vec<String>) -> Result<Vec<MatchHead>, Failure> {
-        self.read_heads(HeadsRequest { match_ids, ..HeadsRequest::default() }).await
+    /// A page of a match's changes, ascending, of those after a rev. `MATCH_NOT_FOUND` unless `user` is a member.
+    pub async fn list_changes(
+        &self,
+        (match_id, user): (&MatchId, &UserId),
+        after_rev: i64,
+        limit: i32,
+    ) -> Result<ListChangesResponse, Failure> {
+        let (match_id, user_id) = (match_id.to_string(), Some(user.to_string()));
+        let request = ListChangesRequest { match_id, after_rev, limit, user_id };
+        ask(async || self.chat.clone().list_changes(request.clone()).await).await
     }
 
-    /// As [`heads`](Self::heads), with the members of each match. Matches of others than `user` are left out.
-    pub async fn heads_of_user(&self, match_ids: Vec<String>, user: &UserId) -> Result<Vec<MatchHead>, Failure> {
+    /// The heads of up to 1,000 matches, as PostgreSQL has them; unknown ones are left out.
+    pub async fn heads(&self, match_ids: Vec<String>) -> Result<Vec<MatchHead>, Failure> {
+        Ok(self.read_heads(HeadsRequest { match_ids, ..HeadsRequest::default() }).await?.heads)
+    }
+
+    /// As [`heads`](Self::heads), with the members of each match, and the database's epoch. Matches of others than
+    /// `user` are left out.
+    pub async fn heads_of_user(&self, match_ids: Vec<String>, user: &UserId) -> Result<HeadsResponse, Failure> {
         self.read_heads(HeadsRequest { match_ids, with_members: true, user_id: Some(user.to_string()) }).await
     }
 
-    async fn read_heads(&self, request: HeadsRequest) -> Result<Vec<MatchHead>, Failure> {
-        Ok(ask(async || self.chat.clone().heads(request.clone()).await).await?.heads)
+    async fn read_heads(&self, request: HeadsRequest) -> Result<HeadsResponse, Failure> {
+        ask(async || self.chat.clone().heads(request.clone()).await).await
     }
 
-    /// The live call of a match or a user, or by its own id. Whether the asker is a party is the caller's to check.
-    pub async fn get_call(&self, of: Of) -> Result<Option<Call>, Failure> {
+    /// The live call of a match or a user, or by its own id, and of a device what it may have missed. Whether the asker
+    /// is a party is the caller's to check.
+    pub async fn get_call(&self, of: Of) -> Result<GetCallResponse, Failure> {
         let request = GetCallRequest { of: Some(of) };
-        Ok(ask(async || self.signaling.clone().get_call(request.clone()).await).await?.call)
+        ask(async || self.signaling.clone().get_call(request.clone()).await).await
     }
 
     /// How far the match is on the way to each configured milestone. Membership is the caller's to check.

@@ -58,7 +58,8 @@ mod tests {
 
     fn page(users: &[&str], as_of_ms: i64, has_more: bool) -> RevocationsResponse {
         let revocation = |user: &&str| Revocation { user_id: (*user).to_owned(), not_before_ms: 99, changed_ms: 7 };
-        RevocationsResponse { revocations: users.iter().map(revocation).collect(), as_of_ms, has_more }
+        let revocations = users.iter().map(revocation).collect();
+        RevocationsResponse { revocations, as_of_ms, has_more, epoch: String::new() }
     }
 
     fn place(round: &Round) -> (i64, &str) {

@@ -36,6 +36,10 @@ impl Keys {
         format!("{}user:{id}", self.base)
     }
 
+    pub(super) fn last_of_user(&self, id: &UserId) -> String {
+        format!("{}last:{id}", self.base)
+    }
+
     pub(super) fn rings(&self, caller: &UserId) -> String {
         format!("{}rings:{caller}", self.base)
     }
@@ -95,6 +99,7 @@ mod tests {
         assert_eq!(keys.of_match(&MatchId::new("demo").unwrap()), "t1.{calls}:match:demo");
         assert_eq!(keys.of_user(&UserId::new("alice").unwrap()), "t1.{calls}:user:alice");
         let (alice, demo) = (UserId::new("alice").unwrap(), MatchId::new("demo").unwrap());
+        assert_eq!(keys.last_of_user(&alice), "t1.{calls}:last:alice");
         assert_eq!(keys.rings(&alice), "t1.{calls}:rings:alice");
         assert_eq!(keys.rings_in_match(&alice, &demo), "t1.{calls}:rings:alice:demo");
         assert_eq!(keys.deadlines(), "t1.{calls}:deadlines");

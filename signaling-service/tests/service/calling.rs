@@ -82,21 +82,31 @@ async fn a_device_that_was_away_learns_what_became_of_a_call_also_after_its_end(
     stack.put_unlocked("demo", ["alice", "bob"]).await;
     let (alice, bob) = (stack.party("demo", "alice", "a").await, stack.party("demo", "bob", "b").await);
     let call = alice.ring().await.unwrap().call_id;
-    assert!(matches!(stack.told(&replica, &call, bob.user()).await[..], [(1, Change::Incoming(_))]));
-    assert_eq!(stack.told(&replica, &call, alice.user()).await, []);
+    let (phone, tablet) = ((alice.user(), "a"), (bob.user(), "b"));
+    let missed = async |device, heard_of| stack.missed(&replica, device, heard_of).await;
+    assert!(matches!(missed(tablet, Some(&call)).await[..], [(1, Change::Incoming(_))]));
+    assert_eq!(missed(phone, Some(&call)).await, []);
     bob.accept().await.unwrap();
-    assert!(matches!(stack.told(&replica, &call, alice.user()).await[..], [(2, Change::Accepted(_))]));
+    assert!(matches!(missed(phone, None).await[..], [(2, Change::Accepted(_))]), "it was acked only");
     // What the devices that did not accept are told.
-    assert!(matches!(stack.told(&replica, &call, bob.user()).await[..], [(2, Change::Ended(_))]));
+    assert!(matches!(missed((bob.user(), "other"), Some(&call)).await[..], [(2, Change::Ended(_))]));
     alice.end().await.unwrap();
-    for user in [alice.user(), bob.user()] {
-        match &stack.told(&replica, &call, user).await[..] {
-            [(3, Change::Ended(ended))] => assert_eq!(ended.reason, "completed"),
-            other => panic!("{other:?}"),
+    let other = ((bob.user(), "other"), Some(call.as_str()), (2, "answered_elsewhere"));
+    for (device, heard_of, end) in [(phone, None, (3, "completed")), (tablet, None, (3, "completed")), other] {
+        match &missed(device, heard_of).await[..] {
+            [(version, Change::Ended(ended))] => assert_eq!((*version, ended.reason.as_str()), end),
+            other => panic!("{device:?}: {other:?}"),
         }
     }
-    assert_eq!(stack.told(&replica, &call, "carol").await, [], "a stranger");
-    assert_eq!(stack.told(&replica, "unknown", alice.user()).await, []);
+    assert_eq!(missed((alice.user(), "other"), None).await, [], "a device that never heard of it");
+    assert_eq!(missed(("carol", "a"), Some(&call)).await, [], "a stranger");
+    assert_eq!(missed((alice.user(), "other"), Some("unknown")).await, []);
+    // The next call takes the place of the last one, and the cursor still names the earlier.
+    let next = alice.ring().await.unwrap().call_id;
+    assert!(matches!(missed(tablet, Some(&call)).await[..], [(3, Change::Ended(_))]));
+    bob.accept().await.unwrap();
+    let told = missed(phone, Some(&call)).await;
+    assert!(matches!(told[..], [(2, Change::Accepted(_)), (3, Change::Ended(_))]), "{next}: {told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ use proto::{
     inbox::call_changed::Change,
     signaling::{
         Call, GetCallRequest, GetCallResponse,
-        get_call_request::{HeardOf, Of},
+        get_call_request::{Of, OfDevice},
         signaling_service_client::SignalingServiceClient,
     },
 };
@@ -177,10 +177,19 @@ impl Stack {
         self.get_call(replica, of).await.call
     }
 
-    /// What a user's devices are told of a call as it stands: the version and the change.
-    pub(crate) async fn told(&self, replica: &Replica, call_id: &str, user_id: &str) -> Vec<(i64, Change)> {
-        let of = Of::HeardOf(HeardOf { call_id: call_id.to_owned(), user_id: user_id.to_owned() });
+    /// What a device that was away may have missed: the version and the change.
+    pub(crate) async fn missed(
+        &self,
+        replica: &Replica,
+        (user, device): (&str, &str),
+        heard_of: Option<&str>,
+    ) -> Vec<(i64, Change)> {
+        let heard_of = heard_of.map(str::to_owned);
+        let of = Of::OfDevice(OfDevice { user_id: user.to_owned(), device: device.to_owned(), heard_of });
         let told = self.get_call(replica, of).await.told.into_iter();
+        // As its gateway does.
+        let told = told.filter(|told| told.only_device.as_deref().is_none_or(|only| only == device));
+        let told = told.filter(|told| told.except_device.as_deref() != Some(device));
         told.map(|told| (told.version, told.change.unwrap())).collect()
     }
 

@@ -6,6 +6,7 @@ use super::Client;
 use crate::{
     executor::ProcessId,
     pipe::{Down, Pipe, Up},
+    store::EPOCH,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -52,7 +53,7 @@ impl Client {
         let mut state = self.state.borrow_mut();
         let (pid, mut offset) = (state.pid.clone(), state.offset.clone());
         if let (Some(chat), Some(pid)) = (state.forged.take(), &pid) {
-            let before = offset.unwrap_or_else(|| format!("1~{}", &pid[..8]));
+            let before = offset.unwrap_or_else(|| format!("2~{}~{EPOCH}", &pid[..8]));
             offset = Some(format!("{before}~{}:0:0", self.world.cast.chats[chat].id));
         }
         (pid, offset)
@@ -64,7 +65,9 @@ impl Client {
         self.world.sim.trace(|| format!("{} connected, recovered: {is_recovered}", self.name));
         if !is_recovered {
             state.view.joined.clear();
+            state.view.calls.clear();
         }
+        state.view.note_missed_ends(&self.world);
         self.world.promises.connected(self.index, is_recovered);
         (state.is_connected, state.pid) = (true, Some(pid.to_owned()));
         let (buffered, pipe) = (std::mem::take(&mut state.buffered), state.pipe.clone());
@@ -87,7 +90,6 @@ impl Client {
         state.joining.clear();
         state.view.acked_joins.clear();
         state.view.typists.clear();
-        state.view.calls.clear();
         // What was buffered is emitted later, and may be acked then.
         let buffered: BTreeSet<u64> = state.buffered.iter().filter_map(Up::ack).collect();
         let lost: Vec<_> = state.waiting.extract_if(.., |ack, _| !buffered.contains(ack)).collect();

@@ -57,7 +57,7 @@ pub(super) struct Heard {
     #[serde(default)]
     pub(super) seq: i64,
     #[serde(default)]
-    milestone: i64,
+    pub(super) milestone: i64,
     #[serde(default)]
     pub(super) is_typing: bool,
     #[serde(default)]

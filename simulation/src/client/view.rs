@@ -10,7 +10,7 @@ use promises::{Event, Promise, Violation, page};
 use proto::client::{both, event};
 
 use super::{Asked, Client, heard::Heard};
-use crate::promises::seq;
+use crate::{promises::seq, world::World};
 
 /// Messages of a page of history; few, so that the runs have several pages.
 const PAGE: usize = 4;
@@ -26,8 +26,12 @@ pub(super) struct View {
     known: BTreeMap<usize, BTreeSet<i64>>,
     /// The chats in which the other member is shown as typing, on this connection.
     pub(super) typists: BTreeSet<usize>,
-    /// The steps of calls that it was told of on this connection.
+    /// The steps of calls that it was told of, as long as it is recovered.
     pub(super) calls: BTreeSet<(String, &'static str)>,
+    /// The message behind which the last change stands that it was told of: all up to it came before.
+    changed_after: BTreeMap<usize, i64>,
+    /// Calls that rang here and were over when it connected: of these ends it must be told.
+    missed_ends: BTreeSet<String>,
     /// Where it began to collect them: what is older it does not ask for.
     floors: BTreeMap<usize, i64>,
 }
@@ -41,6 +45,13 @@ impl View {
     /// Whether the chat's join was acked.
     fn is_joining(&self, chat: usize) -> bool {
         self.acked_joins.iter().any(|(asked, _, _)| asked.chat == chat)
+    }
+
+    /// The client has connected: what rang before may be over.
+    pub(super) fn note_missed_ends(&mut self, world: &World) {
+        let rang = self.calls.iter().filter(|(_, step)| *step == event::VIDEO_CALL_INCOMING).map(|(id, _)| id);
+        let is_untold = |id: &&String| !self.calls.contains(&((*id).clone(), both::VIDEO_CALL_ENDED));
+        self.missed_ends = rang.filter(is_untold).filter(|id| world.calls.is_over(world, id)).cloned().collect();
     }
 
     /// The client has a message.
@@ -101,7 +112,7 @@ impl Client {
                 self.state.borrow_mut().wanted.remove(&chat);
             }
             event::USER_TYPING => self.typing(chat, heard.is_typing),
-            event::VIDEO_CALL_INCOMING | both::VIDEO_CALL_ENDED => self.called(name, heard),
+            event::VIDEO_CALL_INCOMING | both::VIDEO_CALL_ENDED => self.called(name, heard, cursor),
             _ => {}
         }
     }
@@ -117,8 +128,13 @@ impl Client {
         }
     }
 
-    fn called(&self, name: &'static str, heard: &Heard) {
-        let is_first = self.state.borrow_mut().view.calls.insert((heard.call_id.clone(), name));
+    fn called(&self, name: &'static str, heard: &Heard, cursor: String) {
+        let mut state = self.state.borrow_mut();
+        state.offset = Some(cursor);
+        let is_first = state.view.calls.insert((heard.call_id.clone(), name));
+        if name == both::VIDEO_CALL_ENDED {
+            state.view.missed_ends.remove(&heard.call_id);
+        }
         self.world
             .promises
             .check(Promise::Delivered, is_first, || format!("{} is told {name} of {} twice", self.name, heard.call_id));
@@ -162,7 +178,12 @@ impl Client {
     fn received(&self, chat: usize, heard: &Heard, cursor: String) {
         self.state.borrow_mut().offset = Some(cursor);
         self.note(chat, Event::Received { tag: heard.tag(&self.world.cast), seq: seq(heard.seq) });
-        self.state.borrow_mut().view.know(chat, heard.seq);
+        let mut state = self.state.borrow_mut();
+        let changed_after = state.view.changed_after.get(&chat).copied().unwrap_or(0);
+        self.world.promises.check(Promise::Delivered, heard.seq > changed_after, || {
+            format!("{} is given {} of {chat} after a change that follows {changed_after}", self.name, heard.seq)
+        });
+        state.view.know(chat, heard.seq);
     }
 
     /// Who has the chat open is told with a cursor.
@@ -171,6 +192,9 @@ impl Client {
         if !cursor.is_empty() {
             let mut state = self.state.borrow_mut();
             state.offset = Some(cursor);
+            let after_seq = self.world.store.recorded_after(&self.world.cast.chats[chat].id, heard.milestone);
+            let changed_after = state.view.changed_after.entry(chat).or_default();
+            *changed_after = after_seq.map_or(*changed_after, |after_seq| after_seq.max(*changed_after));
             self.world.promises.check(Promise::Milestones, state.view.joined.contains(&chat), || {
                 format!("{} is told of a milestone as if it had joined {chat}", self.name)
             });
@@ -186,6 +210,9 @@ impl Client {
             promises
                 .unless(Promise::Answered, state.unacked == 0, || format!("{name} waits for {} acks", state.unacked)),
             promises.unless(Promise::Delivered, typists.is_empty(), || format!("{name} sees typing in {typists:?}")),
+            promises.unless(Promise::Delivered, state.view.missed_ends.is_empty(), || {
+                format!("{name} was not told of the end of {:?}", state.view.missed_ends)
+            }),
             promises.unless(Promise::Answered, unjoined.is_none(), || format!("{name} has not joined {unjoined:?}")),
         ];
         let incomplete = state.view.joined.iter().map(|chat| {

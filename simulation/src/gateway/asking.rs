@@ -10,13 +10,14 @@ use proto::{
     Code, MatchId,
     chat::{GetMatchResponse, ListMessagesResponse, SendReply, SendRequest},
     partition,
+    signaling::{GetCallResponse, get_call_request::Of},
 };
 
 use super::{Gateway, User};
 use crate::{
     mistake::Mistake,
     network::{Away, Subject},
-    store,
+    store::{self, EPOCH},
 };
 
 /// Asks, and waits for the answer. `None` where the core does without.
@@ -27,21 +28,29 @@ pub(super) async fn answer(gateway: &Gateway, user: &User, ask: Ask<()>) -> Opti
             let found = get_match(gateway, user, &chat, (since_seq, limit)).await;
             Answer::Opened(turn, found.map(|snapshot| (snapshot, None)))
         }
-        Ask::Page { socket, chat, after, limit } => {
+        Ask::Messages { socket, chat, after, limit } => {
             let found = page(gateway, &chat, after, limit).await;
-            Answer::Page(socket, chat, found)
+            Answer::Messages(socket, chat, found)
+        }
+        Ask::Changes { socket, chat, after, limit } => {
+            let limit = usize::try_from(limit).unwrap_or_default();
+            let asked = gateway.ask(|world| Rc::clone(&world.store).changes(chat.clone(), after, limit)).await;
+            Answer::Changes(socket, chat, asked.map_err(|Away| Failure::unavailable()))
         }
         Ask::Heads(chats) => {
             let heads = gateway.ask(|world| Rc::clone(&world.store).heads(chats.clone(), false)).await;
             Answer::Heads(heads.ok()?)
         }
-        Ask::Milestones { sockets, chat } => {
-            let found = get_match(gateway, user, &chat, (None, 0)).await.ok()?;
-            Answer::Milestones(sockets, chat, found)
+        Ask::FindCall(socket, of, Of::OfDevice(device)) => {
+            let world = &gateway.world;
+            world.sim.sleep(world.net.delay()).await;
+            let is_up = world.net.is_up(gateway.process);
+            let found = is_up.then(|| world.calls.missed(world, &device));
+            Answer::CallFound(socket, of, found.ok_or_else(Failure::unavailable))
         }
-        // There is no signaling here: calls are what the inboxes hear of them.
+        // There is no signaling here that takes commands.
         Ask::Call(socket, of, ..) => Answer::Called(socket, of, Err(Code::CallNotFound.into())),
-        Ask::FindCall(socket, of, _) => Answer::CallFound(socket, of, Ok(None)),
+        Ask::FindCall(socket, of, _) => Answer::CallFound(socket, of, Ok(GetCallResponse::default())),
         Ask::Identify(socket, reply, _) => Answer::Identified(socket, reply, Err(Code::Unauthenticated.into())),
     })
 }
@@ -79,7 +88,13 @@ async fn get_match(
     let found = read(gateway, chat, since, limit).await?;
     let of = found.to_match(chat);
     let store::Snapshot { messages, has_more, .. } = found;
-    let response = GetMatchResponse { r#match: Some(of), messages, has_more, ..GetMatchResponse::default() };
+    let response = GetMatchResponse {
+        r#match: Some(of),
+        messages,
+        has_more,
+        epoch: EPOCH.to_owned(),
+        ..GetMatchResponse::default()
+    };
     Snapshot::for_member(response, &user.id)
 }
 

@@ -214,7 +214,7 @@ mod tests {
             of.sim.sleep(IDLE_TIMEOUT * 2).await;
             assert_eq!(connection.write(&Writes::default(), &BTreeMap::new()).await, Err(TripError::Lost));
             let mut another = Connection::open(&of).await.unwrap();
-            another.lock(&[id.as_str()], &Wanted::default()).await.unwrap();
+            another.lock(&[(id.as_str(), 0)], &Wanted::default()).await.unwrap();
             is_locked.set(true);
         });
         sim.run_until(Duration::from_mins(1));

@@ -21,11 +21,11 @@ impl Store {
     /// What is stored of `wanted`.
     pub(super) fn find(&self, heads: BTreeMap<MatchId, Head>, matches: &[(&str, i64)], wanted: &Wanted<'_>) -> Locked {
         let stored = self.rows.borrow();
-        let changed = matches.iter().filter_map(|(id, version)| {
+        let newer = matches.iter().filter_map(|(id, version)| {
             let (id, stored) = stored.get_key_value(*id)?;
             (stored.audience.version() != *version).then(|| (id.clone(), stored.audience.clone()))
         });
-        let changed = changed.collect();
+        let newer = newer.collect();
         let by_client_id = wanted.by_client_id.iter().filter_map(|(id, sender, client_id)| {
             let stored = stored.get(*id)?;
             stored.row(*stored.by_client_id.get(&((*sender).to_owned(), (*client_id).to_owned()))?)
@@ -43,7 +43,7 @@ impl Store {
         });
         let looks = self.mistake != Some(Mistake::ChangeAgain);
         let changes = closings.chain(milestones).filter(|_| looks).collect();
-        Locked { heads, rows, changes, changed }
+        Locked { heads, rows, changes, changed: newer }
     }
 
     /// Stores all of it, or nothing.

@@ -5,7 +5,8 @@ use proto::chat::{MatchHead, Message, Milestone};
 
 use super::*;
 use crate::{
-    cursor,
+    cursor::{self, Cursor},
+    epoch::Epoch,
     pid::Pid,
     recovery::{self, Recovery},
     views::MessageFields,
@@ -15,8 +16,23 @@ fn chat() -> MatchId {
     MatchId::new("m").unwrap()
 }
 
-fn announced(rev: i64) -> Arc<Announced> {
-    Arc::new(Announced { chat: chat(), milestone: Milestone { rev, ..Milestone::default() } })
+/// A milestone that was recorded before the first message.
+fn milestone(rev: i64) -> Arc<Changed> {
+    Arc::new(Changed::milestone(chat(), Milestone { rev, ..Milestone::default() }))
+}
+
+fn line(tag: &str) -> Line<'_> {
+    Line { tag, epoch: Epoch::read("one").unwrap(), call: None }
+}
+
+/// What a socket that has not joined, or has, is told of a milestone.
+fn told(chats: &mut Chats, changed: &Arc<Changed>) -> &'static str {
+    match chats.take_change(changed) {
+        Some(due) if due.changes.is_empty() => "nothing",
+        Some(_) => "joined",
+        None if chats.is_past(&chat(), changed.number()) => "nothing",
+        None => "notice",
+    }
 }
 
 fn posted(seq: i64) -> Arc<Posted> {
@@ -34,43 +50,41 @@ fn joined(last_seq: i64) -> Chats {
 #[test]
 fn who_was_told_of_a_milestone_before_leaving_is_not_told_again() {
     let mut chats = joined(3);
-    assert!(matches!(chats.take_milestone("tag", &announced(1), true), Some(Given::Milestone(..))));
+    assert_eq!(told(&mut chats, &milestone(1)), "joined");
     chats.leave(&chat());
-    assert!(chats.take_milestone("tag", &announced(1), true).is_none());
-    assert!(matches!(chats.take_milestone("tag", &announced(2), true), Some(Given::Notice(_))));
+    assert_eq!([1, 2].map(|rev| told(&mut chats, &milestone(rev))), ["nothing", "notice"]);
 }
 
 #[test]
 fn a_milestone_of_a_closed_match_is_old_news() {
     let mut chats = Chats::default();
     chats.close(&chat());
-    assert!(chats.take_milestone("tag", &announced(1), true).is_none());
+    assert_eq!(told(&mut chats, &milestone(1)), "nothing");
 }
 
 #[test]
 fn own_messages_are_not_given_and_those_saved_by_rest_are_updates() {
     let chats = joined(0);
     let user = UserId::new("bob").unwrap();
-    let viewer = Viewer { user: &user, origin: 7, tag: "tag" };
+    let viewer = Viewer { user: &user, origin: 7, line: line("tag") };
     let own = |seq, origin| {
         let message = Message { match_id: "m".into(), seq, sender_id: "bob".into(), origin, ..Message::default() };
         Posted::new(message, MessageFields::Spread).unwrap()
     };
-    let due = Due { messages: vec![own(1, Some(7)), own(2, None), own(3, Some(8))], milestones: vec![] };
+    let due = Due { messages: vec![own(1, Some(7)), own(2, None), own(3, Some(8))], changes: vec![] };
     let given: Vec<_> = chats.given(viewer, &chat(), due).collect();
-    assert!(
-        matches!(&given[..], [Given::Update(rest), Given::Message(other, _)] if rest.seq() == 2 && other.seq() == 3)
-    );
+    let [Given::Update(rest), Given::Message(other, _)] = &given[..] else { panic!("{given:?}") };
+    assert_eq!((rest.number(), other.number()), (2, 3));
 }
 
 #[test]
 fn a_socket_that_is_not_recovered_is_given_the_same_without_cursors() {
     let chats = joined(0);
     let user = UserId::new("alice").unwrap();
-    let viewer = Viewer { user: &user, origin: 7, tag: "" };
-    let due = Due { messages: vec![posted(1)], milestones: vec![announced(1)] };
+    let viewer = Viewer { user: &user, origin: 7, line: line("") };
+    let due = Due { messages: vec![posted(1)], changes: vec![milestone(1)] };
     let given: Vec<_> = chats.given(viewer, &chat(), due).collect();
-    let [Given::Message(_, first), Given::Milestone(_, second)] = &given[..] else { panic!("{given:?}") };
+    let [Given::Change(_, first), Given::Message(_, second)] = &given[..] else { panic!("{given:?}") };
     assert_eq!((first.as_str(), second.as_str()), ("", ""));
 }
 
@@ -134,7 +148,7 @@ impl Client {
     fn new() -> Self {
         let user = UserId::new("alice").unwrap();
         let (pid, chats) = (Pid::from_random([7; 16], &user), joined(0));
-        let cursor = chats.cursor(pid.tag(), None);
+        let cursor = chats.cursor(line(pid.tag()), None);
         Self { user, pid, chats, head: 0, milestones: 0, snapshot: None, on_the_way: vec![], cursor, last: 0, told: 0 }
     }
 
@@ -158,32 +172,28 @@ impl Client {
         }
     }
 
-    fn give(&mut self, due: Due<Arc<Posted>, Arc<Announced>>) {
-        let viewer = Viewer { user: &self.user, origin: 1, tag: self.pid.tag() };
+    fn give(&mut self, due: DueEvents) {
+        let viewer = Viewer { user: &self.user, origin: 1, line: line(self.pid.tag()) };
         for given in self.chats.given(viewer, &chat(), due) {
             self.on_the_way.push(match given {
-                Given::Message(posted, cursor) => (Heard::Message(posted.seq()), cursor),
-                Given::Milestone(announced, cursor) => (Heard::Milestone(announced.seq()), cursor),
+                Given::Message(posted, cursor) => (Heard::Message(posted.number()), cursor),
+                Given::Change(changed, cursor) => (Heard::Milestone(changed.number()), cursor),
                 other => panic!("{other:?}"),
             });
         }
     }
 
     fn announce(&mut self, rev: i64) {
-        match self.chats.take_milestone(self.pid.tag(), &announced(rev), true) {
-            Some(Given::Milestone(announced, cursor)) => {
-                self.on_the_way.push((Heard::Milestone(announced.seq()), cursor));
-            }
-            None => {}
-            other => panic!("{other:?}"),
-        }
+        let due = self.chats.take_change(&milestone(rev));
+        self.give(due.unwrap());
     }
 
     fn fetch(&mut self, count: i64) {
         let room = &mut self.chats.chat(&chat()).unwrap().room;
-        let from = room.cursor() + 1;
-        let messages = (from..(from + count).min(self.head + 1)).flat_map(|seq| room.fill(posted(seq))).collect();
-        self.give(Due { messages, milestones: vec![] });
+        let from = room.seq() + 1;
+        let mut due = DueEvents::default();
+        (from..(from + count).min(self.head + 1)).for_each(|seq| due.extend(room.fill(posted(seq))));
+        self.give(due);
     }
 
     fn end_join(&mut self, succeeds: bool) {
@@ -194,7 +204,7 @@ impl Client {
             return self.give(due);
         }
         let due = room.opened(last_seq, milestones);
-        let cursor = self.chats.cursor_joined(self.pid.tag(), &chat(), &due);
+        let cursor = self.chats.cursor_joined(line(self.pid.tag()), &chat(), &due);
         self.on_the_way.push((Heard::Joined(last_seq, milestones), cursor));
         self.give(due);
     }
@@ -203,7 +213,7 @@ impl Client {
         self.on_the_way.truncate(self.on_the_way.len().saturating_sub(lost));
         self.read();
         self.snapshot = None;
-        let positions = cursor::read(&self.cursor, self.pid.tag()).unwrap();
+        let cursor: Cursor = cursor::read(&self.cursor, self.pid.tag()).unwrap();
         let members = vec!["alice".to_owned(), "bob".to_owned()];
         let head = MatchHead {
             match_id: "m".into(),
@@ -213,7 +223,7 @@ impl Client {
             members,
             ..MatchHead::default()
         };
-        let Recovery { chats, .. } = recovery::resume(&self.pid, &self.user, positions, &[head]).unwrap();
+        let Recovery { chats, .. } = recovery::resume(&self.pid, &self.user, cursor, &[head]).unwrap();
         self.chats = Chats::restored(chats);
     }
 
@@ -250,13 +260,13 @@ proptest! {
         }
         client.end_join(true);
         // The comparison of heads heals the rest.
-        client.chats.chat(&chat()).unwrap().room.learn_head(client.head);
+        client.chats.chat(&chat()).unwrap().room.learn_head(client.head, client.milestones);
         client.fetch(client.head);
         for rev in 1..=client.milestones {
             client.announce(rev);
         }
         client.read();
         prop_assert_eq!((client.last, client.told), (client.head, client.milestones));
-        prop_assert!(!client.chats.chat(&chat()).unwrap().room.is_behind());
+        prop_assert!(client.chats.chat(&chat()).unwrap().room.missing().is_none());
     }
 }

@@ -64,9 +64,13 @@ fn pid(byte: u8) -> Pid {
     Pid::from_random([byte; 16], &UserId::new("alice").unwrap())
 }
 
+fn epoch() -> Epoch {
+    Epoch::read("one").unwrap()
+}
+
 /// What a socket starts with whose client brings nothing.
 fn anew(byte: u8) -> Recovery {
-    Recovery { pid: pid(byte), replaces: None, chats: vec![], closed: vec![], untold: vec![] }
+    Recovery::anew(pid(byte), None)
 }
 
 /// Good for ever.
@@ -92,7 +96,7 @@ impl Alice {
 
     fn connects_with(&mut self, recovery: Recovery) -> SocketId {
         self.at.random += 1;
-        let arrival = Arrival::recovered(recovery, self.core.heard(), TOKEN, self.at);
+        let arrival = Arrival::recovered((recovery, epoch()), self.core.heard(), TOKEN, self.at);
         let id = arrival.id();
         self.step(|core, step| core.connected(arrival, step));
         id
@@ -103,8 +107,9 @@ impl Alice {
         let members = vec!["alice".into(), "bob".into()];
         let heads = [MatchHead { match_id: "m".into(), last_seq: head, members, ..MatchHead::default() }];
         let own = pid(byte);
-        let offset = format!("1~{}~m:{seq}:0", own.tag());
-        let recovery = Brought::read(&self.id, Some(own.as_str()), Some(&offset)).recover(&self.id, &heads, pid(99));
+        let offset = format!("2~{}~one~m:{seq}:0", own.tag());
+        let recovery =
+            Brought::read(&self.id, Some(own.as_str()), Some(&offset)).recover(&self.id, (&heads, epoch()), pid(99));
         assert_eq!(recovery.pid, own);
         recovery
     }
@@ -235,9 +240,9 @@ fn short(output: &Output<()>) -> String {
             format!("send {}", ids.join(" "))
         }
         Output::Ask(Ask::Open { chat, .. }) => format!("open {chat}"),
-        Output::Ask(Ask::Page { chat, after, .. }) => format!("page of {chat} after {after}"),
+        Output::Ask(Ask::Messages { chat, after, .. }) => format!("messages of {chat} after {after}"),
+        Output::Ask(Ask::Changes { chat, after, .. }) => format!("changes of {chat} after {after}"),
         Output::Ask(Ask::Heads(chats)) => format!("heads of {}", chats.join(" ")),
-        Output::Ask(Ask::Milestones { chat, .. }) => format!("milestones of {chat}"),
         Output::Ask(Ask::Call(..)) => "call".to_owned(),
         Output::Ask(Ask::FindCall(..)) => "find call".to_owned(),
         Output::Ask(Ask::Identify(..)) => "identify".to_owned(),

@@ -3,9 +3,13 @@
 use proto::{
     inbox::{
         CallChanged,
-        call_changed::{Change, Ended, Signaled},
+        call_changed::{Change, Ended, Incoming, Signaled},
     },
-    signaling::{Call, CallRequest, CallState, call_request::Command},
+    signaling::{
+        Call, CallRequest, CallState, GetCallResponse,
+        call_request::Command,
+        get_call_request::{Of, OfDevice},
+    },
 };
 
 use super::*;
@@ -21,6 +25,11 @@ fn call(state: CallState, caller_device: &str) -> Call {
         version: 1,
         ..Call::default()
     }
+}
+
+/// The call was found that a command is about.
+fn found(socket: SocketId, call: Call) -> Answer {
+    Answer::CallFound(socket, CallFor::Command, Ok(GetCallResponse { call: Some(call), told: vec![] }))
 }
 
 fn changed(version: i64, change: Change) -> CallChanged {
@@ -67,7 +76,7 @@ fn signals_behind_one_that_nobody_took_fail_with_it() {
     let (of, _) = asked(&mut alice);
     alice.answered(Answer::Called(socket, of, Ok(call(CallState::Active, "other"))));
     assert_eq!(alice.put_out(), ["ack 1", "find call"]);
-    alice.answered(Answer::CallFound(socket, CallFor::Command, Ok(Some(call(CallState::Active, "other")))));
+    alice.answered(found(socket, call(CallState::Active, "other")));
     let (of, _) = asked(&mut alice);
     alice.answered(Answer::Called(socket, of, Err(Failure::unavailable())));
     let failed = |ack| ["rejected".to_owned(), format!("ack {ack} UNAVAILABLE")];
@@ -81,7 +90,7 @@ fn somebody_elses_call_is_no_call() {
     alice.emits(socket, "video_call_signal", r#"{"callId":"c"}"#, 1);
     alice.out.clear();
     let of_others = Call { caller: "carol".into(), ..call(CallState::Active, "") };
-    alice.answered(Answer::CallFound(socket, CallFor::Command, Ok(Some(of_others))));
+    alice.answered(found(socket, of_others));
     assert_eq!(alice.put_out(), ["rejected", "ack 1 CALL_NOT_FOUND"]);
 }
 
@@ -123,7 +132,7 @@ fn a_step_of_a_call_is_told_once_and_a_signal_as_often_as_it_comes() {
 #[test]
 fn a_socket_that_takes_over_hears_what_is_meant_for_the_earlier_device_until_it_has() {
     let mut alice = Alice::new();
-    let socket = alice.connects_with(Recovery { replaces: Some(pid(1)), ..anew(2) });
+    let socket = alice.connects_with(Recovery::anew(pid(2), Some(pid(1))));
     assert_eq!(alice.put_out(), ["publish to alice: replaced", "find call"]);
     let for_device = |byte| {
         let signal = changed(0, Change::Signaled(Signaled { payload: "{}".into() }));
@@ -136,7 +145,7 @@ fn a_socket_that_takes_over_hears_what_is_meant_for_the_earlier_device_until_it_
     alice.emits(socket, "video_call_ended", r#"{"matchId":"m"}"#, 1);
     assert_eq!(alice.put_out(), [""; 0]);
     let own = call(CallState::Active, &pid(1).sid());
-    alice.answered(Answer::CallFound(socket, CallFor::Command, Ok(Some(own))));
+    alice.answered(found(socket, own));
     let (of, request) = asked(&mut alice);
     assert!(matches!(request.command, Some(Command::TakeOver(_))));
     alice.answered(Answer::Called(socket, of, Ok(call(CallState::Active, &pid(2).sid()))));
@@ -148,15 +157,15 @@ fn a_socket_that_takes_over_hears_what_is_meant_for_the_earlier_device_until_it_
 #[test]
 fn a_socket_that_takes_over_waits_for_the_take_over_before_it() {
     let mut alice = Alice::new();
-    let socket = alice.connects_with(Recovery { replaces: Some(pid(2)), ..anew(3) });
+    let socket = alice.connects_with(Recovery::anew(pid(3), Some(pid(2))));
     alice.out.clear();
     // The earlier socket has not taken the call from the one before it yet.
-    let of_device = |byte| Ok(Some(call(CallState::Active, &pid(byte).sid())));
-    alice.answered(Answer::CallFound(socket, CallFor::Command, of_device(1)));
+    let of_device = |byte| found(socket, call(CallState::Active, &pid(byte).sid()));
+    alice.answered(of_device(1));
     let again = alice.timer();
     alice.wakes(again);
     assert_eq!(alice.put_out(), ["find call"]);
-    alice.answered(Answer::CallFound(socket, CallFor::Command, of_device(2)));
+    alice.answered(of_device(2));
     let (_, request) = asked(&mut alice);
     assert!(matches!(request.command, Some(Command::TakeOver(_))));
 }
@@ -164,16 +173,73 @@ fn a_socket_that_takes_over_waits_for_the_take_over_before_it() {
 #[test]
 fn a_socket_that_takes_over_leaves_a_call_on_another_device_where_it_is() {
     let mut alice = Alice::new();
-    let socket = alice.connects_with(Recovery { replaces: Some(pid(2)), ..anew(3) });
+    let socket = alice.connects_with(Recovery::anew(pid(3), Some(pid(2))));
     alice.out.clear();
-    let elsewhere = || Ok(Some(call(CallState::Active, &pid(1).sid())));
+    let elsewhere = || found(socket, call(CallState::Active, &pid(1).sid()));
     for _ in 0..3 {
-        alice.answered(Answer::CallFound(socket, CallFor::Command, elsewhere()));
+        alice.answered(elsewhere());
         let again = alice.timer();
         alice.wakes(again);
         assert_eq!(alice.put_out(), ["find call"]);
     }
-    alice.answered(Answer::CallFound(socket, CallFor::Command, elsewhere()));
+    alice.answered(elsewhere());
     assert_eq!(alice.put_out(), [""; 0]);
     assert!(alice.core.sockets[0].queues.is_none());
+}
+
+/// The question of a socket that has just connected.
+fn asked_what_was_missed(alice: &mut Alice) -> (CallFor, Of) {
+    match alice.out.pop() {
+        Some(Output::Ask(Ask::FindCall(_, of, which))) => (of, which),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_device_that_was_away_is_told_the_end_and_another_gateway_repeats_nothing() {
+    let mut alice = Alice::new();
+    let offset = format!("2~{}~one~!c:1", pid(1).tag());
+    let brought = Brought::read(&alice.id, Some(pid(1).as_str()), Some(&offset));
+    let recovery = brought.recover(&alice.id, (&[], epoch()), pid(99));
+    let socket = alice.connects_with(recovery);
+    let (of, which) = asked_what_was_missed(&mut alice);
+    let Of::OfDevice(device) = which else { panic!("{which:?}") };
+    assert_eq!((device.device, device.heard_of.as_deref()), (pid(1).sid(), Some("c")));
+    alice.out.clear();
+    // The ring is repeated, and was told at the other gateway.
+    assert!(!alice.hears(Inbox::CallChanged(changed(1, Change::Incoming(Incoming::default())))));
+    let ended = changed(2, Change::Ended(Ended::default()));
+    let found = GetCallResponse { call: None, told: vec![ended.clone()] };
+    alice.answered(Answer::CallFound(socket, of, Ok(found)));
+    let [Output::Emit(_, event)] = &alice.out[..] else { panic!("{:?}", alice.out) };
+    assert_eq!((event.name, event.cursor.clone()), ("video_call_ended", format!("2~{}~one~!c:2", pid(1).tag())));
+    assert!(!alice.hears(Inbox::CallChanged(ended)));
+}
+
+#[test]
+fn what_was_missed_of_calls_is_asked_again_while_signaling_does_not_answer() {
+    let mut alice = Alice::new();
+    let socket = alice.connects(1);
+    let mut tries = 0;
+    loop {
+        let (of, _) = asked_what_was_missed(&mut alice);
+        alice.answered(Answer::CallFound(socket, of, Err(Failure::unavailable())));
+        tries += 1;
+        let Some(Output::After(_, timer)) = alice.out.pop() else { break };
+        alice.wakes(timer);
+    }
+    assert_eq!(tries, 9);
+}
+
+#[test]
+fn a_device_that_lost_its_cursor_is_told_the_end_of_its_call_too() {
+    let mut alice = Alice::new();
+    let socket = alice.connects_with(Recovery::anew(pid(2), Some(pid(1))));
+    let (of, which) = asked_what_was_missed(&mut alice);
+    assert!(matches!(which, Of::OfDevice(OfDevice { device, .. }) if device == pid(1).sid()));
+    alice.out.clear();
+    let ended = CallChanged { only_device: Some(pid(1).sid()), ..changed(2, Change::Ended(Ended::default())) };
+    alice.answered(Answer::CallFound(socket, of, Ok(GetCallResponse { call: None, told: vec![ended.clone()] })));
+    assert_eq!(alice.put_out(), ["video_call_ended"]);
+    assert!(!alice.hears(Inbox::CallChanged(ended)));
 }

@@ -26,8 +26,8 @@ fn a_message_that_overtook_another_is_held_and_the_gap_is_fetched_after_a_while(
     alice.wakes(hold);
     assert_eq!(alice.put_out(), ["await room for m"]);
     alice.step(|core, step| core.has_room(socket, &chat("m"), step));
-    assert_eq!(alice.put_out(), ["page of m after 0"]);
-    alice.answered(Answer::Page(socket, chat("m"), Ok(page(&[1, 2], 2))));
+    assert_eq!(alice.put_out(), ["messages of m after 0"]);
+    alice.answered(Answer::Messages(socket, chat("m"), Ok(page(&[1, 2], 2))));
     assert_eq!(alice.put_out(), ["await room for m"]);
     alice.step(|core, step| core.has_room(socket, &chat("m"), step));
     assert_eq!(alice.put_out(), ["receive_message 1", "receive_message 2"]);
@@ -59,7 +59,7 @@ fn a_seq_without_a_message_stops_nothing() {
     alice.step(|core, step| core.has_room(socket, &chat("m"), step));
     alice.out.clear();
     // 2 was taken out by hand. The page is complete up to 4, which is not there either.
-    alice.answered(Answer::Page(socket, chat("m"), Ok(page(&[3], 4))));
+    alice.answered(Answer::Messages(socket, chat("m"), Ok(page(&[3], 4))));
     alice.step(|core, step| core.has_room(socket, &chat("m"), step));
     assert_eq!(alice.put_out(), ["await room for m", "receive_message 3"]);
     alice.hears_messages(&[5], "bob", None);
@@ -76,7 +76,7 @@ fn a_fetch_that_fails_is_made_again_after_pauses_and_then_left_to_the_comparison
         alice.wakes(timer);
         alice.step(|core, step| core.has_room(socket, &chat("m"), step));
         alice.out.clear();
-        alice.answered(Answer::Page(socket, chat("m"), Err(Failure::unavailable())));
+        alice.answered(Answer::Messages(socket, chat("m"), Err(Failure::unavailable())));
         tries += 1;
     }
     assert_eq!(tries, 13);

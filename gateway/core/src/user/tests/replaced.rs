@@ -27,7 +27,7 @@ fn a_client_that_comes_back_is_given_what_it_missed_and_its_earlier_socket_is_cl
     let socket = alice.recovers(1, 3, 9);
     assert_eq!(alice.put_out(), ["user_typing", "await room for m", "publish to alice: replaced", "find call"]);
     alice.step(|core, step| core.has_room(socket, &chat("m"), step));
-    assert_eq!(alice.put_out(), ["page of m after 3"]);
+    assert_eq!(alice.put_out(), ["messages of m after 3"]);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn what_was_heard_between_the_heads_and_the_connection_is_compared() {
     let recovery = alice.recovery(1, 3, 3);
     let heard = alice.core.heard();
     alice.hears_messages(&[4], "bob", None);
-    let arrival = Arrival::recovered(recovery, heard, TOKEN, alice.at);
+    let arrival = Arrival::recovered((recovery, epoch()), heard, TOKEN, alice.at);
     alice.step(|core, step| core.connected(arrival, step));
     assert_eq!(alice.put_out(), ["user_typing", "publish to alice: replaced", "heads of m", "find call"]);
 }
@@ -57,7 +57,7 @@ fn what_was_heard_between_the_heads_and_the_connection_is_compared() {
 fn a_token_that_was_revoked_meanwhile_closes_the_transport() {
     let mut alice = Alice::new();
     let token = Validity { issued_at_ms: 5, ..TOKEN };
-    let mut arrival = Arrival::recovered(anew(1), 0, token, alice.at);
+    let mut arrival = Arrival::recovered((anew(1), epoch()), 0, token, alice.at);
     arrival.note_revoked(|issued_at_ms| issued_at_ms < 6);
     alice.step(|core, step| core.connected(arrival, step));
     assert_eq!(alice.put_out(), ["close"]);

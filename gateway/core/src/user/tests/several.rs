@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+use proto::{
+    chat::{Change, ListChangesResponse, Milestone, change::Kind},
+    inbox::MilestoneReached,
+};
+
 use super::*;
 use crate::output::Json;
 
@@ -24,7 +29,7 @@ fn a_message_is_rendered_once_for_all_sockets_of_a_user_and_each_has_a_cursor_of
     let Json::Message(first) = &given[0].1.json else { panic!("{given:?}") };
     for (byte, (_, event)) in (0..).zip(&given) {
         assert!(matches!(&event.json, Json::Message(posted) if Arc::ptr_eq(posted, first)));
-        assert_eq!(event.cursor, format!("1~{}~m:1:0", pid(byte).tag()));
+        assert_eq!(event.cursor, format!("2~{}~one~m:1:0", pid(byte).tag()));
     }
 }
 
@@ -64,14 +69,38 @@ fn what_one_socket_does_is_nothing_to_the_others() {
 }
 
 #[test]
-fn all_that_was_missed_is_asked_for_once_whatever_sockets_miss_it() {
+fn heads_are_asked_for_once_and_each_socket_is_given_the_changes_that_it_missed() {
     let mut alice = Alice::new();
     let (phone, laptop) = (alice.connects(1), alice.connects(2));
-    alice.joins(phone, "m", 0);
-    alice.joins(laptop, "m", 0);
+    alice.joins(phone, "m", 2);
+    alice.joins(laptop, "m", 2);
     alice.step(User::compare_heads);
     assert_eq!(alice.put_out(), ["heads of m"]);
-    let head = MatchHead { match_id: "m".into(), last_seq: 0, rev: 1, ..MatchHead::default() };
+    let head = MatchHead { match_id: "m".into(), last_seq: 2, rev: 3, ..MatchHead::default() };
     alice.step(|core, step| core.head(&head, step));
-    assert_eq!(alice.put_out(), ["milestones of m"]);
+    let holds = [alice.timer(), alice.timer()];
+    for (socket, hold) in [phone, laptop].into_iter().zip(holds.into_iter().rev()) {
+        alice.wakes(hold);
+        alice.step(|core, step| core.has_room(socket, &chat("m"), step));
+        assert_eq!(alice.put_out(), ["await room for m", "changes of m after 0"]);
+        alice.answered(Answer::Changes(socket, chat("m"), Ok(changes())));
+        alice.step(|core, step| core.has_room(socket, &chat("m"), step));
+        assert_eq!(alice.put_out(), ["await room for m", "milestone_reached"]);
+    }
+    // Nothing is left to be fetched, and nothing is told twice.
+    alice.step(|core, step| core.head(&head, step));
+    let again = MilestoneReached { match_id: "m".into(), milestone: Some(milestone()) };
+    alice.hears(Inbox::MilestoneReached(again));
+    assert_eq!(alice.put_out(), [""; 0]);
+}
+
+fn milestone() -> Milestone {
+    Milestone { rev: 2, after_seq: 1, threshold: 1, ..Milestone::default() }
+}
+
+/// A change of a kind that is not known yet, a milestone, and a rev without a change.
+fn changes() -> ListChangesResponse {
+    let change = |rev, kind| Change { rev, after_seq: 1, created_at_ms: 0, kind };
+    let changes = vec![change(1, None), change(2, Some(Kind::Milestone(milestone())))];
+    ListChangesResponse { changes, through_rev: 3, has_more: false }
 }
