@@ -125,3 +125,24 @@ async fn present(client: &Client) -> Result<i32, StoreError> {
     }
     Ok(present)
 }
+
+#[cfg(test)]
+mod tests {
+    use proto::partition::fnv1a;
+
+    use super::*;
+
+    /// A database that was brought to a version stays as it is: what that version said must not change any more.
+    #[test]
+    fn versions_that_have_shipped_are_frozen() {
+        let hash =
+            |migration: Migration| (fnv1a(migration.sql.as_bytes()), migration.fill.map(|fill| fnv1a(fill.as_bytes())));
+        let shipped = [
+            (0xef8a_19c1_4f46_33fa, None),
+            (0x501a_81a0_dc5f_ca56, None),
+            (0x9c5b_d291_6bec_c5cb, Some(0x04da_3d4c_2ec0_0a0b)),
+            (0x21f7_63b3_953a_1830, None),
+        ];
+        assert_eq!(MIGRATIONS.map(hash), shipped);
+    }
+}
