@@ -23,7 +23,7 @@ mod contracts {
 }
 use contracts::{
     code::Code,
-    ids::{ClientId, MatchId, UserId},
+    ids::{self, ClientId, MatchId, UserId},
 };
 
 // A target lies in the module that it fuzzes, to see what is private there.
@@ -73,6 +73,9 @@ mod socketio {
     #[path = "../../fuzz/src/packet.rs"]
     pub mod packet_target;
 }
+
+#[path = "../../core/src/epoch.rs"]
+mod epoch;
 
 #[path = "../../core/src"]
 mod chat {
