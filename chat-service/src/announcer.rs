@@ -26,7 +26,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 const POLL_LIMIT: i64 = 50;
 /// Milestones that are told and may wait to be noted; more are left to the poll.
 const MAX_TOLD: usize = 1_024;
-/// What NATS has not taken by then is left to the poll.
+/// A milestone that NATS has not taken by then is announced by the poll.
 const TELL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Where the lanes say which milestones they have told the members of.
@@ -36,7 +36,7 @@ pub(crate) struct Told(mpsc::Sender<MilestoneName>);
 impl Told {
     /// The members were told of a milestone. Never waits.
     pub(crate) fn note(&self, name: MilestoneName) {
-        // What does not fit is left to the poll.
+        // A milestone for which there is no room is announced once more by the poll.
         let _ = self.0.try_send(name);
     }
 }

@@ -1,4 +1,4 @@
-//! Who hears what is said in a match: its members after one change of them. Pure.
+//! The audience of a match: its members, as their last change left them. Pure.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use quick_cache::{Weighter, sync::Cache};
 
 /// How many matches of two are remembered: about 20 MB of ids.
 const REMEMBERED: usize = 100_000;
-/// What they weigh.
+/// The weight of so many matches: each weighs as much as it has members.
 const REMEMBERED_MEMBERS: u64 = 2 * REMEMBERED as u64;
 
 /// The members of a match, however many, as one change of them left them. Cheap to clone.
@@ -52,7 +52,7 @@ struct Members;
 
 impl Weighter<MatchId, Audience> for Members {
     fn weight(&self, _: &MatchId, audience: &Audience) -> u64 {
-        // What weighs nothing is never dropped.
+        // The cache never drops an entry without weight.
         audience.members().len().max(1) as u64
     }
 }

@@ -1,4 +1,4 @@
-//! Who the members of a match are, before its commands reach a lane.
+//! The audiences of matches, read before their commands reach a lane.
 
 use proto::{MatchId, UserId};
 
