@@ -54,6 +54,7 @@ impl Database {
             rows,
             milestones: milestones.collect::<anyhow::Result<_>>()?,
             is_closed,
+            removed: Vec::new(),
             stored_late: u32::try_from(stored_late)?,
         })
     }

@@ -25,6 +25,22 @@ impl Audience {
         Self { members: members.into(), version }
     }
 
+    /// The same with more members, after the change with this rev.
+    #[must_use]
+    pub fn with(&self, more: impl IntoIterator<Item = UserId>, version: i64) -> Self {
+        let mut members: Vec<UserId> = self.members.iter().cloned().chain(more).collect();
+        members.sort_unstable();
+        members.dedup();
+        Self::new(members, version)
+    }
+
+    /// The same with fewer members.
+    #[must_use]
+    pub fn without(&self, removed: &[String]) -> Self {
+        let is_left = |user: &&UserId| !removed.iter().any(|removed| removed == user.as_str());
+        Self::new(self.members.iter().filter(is_left).cloned().collect(), self.version)
+    }
+
     /// Everybody, sorted.
     pub fn members(&self) -> &[UserId] {
         &self.members

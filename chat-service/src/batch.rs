@@ -10,6 +10,7 @@ use crate::{
     news::{Entry, Logged},
     outcome::{Outcome, Refusal},
     room::{Head, Room, Row},
+    succession::Succession,
 };
 
 /// What a batch comes to.
@@ -25,6 +26,8 @@ pub struct Decision {
     pub retold: Vec<Entry>,
     /// What was stored before.
     pub repeated: Vec<Entry>,
+    /// Whom concerns what is told of each match.
+    pub members: BTreeMap<MatchId, Succession>,
     /// The audiences that are others than was known, as they are now.
     pub changed: BTreeMap<MatchId, Audience>,
 }
@@ -74,7 +77,12 @@ pub fn decide(commands: &[&dyn Command], mut rooms: BTreeMap<MatchId, Room>) -> 
         None => command.refuse(Refusal::NoMatch),
     });
     let mut decision = Decision { outcomes: outcomes.collect(), ..Decision::default() };
-    for room in rooms.into_values() {
+    for (id, room) in rooms {
+        let members = room.members().clone();
+        if members.has_changed() {
+            decision.changed.insert(id.clone(), members.last().clone());
+        }
+        decision.members.insert(id, members);
         let (additions, moved) = room.into_additions();
         decision.writes.rows.extend(additions.rows);
         decision.writes.changes.extend(additions.changes);
@@ -106,6 +114,7 @@ impl Decision {
         self.writes.changes.extend(next.writes.changes);
         self.retold.extend(next.retold);
         self.repeated.extend(next.repeated);
+        self.members.extend(next.members);
         self.changed.extend(next.changed);
     }
 }

@@ -4,11 +4,13 @@
 //! A new one needs a file here, its columns in the log of changes (`store/changes.rs`) and in the table that holds the
 //! state (`store/session/statements.rs`), the event that tells of it (`news.rs`), and a call that asks for it.
 
+mod change_members;
 mod close_match;
 mod needs;
 mod record_milestone;
 mod send_messages;
 
+pub use change_members::{ChangeMembers, MAX_MEMBERS};
 pub use close_match::CloseMatch;
 pub use needs::{Advances, Wanted};
 pub use record_milestone::RecordMilestone;

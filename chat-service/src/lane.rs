@@ -97,8 +97,8 @@ impl Lane {
         }
         let Conclusion { answered, progress, news, changed, is_unknown, rest } = part.conclude(outcome);
         // The acks first; then everybody else hears of it.
-        let mut sources = answered.into_iter().map(telling::answer).collect();
-        self.telling.note_changed(&mut sources, changed);
+        let sources = answered.into_iter().map(telling::answer).collect();
+        self.telling.note_changed(&changed);
         if telling::completes_milestone(&news) {
             mutation::crash(Mutation::CrashAfterCommit).await;
         }

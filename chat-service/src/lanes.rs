@@ -34,7 +34,6 @@ const MAX_CONTENTION_PAUSE_MS: u64 = 8;
 
 /// The next step of a lane.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is returned")]
 pub enum Next<T> {
     /// Try to commit these before the deadline. If there is `more`, another lane should look, too.
     Begin {

@@ -34,3 +34,4 @@ pub mod send_result;
 mod sends;
 mod shared;
 mod store;
+pub mod succession;

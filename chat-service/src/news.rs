@@ -1,13 +1,15 @@
 //! What the members of a match hear of its messages and changes: in one order, and in events that NATS can carry. Pure.
 
+use std::collections::BTreeMap;
+
 use prost::Message as _;
 use proto::{
     MatchId,
     chat::{Change, Message, change::Kind},
-    inbox::{MatchClosed, MessagesPosted, MilestoneReached, chat_event::Event},
+    inbox::{MatchChanged, MatchClosed, MessagesPosted, MilestoneReached, chat_event::Event},
 };
 
-use crate::leftovers::MilestoneName;
+use crate::{audience::Audience, leftovers::MilestoneName, succession::Succession};
 
 /// An inbox event must fit a NATS message (1 MB by default) with room to spare.
 const MAX_EVENT_BYTES: usize = 512 * 1024;
@@ -35,6 +37,8 @@ pub struct Logged {
 pub struct News {
     /// The match.
     pub match_id: MatchId,
+    /// Whom it concerns.
+    pub audience: Audience,
     /// What they hear.
     pub event: Event,
 }
@@ -59,9 +63,9 @@ impl Entry {
     }
 }
 
-/// The entries as their members hear them: each once, match by match, each match's in the order of `seq` and `rev`.
-/// Messages that follow each other without a gap share an event.
-pub fn news(mut entries: Vec<Entry>) -> Vec<News> {
+/// The entries as those whom they concern hear them: each once, match by match, each match's in the order of `seq` and
+/// `rev`. Messages that follow each other without a gap share an event.
+pub fn news(mut entries: Vec<Entry>, members: &BTreeMap<MatchId, Succession>) -> Vec<News> {
     entries.sort_by(|a, b| a.place().cmp(&b.place()));
     entries.dedup_by(|a, b| a.place() == b.place());
     let (mut news, mut run) = (Vec::new(), Run::default());
@@ -69,17 +73,17 @@ pub fn news(mut entries: Vec<Entry>) -> Vec<News> {
         match entry {
             Entry::Message(message) => {
                 if !run.takes(&message) {
-                    news.extend(run.end());
+                    news.extend(run.end(members));
                 }
                 run.push(message);
             }
             Entry::Change(logged) => {
-                news.extend(run.end());
-                news.extend(of_change(logged));
+                news.extend(run.end(members));
+                news.extend(of_change(logged, members));
             }
         }
     }
-    news.extend(run.end());
+    news.extend(run.end(members));
     news
 }
 
@@ -101,23 +105,28 @@ impl Run {
         self.messages.push(message);
     }
 
-    fn end(&mut self) -> Option<News> {
+    /// A change of the members ends it, too: all of it concerns the same.
+    fn end(&mut self, members: &BTreeMap<MatchId, Succession>) -> Option<News> {
         let Self { messages, .. } = std::mem::take(self);
-        let match_id = MatchId::new(messages.first()?.match_id.as_str()).ok()?;
-        Some(News { match_id, event: Event::MessagesPosted(MessagesPosted { messages }) })
+        let first = messages.first()?;
+        let (match_id, members) = members.get_key_value(first.match_id.as_str())?;
+        let audience = members.of_message(first.seq).clone();
+        let event = Event::MessagesPosted(MessagesPosted { messages });
+        Some(News { match_id: match_id.clone(), audience, event })
     }
 }
 
-fn of_change(Logged { match_id, change }: Logged) -> Option<News> {
-    let Change { rev, after_seq, kind, .. } = change;
-    let id = match_id.as_str().to_owned();
-    let event = match kind? {
-        Kind::Milestone(milestone) => {
-            Event::MilestoneReached(MilestoneReached { match_id: id, milestone: Some(milestone) })
+fn of_change(Logged { match_id, change }: Logged, members: &BTreeMap<MatchId, Succession>) -> Option<News> {
+    let audience = members.get(&match_id)?.of_change(&change);
+    let (id, rev, after_seq) = (match_id.to_string(), change.rev, change.after_seq);
+    let event = match change.kind.as_ref()? {
+        Kind::Milestone(reached) => {
+            Event::MilestoneReached(MilestoneReached { match_id: id, milestone: Some(reached.clone()) })
         }
         Kind::Closing(_) => Event::MatchClosed(MatchClosed { match_id: id, rev, after_seq }),
+        Kind::Membership(_) => Event::MatchChanged(MatchChanged { match_id: id, change: Some(change) }),
     };
-    Some(News { match_id, event })
+    Some(News { match_id, audience, event })
 }
 
 #[cfg(test)]

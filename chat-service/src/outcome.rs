@@ -30,6 +30,15 @@ pub enum Refusal {
     /// The match has fewer messages than the milestone needs.
     #[error("the match has fewer messages")]
     NotReached,
+    /// The match is closed.
+    #[error("the match is closed")]
+    Closed,
+    /// Its members are not those that the caller knows.
+    #[error("the members have changed")]
+    MembersChanged,
+    /// The match would have more members than it may, or none.
+    #[error("too many members, or none")]
+    TooManyMembers,
     /// The outcome is unknown, or nobody can write it now.
     #[error("nothing can be written now")]
     Unavailable,

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 
 use proto::{
     ClientId, MatchId, UserId,
-    chat::{Change, Code, Message, change::Kind},
+    chat::{Change, Code, Membership, Message, change::Kind},
 };
 
 use crate::{
     audience::Audience,
     may::{Action, Standing, may},
     news::{Entry, Logged},
+    succession::Succession,
 };
 
 /// Who sends, from where.
@@ -65,7 +66,7 @@ pub struct Head {
 pub struct Room {
     id: MatchId,
     head: Head,
-    audience: Audience,
+    members: Succession,
     messages: HashMap<(UserId, ClientId), Row>,
     changes: Vec<Change>,
     additions: Additions,
@@ -88,7 +89,7 @@ impl Room {
     /// The room of a match that stands at `head`, with its members then.
     pub fn new(id: MatchId, head: Head, audience: Audience) -> Self {
         let (messages, changes, additions) = (HashMap::new(), Vec::new(), Additions::default());
-        Self { id, head, audience, messages, changes, additions }
+        Self { id, head, members: Succession::new(audience), messages, changes, additions }
     }
 
     /// Whether a user may do something here now.
@@ -96,7 +97,17 @@ impl Room {
     /// # Errors
     /// Why not.
     pub fn may(&self, user: &UserId, action: Action) -> Result<(), Code> {
-        may(user, action, Standing { audience: &self.audience, closed: self.head.closed })
+        may(user, action, Standing { audience: self.audience(), closed: self.head.closed })
+    }
+
+    /// The members, with what was changed.
+    pub fn audience(&self) -> &Audience {
+        self.members.last()
+    }
+
+    /// Whom concerns what is found or added here.
+    pub fn members(&self) -> &Succession {
+        &self.members
     }
 
     /// Lets the commands see a stored message.
@@ -133,6 +144,11 @@ impl Room {
         self.changes.iter().find(|change| change.kind.as_ref().is_some_and(&is_it))
     }
 
+    /// The last of such changes.
+    pub fn last_change(&self, is_it: impl Fn(&Kind) -> bool) -> Option<&Change> {
+        self.changes.iter().rfind(|change| change.kind.as_ref().is_some_and(&is_it))
+    }
+
     /// Adds the next message.
     pub fn add_message(&mut self, author: &Author, draft: &Draft) -> &Message {
         self.head.last_seq += 1;
@@ -156,11 +172,23 @@ impl Room {
         self.head.rev += 1;
         let (rev, after_seq) = (self.head.rev, self.head.last_seq);
         let kind = kind(rev, after_seq);
-        self.head.closed |= matches!(kind, Kind::Closing(_));
+        match &kind {
+            Kind::Closing(_) => self.head.closed = true,
+            Kind::Membership(membership) => self.change_members(membership),
+            Kind::Milestone(_) => {}
+        }
         let change = Change { rev, after_seq, created_at_ms, kind: Some(kind) };
         self.additions.changes.push(self.logged(&change));
         self.changes.push(change.clone());
         change
+    }
+
+    /// The newest change is one of the members.
+    fn change_members(&mut self, Membership { added, removed, .. }: &Membership) {
+        let added = added.iter().filter_map(|user| UserId::new(user.as_str()).ok());
+        let next = self.audience().without(removed).with(added, self.head.rev);
+        self.head.members_rev = self.head.rev;
+        self.members.add(self.head.last_seq, next);
     }
 
     /// A command has asked for a message that was there before.

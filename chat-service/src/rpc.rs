@@ -10,10 +10,11 @@ mod status;
 use std::time::{Duration, Instant};
 
 use proto::chat::{
-    CloseMatchRequest, CloseMatchResponse, GetMatchRequest, GetMatchResponse, HeadsRequest, HeadsResponse,
-    ListChangesRequest, ListChangesResponse, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest,
-    ListMessagesResponse, PutMatchRequest, PutMatchResponse, RecordMilestoneRequest, RecordMilestoneResponse,
-    RevocationsRequest, RevocationsResponse, RevokeRequest, RevokeResponse, chat_service_server::ChatService,
+    ChangeMembersRequest, ChangeMembersResponse, CloseMatchRequest, CloseMatchResponse, GetMatchRequest,
+    GetMatchResponse, HeadsRequest, HeadsResponse, ListChangesRequest, ListChangesResponse, ListMatchesRequest,
+    ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, PutMatchRequest, PutMatchResponse,
+    RecordMilestoneRequest, RecordMilestoneResponse, RevocationsRequest, RevocationsResponse, RevokeRequest,
+    RevokeResponse, chat_service_server::ChatService,
 };
 use service_kit::grpc;
 use tokio::time::timeout;
@@ -71,6 +72,10 @@ impl ChatService for Rpc {
 
     async fn close_match(&self, request: Request<CloseMatchRequest>) -> Answer<CloseMatchResponse> {
         bounded(self.close(request.into_inner())).await
+    }
+
+    async fn change_members(&self, request: Request<ChangeMembersRequest>) -> Answer<ChangeMembersResponse> {
+        bounded(self.change_members_of(request.into_inner())).await
     }
 
     async fn list_matches(&self, request: Request<ListMatchesRequest>) -> Answer<ListMatchesResponse> {

@@ -24,6 +24,8 @@ pub(crate) struct Sent {
     /// Acks that said it was not stored before.
     pub(crate) originals: u8,
     settled: bool,
+    /// The sender was told only that it is a stranger: an earlier try may have been stored before.
+    withheld: bool,
 }
 
 /// One sending of a message.
@@ -51,6 +53,7 @@ impl Sending {
             acked: false,
             originals: 0,
             settled: false,
+            withheld: false,
         }
     }
 }
@@ -98,6 +101,13 @@ impl Author {
         self.refused.insert(index);
     }
 
+    /// The outcome of the message is kept from its sender, who is a stranger now.
+    pub(crate) fn withhold(&mut self, index: u32) {
+        if let Some(sent) = self.sent(index) {
+            sent.withheld = true;
+        }
+    }
+
     /// Whether the message was refused for good.
     pub(crate) fn was_refused(&self, index: u32) -> bool {
         self.refused.contains(&index)
@@ -115,7 +125,7 @@ impl Author {
 
     /// How many messages may still change.
     pub(crate) fn open(&self) -> usize {
-        self.sends.iter().filter(|sent| !sent.settled).count()
+        self.sends.iter().filter(|sent| !sent.is_answered()).count()
     }
 
     #[cfg(test)]
@@ -126,7 +136,7 @@ impl Author {
     /// Nothing more can come of the message.
     pub(crate) fn settle(&mut self, index: u32) {
         if let Some(sent) = self.sent(index) {
-            sent.settled = true;
+            sent.settled = !sent.withheld;
         }
     }
 
@@ -161,5 +171,10 @@ impl Sent {
 
     pub(crate) fn is_settled(&self) -> bool {
         self.settled
+    }
+
+    /// Whether the sender was told all that it will be.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.settled || self.withheld
     }
 }

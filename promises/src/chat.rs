@@ -14,6 +14,9 @@ use crate::{
 mod deliveries;
 mod sends;
 
+/// The side of a guest: somebody whom the app server makes a member, and removes again.
+pub const GUEST: u8 = 3;
+
 /// What the matches of a run are held to, and how much of them is remembered.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
@@ -65,7 +68,7 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// An empty match of clients, each on a side: 0 or 1 for the members, others for strangers.
+    /// An empty match of clients, each on a side: 0 or 1 for the members, [`GUEST`], others for strangers.
     pub fn new(id: String, sides: Vec<u8>, rules: Rules) -> Self {
         Self {
             id,
@@ -182,6 +185,11 @@ impl Chat {
             Event::Closed => (self.closing, self.close_is_open) = (Closing::Closed, false),
             _ => self.view_changed(slot, entry.event),
         }
+    }
+
+    /// Whether a client is a member only sometimes.
+    pub(crate) fn is_guest(&self, slot: u8) -> bool {
+        self.sides.get(usize::from(slot)) == Some(&GUEST)
     }
 
     fn call_accepted(&mut self, slot: u8, call: u64) {

@@ -35,6 +35,7 @@ impl Chat {
             rows: tags.map(|(seq, tag)| Row { seq, tag: Some(tag) }).collect(),
             milestones: reached.map(|threshold| MilestoneRow { seq: *threshold, announced: true }).collect(),
             is_closed: self.closing != Closing::Open,
+            removed: Vec::new(),
             stored_late: 0,
         }
     }
@@ -105,6 +106,9 @@ impl Chat {
     fn check_view(&mut self, slot: u8, facts: &MatchFacts) {
         if self.is_to_close() && self.is_joined(slot) {
             return self.broken(Promise::Closed, slot, "was never told that the match is closed".to_owned());
+        }
+        if facts.removed.contains(&slot) && self.is_joined(slot) {
+            return self.broken(Promise::Delivered, slot, "was never told of its removal".to_owned());
         }
         let view = &mut self.views[usize::from(slot)];
         let (joined, told, connected_to) = (view.joined, view.told, view.cursor);

@@ -13,6 +13,8 @@ pub struct MatchFacts {
     pub milestones: Vec<MilestoneRow>,
     /// Whether the match is closed.
     pub is_closed: bool,
+    /// Guests who are no members.
+    pub removed: Vec<u8>,
     /// How many messages are younger than the match's end.
     pub stored_late: u32,
 }

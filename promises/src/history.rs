@@ -75,6 +75,8 @@ pub enum Event {
     Closed,
     /// `match_closed`.
     ToldClosed,
+    /// The same, as the client is no member any more.
+    ToldRemoved,
     /// A message was sent, for the first time or again.
     Emitted {
         /// Which.

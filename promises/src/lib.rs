@@ -19,7 +19,7 @@ mod tally;
 mod view;
 
 pub use calls::ELSEWHERE;
-pub use chat::{Chat, Rules};
+pub use chat::{Chat, GUEST, Rules};
 pub use facts::{MatchFacts, MilestoneRow, Row};
 pub use history::{APP_SERVER, Entry, Event, Known, Reason, Route};
 pub use page::{end_of_page, page};

@@ -5,6 +5,7 @@ use super::*;
 mod answers;
 mod closed;
 mod delivered;
+mod guests;
 mod honest;
 mod milestones;
 mod seen;

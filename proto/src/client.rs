@@ -42,7 +42,9 @@ pub mod event {
     pub const USER_TYPING: &str = "user_typing";
     /// The match has reached a milestone.
     pub const MILESTONE_REACHED: &str = "milestone_reached";
-    /// The match was closed.
+    /// The members of a joined chat have changed.
+    pub const MEMBERSHIP_CHANGED: &str = "membership_changed";
+    /// The match was closed, or the user is no member of it any more.
     pub const MATCH_CLOSED: &str = "match_closed";
     /// Somebody calls.
     pub const VIDEO_CALL_INCOMING: &str = "video_call_incoming";

@@ -35,7 +35,9 @@ impl InboxKind {
     /// The only kind that may bring an event.
     pub const fn of(event: &Event) -> Self {
         match event {
-            Event::MessagesPosted(_) | Event::MilestoneReached(_) | Event::MatchClosed(_) => Self::Chat,
+            Event::MessagesPosted(_) | Event::MilestoneReached(_) | Event::MatchClosed(_) | Event::MatchChanged(_) => {
+                Self::Chat
+            }
             Event::CallChanged(_) => Self::Call,
             Event::TypingChanged(_) | Event::SocketReplaced(_) => Self::Soft,
         }
@@ -49,6 +51,7 @@ impl From<chat_event::Event> for Event {
             chat_event::Event::MessagesPosted(posted) => Self::MessagesPosted(posted),
             chat_event::Event::MilestoneReached(reached) => Self::MilestoneReached(reached),
             chat_event::Event::MatchClosed(closed) => Self::MatchClosed(closed),
+            chat_event::Event::MatchChanged(changed) => Self::MatchChanged(changed),
         }
     }
 }
@@ -70,8 +73,8 @@ mod tests {
     use super::*;
     use crate::chat::Message;
     use crate::inbox::{
-        CallChanged, CallEvent, ChatEvent, InboxEvent, MatchClosed, MessagesPosted, MilestoneReached, SocketReplaced,
-        SoftEvent, TypingChanged, call_event,
+        CallChanged, CallEvent, ChatEvent, InboxEvent, MatchChanged, MatchClosed, MessagesPosted, MilestoneReached,
+        SocketReplaced, SoftEvent, TypingChanged, call_event,
     };
 
     /// The kind of a published event as its reader decodes it, and its number.
@@ -97,6 +100,7 @@ mod tests {
             }),
             chat_event::Event::MilestoneReached(MilestoneReached { match_id: "m".to_owned(), milestone: None }),
             chat_event::Event::MatchClosed(MatchClosed { rev: 5, ..MatchClosed::default() }),
+            chat_event::Event::MatchChanged(MatchChanged { match_id: "m".to_owned(), change: None }),
         ] {
             assert_eq!(read(ChatEvent { event: Some(event.clone()) }.encode_to_vec()), event.into());
         }
@@ -113,6 +117,7 @@ mod tests {
         assert_eq!(chat(chat_event::Event::MatchClosed(MatchClosed::default())), (InboxKind::Chat, 4));
         assert_eq!(read(&CallEvent { event: Some(called) }), (InboxKind::Call, 5));
         assert_eq!(soft(soft_event::Event::SocketReplaced(SocketReplaced::default())), (InboxKind::Soft, 6));
+        assert_eq!(chat(chat_event::Event::MatchChanged(MatchChanged::default())), (InboxKind::Chat, 7));
     }
 
     #[test]

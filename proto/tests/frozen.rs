@@ -8,13 +8,13 @@ use std::fmt::Debug;
 use prost::Message;
 use proto::{
     chat::{
-        Code, Draft, Failure, Head, Message as Stored, MessagesCommitted, Milestone, SendReply, SendRequest,
-        SendResult, Stored as Acked, send_result::Result as Outcome,
+        Change, Code, Draft, Failure, Head, Membership, Message as Stored, MessagesCommitted, Milestone, SendReply,
+        SendRequest, SendResult, Stored as Acked, change::Kind, send_result::Result as Outcome,
     },
     inbox::{
-        CallChanged, CallEvent, ChatEvent, InboxEvent, MatchClosed, MessagesPosted, MilestoneReached, SocketReplaced,
-        SoftEvent, TypingChanged, call_changed,
-        call_changed::{Accepted, Change, Ended, Incoming, Rejected, Signaled},
+        CallChanged, CallEvent, ChatEvent, InboxEvent, MatchChanged, MatchClosed, MessagesPosted, MilestoneReached,
+        SocketReplaced, SoftEvent, TypingChanged, call_changed,
+        call_changed::{Accepted, Change as CallStep, Ended, Incoming, Rejected, Signaled},
         call_event, chat_event, inbox_event, soft_event,
     },
 };
@@ -71,6 +71,20 @@ fn what_is_stored_is_told_in_these_bytes() {
     let closed = MatchClosed { match_id: "m".into(), rev: 3, after_seq: 101 };
     let event = ChatEvent { event: Some(chat_event::Event::MatchClosed(closed.clone())) };
     frozen_event(&event, inbox_event::Event::MatchClosed(closed), "22070a016d10031865");
+
+    let kind = Kind::Membership(Membership {
+        added: vec!["carol".into()],
+        removed: vec!["bob".into()],
+        actor: Some("alice".into()),
+    });
+    let change = Change { rev: 4, after_seq: 101, created_at_ms: 1_000, kind: Some(kind) };
+    let changed = MatchChanged { match_id: "m".into(), change: Some(change) };
+    let event = ChatEvent { event: Some(chat_event::Event::MatchChanged(changed.clone())) };
+    frozen_event(
+        &event,
+        inbox_event::Event::MatchChanged(changed),
+        "3a210a016d121c0804106518e80732130a056361726f6c1203626f621a05616c696365",
+    );
 }
 
 #[test]
@@ -100,12 +114,12 @@ fn step(version: i64, change: call_changed::Change) -> CallChanged {
 fn steps_of_calls_are_told_in_these_bytes() {
     let json = || Some("{}".to_owned());
     let incoming = Incoming { caller: "alice".into(), media: json(), expires_at_ms: 1_000 };
-    let incoming = CallChanged { only_device: None, ..step(1, Change::Incoming(incoming)) };
-    let accepted = step(2, Change::Accepted(Accepted { signal: json() }));
-    let rejected = step(2, Change::Rejected(Rejected { signal: json(), reason: Some("busy".into()) }));
-    let ended = step(3, Change::Ended(Ended { signal: json(), reason: "completed".into() }));
+    let incoming = CallChanged { only_device: None, ..step(1, CallStep::Incoming(incoming)) };
+    let accepted = step(2, CallStep::Accepted(Accepted { signal: json() }));
+    let rejected = step(2, CallStep::Rejected(Rejected { signal: json(), reason: Some("busy".into()) }));
+    let ended = step(3, CallStep::Ended(Ended { signal: json(), reason: "completed".into() }));
     let ended = CallChanged { only_device: None, except_device: Some("d".into()), ..ended };
-    let signaled = step(4, Change::Signaled(Signaled { payload: "{}".into() }));
+    let signaled = step(4, CallStep::Signaled(Signaled { payload: "{}".into() }));
     for (changed, hex) in [
         (incoming, "2a180a016312016d1801220e0a05616c69636512027b7d18e807"),
         (accepted, "2a110a016312016d18022a040a027b7d4a0164"),

@@ -171,7 +171,7 @@ impl Client {
 
     /// A stranger tries to join, to send, and to recover what it never had.
     fn intrude(self: &Rc<Self>, chat: usize) {
-        if self.is_member(chat) {
+        if self.is_member(chat) || self.is_guest(chat) {
             return;
         }
         let client = Rc::clone(self);
@@ -190,7 +190,7 @@ impl Client {
             Down::Event { name, json, cursor } => {
                 let heard = Heard::read(&json);
                 let chat = heard.chat(&self.world.cast);
-                let is_own = chat.is_some_and(|chat| self.is_member(chat));
+                let is_own = chat.is_some_and(|chat| self.is_member(chat) || self.may_hear(chat, name, &heard));
                 self.world.promises.check(Promise::Secret, is_own, || format!("{} hears {name} {json}", self.name));
                 self.hear_event(name, chat.unwrap_or_default(), &heard, cursor);
             }
@@ -243,8 +243,19 @@ impl Client {
         self.world.cast.chats[chat].members.contains(&self.user)
     }
 
+    fn is_guest(&self, chat: usize) -> bool {
+        self.world.cast.chats[chat].guest == Some(self.user)
+    }
+
+    /// A guest may hear of what was stored while it was a member.
+    fn may_hear(&self, chat: usize, name: &str, heard: &Heard) -> bool {
+        let is_message = [event::RECEIVE_MESSAGE, event::INBOX_UPDATED].contains(&name);
+        let (id, user) = (&self.world.cast.chats[chat].id, &self.world.cast.users[self.user]);
+        self.is_guest(chat) && (!is_message || self.world.store.concerns(id, user, heard.seq.max(heard.last_seq)))
+    }
+
     /// The match, or the other one if the user is no member of it.
     fn own_chat(&self, chat: usize) -> usize {
-        if self.is_member(chat) { chat } else { 1 - chat }
+        if self.is_member(chat) || self.is_guest(chat) { chat } else { 1 - chat }
     }
 }

@@ -131,7 +131,7 @@ async fn record(world: &Rc<World>, id: &MatchId, milestone: &Milestone) -> Resul
     let Milestone { id: name, threshold, unlocks } = milestone.clone();
     let replica = world.any_replica().ok_or(Away)?;
     let reached = RecordMilestone { match_id: id.clone(), milestone_id: name.clone(), threshold, unlocks };
-    let recording = Rc::clone(&replica).record_milestone(Rc::clone(world), reached);
+    let recording = Rc::clone(&replica).change(Rc::clone(world), reached);
     // A register that is not brought up to date leads to a record that was made before.
     let _ = if world.net.call(replica.process, recording).await? {
         world.registers.mark_recorded(id, &name).await

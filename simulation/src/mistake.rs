@@ -16,6 +16,10 @@ pub enum Mistake {
     ForgetRev,
     /// Nobody looks for the change that stands already, and no unique key forbids a second one.
     ChangeAgain,
+    /// The database does not tell that the members of a match have changed.
+    ForgetMembers,
+    /// A gateway keeps the chat of who was removed from it.
+    KeepRemoved,
     /// A gateway delivers what comes twice.
     NoDrop,
     /// A gateway delivers what comes, gap or not.
@@ -64,6 +68,7 @@ impl Mistake {
     /// The mistake as the gateway's core has it, if it is one of the core's.
     pub(crate) const fn in_the_core(self) -> Option<InCore> {
         Some(match self {
+            Self::KeepRemoved => InCore::KeepRemoved,
             Self::NoDrop => InCore::NoDrop,
             Self::NoHold => InCore::NoHold,
             Self::NoHealing => InCore::NoHealing,
@@ -86,6 +91,7 @@ impl Mistake {
             | Self::NoDedupe
             | Self::ForgetRev
             | Self::ChangeAgain
+            | Self::ForgetMembers
             | Self::NewIdsOnRetry
             | Self::CountEvents
             | Self::ForgetUnpublished

@@ -144,8 +144,19 @@ fn facts(world: &World, chat: usize) -> MatchFacts {
             .collect(),
         milestones: milestones.map(|(threshold, announced)| MilestoneRow { seq: seq(threshold), announced }).collect(),
         is_closed,
+        removed: removed(world, chat),
         stored_late: 0,
     }
+}
+
+/// The devices of a guest who is no member.
+fn removed(world: &World, chat: usize) -> Vec<u8> {
+    let of = &world.cast.chats[chat];
+    let is_out = |client: &u8| {
+        let owner = Cast::owner(usize::from(*client));
+        of.guest == Some(owner) && !world.store.concerns(&of.id, &world.cast.users[owner], i64::MAX)
+    };
+    (0..u8::try_from(CLIENTS).unwrap_or_default()).filter(is_out).collect()
 }
 
 /// The clientId of a message.

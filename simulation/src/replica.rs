@@ -13,8 +13,9 @@ use std::{
 };
 
 use chat_service::{
-    command::{CloseMatch, Command, RecordMilestone, SendMessages},
-    outcome::{Changed, Outcome, Refusal},
+    audience::{Audience, Remembered},
+    command::{Command, SendMessages},
+    outcome::{Outcome, Refusal},
     room::{Author, Draft},
     send_result::{failure, unavailable},
 };
@@ -45,6 +46,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Replica {
     pub(crate) process: ProcessId,
     lanes: Entrance,
+    known: Remembered,
     told: Told,
     posted: Posted,
     /// Shared by all jobs that are not finished.
@@ -60,9 +62,10 @@ impl Replica {
         let process = world.sim.start();
         let posted = Posted::default();
         let told = Told::default();
-        let lanes = Entrance::start(world, process, (&posted, &told));
+        let known = Remembered::default();
+        let lanes = Entrance::start(world, process, (&posted, &told, &known));
         let (unfinished, is_stopping, has_left) = (Rc::new(()), Cell::new(false), Cell::new(false));
-        let replica = Rc::new(Self { process, lanes, told, posted, unfinished, is_stopping, has_left });
+        let replica = Rc::new(Self { process, lanes, known, told, posted, unfinished, is_stopping, has_left });
         world.sim.spawn(process, Rc::clone(&replica).run(Rc::clone(world)));
         replica
     }
@@ -120,13 +123,12 @@ impl Replica {
 
     async fn results(&self, world: &World, send: &SendRequest, deadline: Instant) -> Vec<SendResult> {
         let count = send.drafts.len();
-        let (Some(chat), Some(parsed)) = (world.cast.chat(&send.match_id), parse(send)) else {
-            return vec![failure(Code::MatchNotFound); count];
+        let Some(parsed) = parse(send) else { return vec![failure(Code::MatchNotFound); count] };
+        let audience = match self.audience(world, &parsed.match_id, Some(&parsed.author.id)).await {
+            Ok(Some(audience)) => audience,
+            Ok(None) => return vec![failure(Code::MatchNotFound); count],
+            Err(Away) => return vec![unavailable(); count],
         };
-        let audience = world.cast.audience(&world.cast.chats[chat]);
-        if !audience.has(&parsed.author.id) {
-            return vec![failure(Code::MatchNotFound); count];
-        }
         let times = (deadline, world.sim.instant());
         match self.lanes.commit((parsed, audience), times, &self.unfinished).await.map(Outcome::into_results) {
             Ok(results) => results,
@@ -134,29 +136,33 @@ impl Replica {
         }
     }
 
-    /// Closes a match.
-    pub(crate) async fn close_match(self: Rc<Self>, world: Rc<World>, match_id: MatchId) -> Result<(), Away> {
-        self.change(&world, CloseMatch { match_id }).await.map(|_| ()).map_err(|_| Away)
-    }
-
-    /// Records a milestone. False when the match has fewer messages.
-    pub(crate) async fn record_milestone(
+    /// Carries out a command that gRPC asks for. False when it is refused for good.
+    pub(crate) async fn change(
         self: Rc<Self>,
         world: Rc<World>,
-        milestone: RecordMilestone,
+        command: impl Command + 'static,
     ) -> Result<bool, Away> {
-        match self.change(&world, milestone).await {
+        let Some(audience) = self.audience(&world, command.match_id(), None).await? else { return Ok(false) };
+        let now = world.sim.instant();
+        let outcome = self.lanes.commit((command, audience), (now + CALLER_PATIENCE, now), &self.unfinished).await;
+        match outcome.map_err(|_| Away)?.into_change() {
             Ok(_) => Ok(true),
-            Err(Refusal::NotReached) => Ok(false),
-            Err(_) => Err(Away),
+            Err(Refusal::Unavailable | Refusal::Broken) => Err(Away),
+            Err(_) => Ok(false),
         }
     }
 
-    async fn change(&self, world: &World, command: impl Command + 'static) -> Result<Changed, Refusal> {
-        let (now, chat) = (world.sim.instant(), world.cast.chat(command.match_id().as_str()));
-        let audience = world.cast.audience(&world.cast.chats[chat.ok_or(Refusal::NoMatch)?]);
-        let outcome = self.lanes.commit((command, audience), (now + CALLER_PATIENCE, now), &self.unfinished).await;
-        outcome.map_err(|_| Refusal::Unavailable)?.into_change()
+    /// The members of a match, of which the user is to be one, as far as they are known, or as they are.
+    async fn audience(&self, world: &World, id: &MatchId, user: Option<&UserId>) -> Result<Option<Audience>, Away> {
+        let known = user.map_or_else(|| self.known.of(id), |user| self.known.with(id, user));
+        if known.is_some() {
+            return Ok(known);
+        }
+        let found = world.store.audience(id).await?;
+        if let Some(audience) = &found {
+            self.known.note(id, audience);
+        }
+        Ok(found.filter(|audience| user.is_none_or(|user| audience.has(user))))
     }
 }
 
@@ -173,10 +179,9 @@ fn parse(send: &SendRequest) -> Option<SendMessages> {
     })
 }
 
-fn tell_members(world: &World, process: ProcessId, id: &MatchId, event: chat_event::Event) {
-    let Some(chat) = world.cast.chat(id.as_str()) else { return };
+fn tell(world: &World, process: ProcessId, audience: &Audience, event: chat_event::Event) {
     let event = Rc::new(Event::from(event));
-    for user in world.cast.chats[chat].members {
+    for user in audience.members().iter().filter_map(|user| world.cast.user(user.as_str())) {
         world.net.publish(process, Subject::User(user), Packet::Inbox(Rc::clone(&event)));
     }
 }

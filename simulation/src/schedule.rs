@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 use fastrand::Rng;
 
 /// Devices of people; the [`cast`](crate::cast) says whose they are.
-pub(crate) const CLIENTS: usize = 4;
+pub(crate) const CLIENTS: usize = 5;
 /// Matches.
 pub(crate) const CHATS: usize = 2;
 /// Processes of each kind.
@@ -86,6 +86,7 @@ pub enum Fault {
 pub enum Action {
     Act { client: usize, deed: Deed },
     CloseMatch { chat: usize },
+    ChangeGuest { chat: usize, is_member: bool },
     Call { chat: usize },
     Drain { gateway: usize, restart_ms: u64 },
     Break { server: Server, index: usize, fault: Fault, for_ms: u64 },
@@ -177,7 +178,7 @@ impl fmt::Display for Schedule {
 
 fn deed(rng: &mut Rng) -> Action {
     let (client, chat) = (rng.usize(0..CLIENTS), rng.usize(0..CHATS));
-    let deed = match rng.u32(0..100) {
+    let deed = match rng.u32(0..106) {
         0..48 => Deed::Send { chat },
         48..54 => Deed::Type { chat, is_typing: rng.u32(0..3) > 0 },
         54 => return Action::Call { chat },
@@ -188,7 +189,8 @@ fn deed(rng: &mut Rng) -> Action {
         75..78 => Deed::Intrude { chat },
         78..93 => Deed::Cut { noticed_ms: [0, 0, 700, 20_000][rng.usize(0..4)] },
         93..99 => Deed::Reload,
-        _ => return Action::CloseMatch { chat },
+        99 => return Action::CloseMatch { chat },
+        _ => return Action::ChangeGuest { chat: 0, is_member: rng.u32(0..3) > 0 },
     };
     Action::Act { client, deed }
 }

@@ -1,7 +1,8 @@
 //! The simulated world: processes that come and go, what connects them, and what stays.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Duration};
 
+use chat_service::command::{ChangeMembers, CloseMatch, Command};
 use promises::{Event, Violation};
 
 use crate::{
@@ -131,6 +132,7 @@ impl World {
             Action::RedisDown { for_ms } => self.registers.away_for(millis(for_ms)),
             Action::RestartPostgres { for_ms } => self.store.restart(millis(for_ms)),
             Action::CloseMatch { chat } => self.close_match(chat),
+            Action::ChangeGuest { chat, is_member } => self.change_guest(chat, is_member),
             Action::Call { chat } => calls::ring(self, chat),
             Action::Drain { gateway, restart_ms } => self.drain(gateway, millis(restart_ms)),
             Action::Act { client, deed } => self.clients.borrow()[client].act(deed),
@@ -232,15 +234,35 @@ impl World {
         let (world, app) = (Rc::clone(self), self.sim.start());
         self.promises.note_app(chat, Event::CloseAsked);
         self.sim.spawn(app, async move {
-            loop {
-                if let Some(replica) = world.any_replica() {
-                    let closing = Rc::clone(&replica).close_match(Rc::clone(&world), world.cast.chats[chat].id.clone());
-                    if world.net.call(replica.process, closing).await.is_ok() {
-                        return world.promises.note_app(chat, Event::Closed);
-                    }
-                }
-                world.sim.sleep(Duration::from_millis(500)).await;
-            }
+            let command = || CloseMatch { match_id: world.cast.chats[chat].id.clone() };
+            world.insist(command).await;
+            world.promises.note_app(chat, Event::Closed);
         });
+    }
+
+    /// The app server makes a match's guest a member or removes it, until chat-service has done so or refuses.
+    fn change_guest(self: &Rc<Self>, chat: usize, is_member: bool) {
+        let Some(guest) = self.cast.chats[chat].guest else { return };
+        let (world, app) = (Rc::clone(self), self.sim.start());
+        self.sim.spawn(app, async move {
+            let guest = [world.cast.users[guest].clone()].into();
+            let (add, remove) = if is_member { (guest, BTreeSet::new()) } else { (BTreeSet::new(), guest) };
+            let match_id = world.cast.chats[chat].id.clone();
+            let command = ChangeMembers { match_id, add, remove, actor: None, expected_rev: None };
+            world.insist(|| command.clone()).await;
+        });
+    }
+
+    /// Has chat-service carry out a command, whichever replica can, unless it refuses for good.
+    async fn insist<C: Command + 'static>(self: &Rc<Self>, command: impl Fn() -> C) {
+        loop {
+            if let Some(replica) = self.any_replica() {
+                let change = Rc::clone(&replica).change(Rc::clone(self), command());
+                if self.net.call(replica.process, change).await.is_ok() {
+                    return;
+                }
+            }
+            self.sim.sleep(Duration::from_millis(500)).await;
+        }
     }
 }

@@ -176,3 +176,13 @@ fn a_change_before_the_message_that_it_follows_is_found() {
 fn a_refusal_that_is_not_answered_is_found() {
     found(Mistake::SilentRefusals, &[Promise::Answered]);
 }
+
+#[test]
+fn members_who_are_remembered_after_they_were_removed_are_found() {
+    found(Mistake::ForgetMembers, &[Promise::Secret]);
+}
+
+#[test]
+fn a_chat_that_who_was_removed_keeps_is_found() {
+    found(Mistake::KeepRemoved, &[Promise::Delivered, Promise::Secret]);
+}

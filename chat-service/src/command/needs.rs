@@ -34,6 +34,8 @@ pub struct Wanted<'a> {
     pub by_seq: BTreeSet<(&'a str, i64)>,
     /// The changes that have closed these matches.
     pub closings: BTreeSet<&'a str>,
+    /// The changes that have led to the members of these matches.
+    pub memberships: BTreeSet<&'a str>,
     /// The changes that have recorded milestones: (match, milestone).
     pub milestones: BTreeSet<(&'a str, &'a str)>,
 }

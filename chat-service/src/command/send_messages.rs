@@ -66,7 +66,7 @@ impl Command for SendMessages {
         let result = match refusal {
             Refusal::NoMatch => failure(Code::MatchNotFound),
             Refusal::Unavailable => unavailable(),
-            Refusal::Broken | Refusal::NotReached => failure(Code::Internal),
+            _ => failure(Code::Internal),
         };
         Outcome::Sent(vec![result; self.drafts.len()])
     }

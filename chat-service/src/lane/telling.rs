@@ -22,15 +22,15 @@ use crate::{
 /// otherwise.
 const COMPLETING_SEQ: i64 = 100;
 
-/// Whom the news of a match concern, and the trace that they belong to.
-pub(super) type Sources = BTreeMap<MatchId, (Audience, Span)>;
+/// The traces that the news of matches belong to.
+pub(super) type Sources = BTreeMap<MatchId, Span>;
 
 /// Answers who waits.
-pub(super) fn answer(answered: Answered<Ticket>) -> (MatchId, (Audience, Span)) {
+pub(super) fn answer(answered: Answered<Ticket>) -> (MatchId, Span) {
     let Ticket { answer, span, .. } = answered.ticket;
     // A caller that has stopped waiting has answered its own caller.
     let _ = answer.send(answered.outcome);
-    (answered.match_id, (answered.audience, span))
+    (answered.match_id, span)
 }
 
 /// The one way in which inboxes and the stream of commits hear of a batch.
@@ -53,25 +53,24 @@ impl Telling {
         self.posted.missed();
     }
 
-    /// Members have changed: the news concern those who are members now.
-    pub(super) fn note_changed(&self, sources: &mut Sources, changed: BTreeMap<MatchId, Audience>) {
+    /// The members of these matches are others than was known.
+    pub(super) fn note_changed(&self, changed: &BTreeMap<MatchId, Audience>) {
         for (id, audience) in changed {
-            self.audiences.note(&id, &audience);
-            sources.entry(id).and_modify(|source| source.0 = audience);
+            self.audiences.note(id, audience);
         }
     }
 
     /// Tells of matches of which somebody was answered. Never waits.
     pub(super) fn tell(&self, sources: &Sources, progress: Vec<Progress>, news: Vec<News>) {
         for Progress { match_id, last_seq, committed_ms } in progress {
-            if let Some((_, span)) = sources.get(&match_id) {
+            if let Some(span) = sources.get(&match_id) {
                 self.posted.moved((&match_id, last_seq), committed_ms, span);
             }
         }
         for news in news {
-            if let Some((audience, span)) = sources.get(&news.match_id) {
+            if let Some(span) = sources.get(&news.match_id) {
                 let span = info_span!(parent: span, "publish", otel.kind = "producer");
-                span.in_scope(|| self.publish(news, audience));
+                span.in_scope(|| self.publish(news));
             }
         }
     }
@@ -82,13 +81,15 @@ impl Telling {
     }
 
     /// A failure is counted there: the gateways see the gap, or that their heads differ, and read what they missed.
-    fn publish(&self, news: News, audience: &Audience) {
-        let Some(milestone) = news.milestone() else {
-            let _ = self.inbox.publish_at_once(audience.members(), news.event);
+    fn publish(&self, news: News) {
+        let milestone = news.milestone();
+        let News { audience, event, .. } = news;
+        let Some(milestone) = milestone else {
+            let _ = self.inbox.publish_at_once(audience.members(), event);
             return;
         };
         // Without NATS it would wait, and come a second time after the announcer of another replica has told it.
-        if self.inbox.is_connected() && self.inbox.publish_at_once(audience.members(), news.event).is_ok() {
+        if self.inbox.is_connected() && self.inbox.publish_at_once(audience.members(), event).is_ok() {
             info!(r#match = %milestone.0, milestone = milestone.1, "a milestone is announced");
             self.told.note(milestone);
         }

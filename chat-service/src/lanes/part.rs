@@ -36,7 +36,7 @@ enum Scope {
     /// The first command: PostgreSQL will never take some of its match's.
     First,
     /// A piece of the first command, of which it will never take some.
-    Piece(Piece),
+    Piece(Box<Piece>),
 }
 
 /// A piece of a command, such as one of its drafts.
@@ -70,8 +70,6 @@ pub struct Conclusion<T> {
 pub struct Answered<T> {
     /// Its match.
     pub match_id: MatchId,
-    /// The members, as far as was known.
-    pub audience: Audience,
     /// Who waits.
     pub ticket: T,
     /// What it came to.
@@ -200,7 +198,7 @@ impl<T> Part<T> {
         let Some(command) = self.jobs.front().and_then(|job| job.command.piece(0)) else {
             return self.refuse(Refusal::Broken);
         };
-        self.scope = Scope::Piece(Piece { command, index: 0, done: Decision::default() });
+        self.scope = Scope::Piece(Box::new(Piece { command, index: 0, done: Decision::default() }));
         self.again(false)
     }
 
@@ -230,9 +228,8 @@ impl<T> Part<T> {
 
     /// The first command is answered. Its pieces that were not tried are unavailable.
     fn answer_pieces(mut self) -> Conclusion<T> {
-        let Scope::Piece(Piece { mut done, .. }) = std::mem::replace(&mut self.scope, Scope::First) else {
-            return self.again(false);
-        };
+        let Scope::Piece(piece) = std::mem::replace(&mut self.scope, Scope::First) else { return self.again(false) };
+        let Piece { mut done, .. } = *piece;
         let answered = self.jobs.pop_front().map(|job| {
             let untried = job.command.refuse(Refusal::Unavailable);
             let outcome = match done.outcomes.pop() {
@@ -270,12 +267,12 @@ impl<T> Part<T> {
 
     /// Answers are due, and everybody is told what is stored. Commands that have no answer yet are tried again.
     fn ended(self, answered: Vec<Answered<T>>, decision: Decision) -> Conclusion<T> {
-        let Decision { writes, mut retold, repeated, changed, .. } = decision;
+        let Decision { writes, mut retold, repeated, members, changed, .. } = decision;
         let mut progress: Vec<_> = repeated.iter().filter_map(Progress::of_another).collect();
         if self.recovering {
             retold.extend(repeated);
         }
-        let news = news::news(writes.into_entries().chain(retold).collect());
+        let news = news::news(writes.into_entries().chain(retold).collect(), &members);
         progress.extend(news.iter().filter_map(Progress::of_own));
         let rest = if self.jobs.is_empty() {
             Rest { parts: Vec::new(), free: self.matches, is_contended: false }
@@ -288,7 +285,7 @@ impl<T> Part<T> {
 
 impl<T> Answered<T> {
     fn new(job: Job<T>, outcome: Outcome) -> Self {
-        Self { match_id: job.match_id().clone(), audience: job.audience, ticket: job.ticket, outcome }
+        Self { match_id: job.match_id().clone(), ticket: job.ticket, outcome }
     }
 }
 

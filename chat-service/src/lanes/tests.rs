@@ -18,6 +18,7 @@ use crate::{
     outcome::{Outcome, Refusal},
     room::{Author, Draft},
     send_result::{failure, unavailable},
+    succession::Succession,
 };
 
 const INTERVAL: Duration = Duration::from_millis(5);
@@ -243,7 +244,8 @@ fn message(id: &str, seq: i64) -> Entry {
 
 /// What one command comes to when it finds everything stored.
 fn repeating(repeated: Vec<Entry>) -> Decision {
-    Decision { outcomes: vec![sent(vec![unavailable()])], repeated, ..Decision::default() }
+    let members = [(MatchId::new("a").unwrap(), Succession::new(Audience::new(Vec::new(), 0)))].into();
+    Decision { outcomes: vec![sent(vec![unavailable()])], repeated, members, ..Decision::default() }
 }
 
 #[test]

@@ -148,8 +148,10 @@ async fn commit_locked(
     let version = |id| known.get(id).copied().flatten().map_or(UNKNOWN, Audience::version);
     let matches: Vec<_> = batch::matches(commands).into_iter().map(|id| (id.as_str(), version(id))).collect();
     let locked = connection.lock(&matches, &batch::wanted(commands)).await?;
-    let (rooms, changed) = found_rooms(known, locked);
-    let decision = Decision { changed, ..batch::decide(commands, rooms) };
+    let (rooms, mut changed) = found_rooms(known, locked);
+    let mut decision = batch::decide(commands, rooms);
+    changed.append(&mut decision.changed);
+    decision.changed = changed;
     check_deadline(connection, deadline).await?;
     connection.write(&decision.writes, &decision.heads).await?;
     Ok(decision)

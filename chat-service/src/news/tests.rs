@@ -16,14 +16,23 @@ fn change(match_id: &str, rev: i64, after_seq: i64, kind: Kind) -> Entry {
     Entry::Change(Logged { match_id: MatchId::new(match_id).unwrap(), change })
 }
 
+fn nobody() -> Succession {
+    Succession::new(Audience::new(Vec::new(), 0))
+}
+
 /// Each event: the seqs of messages, or the name of a change.
 fn heard(entries: Vec<Entry>) -> Vec<(String, Result<Vec<i64>, &'static str>)> {
     let what = |event: Event| match event {
         Event::MessagesPosted(posted) => Ok(posted.messages.iter().map(|message| message.seq).collect()),
         Event::MilestoneReached(_) => Err("milestone"),
         Event::MatchClosed(_) => Err("closing"),
+        Event::MatchChanged(_) => Err("membership"),
     };
-    news(entries).into_iter().map(|news| (news.match_id.as_str().to_owned(), what(news.event))).collect()
+    let members = ["a", "b", "c", "m0", "m1", "m2"].map(|id| (MatchId::new(id).unwrap(), nobody()));
+    news(entries, &members.into())
+        .into_iter()
+        .map(|news| (news.match_id.as_str().to_owned(), what(news.event)))
+        .collect()
 }
 
 #[test]

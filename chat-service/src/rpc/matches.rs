@@ -1,10 +1,13 @@
 //! Calls about matches.
 
+use std::collections::BTreeSet;
+
 use proto::{
     UserId,
     chat::{
-        CloseMatchRequest, CloseMatchResponse, Code, GetMatchRequest, GetMatchResponse, HeadsRequest, HeadsResponse,
-        ListMatchesRequest, ListMatchesResponse, Match, PutMatchRequest, PutMatchResponse,
+        ChangeMembersRequest, ChangeMembersResponse, CloseMatchRequest, CloseMatchResponse, Code, GetMatchRequest,
+        GetMatchResponse, HeadsRequest, HeadsResponse, ListMatchesRequest, ListMatchesResponse, Match, PutMatchRequest,
+        PutMatchResponse,
     },
 };
 use tonic::Status;
@@ -16,9 +19,10 @@ use super::{
 };
 use crate::{
     audience::Audience,
-    command::CloseMatch,
+    command::{ChangeMembers, CloseMatch, MAX_MEMBERS},
     heads::Asked,
     may::{Action, Standing, may},
+    outcome::{Changed, Refusal},
     store::{Page, Put},
 };
 
@@ -26,8 +30,8 @@ use crate::{
 const MAX_HEADS: usize = 1_000;
 /// The fewest members with which a match is made.
 const MIN_MEMBERS: usize = 2;
-/// The most members of a match.
-const MAX_MEMBERS: usize = 1_000;
+/// The most users whom one change of members names.
+const MAX_NAMED: usize = 500;
 
 impl Rpc {
     pub(super) async fn get(&self, request: GetMatchRequest) -> Result<GetMatchResponse, Status> {
@@ -55,6 +59,21 @@ impl Rpc {
         let closed = self.change(CloseMatch { match_id: match_id.clone() }).await?;
         info!(r#match = %match_id, "closed");
         Ok(CloseMatchResponse { closed_at_ms: closed.change.created_at_ms })
+    }
+
+    pub(super) async fn change_members_of(
+        &self,
+        request: ChangeMembersRequest,
+    ) -> Result<ChangeMembersResponse, Status> {
+        let command = change_of_members(request)?;
+        let match_id = command.match_id.clone();
+        let Changed { change, is_new } = self.change(command).await?;
+        if is_new {
+            info!(r#match = %match_id, rev = change.rev, "its members have changed");
+        }
+        let members = self.store.audience(&match_id).await?.ok_or(Refusal::NoMatch)?;
+        let members = members.members().iter().map(ToString::to_string).collect();
+        Ok(ChangeMembersResponse { rev: change.rev, after_seq: change.after_seq, members })
     }
 
     pub(super) async fn matches_of(&self, request: ListMatchesRequest) -> Result<ListMatchesResponse, Status> {
@@ -89,6 +108,17 @@ fn refused(user: &UserId, action: Action, found: &Match) -> Option<Code> {
     let members = found.members.iter().filter_map(|member| UserId::new(member.as_str()).ok());
     let audience = Audience::new(members.collect(), found.members_rev);
     may(user, action, Standing { audience: &audience, closed: found.closed_at_ms.is_some() }).err()
+}
+
+fn change_of_members(request: ChangeMembersRequest) -> Result<ChangeMembers, Status> {
+    let ChangeMembersRequest { match_id: id, add, remove, actor, expected_rev } = request;
+    let named = add.len() + remove.len();
+    let users = |ids: Vec<String>| ids.into_iter().map(user_id).collect::<Result<BTreeSet<_>, _>>();
+    let (add, remove) = (users(add)?, users(remove)?);
+    if named > MAX_NAMED || add.union(&remove).count() < named {
+        return Err(Status::invalid_argument(format!("at most {MAX_NAMED} users, each named once")));
+    }
+    Ok(ChangeMembers { match_id: match_id(id)?, add, remove, actor: actor.map(user_id).transpose()?, expected_rev })
 }
 
 /// Different users, sorted.

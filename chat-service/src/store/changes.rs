@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use proto::{
     MatchId, UserId,
-    chat::{Change, Closing, Milestone, change::Kind},
+    chat::{Change, Closing, Membership, Milestone, change::Kind},
 };
 use serde::Deserialize;
 use tokio_postgres::{Error, Row, types::ToSql};
@@ -19,6 +19,11 @@ use crate::{may::may_read, news::Logged};
 
 const MILESTONE: &str = "milestone";
 const CLOSING: &str = "closing";
+const MEMBERSHIP: &str = "membership";
+
+/// The columns of [`logged`], in its order, of a `changes c`.
+pub(super) const SELECT: &str =
+    "SELECT c.match_id, c.rev, c.kind, c.seq, c.after_seq, c.body, c.created_at, c.actor FROM changes c";
 
 /// A page of changes, and how far it is complete.
 #[derive(Debug)]
@@ -39,7 +44,15 @@ struct MilestoneBody {
     unlocks: Vec<String>,
 }
 
-/// Changes as the log holds them: the columns `match_id`, `rev`, `kind`, `seq`, `after_seq`, `body` and `created_at`.
+/// The same of a change of members.
+#[derive(Deserialize)]
+struct MembershipBody {
+    added: Vec<String>,
+    removed: Vec<String>,
+}
+
+/// Changes as the log holds them: the columns `match_id`, `rev`, `kind`, `seq`, `after_seq`, `body`, `created_at` and
+/// `actor`.
 #[derive(Default)]
 pub(super) struct Columns<'a> {
     ids: Vec<&'a str>,
@@ -49,6 +62,7 @@ pub(super) struct Columns<'a> {
     after_seqs: Vec<i64>,
     bodies: Vec<Option<String>>,
     times: Vec<SystemTime>,
+    actors: Vec<Option<&'a str>>,
 }
 
 impl<'a> Columns<'a> {
@@ -56,31 +70,45 @@ impl<'a> Columns<'a> {
     pub(super) fn of(changes: &'a [Logged]) -> Self {
         let mut columns = Self::default();
         for Logged { match_id, change } in changes {
-            let Some((kind, seq, body)) = change.kind.as_ref().map(columns_of) else { continue };
+            let Some(entry) = change.kind.as_ref().map(entry) else { continue };
             columns.ids.push(match_id.as_str());
             columns.revs.push(change.rev);
-            columns.kinds.push(kind);
-            columns.seqs.push(seq);
+            columns.kinds.push(entry.kind);
+            columns.seqs.push(entry.seq);
             columns.after_seqs.push(change.after_seq);
-            columns.bodies.push(body);
+            columns.bodies.push(entry.body);
             columns.times.push(from_ms(change.created_at_ms));
+            columns.actors.push(entry.actor);
         }
         columns
     }
 
     /// For a statement that takes an array of each.
-    pub(super) fn parameters(&self) -> [&(dyn ToSql + Sync); 7] {
-        [&self.ids, &self.revs, &self.kinds, &self.seqs, &self.after_seqs, &self.bodies, &self.times]
+    pub(super) fn parameters(&self) -> [&(dyn ToSql + Sync); 8] {
+        let Self { ids, revs, kinds, seqs, after_seqs, bodies, times, actors } = self;
+        [ids, revs, kinds, seqs, after_seqs, bodies, times, actors]
     }
 }
 
-fn columns_of(kind: &Kind) -> (&'static str, Option<i64>, Option<String>) {
+/// What the log holds of a kind.
+struct Entry<'a> {
+    kind: &'static str,
+    seq: Option<i64>,
+    body: Option<String>,
+    actor: Option<&'a str>,
+}
+
+fn entry(kind: &Kind) -> Entry<'_> {
     match kind {
         Kind::Milestone(Milestone { milestone_id, threshold, unlocks, .. }) => {
             let body = serde_json::json!({ "milestoneId": milestone_id, "unlocks": unlocks });
-            (MILESTONE, Some(*threshold), Some(body.to_string()))
+            Entry { kind: MILESTONE, seq: Some(*threshold), body: Some(body.to_string()), actor: None }
         }
-        Kind::Closing(Closing {}) => (CLOSING, None, None),
+        Kind::Closing(Closing {}) => Entry { kind: CLOSING, seq: None, body: None, actor: None },
+        Kind::Membership(Membership { added, removed, actor }) => {
+            let body = serde_json::json!({ "added": added, "removed": removed });
+            Entry { kind: MEMBERSHIP, seq: None, body: Some(body.to_string()), actor: actor.as_deref() }
+        }
     }
 }
 
@@ -96,7 +124,7 @@ impl Store {
         let client = self.client().await?;
         // One statement is one snapshot. A match without changes gives one row, whose other columns are null.
         let sql = format!(
-            "SELECT m.rev, c.rev, c.kind, c.seq, c.after_seq, c.body, c.created_at
+            "SELECT m.rev, c.rev, c.kind, c.seq, c.after_seq, c.body, c.created_at, c.actor
              FROM matches m LEFT JOIN (
                  SELECT * FROM changes WHERE match_id = $1 AND rev > $2 ORDER BY rev LIMIT $3
              ) c ON true WHERE m.match_id = $1 AND {} ORDER BY c.rev",
@@ -128,16 +156,25 @@ fn of_row(row: &Row) -> Result<Option<Change>, Error> {
     let kind = match row.try_get(2)? {
         MILESTONE => milestone(row, rev)?.map(Kind::Milestone),
         CLOSING => Some(Kind::Closing(Closing {})),
+        MEMBERSHIP => membership(row)?.map(Kind::Membership),
         _ => None,
     };
     Ok(Some(Change { rev, after_seq, created_at_ms, kind }))
 }
 
 fn milestone(row: &Row, rev: i64) -> Result<Option<Milestone>, Error> {
-    let body: Option<&str> = row.try_get(5)?;
-    let body: Option<MilestoneBody> = body.and_then(|body| serde_json::from_str(body).ok());
-    let Some(MilestoneBody { milestone_id, unlocks }) = body else { return Ok(None) };
+    let Some(MilestoneBody { milestone_id, unlocks }) = body(row)? else { return Ok(None) };
     let threshold = row.try_get::<_, Option<i64>>(3)?.unwrap_or(0);
     let (after_seq, reached_at_ms) = (row.try_get(4)?, to_ms(row.try_get(6)?));
     Ok(Some(Milestone { milestone_id, rev, threshold, unlocks, reached_at_ms, after_seq }))
+}
+
+fn membership(row: &Row) -> Result<Option<Membership>, Error> {
+    let Some(MembershipBody { added, removed }) = body(row)? else { return Ok(None) };
+    Ok(Some(Membership { added, removed, actor: row.try_get(7)? }))
+}
+
+fn body<'a, B: Deserialize<'a>>(row: &'a Row) -> Result<Option<B>, Error> {
+    let body: Option<&str> = row.try_get(5)?;
+    Ok(body.and_then(|body| serde_json::from_str(body).ok()))
 }

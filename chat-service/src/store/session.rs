@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::{
     FutureExt,
-    future::{join, join4},
+    future::{join, join4, join5},
 };
 use proto::MatchId;
 use service_kit::Lifecycle;
@@ -90,7 +90,7 @@ impl Connection for Session {
         let lock = async { self.client.query(&self.statements.lock, &[&ids]).await };
         // A statement sees what was committed before it began: what is found stands under the locks.
         let newer = async { self.client.query(&self.statements.find_changed, &[&ids, &versions]).await };
-        let (opened, locked, newer, found) = within(join4(begin, lock, newer, self.find(wanted))).await?;
+        let (opened, locked, newer, found) = within(join4(begin, lock, newer, Box::pin(self.find(wanted)))).await?;
         opened.map_err(|error| TripError::from(&error))?;
         let locked = locked.and_then(|locked| {
             let (rows, changes) = found?;
@@ -102,10 +102,12 @@ impl Connection for Session {
     async fn write(&mut self, writes: &Writes, heads: &BTreeMap<MatchId, Head>) -> Result<(), TripError> {
         let set_heads = self.set_heads(heads);
         let (rows, changes) = (self.insert_rows(&writes.rows), self.append(&writes.changes));
+        let members = self.set_members(&writes.changes);
         let commit = self.client.batch_execute("COMMIT");
-        let (moved, inserted, appended, committed) = within(join4(set_heads, rows, changes, commit)).await?;
+        let (moved, inserted, appended, set, committed) =
+            within(join5(set_heads, rows, changes, members, commit)).await?;
         // A failed statement makes the COMMIT behind it a ROLLBACK, which does not fail.
-        moved.and(inserted).and(appended).and(committed).map_err(|error| TripError::from(&error))
+        moved.and(inserted).and(appended).and(set).and(committed).map_err(|error| TripError::from(&error))
     }
 
     async fn roll_back(&mut self) -> Result<(), TripError> {

@@ -29,6 +29,7 @@ fn kinds(page: &ListChangesResponse) -> Vec<(i64, &str, i64)> {
     let name = |change: &Change| match &change.kind {
         Some(Kind::Milestone(_)) => "milestone",
         Some(Kind::Closing(_)) => "closing",
+        Some(Kind::Membership(_)) => "membership",
         None => "unknown",
     };
     page.changes.iter().map(|change| (change.rev, name(change), change.after_seq)).collect()

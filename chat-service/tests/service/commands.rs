@@ -1,13 +1,10 @@
 //! Sends, milestones and closings of the same matches at once.
 
 use futures_util::future::{join, join_all};
-use proto::{
-    chat::{CloseMatchRequest, RecordMilestoneRequest},
-    inbox::chat_event::Event,
-};
+use proto::chat::{CloseMatchRequest, RecordMilestoneRequest};
 use tonic::Code;
 
-use crate::support::{Replica, draft, inbox, outcomes, request, send, shared};
+use crate::support::{Replica, draft, inbox, outcomes, places, request, send, shared};
 
 fn close(id: &str) -> CloseMatchRequest {
     CloseMatchRequest { match_id: id.to_owned() }
@@ -17,18 +14,6 @@ async fn record(replica: &Replica, milestone: usize) {
     let (milestone_id, threshold) = (format!("m{milestone}"), 1);
     let record = RecordMilestoneRequest { match_id: "demo".into(), milestone_id, threshold, unlocks: vec![] };
     replica.rpc().record_milestone(record).await.unwrap();
-}
-
-/// The places of what an event tells, in the order of the match: a change comes behind the message before it.
-fn places(event: Event) -> Vec<(i64, i64)> {
-    match event {
-        Event::MessagesPosted(posted) => posted.messages.iter().map(|message| (message.seq, 0)).collect(),
-        Event::MilestoneReached(reached) => {
-            let milestone = reached.milestone.unwrap();
-            vec![(milestone.after_seq, milestone.rev)]
-        }
-        Event::MatchClosed(closed) => vec![(closed.after_seq, closed.rev)],
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

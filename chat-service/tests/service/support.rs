@@ -3,7 +3,7 @@
 mod inbox;
 mod process;
 
-pub(crate) use inbox::{Inbox, inbox};
+pub(crate) use inbox::{Inbox, inbox, places};
 pub(crate) use process::Process;
 
 use std::{

@@ -25,7 +25,8 @@ export function useStack(options = {}) {
   return stack;
 }
 
-class Stack {
+/** A stack of real servers and services, until it is stopped. */
+export class Stack {
   dir = mkdtempSync(join(tmpdir(), 'stack-'));
   #child;
   #lines;

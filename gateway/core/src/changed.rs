@@ -3,12 +3,18 @@
 use std::sync::Arc;
 
 use proto::{
-    MatchId,
-    chat::{Change, Milestone, change::Kind},
+    MatchId, UserId,
+    chat::{Change, Membership, Milestone, change::Kind},
     client::event,
 };
 
-use crate::{room::Follows, track::Counted, views};
+use crate::{
+    mistake::{self, Mistake},
+    others::names,
+    room::Follows,
+    track::Counted,
+    views,
+};
 
 /// A change of a match.
 #[derive(Debug)]
@@ -26,14 +32,27 @@ impl Changed {
         Self { chat, change: Change { rev, after_seq, created_at_ms, kind: Some(Kind::Milestone(milestone)) } }
     }
 
-    /// The event that tells it, and its argument. A kind that is told in another way, or that this gateway does not
-    /// know, only takes its place in the order.
+    /// The event that tells it to a socket that has joined, and its argument. A kind that is told in another way, or
+    /// that this gateway does not know, only takes its place in the order.
     pub fn event(&self) -> Option<(&'static str, String)> {
+        let chat = self.chat.as_str();
         match self.change.kind.as_ref()? {
-            Kind::Milestone(milestone) => {
-                Some((event::MILESTONE_REACHED, views::milestone_reached(self.chat.as_str(), milestone)))
+            Kind::Milestone(milestone) => Some((event::MILESTONE_REACHED, views::milestone_reached(chat, milestone))),
+            Kind::Membership(membership) => {
+                let changed = views::MembershipChangedView::new(chat, &self.change, membership);
+                Some((event::MEMBERSHIP_CHANGED, views::to_json(&changed)))
             }
             Kind::Closing(_) => None,
+        }
+    }
+
+    /// The same to a socket of this user that has not joined: of the members it hears only what makes the user one, or
+    /// ends that.
+    pub fn notice(&self, user: &UserId) -> Option<(&'static str, String)> {
+        match (&self.change.kind, self.makes_member(user)) {
+            (Some(Kind::Membership(_)), None) => None,
+            (_, Some(false)) => Some((event::MATCH_CLOSED, views::removed(self.chat.as_str()))),
+            _ => self.event(),
         }
     }
 
@@ -42,10 +61,37 @@ impl Changed {
         self.event().map_or(0, |(_, json)| json.len())
     }
 
+    /// Who is no member any more by it.
+    pub fn removed(&self) -> &[String] {
+        self.membership().map_or(&[], |membership| &membership.removed)
+    }
+
+    /// How it changes the members, if it does.
+    pub(crate) fn membership(&self) -> Option<&Membership> {
+        match &self.change.kind {
+            Some(Kind::Membership(membership)) => Some(membership),
+            _ => None,
+        }
+    }
+
+    /// Whether it makes the user a member, or ends that; `None` if neither.
+    fn makes_member(&self, user: &UserId) -> Option<bool> {
+        let Membership { added, removed, .. } = self.membership()?;
+        let is_added = names(added, user).then_some(true);
+        is_added.or_else(|| names(removed, user).then_some(false))
+    }
+
     /// Whether the match is closed by it.
     pub fn closes(&self) -> bool {
         matches!(self.change.kind, Some(Kind::Closing(_)))
     }
+}
+
+/// Where among these changes, one after the other, the user ceases to be a member and becomes none again.
+pub(crate) fn removal(changes: &[Arc<Changed>], user: &UserId) -> Option<usize> {
+    let index = changes.iter().rposition(|changed| changed.makes_member(user).is_some())?;
+    let is_removed = changes[index].makes_member(user) == Some(false);
+    (is_removed && !mistake::is_planted(Mistake::KeepRemoved)).then_some(index)
 }
 
 impl Counted for Arc<Changed> {
@@ -78,6 +124,25 @@ mod tests {
         assert_eq!(changed.event().map(|(name, _)| name), Some("milestone_reached"));
         let changed = Arc::new(changed);
         assert_eq!((changed.number(), changed.after_seq()), (3, 9));
+    }
+
+    #[test]
+    fn who_is_removed_is_told_so_who_is_added_hears_of_it_and_others_hear_of_it_where_they_have_joined() {
+        let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| UserId::new(name).unwrap());
+        let membership = |added: &UserId, removed: &UserId| {
+            let (added, removed) = (vec![added.to_string()], vec![removed.to_string()]);
+            Arc::new(changed(Some(Kind::Membership(Membership { added, removed, actor: Some("alice".into()) }))))
+        };
+        let swapped = membership(&carol, &bob);
+        let json = r#"{"matchId":"m","rev":3,"afterSeq":9,"added":["carol"],"removed":["bob"],"by":"alice"}"#;
+        assert_eq!(swapped.event(), Some(("membership_changed", json.to_owned())));
+        assert_eq!(swapped.notice(&carol), swapped.event());
+        assert_eq!(swapped.notice(&alice), None);
+        let removed = r#"{"matchId":"m","reason":"removed"}"#.to_owned();
+        assert_eq!(swapped.notice(&bob), Some(("match_closed", removed)));
+        let back = membership(&bob, &carol);
+        assert_eq!(removal(&[Arc::clone(&back), Arc::clone(&swapped)], &bob), Some(1));
+        assert_eq!(removal(&[swapped, back], &bob), None);
     }
 
     #[test]

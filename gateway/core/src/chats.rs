@@ -8,6 +8,7 @@ use crate::{
     changed::Changed,
     cursor::{self, Line, MAX_JOINED, Position},
     gap::Gap,
+    others::Others,
     posted::Posted,
     room::Room,
 };
@@ -19,14 +20,14 @@ pub struct JoinedChat {
     pub id: MatchId,
     /// How far it was delivered.
     pub room: Room<Arc<Posted>, Arc<Changed>>,
-    /// The other member, known once the chat is open.
-    pub other: Option<UserId>,
+    /// The other members, known once the chat is open.
+    pub others: Others,
     /// The highest seq that a message of this socket was acked with.
     pub sent: i64,
-    /// The other member was told that this socket's user types, and not yet that the user has stopped.
+    /// The others were told that this socket's user types, and not yet that the user has stopped.
     pub typing: bool,
-    /// This socket was told that the other member types, and not yet that the member has stopped.
-    pub shown: bool,
+    /// Of whom this socket was told that they type, and not yet that they have stopped.
+    pub shown: Vec<UserId>,
     /// Missed messages are being fetched.
     pub(crate) gap: Option<Box<Gap>>,
 }
@@ -38,8 +39,8 @@ pub struct RecoveredChat {
     pub position: Position,
     /// How far the chat has come, in seq and rev.
     pub head: (i64, i64),
-    /// The other member.
-    pub other: Option<UserId>,
+    /// The other members.
+    pub others: Others,
 }
 
 /// A chat that the socket has no more, as far as that still matters.
@@ -62,7 +63,15 @@ pub struct Chats {
 
 impl JoinedChat {
     fn new(id: MatchId) -> Self {
-        Self { id, room: Room::joining(), other: None, sent: 0, typing: false, shown: false, gap: None }
+        Self {
+            id,
+            room: Room::joining(),
+            others: Others::default(),
+            sent: 0,
+            typing: false,
+            shown: Vec::new(),
+            gap: None,
+        }
     }
 
     /// Whether a message that this socket was acked has not come around yet: then nobody else may have it either.
@@ -89,9 +98,9 @@ impl Chats {
 
     /// The chats that an earlier socket had open.
     pub fn restored(chats: Vec<RecoveredChat>) -> Self {
-        let joined = chats.into_iter().map(|RecoveredChat { position, head, other }| JoinedChat {
+        let joined = chats.into_iter().map(|RecoveredChat { position, head, others }| JoinedChat {
             room: Room::recovered((position.seq, position.rev), head),
-            other,
+            others,
             ..JoinedChat::new(position.chat)
         });
         Self { joined: joined.collect(), parted: None }

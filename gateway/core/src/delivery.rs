@@ -6,7 +6,7 @@ use proto::{MatchId, UserId, client::event};
 
 use crate::{
     behind,
-    changed::Changed,
+    changed::{self, Changed},
     chats::JoinedChat,
     given::{DueEvents, Given},
     output::{Event, Json},
@@ -20,16 +20,25 @@ use crate::{
 pub(crate) fn give<L: Limits>(
     socket: &mut SocketState<L::Ticket>,
     chat: &MatchId,
-    due: DueEvents,
+    mut due: DueEvents,
     step: &mut Step<'_, L>,
 ) {
     let Some(joined) = socket.chats.chat(chat) else { return };
     behind::heal_if_behind(socket.id, joined, step);
+    for membership in due.changes.iter().filter_map(|changed| changed.membership()) {
+        joined.others.change(membership, step.user);
+    }
     let is_closed = due.changes.iter().any(|changed| changed.closes());
+    let removal = changed::removal(&due.changes, step.user);
+    if let Some(removal) = removal {
+        due.changes.truncate(removal);
+    }
     for event in socket.chats.given(socket.viewer(step.user), chat, due).filter_map(event_of) {
         step.emit(socket.id, event);
     }
-    if is_closed {
+    if removal.is_some() {
+        remove(socket, chat, step);
+    } else if is_closed {
         close(socket, chat, step);
     }
 }
@@ -41,7 +50,7 @@ pub(crate) fn update<L: Limits>(socket: &SocketState<L::Ticket>, posts: &[Arc<Po
     }
 }
 
-/// Tells a socket of a change; `to_all` also one that has not joined the chat.
+/// Tells a socket of a change; `to_all` also one that has not joined the chat, as far as it concerns that.
 pub(crate) fn give_change<L: Limits>(
     socket: &mut SocketState<L::Ticket>,
     changed: &Arc<Changed>,
@@ -51,8 +60,8 @@ pub(crate) fn give_change<L: Limits>(
     match socket.chats.take_change(changed) {
         Some(due) => give(socket, &changed.chat, due, step),
         None if to_all && !socket.chats.is_past(&changed.chat, changed.change.rev) => {
-            if let Some(event) = event_of(Given::Notice(Arc::clone(changed))) {
-                step.emit(socket.id, event);
+            if let Some((name, json)) = changed.notice(step.user) {
+                step.emit(socket.id, Event::new(name, json));
             }
         }
         None => {}
@@ -61,12 +70,19 @@ pub(crate) fn give_change<L: Limits>(
 
 /// Drops a closed match's chat and says so, once.
 pub(crate) fn close<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &MatchId, step: &mut Step<'_, L>) {
-    let silence = socket.chats.open_chat(chat).and_then(|joined| silence(joined));
+    let silence: Vec<Event> = socket.chats.open_chat(chat).into_iter().flat_map(|joined| silence(joined)).collect();
     if socket.chats.close(chat) {
         let closed = views::to_json(&serde_json::json!({ "matchId": chat.as_str() }));
         let closed = Event::recoverable(event::MATCH_CLOSED, closed, socket.cursor());
         silence.into_iter().chain([closed]).for_each(|event| step.emit(socket.id, event));
     }
+}
+
+/// Drops a chat of which the user is no member any more, and says so.
+pub(crate) fn remove<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &MatchId, step: &mut Step<'_, L>) {
+    let Some(left) = socket.chats.leave(chat) else { return };
+    let removed = Event::recoverable(event::MATCH_CLOSED, views::removed(chat.as_str()), socket.cursor());
+    silence(&left).chain([removed]).for_each(|event| step.emit(socket.id, event));
 }
 
 /// Tells a socket that somebody in a chat that it has open types, or has stopped.
@@ -77,21 +93,24 @@ pub(crate) fn show_typing<L: Limits>(
     step: &mut Step<'_, L>,
 ) {
     if let Some(joined) = socket.chats.open_chat(chat) {
-        joined.shown = is_typing;
+        joined.shown.retain(|shown| shown != typist);
+        if is_typing {
+            joined.shown.push(typist.clone());
+        }
         step.emit(socket.id, user_typing(chat, typist, is_typing));
     }
 }
 
-/// What a socket is told before it is told that it has left a chat: the other member, if shown as typing, is no more.
-/// It would hear nothing of that afterwards.
-pub(crate) fn silence(left: &JoinedChat) -> Option<Event> {
-    left.other.as_ref().filter(|_| left.shown).map(|other| user_typing(&left.id, other, false))
+/// What a socket is told before it is told that it has left a chat: who is shown as typing is no more. It would hear
+/// nothing of that afterwards.
+pub(crate) fn silence(left: &JoinedChat) -> impl Iterator<Item = Event> {
+    left.shown.iter().map(|typist| user_typing(&left.id, typist, false))
 }
 
 /// Tells a recovered socket that nobody types, as nobody knows what the earlier one was told. To be called before it
 /// hears anything.
 pub(crate) fn silence_all<L: Limits>(socket: &SocketState<L::Ticket>, step: &mut Step<'_, L>) {
-    let others = socket.chats.open_chats().filter_map(|chat| Some((&chat.id, chat.other.as_ref()?)));
+    let others = socket.chats.open_chats().flat_map(|chat| chat.others.iter().map(|other| (&chat.id, other)));
     others.for_each(|(chat, other)| step.emit(socket.id, user_typing(chat, other, false)));
 }
 
@@ -107,10 +126,6 @@ fn event_of(given: Given) -> Option<Event> {
         Given::Change(changed, cursor) => {
             let (name, json) = changed.event()?;
             Event::recoverable(name, json, cursor)
-        }
-        Given::Notice(changed) => {
-            let (name, json) = changed.event()?;
-            Event::new(name, json)
         }
     })
 }

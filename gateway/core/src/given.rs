@@ -35,10 +35,8 @@ pub enum Given {
     Message(Arc<Posted>, String),
     /// `inbox_updated`.
     Update(Arc<Posted>),
-    /// What tells of a change, to a socket that has joined.
+    /// What tells of a change.
     Change(Arc<Changed>, String),
-    /// The same to a socket that has not.
-    Notice(Arc<Changed>),
 }
 
 impl Viewer<'_> {

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use proto::{
-    MatchId,
+    Code, MatchId,
     chat::{ListChangesResponse, ListMessagesResponse},
 };
 
@@ -106,7 +106,12 @@ fn fetched_page<L: Limits>(
     let Some(joined) = socket.chats.chat(chat) else { return };
     let is_pulling = joined.room.is_pulling();
     let Some(gap) = &mut joined.gap else { return };
-    let Ok((page, bytes)) = fetched else { return pause(socket, chat, Fetched::Failure, step) };
+    let (page, bytes) = match fetched {
+        Ok(fetched) => fetched,
+        // Who had the chat open was a member, and is none any more.
+        Err(failure) if failure.code == Code::MatchNotFound => return delivery::remove(socket, chat, step),
+        Err(_) => return pause(socket, chat, Fetched::Failure, step),
+    };
     if is_pulling {
         // What a client that comes back is given counts as read. What we lost on the way does not.
         step.limits.has_read(step.user, bytes, step.at.now);

@@ -1,6 +1,6 @@
 //! `join_chat`: a chat is opened, and the others are left unless they are kept.
 
-use proto::{Code, MatchId, UserId, chat::Match, client::event, signaling::Call};
+use proto::{Code, MatchId, client::event, signaling::Call};
 use serde::Deserialize;
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     given::DueEvents,
     joined::Joined,
     mistake::{self, Mistake},
+    others::Others,
     output::{Ask, Event, Opened, Snapshot, TurnId},
     reply::Reply,
     restored,
@@ -91,7 +92,7 @@ pub(crate) fn end<L: Limits>(
     let (snapshot, call) = match opened.and_then(|(snapshot, call)| open(snapshot, call, chat)) {
         Ok(found) => found,
         Err(failure) => {
-            fail(socket, chat, step);
+            fail(socket, chat, failure.code, step);
             return step.fail(socket.id, reply, &failure);
         }
     };
@@ -102,7 +103,7 @@ pub(crate) fn end<L: Limits>(
     let Some(joined) = socket.chats.chat(chat) else {
         return step.fail(socket.id, reply, &Code::MatchClosed.into());
     };
-    joined.other = other_member(&snapshot.of, step.user);
+    joined.others = Others::of(&snapshot.of.members, step.user);
     let mut due = joined.room.opened(snapshot.of.last_seq, snapshot.of.rev);
     if mistake::is_planted(Mistake::ForgetHeld) {
         due.messages.clear();
@@ -139,9 +140,11 @@ fn open(snapshot: Snapshot, call: Option<Call>, chat: &MatchId) -> Result<(Snaps
     Ok((snapshot, call.filter(|call| call.match_id == chat.as_str())))
 }
 
-/// A join has failed: a chat that had been open before goes on, another is dropped.
-pub(crate) fn fail<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &MatchId, step: &mut Step<'_, L>) {
+/// A join has failed: a chat that had been open before goes on, unless the user is no member any more; another is
+/// dropped.
+pub(crate) fn fail<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &MatchId, why: Code, step: &mut Step<'_, L>) {
     match socket.chats.chat(chat).map(|joined| joined.room.join_failed()) {
+        Some(Some(_)) if why == Code::MatchNotFound => delivery::remove(socket, chat, step),
         Some(Some(due)) => delivery::give(socket, chat, due, step),
         Some(None) => drop(socket.chats.leave(chat)),
         None => {}
@@ -154,10 +157,5 @@ fn leave_others<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &MatchId, 
     for chat in &mut left {
         typing::stop(chat, step);
     }
-    left.iter().filter_map(delivery::silence).collect()
-}
-
-fn other_member(of: &Match, user: &UserId) -> Option<UserId> {
-    let other = of.members.iter().find(|member| *member != user.as_str())?;
-    UserId::new(other.as_str()).ok()
+    left.iter().flat_map(delivery::silence).collect()
 }

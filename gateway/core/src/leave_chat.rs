@@ -42,9 +42,7 @@ pub(crate) fn run<L: Limits>(
     };
     typing::stop(&mut left, step);
     step.ok(socket.id, reply, "{\"ok\":true}".to_owned());
-    if let Some(silence) = delivery::silence(&left) {
-        step.emit(socket.id, silence);
-    }
+    delivery::silence(&left).for_each(|silence| step.emit(socket.id, silence));
     let left = views::to_json(&serde_json::json!({ "matchId": chat.as_str() }));
     step.emit(socket.id, Event::recoverable(event::CHAT_LEFT, left, socket.cursor()));
 }

@@ -50,6 +50,11 @@ impl Memory {
         self.0.as_ref().is_some_and(|remembered| !remembered.typists.is_empty())
     }
 
+    /// Whether a change is news and none behind it was told; it then counts as told.
+    pub fn is_newest(&mut self, chat: &MatchId, rev: i64) -> bool {
+        self.0.get_or_insert_default().told.is_newest(chat, rev)
+    }
+
     /// Whether a milestone is news; it then counts as told.
     pub fn is_news(&mut self, chat: &MatchId, rev: i64) -> bool {
         self.0.get_or_insert_default().told.is_news(chat, rev)

@@ -14,6 +14,8 @@ pub enum Mistake {
     NoComparison,
     /// A change is told although messages before it are missing.
     EarlyChanges,
+    /// Who is removed from a match keeps its chat.
+    KeepRemoved,
     /// What arrives while a join reads its snapshot is forgotten.
     ForgetHeld,
     /// A cursor is believed whoever brings it.

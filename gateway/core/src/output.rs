@@ -15,6 +15,7 @@ use crate::{
     Failure,
     epoch::Epoch,
     mistake::{self, Mistake},
+    others::names,
     posted::Posted,
     reply::Reply,
     validity::Validity,
@@ -234,8 +235,7 @@ impl Snapshot {
     pub fn for_member(response: GetMatchResponse, user: &UserId) -> Result<Self, Failure> {
         let GetMatchResponse { r#match, messages, has_more, epoch, .. } = response;
         let of = r#match.ok_or(Code::Internal)?;
-        let is_member = of.members.iter().any(|member| member == user.as_str());
-        if !is_member && !mistake::is_planted(Mistake::OpenDoors) {
+        if !names(&of.members, user) && !mistake::is_planted(Mistake::OpenDoors) {
             return Err(Code::MatchNotFound.into());
         }
         Ok(Self { of, messages, has_more, epoch: Epoch::read(&epoch) })

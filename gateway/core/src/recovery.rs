@@ -8,6 +8,7 @@ use crate::{
     cursor::{self, CallPosition, Cursor},
     epoch::Epoch,
     mistake::{self, Mistake},
+    others::{Others, names},
     pid::Pid,
 };
 
@@ -84,15 +85,14 @@ pub fn resume(pid: &Pid, user: &UserId, cursor: Cursor, heads: &[MatchHead]) -> 
         } else if head.last_seq - position.seq > MAX_MISSED {
             return None;
         }
-        let other = head.members.iter().find(|member| *member != user.as_str());
-        let other = other.and_then(|other| UserId::new(other.as_str()).ok());
-        recovery.chats.push(RecoveredChat { position, head: (head.last_seq, head.rev), other });
+        let others = Others::of(&head.members, user);
+        recovery.chats.push(RecoveredChat { position, head: (head.last_seq, head.rev), others });
     }
     Some(recovery)
 }
 
 fn is_member(head: &MatchHead, user: &UserId) -> bool {
-    mistake::is_planted(Mistake::NoMembership) || head.members.iter().any(|member| member == user.as_str())
+    mistake::is_planted(Mistake::NoMembership) || names(&head.members, user)
 }
 
 #[cfg(test)]
@@ -131,8 +131,8 @@ mod tests {
     #[test]
     fn a_chat_goes_on_where_the_earlier_socket_had_read_to() {
         let recovery = resumed(vec![position("m", 3)], &[head("m", 9, false)]).unwrap();
-        let other = UserId::new("bob").ok();
-        assert_eq!(recovery.chats, [RecoveredChat { position: position("m", 3), head: (9, 1), other }]);
+        let others = Others::of(&["bob".to_owned()], &alice());
+        assert_eq!(recovery.chats, [RecoveredChat { position: position("m", 3), head: (9, 1), others }]);
         assert_eq!(recovery.replaces, Some(recovery.pid));
     }
 

@@ -1,5 +1,5 @@
-//! Which milestones a user's devices were told of here, so that a repeated announcement reaches none of them twice.
-//! Pure.
+//! Which changes a user's devices were told of here whether they have joined or not, so that a repeated announcement
+//! reaches none of them twice. Pure.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use proto::MatchId;
 /// Announcements are repeated within seconds: the latest are enough.
 const MAX_REMEMBERED: usize = 32;
 
-/// The milestones that were announced to one user here lately.
+/// The changes that were announced to one user here lately, by match and rev.
 #[derive(Debug, Default)]
 pub(crate) struct Told(VecDeque<(MatchId, i64)>);
 
@@ -30,6 +30,12 @@ impl Told {
         told.push_back((chat.clone(), rev));
         true
     }
+
+    /// The same, and none behind it was announced.
+    pub(crate) fn is_newest(&mut self, chat: &MatchId, rev: i64) -> bool {
+        let is_overtaken = self.0.iter().any(|(known, known_rev)| known == chat && *known_rev > rev);
+        !is_overtaken && self.is_news(chat, rev)
+    }
 }
 
 #[cfg(test)]
@@ -42,6 +48,8 @@ mod tests {
         let mut told = Told::default();
         assert!(told.is_news(&chat, 1));
         assert!(!told.is_news(&chat, 1));
-        assert!(told.is_news(&chat, 2));
+        assert!(told.is_news(&chat, 3));
+        assert!(told.is_news(&chat, 2) && !told.is_newest(&chat, 1));
+        assert!(told.is_newest(&chat, 4));
     }
 }

@@ -1,4 +1,4 @@
-//! `typing`: the other member's sockets that have joined are told that this user types, and that the user has stopped.
+//! `typing`: the other members' sockets that have joined are told that this user types, and that the user has stopped.
 
 use proto::{
     Code, MatchId, UserId,
@@ -57,7 +57,7 @@ fn typing_argument(event: &ClientEvent<'_>) -> Result<(MatchId, bool), Failure> 
     Ok((arguments::match_id(id)?, is_typing))
 }
 
-/// Tells the other member, if the chat is open.
+/// Tells the other members, if the chat is open.
 pub(crate) fn run<L: Limits>(
     socket: &mut SocketState<L::Ticket>,
     id: &MatchId,
@@ -74,19 +74,26 @@ pub(crate) fn run<L: Limits>(
         stop(chat, step);
     } else if let Err(wait) = step.limits.take(Limited::Typing, step.user, step.at.now) {
         return step.fail(socket_id, reply, &Failure::rate_limited(wait));
-    } else if let Some(other) = chat.other.clone() {
-        // It is worth no wait. Without room for it the member was not told, unless it was told before.
+    } else {
+        // It is worth no wait. Without room for it they were not told, unless they were told before.
         let is_first = !std::mem::replace(&mut chat.typing, true);
         let patience = Patience::None(is_first.then(|| (socket_id, id.clone())));
-        step.out.push(Output::Publish(other, event(step.user, id, true), patience));
+        tell(chat, true, &patience, step);
     }
     step.ok(socket_id, reply, "{\"ok\":true}".to_owned());
 }
 
-/// Tells the other member that this user has stopped, if it was told that the user types.
+/// Tells the other members that this user has stopped, if they were told that the user types.
 pub(crate) fn stop<L: Limits>(chat: &mut JoinedChat, step: &mut Step<'_, L>) {
-    if let Some(other) = chat.other.clone().filter(|_| std::mem::take(&mut chat.typing)) {
-        step.out.push(Output::Publish(other, event(step.user, &chat.id, false), Patience::Bounded));
+    if std::mem::take(&mut chat.typing) {
+        tell(chat, false, &Patience::Bounded, step);
+    }
+}
+
+fn tell<L: Limits>(chat: &JoinedChat, is_typing: bool, patience: &Patience, step: &mut Step<'_, L>) {
+    for other in chat.others.iter() {
+        let event = event(step.user, &chat.id, is_typing);
+        step.out.push(Output::Publish(other.clone(), event, patience.clone()));
     }
 }
 

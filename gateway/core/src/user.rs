@@ -14,7 +14,7 @@ use crate::{
     arrival::{self, Arrival},
     call_changed, call_line, client_event,
     epoch::Epoch,
-    heads, healing, lease, live_call, match_closed,
+    heads, healing, lease, live_call, match_changed, match_closed,
     memory::Memory,
     messages_posted, milestone_reached,
     mistake::{self, Mistake},
@@ -153,6 +153,7 @@ impl<T> User<T> {
             Event::TypingChanged(changed) => typing_changed::hear((sockets, memory), &changed, step),
             Event::MilestoneReached(reached) => milestone_reached::hear((sockets, memory), reached, step),
             Event::MatchClosed(closed) => match_closed::hear((sockets, memory), &closed, step),
+            Event::MatchChanged(changed) => match_changed::hear((sockets, memory), changed, step),
             Event::CallChanged(changed) => return call_changed::hear(sockets, &changed, step),
             Event::SocketReplaced(replaced) => socket_replaced::hear(sockets, &replaced, step),
         }
@@ -220,7 +221,7 @@ impl<T> User<T> {
         self.with(id, step, |socket, step| healing::has_room(socket, chat, step));
     }
 
-    /// The other member of a socket's chat was not told that the user types; see [`crate::output::Patience::None`].
+    /// The other members of a socket's chat were not told that the user types; see [`crate::output::Patience::None`].
     pub fn typing_was_not_told(&mut self, id: SocketId, chat: &MatchId) {
         if let Some(chat) = self.socket(id).and_then(|socket| socket.chats.open_chat(chat)) {
             chat.typing = false;

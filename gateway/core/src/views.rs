@@ -2,11 +2,13 @@
 
 mod call;
 mod match_view;
+mod membership;
 mod message;
 mod milestone;
 
 pub use call::{CallView, state_name};
 pub use match_view::MatchView;
+pub use membership::MembershipChangedView;
 pub use message::{MessageFields, MessageId, MessageView};
 pub use milestone::{MilestoneReachedView, MilestoneView, unlocked};
 
@@ -26,6 +28,11 @@ pub fn message(message: &Message, fields: MessageFields) -> String {
 /// The `milestone_reached` object.
 pub fn milestone_reached(match_id: &str, milestone: &Milestone) -> String {
     to_json(&MilestoneReachedView::new(match_id, milestone))
+}
+
+/// The `match_closed` object for who is no member any more.
+pub fn removed(match_id: &str) -> String {
+    to_json(&serde_json::json!({ "matchId": match_id, "reason": "removed" }))
 }
 
 /// A view as JSON.

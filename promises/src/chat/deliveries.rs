@@ -28,6 +28,11 @@ impl Chat {
                 view.joined = false;
                 self.told_closed(slot);
             }
+            Event::ToldRemoved => {
+                view.joined = false;
+                let is_member = !self.is_guest(slot);
+                self.judge(Promise::Delivered, slot, is_member.then(|| "a member was removed".to_owned()));
+            }
             Event::Joined { last_seq, known, told } => {
                 view.joined(last_seq, told);
                 self.judge_join(slot, last_seq, known);
@@ -60,7 +65,8 @@ impl Chat {
         if code == Code::MatchClosed {
             return self.told_closed(slot);
         }
-        let what = (!code.is_retryable()).then(|| format!("a member's join was refused with {}", code.as_str()));
+        let is_fine = code.is_retryable() || (code == Code::MatchNotFound && self.is_guest(slot));
+        let what = (!is_fine).then(|| format!("a member's join was refused with {}", code.as_str()));
         self.judge(Promise::Answered, slot, what);
     }
 

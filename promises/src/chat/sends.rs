@@ -43,6 +43,7 @@ impl Chat {
     }
 
     pub(super) fn refused(&mut self, tag: Tag, code: Code) {
+        let is_guest = self.is_guest(tag.slot);
         let author = &mut self.authors[usize::from(tag.slot)];
         let Some(sent) = author.sent(tag.index) else { return };
         match code {
@@ -56,6 +57,7 @@ impl Chat {
                 self.told_closed(tag.slot);
             }
             code if code.is_retryable() => {}
+            Code::MatchNotFound if is_guest => author.withhold(tag.index),
             code => self.broken(Promise::Answered, tag.slot, format!("{tag:?} was refused with {}", code.as_str())),
         }
     }
@@ -141,7 +143,7 @@ impl Chat {
     }
 
     fn judge_settled(&mut self, slot: u8, index: u32, sent: &Sent, at_end: bool) {
-        if at_end && self.rules.all_answered && !sent.is_settled() {
+        if at_end && self.rules.all_answered && !sent.is_answered() {
             self.broken(Promise::Answered, slot, format!("message {index} never had a final answer"));
         }
         let stored = sent.seq.checked_sub(1).and_then(|at| self.stored[at as usize].tag());

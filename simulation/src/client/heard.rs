@@ -56,12 +56,22 @@ pub(super) struct Heard {
     message: Option<Box<RawValue>>,
     #[serde(default)]
     pub(super) seq: i64,
+    /// Of `inbox_updated`.
+    #[serde(default)]
+    pub(super) last_seq: i64,
     #[serde(default)]
     pub(super) milestone: i64,
     #[serde(default)]
     pub(super) is_typing: bool,
     #[serde(default)]
     pub(super) call_id: String,
+    #[serde(default)]
+    pub(super) user_id: String,
+    #[serde(default)]
+    pub(super) after_seq: i64,
+    #[serde(default)]
+    pub(super) added: Vec<String>,
+    pub(super) reason: Option<String>,
 }
 
 impl Answered {

@@ -63,10 +63,16 @@ impl Client {
         let (client, (_, answer)) = (Rc::clone(self), self.emit_letter(letter));
         self.world.sim.spawn(self.process, async move {
             let Some(answer) = answer.await else { return };
-            let is_conflict = matches!(&answer, Answered::Failed { code, .. } if *code == Code::IdempotencyConflict || code.is_retryable());
-            client.world.promises.check(Promise::Once, is_conflict, || {
-                format!("another text for {letter:?} is answered {answer:?}")
-            });
+            let is_refusal = |code: Code| match code {
+                Code::IdempotencyConflict => true,
+                Code::MatchNotFound => client.is_guest(letter.chat),
+                code => code.is_retryable(),
+            };
+            let is_conflict = matches!(&answer, Answered::Failed { code, .. } if is_refusal(*code));
+            client
+                .world
+                .promises
+                .check(Promise::Once, is_conflict, || format!("another text for {letter:?} is answered {answer:?}"));
         });
     }
 
@@ -148,6 +154,11 @@ impl Client {
         self.world.sim.trace(|| format!("{} is acked {letter:?} as {stored:?}", self.name));
         let (tag, seq, duplicate) = (letter.tag, seq(stored.seq), stored.duplicate);
         self.note(letter.chat, Event::Acked { tag, seq, duplicate });
+        let (id, user) = (&self.world.cast.chats[letter.chat].id, &self.world.cast.users[self.user]);
+        let was_member = self.world.store.concerns(id, user, stored.seq);
+        self.world.promises.check(Promise::Secret, was_member, || {
+            format!("{} was no member and is acked {letter:?} as {stored:?}", self.name)
+        });
         self.state.borrow_mut().view.know(letter.chat, stored.seq);
     }
 

@@ -24,8 +24,8 @@ pub(super) struct View {
     pub(super) acked_joins: Vec<(Asked, i64, usize)>,
     /// The messages it has.
     known: BTreeMap<usize, BTreeSet<i64>>,
-    /// The chats in which the other member is shown as typing, on this connection.
-    pub(super) typists: BTreeSet<usize>,
+    /// Who is shown as typing in which chat, on this connection.
+    pub(super) typists: BTreeSet<(usize, String)>,
     /// The steps of calls that it was told of, as long as it is recovered.
     pub(super) calls: BTreeSet<(String, &'static str)>,
     /// The message behind which the last change stands that it was told of: all up to it came before.
@@ -57,6 +57,12 @@ impl View {
     /// The client has a message.
     pub(super) fn know(&mut self, chat: usize, seq: i64) {
         self.known.entry(chat).or_default().insert(seq);
+    }
+
+    /// The client was told of a change behind this message.
+    fn changed(&mut self, chat: usize, after_seq: i64) {
+        let changed_after = self.changed_after.entry(chat).or_default();
+        *changed_after = after_seq.max(*changed_after);
     }
 
     /// The seq up to which the client has everything; `None` before it has begun.
@@ -101,30 +107,44 @@ impl Client {
     }
 
     /// Takes an event.
-    pub(super) fn hear_event(&self, name: &'static str, chat: usize, heard: &Heard, cursor: String) {
+    pub(super) fn hear_event(self: &Rc<Self>, name: &'static str, chat: usize, heard: &Heard, cursor: String) {
         match name {
             event::RECEIVE_MESSAGE => self.received(chat, heard, cursor),
             event::MILESTONE_REACHED => self.reached(chat, heard, cursor),
             event::CHAT_JOINED => self.joined(chat, cursor),
             event::CHAT_LEFT => self.left(chat, Event::Left, cursor),
             event::MATCH_CLOSED => {
-                self.left(chat, Event::ToldClosed, cursor);
+                let is_removed = heard.reason.as_deref() == Some("removed");
+                self.left(chat, if is_removed { Event::ToldRemoved } else { Event::ToldClosed }, cursor);
                 self.state.borrow_mut().wanted.remove(&chat);
             }
-            event::USER_TYPING => self.typing(chat, heard.is_typing),
+            event::MEMBERSHIP_CHANGED => self.members_changed(chat, heard, cursor),
+            event::USER_TYPING => self.typing(chat, heard),
             event::VIDEO_CALL_INCOMING | both::VIDEO_CALL_ENDED => self.called(name, heard, cursor),
             _ => {}
         }
     }
 
-    fn typing(&self, chat: usize, is_typing: bool) {
+    /// Who has the chat open is told with a cursor. Who was added joins.
+    fn members_changed(self: &Rc<Self>, chat: usize, heard: &Heard, cursor: String) {
+        if !cursor.is_empty() {
+            let mut state = self.state.borrow_mut();
+            state.offset = Some(cursor);
+            state.view.changed(chat, heard.after_seq);
+        } else if heard.added.iter().any(|user| user == self.world.cast.users[self.user].as_str()) {
+            self.join(chat, true);
+        }
+    }
+
+    fn typing(&self, chat: usize, heard: &Heard) {
         let mut state = self.state.borrow_mut();
-        if is_typing {
+        let typist = (chat, heard.user_id.clone());
+        if heard.is_typing {
             let is_joined = state.view.joined.contains(&chat) || state.view.is_joining(chat);
             self.world.promises.check(Promise::Delivered, is_joined, || format!("{} sees typing in {chat}", self.name));
-            state.view.typists.insert(chat);
+            state.view.typists.insert(typist);
         } else {
-            state.view.typists.remove(&chat);
+            state.view.typists.remove(&typist);
         }
     }
 
@@ -145,8 +165,10 @@ impl Client {
         self.note(chat, event);
         let mut state = self.state.borrow_mut();
         state.view.joined.remove(&chat);
-        state.offset = Some(cursor);
-        let is_silent = !state.view.typists.contains(&chat);
+        if !cursor.is_empty() {
+            state.offset = Some(cursor);
+        }
+        let is_silent = state.view.typists.iter().all(|(of, _)| *of != chat);
         self.world.promises.check(Promise::Delivered, is_silent, || {
             format!("{} has left {chat} and still sees somebody type", self.name)
         });
@@ -165,7 +187,7 @@ impl Client {
             state.view.joined.remove(&other);
         }
         state.wanted.retain(|other| keep_others || *other == chat);
-        let is_silent = keep_others || state.view.typists.iter().all(|other| *other == chat);
+        let is_silent = keep_others || state.view.typists.iter().all(|(of, _)| *of == chat);
         self.world.promises.check(Promise::Delivered, is_silent, || {
             format!("{} has left all chats but {chat} and still sees somebody type", self.name)
         });
@@ -193,8 +215,7 @@ impl Client {
             let mut state = self.state.borrow_mut();
             state.offset = Some(cursor);
             let after_seq = self.world.store.recorded_after(&self.world.cast.chats[chat].id, heard.milestone);
-            let changed_after = state.view.changed_after.entry(chat).or_default();
-            *changed_after = after_seq.map_or(*changed_after, |after_seq| after_seq.max(*changed_after));
+            state.view.changed(chat, after_seq.unwrap_or_default());
             self.world.promises.check(Promise::Milestones, state.view.joined.contains(&chat), || {
                 format!("{} is told of a milestone as if it had joined {chat}", self.name)
             });

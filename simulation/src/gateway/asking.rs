@@ -29,13 +29,15 @@ pub(super) async fn answer(gateway: &Gateway, user: &User, ask: Ask<()>) -> Opti
             Answer::Opened(turn, found.map(|snapshot| (snapshot, None)))
         }
         Ask::Messages { socket, chat, after, limit } => {
-            let found = page(gateway, &chat, after, limit).await;
+            let found = page(gateway, (user, &chat), after, limit).await;
             Answer::Messages(socket, chat, found)
         }
         Ask::Changes { socket, chat, after, limit } => {
             let limit = usize::try_from(limit).unwrap_or_default();
-            let asked = gateway.ask(|world| Rc::clone(&world.store).changes(chat.clone(), after, limit)).await;
-            Answer::Changes(socket, chat, asked.map_err(|Away| Failure::unavailable()))
+            let of = (chat.clone(), user.id.clone());
+            let asked = gateway.ask(|world| Rc::clone(&world.store).changes(of.clone(), after, limit)).await;
+            let asked = asked.map_err(|Away| Failure::unavailable());
+            Answer::Changes(socket, chat, asked.and_then(|page| page.ok_or(Code::MatchNotFound.into())))
         }
         Ask::Heads(chats) => {
             let heads = gateway.ask(|world| Rc::clone(&world.store).heads(chats.clone(), false)).await;
@@ -98,8 +100,16 @@ async fn get_match(
     Snapshot::for_member(response, &user.id)
 }
 
-async fn page(gateway: &Gateway, chat: &MatchId, after: i64, limit: i32) -> Result<ListMessagesResponse, Failure> {
+async fn page(
+    gateway: &Gateway,
+    (user, chat): (&User, &MatchId),
+    after: i64,
+    limit: i32,
+) -> Result<ListMessagesResponse, Failure> {
     let found = read(gateway, chat, Some(after), limit).await?;
+    if !found.members.iter().any(|member| member == user.id.as_str()) {
+        return Err(Code::MatchNotFound.into());
+    }
     let last = found.messages.last().map_or(found.last_seq, |last| last.seq);
     let through_seq = Some(if found.has_more { last } else { found.last_seq });
     let store::Snapshot { messages, has_more, rev, .. } = found;

@@ -3,14 +3,17 @@
 
 use std::{rc::Rc, time::Duration};
 
-use chat_service::leftovers::{Leftovers, MilestoneName};
+use chat_service::{
+    audience::Audience,
+    leftovers::{Leftovers, MilestoneName},
+};
 use proto::{
     MatchId,
     chat::Milestone,
     inbox::{MilestoneReached, chat_event::Event},
 };
 
-use super::{posted::Posted, tell_members};
+use super::{posted::Posted, tell};
 use crate::{channel::Queue, executor::ProcessId, network::Away, world::World};
 
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -54,16 +57,16 @@ async fn announce_left(
     leftovers: &mut Leftovers,
 ) -> Result<(), Away> {
     let unannounced = world.store.unannounced().await?;
-    let name = |(id, milestone): &(MatchId, Milestone)| (id.clone(), milestone.milestone_id.clone());
+    let name = |(id, milestone, _): &(MatchId, Milestone, Audience)| (id.clone(), milestone.milestone_id.clone());
     let owned = posted.backlog().owned.clone().unwrap_or_default();
     let due = leftovers.due(unannounced, &owned, name);
     if due.is_empty() || !world.net.is_up(process) {
         return Ok(());
     }
     let names = due.iter().map(name).collect();
-    for (id, milestone) in due {
+    for (id, milestone, audience) in due {
         let event = MilestoneReached { match_id: id.to_string(), milestone: Some(milestone) };
-        tell_members(world, process, &id, Event::MilestoneReached(event));
+        tell(world, process, &audience, Event::MilestoneReached(event));
     }
     note_as_announced(world, process, names).await
 }

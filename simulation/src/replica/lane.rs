@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc, time::Instant};
 
 use chat_service::{
-    audience::Audience,
+    audience::{Audience, Remembered},
     batch::Decision,
     command::Command,
     lanes::{Conclusion, Lanes, Next, Part, Progress, Reach, Refused, TripError, transaction},
@@ -11,7 +11,7 @@ use chat_service::{
     outcome::Outcome,
 };
 
-use super::{announcer::Told, posted::Posted, tell_members};
+use super::{announcer::Told, posted::Posted};
 use crate::{
     channel::{Answer, Queue},
     executor::ProcessId,
@@ -42,6 +42,7 @@ struct Lane {
     process: ProcessId,
     posted: Posted,
     told: Told,
+    known: Remembered,
     lanes: Rc<RefCell<Lanes<Ticket>>>,
     changed: Vec<Queue<()>>,
     number: usize,
@@ -51,7 +52,11 @@ struct Lane {
 
 impl Entrance {
     /// Starts the lanes of a process.
-    pub(super) fn start(world: &Rc<World>, process: ProcessId, (posted, told): (&Posted, &Told)) -> Self {
+    pub(super) fn start(
+        world: &Rc<World>,
+        process: ProcessId,
+        (posted, told, known): (&Posted, &Told, &Remembered),
+    ) -> Self {
         let seed = world.sim.chance(|rng| rng.u64(..));
         let lanes = Rc::new(RefCell::new(Lanes::new(COMMIT_INTERVAL, seed)));
         let changed = vec![Queue::default(); LANES];
@@ -61,6 +66,7 @@ impl Entrance {
                 process,
                 posted: posted.clone(),
                 told: told.clone(),
+                known: known.clone(),
                 lanes: Rc::clone(&lanes),
                 changed: changed.clone(),
                 number,
@@ -114,9 +120,12 @@ impl Lane {
 
     async fn commit(&mut self, part: Part<Ticket>, deadline: Instant) {
         let outcome = self.try_commit(&part, deadline).await;
-        let Conclusion { answered, progress, news, is_unknown, rest, .. } = part.conclude(outcome);
+        let Conclusion { answered, progress, news, changed, is_unknown, rest } = part.conclude(outcome);
         for answered in answered {
             answered.ticket.answer.give(answered.outcome);
+        }
+        for (id, audience) in &changed {
+            self.known.note(id, audience);
         }
         if is_unknown {
             self.posted.missed();
@@ -162,7 +171,7 @@ impl Lane {
             if milestone.is_some() && !self.world.net.is_up(self.process) {
                 continue;
             }
-            tell_members(&self.world, self.process, &news.match_id, news.event);
+            super::tell(&self.world, self.process, &news.audience, news.event);
             if let Some(milestone) = milestone {
                 self.told.push(milestone);
             }

@@ -3,31 +3,46 @@
 use std::rc::Rc;
 
 use proto::{
-    MatchId,
-    chat::{Change, ListChangesResponse},
+    MatchId, UserId,
+    chat::{Change, ListChangesResponse, change::Kind},
 };
 
 use super::Store;
 use crate::network::Away;
 
 impl Store {
-    /// At most `limit` changes after a rev, as chat-service lists them.
+    /// At most `limit` changes after a rev, as chat-service lists them to a member; `None` for a stranger.
     pub(crate) async fn changes(
         self: Rc<Self>,
-        id: MatchId,
+        (id, user): (MatchId, UserId),
         after: i64,
         limit: usize,
-    ) -> Result<ListChangesResponse, Away> {
+    ) -> Result<Option<ListChangesResponse>, Away> {
         self.trip(|store| {
             let rows = store.rows.borrow();
-            let Some(stored) = rows.get(&id) else { return ListChangesResponse::default() };
+            let stored = rows.get(&id).filter(|stored| stored.audience.has(&user))?;
             let mut changes: Vec<Change> = stored.changes.iter().filter(|change| change.rev > after).cloned().collect();
             let has_more = changes.len() > limit;
             changes.truncate(limit);
             let last = changes.last().filter(|_| has_more);
-            ListChangesResponse { through_rev: last.map_or(stored.head.rev, |last| last.rev), changes, has_more }
+            let through_rev = last.map_or(stored.head.rev, |last| last.rev);
+            Some(ListChangesResponse { through_rev, changes, has_more })
         })
         .await
+    }
+
+    /// Whether a message was stored while the user was a member.
+    pub(crate) fn concerns(&self, id: &MatchId, user: &UserId, seq: i64) -> bool {
+        let rows = self.rows.borrow();
+        let Some(stored) = rows.get(id) else { return false };
+        let later = stored.changes.iter().filter(|change| change.after_seq >= seq);
+        // Back from how it is now, over each change that came behind the message.
+        let named = |users: &[String]| users.iter().any(|named| named == user.as_str());
+        later.rev().fold(stored.audience.has(user), |is_member, change| match &change.kind {
+            Some(Kind::Membership(membership)) if named(&membership.added) => false,
+            Some(Kind::Membership(membership)) if named(&membership.removed) => true,
+            _ => is_member,
+        })
     }
 
     /// Behind which message a milestone was recorded, by the number of messages that reaches it.

@@ -1,6 +1,6 @@
 //! Milestones as they are recorded, and noted as announced.
 
-use chat_service::leftovers::MilestoneName;
+use chat_service::{audience::Audience, leftovers::MilestoneName};
 use proto::{MatchId, chat::Milestone};
 
 use super::Store;
@@ -14,13 +14,13 @@ impl Store {
         recorded.map(|recorded| (recorded.milestone.threshold, recorded.is_announced)).collect()
     }
 
-    /// The milestones that nobody has noted as announced.
-    pub(crate) async fn unannounced(&self) -> Result<Vec<(MatchId, Milestone)>, Away> {
+    /// The milestones that nobody has noted as announced, with those who are to be told.
+    pub(crate) async fn unannounced(&self) -> Result<Vec<(MatchId, Milestone, Audience)>, Away> {
         self.trip(|store| {
             let rows = store.rows.borrow();
             let left = rows.iter().flat_map(|(id, stored)| {
                 let left = stored.milestones.iter().filter(|recorded| !recorded.is_announced);
-                left.map(|recorded| (id.clone(), recorded.milestone.clone()))
+                left.map(|recorded| (id.clone(), recorded.milestone.clone(), stored.audience.clone()))
             });
             left.collect()
         })

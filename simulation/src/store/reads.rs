@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use chat_service::audience::Audience;
 use proto::{
     MatchId,
     chat::{Match, MatchHead, Message, Milestone},
@@ -56,6 +57,11 @@ impl Store {
             heads.collect()
         })
         .await
+    }
+
+    /// The members of the match; `None` when it does not exist.
+    pub(crate) async fn audience(&self, id: &MatchId) -> Result<Option<Audience>, Away> {
+        self.trip(|store| store.rows.borrow().get(id).map(|stored| stored.audience.clone())).await
     }
 
     /// The match, and at most `limit` messages after `since`.

@@ -67,7 +67,13 @@ impl transaction::Connection for Connection {
     async fn advance(&mut self, advances: &BTreeMap<MatchId, i64>) -> Result<BTreeMap<MatchId, Head>, TripError> {
         let ids: Vec<&str> = advances.keys().map(MatchId::as_str).collect();
         let heads = self.begin(&ids).await?;
-        Ok(heads.into_iter().filter(|(_, head)| !head.closed).collect())
+        // Planted: it does not tell that the members have changed.
+        let forgets = self.store.mistake == Some(Mistake::ForgetMembers);
+        let told = |(id, head): (MatchId, Head)| {
+            let members_rev = if forgets { 0 } else { head.members_rev };
+            (id, Head { members_rev, ..head })
+        };
+        Ok(heads.into_iter().filter(|(_, head)| !head.closed).map(told).collect())
     }
 
     async fn lock(&mut self, matches: &[(&str, i64)], wanted: &Wanted<'_>) -> Result<Locked, TripError> {

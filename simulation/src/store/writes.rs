@@ -10,8 +10,8 @@ use chat_service::{
     room::{Head, Row},
 };
 use proto::{
-    MatchId,
-    chat::{Change, change::Kind},
+    MatchId, UserId,
+    chat::{Change, Membership, change::Kind},
 };
 
 use super::{Recorded, Store, Stored};
@@ -41,8 +41,12 @@ impl Store {
             let is_it = |change: &&Change| milestone_id(change) == Some(*name);
             logged(stored.get_key_value(*id)?, is_it)
         });
+        let memberships = wanted.memberships.iter().filter_map(|id| {
+            let (id, stored) = stored.get_key_value(*id)?;
+            logged((id, stored), |change| change.rev == stored.audience.version())
+        });
         let looks = self.mistake != Some(Mistake::ChangeAgain);
-        let changes = closings.chain(milestones).filter(|_| looks).collect();
+        let changes = closings.chain(milestones).filter(|_| looks).chain(memberships).collect();
         Locked { heads, rows, changes, changed: newer }
     }
 
@@ -66,8 +70,15 @@ impl Store {
         for Logged { match_id, change } in writes.changes {
             let Some(stored) = stored.get_mut(&match_id) else { continue };
             self.sim.trace(|| format!("changed {match_id}:{} {:?}", change.rev, change.kind));
-            if let Some(Kind::Milestone(milestone)) = &change.kind {
-                stored.milestones.push(Recorded { milestone: milestone.clone(), is_announced: false });
+            match &change.kind {
+                Some(Kind::Milestone(milestone)) => {
+                    stored.milestones.push(Recorded { milestone: milestone.clone(), is_announced: false });
+                }
+                Some(Kind::Membership(Membership { added, removed, .. })) => {
+                    let added = added.iter().filter_map(|user| UserId::new(user.as_str()).ok());
+                    stored.audience = stored.audience.without(removed).with(added, change.rev);
+                }
+                _ => {}
             }
             stored.changes.push(change);
         }

@@ -1,6 +1,6 @@
 //! What a lane looks up while it holds the rows of the matches.
 
-use futures_util::future::join4;
+use futures_util::future::join5;
 use tokio_postgres::{Error, Row as SqlRow, Statement, types::ToSql};
 
 use super::{Session, statements::Statements};
@@ -22,19 +22,22 @@ impl Session {
         }
         let (seq_ids, seqs): (Vec<&str>, Vec<i64>) = wanted.by_seq.iter().copied().unzip();
         let closed: Vec<&str> = wanted.closings.iter().copied().collect();
+        let joined: Vec<&str> = wanted.memberships.iter().copied().collect();
         let (reached, names): (Vec<&str>, Vec<&str>) = wanted.milestones.iter().copied().unzip();
-        let Statements { find_by_client_id, find_by_seq, find_closings, find_milestones, .. } = &self.statements;
-        let (by_client_id, by_seq, closings, milestones) = join4(
+        let Statements { find_by_client_id, find_by_seq, find_closings, find_memberships, find_milestones, .. } =
+            &self.statements;
+        let (by_client_id, by_seq, closings, memberships, milestones) = join5(
             self.query_unless(ids.is_empty(), find_by_client_id, &[&ids, &senders, &client_ids]),
             self.query_unless(seqs.is_empty(), find_by_seq, &[&seq_ids, &seqs]),
             self.query_unless(closed.is_empty(), find_closings, &[&closed]),
+            self.query_unless(joined.is_empty(), find_memberships, &[&joined]),
             self.query_unless(names.is_empty(), find_milestones, &[&reached, &names]),
         )
         .await;
         let rows = by_client_id?.iter().chain(&by_seq?).map(messages::row_with_provenance).collect::<Result<_, _>>()?;
-        let closings = closings?.iter().map(changes::logged).collect::<Result<Vec<_>, _>>()?;
+        let changes = closings?.iter().chain(&memberships?).map(changes::logged).collect::<Result<Vec<_>, _>>()?;
         let milestones = milestones?.iter().map(milestones::logged).collect::<Result<Vec<_>, _>>()?;
-        Ok((rows, closings.into_iter().chain(milestones).flatten().collect()))
+        Ok((rows, changes.into_iter().chain(milestones).flatten().collect()))
     }
 
     async fn query_unless(

@@ -2,6 +2,8 @@
 
 use tokio_postgres::{Client, Error, Statement};
 
+use crate::store::changes;
+
 const ADVANCE: &str = "UPDATE matches m SET last_seq = m.last_seq + v.n
      FROM unnest($1::text[], $2::bigint[]) AS v (match_id, n)
      WHERE m.match_id = v.match_id AND m.closed_at IS NULL
@@ -27,34 +29,54 @@ const FIND_BY_SEQ: &str =
     "SELECT m.match_id, m.seq, m.sender_id, m.client_id, m.origin, m.body, m.created_at, m.by_rest
      FROM unnest($1::text[], $2::bigint[]) AS k (match_id, seq) JOIN messages m USING (match_id, seq)";
 
-const FIND_CLOSINGS: &str = "SELECT match_id, rev, kind, seq, after_seq, body, created_at
-     FROM changes WHERE match_id = ANY ($1) AND kind = 'closing'";
+/// Behind [`changes::SELECT`].
+const OF_CLOSINGS: &str = "WHERE c.match_id = ANY ($1) AND c.kind = 'closing'";
+
+/// The last of each match, behind [`changes::SELECT`].
+const OF_MEMBERSHIPS: &str =
+    "JOIN matches m ON m.match_id = c.match_id AND m.members_rev = c.rev WHERE m.match_id = ANY ($1)";
 
 const FIND_MILESTONES: &str = "SELECT match_id, milestone_id, rev, seq, unlocks, reached_at, after_seq
      FROM unnest($1::text[], $2::text[]) AS k (match_id, milestone_id)
      JOIN milestones USING (match_id, milestone_id)";
 
 const SET_HEADS: &str = "UPDATE matches m SET last_seq = v.last_seq, rev = v.rev,
-            closed_at = CASE WHEN v.closed THEN coalesce(m.closed_at, v.at) END
-     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::boolean[], $5::timestamptz[])
-         AS v (match_id, last_seq, rev, closed, at)
+            closed_at = CASE WHEN v.closed THEN coalesce(m.closed_at, v.at) END, members_rev = v.members_rev
+     FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::boolean[], $5::timestamptz[], $6::bigint[])
+         AS v (match_id, last_seq, rev, closed, at, members_rev)
      WHERE m.match_id = v.match_id";
 
 const INSERT: &str = "INSERT INTO messages (match_id, seq, sender_id, client_id, origin, body, created_at, by_rest)
      SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::timestamptz[],
                           $8::boolean[])";
 
-/// The log, and from it the state that its changes lead to. That of a closing is in the match's row.
+/// The log, and from it the milestones. What a closing leads to is in the match's row.
 const APPEND: &str = "WITH logged AS (
-         INSERT INTO changes (match_id, rev, kind, seq, after_seq, body, created_at)
+         INSERT INTO changes (match_id, rev, kind, seq, after_seq, body, created_at, actor)
          SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[],
-                              $7::timestamptz[])
+                              $7::timestamptz[], $8::text[])
          RETURNING match_id, rev, kind, seq, after_seq, body::json AS body, created_at
      )
      INSERT INTO milestones (match_id, milestone_id, rev, seq, unlocks, reached_at, after_seq)
      SELECT match_id, body ->> 'milestoneId', rev, seq, ARRAY (SELECT json_array_elements_text(body -> 'unlocks')),
             created_at, after_seq
      FROM logged WHERE kind = 'milestone'";
+
+/// What changes of members lead to: by match and user, whether the user is a member.
+const SET_MEMBERS: &str = "WITH set AS MATERIALIZED (
+         SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[]) AS v (match_id, user_id, is_member)
+     ), gone AS (
+         DELETE FROM members m USING set v
+         WHERE m.match_id = v.match_id AND m.user_id = v.user_id AND NOT v.is_member
+     ), gone_by_user AS (
+         DELETE FROM user_matches m USING set v
+         WHERE m.match_id = v.match_id AND m.user_id = v.user_id AND NOT v.is_member
+     ), come AS (
+         INSERT INTO members (match_id, user_id) SELECT match_id, user_id FROM set WHERE is_member
+         ON CONFLICT DO NOTHING
+     )
+     INSERT INTO user_matches (match_id, user_id) SELECT match_id, user_id FROM set WHERE is_member
+     ON CONFLICT DO NOTHING";
 
 /// The statements on one connection. `advance` and `lock` return the same columns.
 #[derive(Debug)]
@@ -65,10 +87,12 @@ pub(super) struct Statements {
     pub(super) find_by_client_id: Statement,
     pub(super) find_by_seq: Statement,
     pub(super) find_closings: Statement,
+    pub(super) find_memberships: Statement,
     pub(super) find_milestones: Statement,
     pub(super) set_heads: Statement,
     pub(super) insert: Statement,
     pub(super) append: Statement,
+    pub(super) set_members: Statement,
 }
 
 impl Statements {
@@ -80,11 +104,13 @@ impl Statements {
             find_changed: client.prepare(FIND_CHANGED).await?,
             find_by_client_id: client.prepare(FIND_BY_CLIENT_ID).await?,
             find_by_seq: client.prepare(FIND_BY_SEQ).await?,
-            find_closings: client.prepare(FIND_CLOSINGS).await?,
+            find_closings: client.prepare(&format!("{} {OF_CLOSINGS}", changes::SELECT)).await?,
+            find_memberships: client.prepare(&format!("{} {OF_MEMBERSHIPS}", changes::SELECT)).await?,
             find_milestones: client.prepare(FIND_MILESTONES).await?,
             set_heads: client.prepare(SET_HEADS).await?,
             insert: client.prepare(INSERT).await?,
             append: client.prepare(APPEND).await?,
+            set_members: client.prepare(SET_MEMBERS).await?,
         })
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::SystemTime};
 
-use proto::{MatchId, chat::Message};
+use proto::{
+    MatchId,
+    chat::{Membership, Message, change::Kind},
+};
 use tokio_postgres::{Error, types::ToSql};
 
 use super::Session;
@@ -23,7 +26,9 @@ impl Session {
         let revs: Vec<i64> = heads.values().map(|head| head.rev).collect();
         let closed: Vec<bool> = heads.values().map(|head| head.closed).collect();
         let times: Vec<SystemTime> = heads.values().map(|head| from_ms(head.now_ms)).collect();
-        self.client.execute(&self.statements.set_heads, &[&ids, &seqs, &revs, &closed, &times]).await.map(|_| ())
+        let members_revs: Vec<i64> = heads.values().map(|head| head.members_rev).collect();
+        let parameters: [&(dyn ToSql + Sync); 6] = [&ids, &seqs, &revs, &closed, &times, &members_revs];
+        self.client.execute(&self.statements.set_heads, &parameters).await.map(|_| ())
     }
 
     pub(super) async fn insert_rows(&self, rows: &[Row]) -> Result<(), Error> {
@@ -48,5 +53,21 @@ impl Session {
             return Ok(());
         }
         self.client.execute(&self.statements.append, &Columns::of(changes).parameters()).await.map(|_| ())
+    }
+
+    /// Has the members be those that the changes lead to.
+    pub(super) async fn set_members(&self, changes: &[Logged]) -> Result<(), Error> {
+        let mut set = BTreeMap::new();
+        for Logged { match_id, change } in changes {
+            let Some(Kind::Membership(Membership { added, removed, .. })) = &change.kind else { continue };
+            set.extend(removed.iter().map(|user| ((match_id.as_str(), user.as_str()), false)));
+            set.extend(added.iter().map(|user| ((match_id.as_str(), user.as_str()), true)));
+        }
+        if set.is_empty() {
+            return Ok(());
+        }
+        let (ids, users): (Vec<&str>, Vec<&str>) = set.keys().copied().unzip();
+        let is_member: Vec<bool> = set.into_values().collect();
+        self.client.execute(&self.statements.set_members, &[&ids, &users, &is_member]).await.map(|_| ())
     }
 }

@@ -65,3 +65,19 @@ impl Inbox {
         rest
     }
 }
+
+/// The places of what an event tells, in the order of the match: a change comes behind the message before it.
+pub(crate) fn places(event: Event) -> Vec<(i64, i64)> {
+    match event {
+        Event::MessagesPosted(posted) => posted.messages.iter().map(|message| (message.seq, 0)).collect(),
+        Event::MilestoneReached(reached) => {
+            let milestone = reached.milestone.unwrap();
+            vec![(milestone.after_seq, milestone.rev)]
+        }
+        Event::MatchClosed(closed) => vec![(closed.after_seq, closed.rev)],
+        Event::MatchChanged(changed) => {
+            let change = changed.change.unwrap();
+            vec![(change.after_seq, change.rev)]
+        }
+    }
+}

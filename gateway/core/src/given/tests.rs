@@ -178,7 +178,7 @@ impl Client {
             self.on_the_way.push(match given {
                 Given::Message(posted, cursor) => (Heard::Message(posted.number()), cursor),
                 Given::Change(changed, cursor) => (Heard::Milestone(changed.number()), cursor),
-                other => panic!("{other:?}"),
+                Given::Update(posted) => panic!("{posted:?}"),
             });
         }
     }

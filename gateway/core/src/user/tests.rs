@@ -3,6 +3,7 @@
 mod calls;
 mod defects;
 mod gaps;
+mod members;
 mod replaced;
 mod several;
 mod turns;

@@ -1,0 +1,94 @@
+// What a message costs in matches of 2, 64 and 256 members who all have it open, half of them on each of two gateways:
+// `node e2e/bench/fan-out.mjs [deliveries/s] [seconds]`, with LOCAL_STACK naming the program.
+import { readdirSync, readFileSync } from 'node:fs';
+import { Stack } from '../tests/support/stack.mjs';
+import { changeMembers } from '../tests/support/grpc.mjs';
+import { connect, done, eventually, newMatch, pause, upTo } from '../tests/support/people.mjs';
+
+const SIZES = [2, 64, 256];
+const [deliveries, seconds] = process.argv.slice(2).map(Number);
+const DELIVERIES_PER_S = deliveries || 1_000;
+const MEASURED_MS = (seconds || 10) * 1_000;
+// The most that a message of the test's gRPC holds of users.
+const ADDED_AT_ONCE = 50;
+const TICKS_PER_S = 100;
+
+/** User and system time of a process and its children, in seconds. */
+function cpuSeconds(pid) {
+  const stats = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(statOf).filter(Boolean);
+  const own = stats.filter((stat) => stat.pid === pid || stat.parent === pid);
+  return own.reduce((sum, { ticks }) => sum + ticks, 0) / TICKS_PER_S;
+}
+
+function statOf(pid) {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+    return { pid: Number(pid), parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) };
+  } catch {
+    return null;
+  }
+}
+
+/** By the kind of process: `gateway`, `chat-service`, `nats`, `postgres`, … */
+function cpuByKind(stack) {
+  const byKind = {};
+  for (const { name, pid } of stack.manifest.members) {
+    const kind = name.replace(/-\d+$/, '');
+    byKind[kind] = (byKind[kind] ?? 0) + cpuSeconds(pid);
+  }
+  return byKind;
+}
+
+async function matchOf(stack, size) {
+  const match = await newMatch(stack);
+  const more = upTo(size - 2).map((n) => `${match.bob}-${n}`);
+  for (let at = 0; at < more.length; at += ADDED_AT_ONCE) {
+    await changeMembers(stack, match, { add: more.slice(at, at + ADDED_AT_ONCE) });
+  }
+  return { ...match, members: [...match.members, ...more] };
+}
+
+/** Sends at a rate from one member for a while; how long each delivery took, and how many were acked. */
+async function talk(stack, size) {
+  const match = await matchOf(stack, size);
+  const sockets = [];
+  for (const [i, user] of match.members.entries()) {
+    const socket = await connect(stack, user, { gateway: i % 2, transports: ['websocket'] });
+    await done(socket, 'join_chat', match.id);
+    sockets.push(socket);
+  }
+  const [sender, ...others] = sockets;
+  const latencies = [];
+  for (const socket of others) socket.on('receive_message', ({ message }) => latencies.push(performance.now() - message.at));
+  const [gap, before, begun] = [(1_000 * (size - 1)) / DELIVERIES_PER_S, cpuByKind(stack), performance.now()];
+  let sent = 0;
+  while (performance.now() - begun < MEASURED_MS) {
+    while (sent * gap <= performance.now() - begun) {
+      sender.emit('send_message', { matchId: match.id, message: { at: performance.now() }, clientId: `c${sent}` }, () => {});
+      sent += 1;
+    }
+    await pause(Math.min(gap, 2));
+  }
+  await eventually(() => latencies.length === sent * (size - 1), 'all deliveries', 60_000);
+  const after = cpuByKind(stack);
+  for (const socket of sockets) socket.disconnect();
+  return { sent, latencies: latencies.sort((a, b) => a - b), used: (kind) => after[kind] - before[kind], kinds: Object.keys(after) };
+}
+
+const stack = new Stack();
+const LIMITS = { LIMIT_SENDS: '100000/200000', LIMIT_EVENTS: '100000/200000' };
+await stack.start({ env: LIMITS });
+try {
+  for (const size of SIZES) {
+    const { sent, latencies, used, kinds } = await talk(stack, size);
+    const at = (part) => latencies[Math.floor(latencies.length * part)].toFixed(1);
+    const us = (seconds, count) => Math.round((seconds * 1e6) / count);
+    const total = kinds.reduce((sum, kind) => sum + used(kind), 0);
+    const parts = kinds.map((kind) => [kind, us(used(kind), sent)]).filter(([, cost]) => cost > 0);
+    console.log(`${size} members: ${sent} messages, p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`);
+    console.log(`  ${us(total, sent)} µs a message, ${us(total, latencies.length)} µs a delivery`);
+    console.log(`  ${parts.map(([kind, cost]) => `${kind} ${cost}`).join(', ')} µs a message`);
+  }
+} finally {
+  await stack.stop();
+}

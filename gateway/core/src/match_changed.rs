@@ -1,0 +1,35 @@
+//! `MatchChanged`: something of a match has changed that has no event of its own. A change of its members comes to those
+//! whom it removes as well.
+
+use std::sync::Arc;
+
+use proto::{MatchId, UserId, inbox::MatchChanged};
+
+use crate::{
+    changed::Changed,
+    delivery,
+    memory::Memory,
+    socket_state::SocketState,
+    step::{Limits, Step},
+    typing_changed,
+};
+
+/// Tells the user's sockets that have the chat open and were not told; the first time all others, if it makes the user
+/// a member or ends that. Who is removed has stopped typing.
+pub(crate) fn hear<L: Limits>(
+    (sockets, memory): (&mut [SocketState<L::Ticket>], &mut Memory),
+    changed: MatchChanged,
+    step: &mut Step<'_, L>,
+) {
+    let (Ok(chat), Some(change)) = (MatchId::new(changed.match_id), changed.change) else { return };
+    let is_newest = memory.is_newest(&chat, change.rev);
+    let changed = Arc::new(Changed { chat, change });
+    for removed in changed.removed().iter().filter_map(|user| UserId::new(user.as_str()).ok()) {
+        if memory.typing_stopped(&changed.chat, &removed) {
+            typing_changed::show(sockets, &changed.chat, (&removed, false), step);
+        }
+    }
+    for socket in sockets {
+        delivery::give_change(socket, &changed, is_newest, step);
+    }
+}
