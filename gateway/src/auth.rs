@@ -3,19 +3,20 @@
 mod claims;
 mod config;
 mod demands;
+mod error;
+mod identity;
 mod jwks;
 mod key;
 
 pub(crate) use claims::date_ms;
 pub use config::AuthConfig;
+pub use error::AuthError;
+pub use identity::Identity;
 
 use jsonwebtoken::decode_header;
-use proto::{Code, UserId};
 use service_kit::clock;
-use thiserror::Error;
 
 use self::{claims::Claims, demands::Demands, jwks::KeyServer, key::Key};
-use crate::failure::Failure;
 
 /// No issuer that we know of makes longer ones.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -23,66 +24,11 @@ const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// The scheme of a token in an `Authorization` header (RFC 6750, section 2.1).
 const SCHEME: &str = "Bearer";
 
-/// Whom a token speaks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Identity {
-    /// A user.
-    User {
-        /// The claim `sub`.
-        id: UserId,
-        /// The claim `iat`: Unix time in milliseconds.
-        issued_at_ms: i64,
-        /// When it ends, as Unix time in whole seconds: the claim `exp`, or the end of the leeway if that has passed.
-        expires_at_s: i64,
-    },
-    /// The app server: the claim `scope` is `service`.
-    Service {
-        /// The claim `sub`, or `app-server` where it is no id: the name under which its tokens are revoked.
-        name: UserId,
-        /// The claim `iat`: Unix time in milliseconds.
-        issued_at_ms: i64,
-    },
-}
-
-impl Identity {
-    /// What a revocation goes by: the name, and the time of issue as Unix time in milliseconds.
-    pub fn issue(&self) -> (&UserId, i64) {
-        match self {
-            Self::User { id: name, issued_at_ms, .. } | Self::Service { name, issued_at_ms } => (name, *issued_at_ms),
-        }
-    }
-}
-
 /// The token behind `Bearer ` and any number of spaces, whatever the scheme's case (RFC 9110, section 11.1); `None`
 /// without it.
 pub fn behind_scheme(credentials: &str) -> Option<&str> {
     let (scheme, token) = credentials.split_once(' ')?;
     scheme.eq_ignore_ascii_case(SCHEME).then(|| token.trim())
-}
-
-/// Why a token was not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum AuthError {
-    /// It is no token of ours.
-    #[error("the token is not valid")]
-    Unauthenticated,
-    /// It was one of ours.
-    #[error("the token has expired")]
-    Expired,
-    /// Nobody can say: its key is unknown and the key server is away.
-    #[error("the token cannot be checked now")]
-    Undecided,
-}
-
-impl From<AuthError> for Failure {
-    fn from(error: AuthError) -> Self {
-        match error {
-            AuthError::Unauthenticated => Code::Unauthenticated,
-            AuthError::Expired => Code::TokenExpired,
-            AuthError::Undecided => Code::Unavailable,
-        }
-        .into()
-    }
 }
 
 /// Checks tokens.

@@ -5,6 +5,7 @@
 //!
 //! Source: <https://socket.io/docs/v4/engine-io-protocol/>.
 
+mod answer;
 mod config;
 mod context;
 mod dispatch;

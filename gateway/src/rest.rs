@@ -1,5 +1,7 @@
 //! The REST API under `/api/v1`: what the clients read and save, and what the app server changes.
 
+mod answers;
+mod api;
 mod body;
 mod caller;
 mod matches;
@@ -11,47 +13,18 @@ mod params;
 mod request;
 mod users;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
 use axum::{
     Router,
     extract::{Request, State},
     middleware::{Next, from_fn, from_fn_with_state, map_response},
-    response::{IntoResponse, Response},
+    response::Response,
     routing::{get, post, put},
 };
 use http::{HeaderValue, StatusCode, header};
-use proto::UserId;
 
-use crate::{
-    auth::Authenticator,
-    cors::Origins,
-    egress::Services,
-    failure::{self, Failure},
-    limits::{Budget, Limiter, UserLimits},
-    revocations::Revocations,
-    views::MessageFields,
-};
+use crate::{cors::Origins, failure};
 
-/// What the REST API stands on. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Api {
-    /// Says who a token speaks for.
-    pub authenticator: Arc<Authenticator>,
-    /// Says whether the token was revoked.
-    pub revocations: Revocations,
-    /// Does the work.
-    pub services: Services,
-    /// What each user may do, on REST and sockets together.
-    pub limits: Arc<UserLimits>,
-    /// What bodies that arrive may hold, together with the sockets.
-    pub held: Arc<Budget>,
-    /// Where clients find the fields of an object message.
-    pub message_fields: MessageFields,
-}
+pub use api::Api;
 
 /// The routes of the API and `/openapi.json`, for pages of `origins` and everything that is no web page.
 pub fn routes(api: Api, origins: Origins) -> Router {
@@ -103,25 +76,4 @@ async fn cross_origin(State(origins): State<Origins>, request: Request, next: Ne
         response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     }
     response
-}
-
-/// A success: JSON with a status.
-fn json(status: StatusCode, body: String) -> Response {
-    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
-}
-
-/// Whether a user may read now: as the limit of such reads says, and that of the bytes that were read.
-fn may_read(api: &Api, user: &UserId, limit: &Limiter) -> Result<(), Failure> {
-    within(|now| limit.take(user.as_str(), now).and_then(|()| api.limits.may_read(user.as_str(), now)))
-}
-
-/// What a user has read: 200, and its bytes count.
-fn read(api: &Api, user: &UserId, body: String) -> Response {
-    api.limits.has_read(user.as_str(), body.len(), Instant::now());
-    json(StatusCode::OK, body)
-}
-
-/// Whether a user may do it now, as a limit says.
-fn within(limit: impl FnOnce(Instant) -> Result<(), Duration>) -> Result<(), Failure> {
-    limit(Instant::now()).map_err(Failure::rate_limited)
 }

@@ -15,11 +15,8 @@ use crate::{
     clock,
     config::ProcessConfig,
     panics::{self, TASK, TaskName},
-    telemetry,
+    telemetry::{self, TASK_SPAN},
 };
-
-/// Names the task in the log lines that belong to nothing else. It lasts as long as the process, so no trace holds it.
-pub(crate) const TASK_SPAN: &str = "task";
 
 /// Owns the tasks of a process (or of a service in a test) and says when to stop.
 ///

@@ -4,6 +4,7 @@ mod filter;
 mod instruments;
 pub mod propagation;
 
+pub(crate) use filter::TASK_SPAN;
 pub use instruments::seconds;
 
 use std::{sync::LazyLock, time::Duration};
@@ -25,10 +26,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::{
-    config::{LogFormat, ProcessConfig},
-    lifecycle::TASK_SPAN,
-};
+use crate::config::{LogFormat, ProcessConfig};
 
 /// Libraries whose spans would drown ours in a trace.
 const LIBRARIES: [&str; 5] = ["h2", "hyper", "tonic", "tower", "async_nats"];

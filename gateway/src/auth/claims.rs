@@ -4,7 +4,11 @@ use proto::UserId;
 use serde::Deserialize;
 use serde_json::{Number, Value};
 
-use super::{AuthError, Identity, demands::Demands};
+use super::{
+    demands::{Demands, Held},
+    error::AuthError,
+    identity::Identity,
+};
 
 /// How far the clocks of the issuer and the gateway may differ, in seconds.
 pub(super) const LEEWAY_S: i64 = 5;
@@ -25,10 +29,8 @@ pub(super) struct Claims {
     nbf: Option<Value>,
     #[serde(default)]
     scope: Option<Value>,
-    #[serde(default)]
-    pub(super) iss: Option<Value>,
-    #[serde(default)]
-    pub(super) aud: Option<Value>,
+    #[serde(flatten)]
+    held: Held,
 }
 
 impl Claims {
@@ -40,7 +42,7 @@ impl Claims {
         if issued_at_ms.max(begins_ms).div_euclid(1_000) > now_s + LEEWAY_S {
             return Err(AuthError::Unauthenticated);
         }
-        demands.check(self, end_ms - issued_at_ms)?;
+        demands.check(&self.held, end_ms - issued_at_ms)?;
         let expires_at_s = end_ms.div_euclid(1_000);
         // Who comes within the leeway is not cut off before its end, only to come back and be cut off again.
         let expires_at_s = if expires_at_s <= now_s { expires_at_s + LEEWAY_S } else { expires_at_s };

@@ -2,9 +2,19 @@
 
 use std::sync::Once;
 
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::{AuthConfig, AuthError, claims::Claims};
+use super::{config::AuthConfig, error::AuthError};
+
+/// The claims that are held against what is demanded.
+#[derive(Debug, Deserialize)]
+pub(super) struct Held {
+    #[serde(default)]
+    iss: Option<Value>,
+    #[serde(default)]
+    aud: Option<Value>,
+}
 
 /// What is demanded of every token. Default: nothing but an end within the longest time.
 #[derive(Debug)]
@@ -35,7 +45,7 @@ impl Demands {
     }
 
     /// Refuses claims that do not meet the demands; `lifetime_ms` lies between their `iat` and `exp`.
-    pub(super) fn check(&self, claims: &Claims, lifetime_ms: i64) -> Result<(), AuthError> {
+    pub(super) fn check(&self, claims: &Held, lifetime_ms: i64) -> Result<(), AuthError> {
         if let Some(unmet) = self.unmet(claims, lifetime_ms) {
             self.tell(unmet);
             return Err(AuthError::Unauthenticated);
@@ -43,7 +53,7 @@ impl Demands {
         Ok(())
     }
 
-    fn unmet(&self, claims: &Claims, lifetime_ms: i64) -> Option<Unmet> {
+    fn unmet(&self, claims: &Held, lifetime_ms: i64) -> Option<Unmet> {
         let is_issuer = |demanded: &str| claims.iss.as_ref().and_then(Value::as_str) == Some(demanded);
         let is_audience = |demanded: &str| claims.aud.as_ref().is_some_and(|aud| names(aud, demanded));
         if !self.issuer.as_deref().is_none_or(is_issuer) {

@@ -8,7 +8,7 @@ use jsonwebtoken::{
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse},
 };
 
-use super::{AuthError, claims::Claims, config::MIN_SECRET_BYTES};
+use super::{claims::Claims, config::MIN_SECRET_BYTES, error::AuthError};
 
 /// The length of an uncompressed point of P-256 (SEC 1, section 2.3.3).
 const P256_POINT_BYTES: usize = 65;

@@ -1,10 +1,15 @@
 //! The HTTP side: which request is what, and its answer.
 
-use super::error::HttpError;
-use super::polling::{Inbound, PostRequest};
-use super::query::Query;
-use super::server::Shared;
-use super::{CloseReason, Handler, older_client, payload, session::Session};
+use super::{
+    CloseReason, Handler,
+    answer::answer,
+    error::HttpError,
+    older_client, payload,
+    polling::{Inbound, PostRequest},
+    query::Query,
+    server::Shared,
+    session::Session,
+};
 use axum::{body::Body, extract::Request};
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue, Method, Response, header, request::Parts};
@@ -139,13 +144,6 @@ async fn deliver(session: &Arc<Session>, post: PostRequest, packets: VecDeque<In
         tokio::time::sleep(GET_ON_ITS_WAY).await;
     }
     post.deliver(packets).await
-}
-
-/// A successful answer.
-pub(super) fn answer(content_type: &'static str, body: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
 }
 
 /// The `Origin` header alone, copied.

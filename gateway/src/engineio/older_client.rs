@@ -1,7 +1,7 @@
 //! What a socket.io-client 2.x is told: it speaks Engine.IO 3, and shows of an HTTP error no more than "xhr poll
 //! error", for ever.
 
-use super::{endpoint::answer, query::Query};
+use super::{answer::answer, query::Query};
 use axum::body::Body;
 use http::Response;
 

@@ -1,6 +1,6 @@
 //! How a session begins: over polling, or as a WebSocket.
 
-use super::endpoint::answer;
+use super::answer::answer;
 use super::error::HttpError;
 use super::link::Link;
 use super::server::Shared;

@@ -13,7 +13,7 @@ use proto::Code;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::Api;
+use super::api::Api;
 use crate::{
     failure::{Failure, Problem},
     limits::Holding,

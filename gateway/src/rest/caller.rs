@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use http::{header, request::Parts};
 use proto::{Code, UserId};
 
-use super::Api;
+use super::api::Api;
 use crate::{
     auth::{Identity, behind_scheme},
     failure::{Failure, Problem},

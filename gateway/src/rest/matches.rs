@@ -5,12 +5,11 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::{
-    Api,
+    answers::{json, may_read, read},
+    api::Api,
     body::JsonBody,
     caller::{AppServer, User},
-    json, may_read,
     params::{Params, TheMatch, page_limit},
-    read,
     request::{ListQuery, NewMatch},
 };
 use crate::{

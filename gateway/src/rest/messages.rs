@@ -11,14 +11,12 @@ use proto::{
 use serde::Serialize;
 
 use super::{
-    Api,
+    answers::{json, may_read, read, within},
+    api::Api,
     body::JsonBody,
     caller::User,
-    json, may_read,
     params::{Params, TheMatch, page_limit},
-    read,
     request::{NewMessage, PageQuery},
-    within,
 };
 use crate::{
     failure::{Failure, Problem},

@@ -4,7 +4,12 @@ use axum::{extract::State, response::Response};
 use proto::milestone::Progress;
 use serde::Serialize;
 
-use super::{Api, caller::User, may_read, params::TheMatch, read};
+use super::{
+    answers::{may_read, read},
+    api::Api,
+    caller::User,
+    params::TheMatch,
+};
 use crate::{
     failure::Problem,
     views::{MilestoneView, to_json, unlocked},

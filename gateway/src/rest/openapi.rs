@@ -3,7 +3,7 @@
 use axum::response::Response;
 use http::StatusCode;
 
-use super::json;
+use super::answers::json;
 
 /// The document.
 const DOCUMENT: &str = include_str!("../../openapi.json");

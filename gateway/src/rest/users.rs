@@ -9,7 +9,7 @@ use serde_json::Value;
 use service_kit::clock;
 use tokio::time::sleep;
 
-use super::{Api, body::OptionalBody, caller::AppServer, json, params::TheUser};
+use super::{answers::json, api::Api, body::OptionalBody, caller::AppServer, params::TheUser};
 use crate::{
     auth::date_ms,
     failure::{Failure, Problem},

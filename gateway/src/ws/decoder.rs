@@ -1,8 +1,10 @@
 //! The streaming decoder: bytes of a client in, messages and control frames out.
 
-use super::Violation;
-use super::close::parse_close;
-use super::frame::{Header, Opcode, unmask};
+use super::{
+    close::parse_close,
+    frame::{Header, Opcode, unmask},
+    violation::Violation,
+};
 use bytes::{Bytes, BytesMut};
 use std::{borrow::Cow, ops::Deref};
 

@@ -6,7 +6,9 @@ use tracing_subscriber::{
     filter::{FilterFn, filter_fn},
 };
 
-use crate::lifecycle::TASK_SPAN;
+/// The span of a task, which names it in the log lines that belong to nothing else. It lasts as long as the process, so
+/// no trace holds it.
+pub(crate) const TASK_SPAN: &str = "task";
 
 /// Libraries that tell of each attempt to connect, several a second while a server is away: below a warning only if
 /// they are asked for.

@@ -7,6 +7,8 @@ use proto::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::json::raw;
+
 /// `{callId, matchId, caller, state, media, expiresAt}`; `state` is `ringing`, `active` or `ended`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,7 +29,7 @@ impl<'a> CallView<'a> {
             match_id: &call.match_id,
             caller: &call.caller,
             state: state_name(call.state()),
-            media: call.media.as_deref().map_or(RawValue::NULL, super::raw),
+            media: call.media.as_deref().map_or(RawValue::NULL, raw),
             expires_at: rfc3339::write(call.expires_at_ms),
         }
     }

@@ -6,6 +6,8 @@ use proto::{chat::Message, rfc3339};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::json::raw;
+
 /// The names of the contract's messages, of now and of later, which a sender cannot write at the top level.
 const RESERVED: [&str; 17] = [
     "id",
@@ -98,7 +100,7 @@ impl<'a> MessageView<'a> {
             match_id: &message.match_id,
             seq: message.seq,
             sender_id: &message.sender_id,
-            message: super::raw(&message.body),
+            message: raw(&message.body),
             client_id: &message.client_id,
             time: Time(rfc3339::write(message.created_at_ms)),
             spread: match fields {
