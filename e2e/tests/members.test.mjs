@@ -3,7 +3,19 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { useStack } from './support/stack.mjs';
-import { comeBack, connect, done, eventually, joinedPair, newMatch, next, pause, refused, seen, upTo } from './support/people.mjs';
+import {
+  comeBack,
+  connect,
+  done,
+  eventually,
+  joinedPair,
+  newMatch,
+  next,
+  pause,
+  refused,
+  seen,
+  upTo,
+} from './support/people.mjs';
 import { changeMembers } from './support/grpc.mjs';
 
 const seqs = (socket) => seen(socket, 'receive_message').map(({ seq }) => seq);
@@ -21,7 +33,8 @@ describe('a match whose members change', { concurrency: 4 }, () => {
     await changeMembers(stack, match, { add: [carol.user], remove: [match.bob] });
     const changed = { matchId: match.id, rev: 1, afterSeq: 1, added: [carol.user], removed: [match.bob], by: null };
     const removed = { matchId: match.id, reason: 'removed' };
-    await eventually(() => ends(bob).length && ends(tablet).length && seen(carol, 'membership_changed').length, 'the news');
+    const isTold = () => ends(bob).length && ends(tablet).length && seen(carol, 'membership_changed').length;
+    await eventually(isTold, 'the news');
     assert.deepEqual(seen(alice, 'membership_changed'), [changed]);
     assert.deepEqual(seen(carol, 'membership_changed'), [changed], 'who was added has not joined and hears of it');
     assert.deepEqual([ends(bob), ends(tablet), seen(bob, 'membership_changed')], [[removed], [removed], []]);
@@ -56,7 +69,8 @@ describe('a match whose members change', { concurrency: 4 }, () => {
     const { match, alice, bob } = await joinedPair(stack);
     await done(bob, 'send_message', { matchId: match.id, message: 'first' });
     await eventually(() => seqs(alice).length === 1, 'a cursor');
-    await comeBack(stack, alice, { meanwhile: () => changeMembers(stack, match, { add: [`c-${randomUUID()}`], replica: 1 }) });
+    const meanwhile = () => changeMembers(stack, match, { add: [`c-${randomUUID()}`], replica: 1 });
+    await comeBack(stack, alice, { meanwhile });
     assert.ok(alice.recovered);
     await eventually(() => seen(alice, 'membership_changed').length, 'what was missed');
     await done(alice, 'send_message', { matchId: match.id, message: 'second' });

@@ -25,7 +25,8 @@ async function call(address, path, message) {
   try {
     const head = Buffer.alloc(5);
     head.writeUInt32BE(message.length, 1);
-    const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' });
+    const headers = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' };
+    const stream = session.request(headers);
     let status;
     const note = (headers) => (status = headers['grpc-status'] ?? status);
     stream.on('response', note);

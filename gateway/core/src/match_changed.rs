@@ -1,5 +1,5 @@
-//! `MatchChanged`: something of a match has changed that has no event of its own. A change of its members comes to those
-//! whom it removes as well.
+//! `MatchChanged`: something of a match has changed that has no event of its own. A change of its members comes also to
+//! those whom it removes.
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@ mod demands;
 mod issuer;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use proto::UserId;
 use serde_json::{Value, json};
 
 use self::issuer::{Issuer, KeyServer};
