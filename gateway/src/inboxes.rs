@@ -6,35 +6,35 @@
 //!
 //! `protocol` is what is said, `stream` a connection to a server, `link` what goes over it, `dialogue` its rules,
 //! `connection` the task that always has one, `leaving` its change to another server; `interest` is what users want of
-//! it. Everything else on NATS goes by [`service_kit::bus::Bus`].
+//! it, `listener` who hears it. Everything else on NATS goes by [`service_kit::bus::Bus`].
 
+mod connecting;
 mod connection;
 mod dialogue;
 mod interest;
 mod leaving;
 mod link;
+mod listener;
+mod lost;
 mod overlap;
 mod protocol;
 mod requests;
 mod servers;
+mod shared;
+mod standing;
 mod stream;
 
+pub use interest::NotSubscribed;
+pub use listener::Listener;
 pub use protocol::{Headers, Message};
 
-use std::{
-    io,
-    sync::{Arc, Mutex, PoisonError},
-    thread::available_parallelism,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, thread::available_parallelism, time::Duration};
 
 use proto::{
     InboxKind, UserId,
-    partition::fnv1a,
     subjects::{RequestSubject, Subjects},
 };
 use service_kit::{Lifecycle, NatsConfig, bus::BusError, health::Condition};
-use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -42,79 +42,17 @@ use connection::Connection;
 use interest::Interest;
 use requests::Requests;
 use servers::Servers;
+use shared::Shared;
+use standing::Standing;
 
 /// So many cores share a connection: the fewer there are, the more is read, and written, at once.
 const CORES_PER_CONNECTION: usize = 4;
 /// Most connections of one gateway.
 const MAX_CONNECTIONS: usize = 8;
 
-/// Hears what the inboxes of one connection receive, in order, called by the connection's task: it must not block.
-pub trait Listener: Send + 'static {
-    /// A message to a user's inbox.
-    fn hear(&mut self, message: &Message<'_>);
-
-    /// Called a few times a second.
-    fn tick(&mut self, now: Instant);
-
-    /// Names each user whose inbox is to be subscribed, with the number of its subscription.
-    fn each(&self, subscribe: &mut dyn FnMut(&UserId, u64));
-}
-
 /// The inboxes of the users who are connected here. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Inboxes(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    subjects: Subjects,
-    /// One per connection.
-    interests: Vec<Arc<Interest>>,
-    requests: Vec<Arc<Requests>>,
-    disturbances: watch::Sender<u64>,
-}
-
-/// A subscription did not stand in time, as the servers cannot be reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("NATS does not confirm the subscription of an inbox")]
-pub struct NotSubscribed;
-
-/// Why a link to a server ended, or did not come about.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-enum Lost {
-    #[error("the server closed the connection")]
-    Closed,
-    #[error("the connection failed: {0}")]
-    Failed(String),
-    #[error("the server is silent")]
-    Silent,
-    #[error("the server complains: {0}")]
-    Refused(String),
-    #[error("the server does not speak the protocol: {0}")]
-    Malformed(#[from] protocol::Violation),
-}
-
-impl Lost {
-    fn refused(error: &str) -> Self {
-        Self::Refused(error.to_owned())
-    }
-
-    /// For metrics.
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Failed(_) => "failed",
-            Self::Silent => "silent",
-            Self::Refused(_) => "refused",
-            Self::Malformed(_) => "malformed",
-        }
-    }
-}
-
-impl From<io::Error> for Lost {
-    fn from(error: io::Error) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
 
 impl Inboxes {
     /// The inboxes behind a prefix of all subjects, spread over one connection for every few cores.
@@ -140,10 +78,10 @@ impl Inboxes {
         (lifecycle, over): (&Lifecycle, &CancellationToken),
         mut listener: impl FnMut() -> L,
     ) {
-        let standing = Arc::new(Standing { connected, missing: Mutex::new(self.0.interests.len()) });
+        let standing = Arc::new(Standing::new(connected, self.0.interests.len()));
         for index in 0..self.0.interests.len() {
             let (servers, standing) = (Servers::new(config), Arc::clone(&standing));
-            let connection = Connection::new((self.clone(), index), servers, listener(), standing);
+            let connection = Connection::new((Arc::clone(&self.0), index), servers, listener(), standing);
             lifecycle.spawn_essential("inboxes", connection.run(over.clone()));
         }
     }
@@ -178,7 +116,7 @@ impl Inboxes {
         request: &Q,
         patience: Duration,
     ) -> Result<R, BusError> {
-        self.0.requests[self.connection_of(user)].ask(subject, request, patience).await
+        self.0.requests[self.0.connection_of(user)].ask(subject, request, patience).await
     }
 
     /// Whose inbox a subject is, and of which kind, if that is known here.
@@ -192,27 +130,6 @@ impl Inboxes {
     }
 
     fn interest_of(&self, user: &UserId) -> &Interest {
-        &self.0.interests[self.connection_of(user.as_str())]
-    }
-
-    fn connection_of(&self, user: &str) -> usize {
-        let count = self.0.interests.len() as u64;
-        usize::try_from(fnv1a(user.as_bytes()) % count).unwrap_or_default()
-    }
-}
-
-/// Whether all connections stand.
-#[derive(Debug)]
-struct Standing {
-    connected: Condition,
-    missing: Mutex<usize>,
-}
-
-impl Standing {
-    /// One connection more or less.
-    fn change(&self, stands: bool) {
-        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        *missing = if stands { missing.saturating_sub(1) } else { *missing + 1 };
-        self.connected.set(*missing == 0);
+        &self.0.interests[self.0.connection_of(user.as_str())]
     }
 }

@@ -11,6 +11,7 @@ mod connection;
 mod emitter;
 mod event;
 mod json;
+mod limits;
 mod packet;
 mod server;
 
@@ -18,15 +19,10 @@ pub use crate::engineio::{CloseReason, Closed, Handshake, KeptRequest};
 pub use application::{Accept, Application, Connect, Refuse};
 pub use emitter::{Emitter, Packet};
 pub use event::{Args, Event};
+pub use limits::{MAX_ATTACHMENTS, MAX_JSON_DEPTH};
 pub use server::Server;
+
 use std::time::Duration;
-
-/// Deepest nesting of arrays and objects that an event's JSON may have; deeper ones arrive with [`Event::too_deep`].
-/// The packet's own argument array counts as the first level.
-pub const MAX_JSON_DEPTH: usize = 32;
-
-/// Most binary attachments of one packet; more close the connection.
-pub const MAX_ATTACHMENTS: usize = 10;
 
 /// How the Socket.IO layer behaves.
 #[derive(Debug, Clone)]

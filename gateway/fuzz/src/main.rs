@@ -33,10 +33,11 @@ mod ws {
     mod close;
     mod decoder;
     mod frame;
+    mod violation;
 
-    pub use close::Violation;
     pub use decoder::{Decoder, Item};
     pub use frame::{Opcode, encode_header};
+    pub use violation::Violation;
 
     #[path = "../../fuzz/src/frame.rs"]
     pub mod target;
@@ -61,12 +62,11 @@ mod engineio {
 mod socketio {
     mod event;
     mod json;
+    mod limits;
     mod packet;
 
     pub use event::Args;
-
-    pub const MAX_ATTACHMENTS: usize = 10;
-    pub const MAX_JSON_DEPTH: usize = 32;
+    pub use limits::MAX_JSON_DEPTH;
 
     #[path = "../../fuzz/src/json.rs"]
     pub mod json_target;

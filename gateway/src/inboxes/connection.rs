@@ -1,33 +1,34 @@
 //! One connection to the cluster: a task that always has a link to some server, with all subscriptions.
 
-use std::{pin::Pin, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
-use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::{
-    Inboxes, Listener, Lost, Standing,
+    connecting::{self, Connected, Connecting},
     dialogue::TICK,
     interest::Interest,
     leaving::Leaving,
     link::{Link, News},
+    listener::Listener,
+    lost::Lost,
     overlap::Side,
     protocol::{self, Info},
     requests::Requests,
-    servers::{self, Servers},
-    stream,
+    servers::Servers,
+    shared::Shared,
+    standing::Standing,
 };
-use crate::{NAME, metrics};
+use crate::metrics;
 
 /// The subscription for answers; those of inboxes have higher numbers.
 const ANSWERS: u64 = 0;
 
-type Connecting = Pin<Box<dyn Future<Output = Box<Connected>> + Send>>;
-
 /// One connection, and who listens to it.
 pub(super) struct Connection<L> {
-    inboxes: Inboxes,
+    shared: Arc<Shared>,
     index: usize,
     interest: Arc<Interest>,
     requests: Arc<Requests>,
@@ -43,14 +44,6 @@ pub(super) struct Connection<L> {
     losses: u32,
 }
 
-/// A server is ready.
-struct Connected {
-    link: Link,
-    info: Info,
-    /// As they were when it was its turn.
-    servers: Servers,
-}
-
 enum Happened {
     Over,
     Current(Result<(), Lost>),
@@ -63,15 +56,15 @@ enum Happened {
 
 impl<L: Listener> Connection<L> {
     pub(super) fn new(
-        (inboxes, index): (Inboxes, usize),
+        (shared, index): (Arc<Shared>, usize),
         servers: Servers,
         listener: L,
         standing: Arc<Standing>,
     ) -> Self {
-        let interest = Arc::clone(&inboxes.0.interests[index]);
-        let requests = Arc::clone(&inboxes.0.requests[index]);
+        let interest = Arc::clone(&shared.interests[index]);
+        let requests = Arc::clone(&shared.requests[index]);
         Self {
-            inboxes,
+            shared,
             index,
             interest,
             requests,
@@ -98,7 +91,7 @@ impl<L: Listener> Connection<L> {
                 transferred = transfer(self.leaving.as_mut().and_then(|leaving| leaving.link.as_mut())) => {
                     Happened::Leaving(transferred)
                 }
-                connected = connected(self.connecting.as_mut()) => Happened::Connected(connected),
+                connected = connecting::connected(self.connecting.as_mut()) => Happened::Connected(connected),
                 () = self.interest.changed(), if is_connected => Happened::Changed,
                 () = self.requests.changed(), if is_connected => Happened::Asked,
                 _ = ticks.tick() => Happened::Tick,
@@ -117,7 +110,7 @@ impl<L: Listener> Connection<L> {
 
     fn connect(&mut self) {
         if self.connecting.is_none() {
-            self.connecting = Some(Box::pin(connect(self.servers.clone(), self.losses)));
+            self.connecting = Some(Box::pin(connecting::connect(self.servers.clone(), self.losses)));
         }
     }
 
@@ -129,8 +122,8 @@ impl<L: Listener> Connection<L> {
         let mut commands = Vec::new();
         protocol::subscribe(&mut commands, &self.requests.follow(), ANSWERS);
         self.listener.each(&mut |user, sid| {
-            if self.inboxes.connection_of(user.as_str()) == self.index {
-                protocol::subscribe(&mut commands, self.inboxes.0.subjects.inbox(user).as_str(), sid);
+            if self.shared.connection_of(user.as_str()) == self.index {
+                protocol::subscribe(&mut commands, self.shared.subjects.inbox(user).as_str(), sid);
             }
         });
         link.dialogue.command(&commands, below);
@@ -216,7 +209,7 @@ impl<L: Listener> Connection<L> {
         }
         self.standing.change(stands);
         if stands {
-            self.inboxes.0.disturbances.send_modify(|count| *count += 1);
+            self.shared.disturbances.send_modify(|count| *count += 1);
         }
     }
 
@@ -265,34 +258,5 @@ async fn transfer(link: Option<&mut Link>) -> Result<(), Lost> {
     match link {
         Some(link) => link.transfer().await,
         None => std::future::pending().await,
-    }
-}
-
-async fn connected(connecting: Option<&mut Connecting>) -> Box<Connected> {
-    match connecting {
-        Some(connecting) => connecting.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Tries one server after the other until one is ready, the more rarely the more was in vain: a server may also take us
-/// in and then send us away.
-async fn connect(mut servers: Servers, losses: u32) -> Box<Connected> {
-    let mut attempt = losses;
-    loop {
-        sleep(servers::delay(attempt)).await;
-        if let Some(server) = servers.turn() {
-            match stream::open(&server, NAME).await {
-                Ok(opened) => {
-                    info!(%server, "the inboxes are connected");
-                    let info = opened.info.clone();
-                    return Box::new(Connected { link: Link::new(opened), info, servers });
-                }
-                // Each attempt may fail for long: the first says it.
-                Err(error) if attempt == losses => warn!(%server, %error, "the inboxes cannot be connected"),
-                Err(error) => debug!(%server, %error, "the inboxes cannot be connected"),
-            }
-        }
-        attempt = attempt.saturating_add(1);
     }
 }

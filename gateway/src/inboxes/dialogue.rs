@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::{Lost, protocol};
+use super::{lost::Lost, protocol};
 
 /// How often [`Dialogue::tick`] is to be called.
 pub(super) const TICK: Duration = Duration::from_millis(250);

@@ -10,10 +10,17 @@ use tokio::{
     time::timeout,
 };
 
-use super::{NotSubscribed, protocol};
+use thiserror::Error;
+
+use super::protocol;
 
 /// How long a user may wait until the server has its subscription.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A subscription did not stand in time, as the servers cannot be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("NATS does not confirm the subscription of an inbox")]
+pub struct NotSubscribed;
 
 /// The wanted subscriptions of one connection, by number: the `sid` of the protocol. A number is never used twice.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 
 use super::{
-    Lost,
     dialogue::{Dialogue, KEPT_BYTES},
+    lost::Lost,
     protocol::{self, Info, Message, Received},
     stream::{Opened, READ_BYTES, Stream},
 };

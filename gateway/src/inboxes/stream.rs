@@ -14,7 +14,7 @@ use tokio_rustls::{
 };
 
 use super::{
-    Lost,
+    lost::Lost,
     protocol::{self, Info, Received},
     servers::Server,
 };

@@ -1,7 +1,10 @@
 //! Packets on the wire: `<type>[<attachments>-][<namespace>,][<ack id>][<JSON>]`.
 
 use super::json::{self, Measure, Placeholders};
-use super::{Args, MAX_ATTACHMENTS, MAX_JSON_DEPTH};
+use super::{
+    Args,
+    limits::{MAX_ATTACHMENTS, MAX_JSON_DEPTH},
+};
 use std::{borrow::Cow, fmt::Write};
 
 /// Names that the protocol keeps for itself: no client may emit them.

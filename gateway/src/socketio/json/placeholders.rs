@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Visitor;
-use crate::socketio::{MAX_ATTACHMENTS, MAX_JSON_DEPTH};
+use crate::socketio::limits::{MAX_ATTACHMENTS, MAX_JSON_DEPTH};
 
 /// Checks that each placeholder names an attachment and none is named twice.
 #[derive(Debug)]
