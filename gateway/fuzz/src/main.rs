@@ -66,7 +66,7 @@ mod socketio {
     mod packet;
 
     pub use event::Args;
-    pub use limits::MAX_JSON_DEPTH;
+    pub use limits::{MAX_ATTACHMENTS, MAX_JSON_DEPTH};
 
     #[path = "../../fuzz/src/json.rs"]
     pub mod json_target;
