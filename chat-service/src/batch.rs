@@ -1,6 +1,6 @@
 //! What one COMMIT carries: the commands of many requests and matches, decided together. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use proto::MatchId;
 
@@ -102,7 +102,8 @@ impl Writes {
 }
 
 impl Decision {
-    /// Adds the decision of the next piece of a command that this is the decision of.
+    /// Adds the decision of the next piece of a command that this is the decision of. All pieces are of one match; its
+    /// members may have changed in between.
     pub fn add(&mut self, next: Self) {
         for outcome in next.outcomes {
             match self.outcomes.first_mut() {
@@ -110,11 +111,17 @@ impl Decision {
                 None => self.outcomes.push(outcome),
             }
         }
+        let first_seq = next.writes.rows.first().map(|row| row.message.seq);
+        for (id, members) in next.members {
+            match (self.members.entry(id), first_seq) {
+                (btree_map::Entry::Occupied(mut before), Some(seq)) => before.get_mut().follow(seq - 1, members),
+                (entry, _) => drop(entry.or_insert(members)),
+            }
+        }
         self.writes.rows.extend(next.writes.rows);
         self.writes.changes.extend(next.writes.changes);
         self.retold.extend(next.retold);
         self.repeated.extend(next.repeated);
-        self.members.extend(next.members);
         self.changed.extend(next.changed);
     }
 }

@@ -36,9 +36,12 @@ pub enum Refusal {
     /// Its members are not those that the caller knows.
     #[error("the members have changed")]
     MembersChanged,
-    /// The match would have more members than it may, or none.
-    #[error("too many members, or none")]
+    /// The match would have more members than it may.
+    #[error("too many members")]
     TooManyMembers,
+    /// The match would have no members.
+    #[error("the last member cannot be removed")]
+    NobodyLeft,
     /// The outcome is unknown, or nobody can write it now.
     #[error("nothing can be written now")]
     Unavailable,

@@ -26,6 +26,14 @@ impl Succession {
         self.later.push((after_seq, next));
     }
 
+    /// Behind the message with this seq another transaction has found these.
+    pub fn follow(&mut self, after_seq: i64, next: Self) {
+        if next.first.version() != self.last().version() {
+            self.add(after_seq, next.first);
+        }
+        self.later.extend(next.later);
+    }
+
     /// The members as the transaction leaves them.
     pub fn last(&self) -> &Audience {
         self.later.last().map_or(&self.first, |(_, audience)| audience)
@@ -89,5 +97,7 @@ mod tests {
             assert_eq!(told.members(), audience(&names, 0).members());
         }
         assert!(members.has_changed() && members.last().version() == 3);
+        members.follow(9, Succession::new(audience(&["alice", "dave"], 5)));
+        assert_eq!([9, 10].map(|seq| members.of_message(seq).version()), [3, 5]);
     }
 }

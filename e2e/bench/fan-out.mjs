@@ -11,7 +11,7 @@ const DELIVERIES_PER_S = deliveries || 1_000;
 // What one sender gets acked without being told to wait.
 const MESSAGES_PER_S = 1_000;
 const MEASURED_MS = (seconds || 10) * 1_000;
-// The most that a message of the test's gRPC holds of users.
+// Of the 500 users that one call may name.
 const ADDED_AT_ONCE = 50;
 const TICKS_PER_S = 100;
 

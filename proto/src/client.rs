@@ -38,7 +38,7 @@ pub mod event {
     pub const RECEIVE_MESSAGE: &str = "receive_message";
     /// A message of a chat that is not joined.
     pub const INBOX_UPDATED: &str = "inbox_updated";
-    /// The other member types, or has stopped.
+    /// Another member types, or has stopped.
     pub const USER_TYPING: &str = "user_typing";
     /// The match has reached a milestone.
     pub const MILESTONE_REACHED: &str = "milestone_reached";

@@ -50,7 +50,9 @@ impl Command for ChangeMembers {
             Err(Refusal::Closed)
         } else if self.expected_rev.is_some_and(|rev| rev != room.head().members_rev) {
             Err(Refusal::MembersChanged)
-        } else if !(1..=MAX_MEMBERS).contains(&members) {
+        } else if members == 0 {
+            Err(Refusal::NobodyLeft)
+        } else if members > MAX_MEMBERS {
             Err(Refusal::TooManyMembers)
         } else {
             let actor = self.actor.as_ref().map(ToString::to_string);
@@ -156,7 +158,7 @@ mod tests {
         for (command, mut room, refusal) in [
             (command(&["carol"], &[], None), room(&["alice", "bob"], 0, true), Refusal::Closed),
             (command(&["carol"], &[], Some(2)), room(&["alice", "bob"], 3, false), Refusal::MembersChanged),
-            (command(&[], &["alice"], None), room(&["alice"], 0, false), Refusal::TooManyMembers),
+            (command(&[], &["alice"], None), room(&["alice"], 0, false), Refusal::NobodyLeft),
             (command(&["carol"], &[], None), room(&full, 0, false), Refusal::TooManyMembers),
         ] {
             assert_eq!(command.decide(&mut room), Outcome::Changed(Err(refusal)));

@@ -26,7 +26,7 @@ impl From<Refusal> for Status {
         let message = refusal.to_string();
         match refusal {
             Refusal::NoMatch => Self::not_found(message),
-            Refusal::NotReached | Refusal::Closed => Self::failed_precondition(message),
+            Refusal::NotReached | Refusal::Closed | Refusal::NobodyLeft => Self::failed_precondition(message),
             Refusal::MembersChanged => Self::aborted(message),
             Refusal::TooManyMembers => Self::resource_exhausted(message),
             Refusal::Unavailable => Self::unavailable(message),

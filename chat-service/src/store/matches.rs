@@ -93,8 +93,9 @@ impl Store {
             let by_user = "INSERT INTO user_matches (match_id, user_id) SELECT $1, unnest($2::text[])";
             transaction.execute(by_user, &[&id.as_str(), &users]).await?;
         }
-        let row =
-            transaction.query_one(&format!("{SELECT} WHERE m.match_id = $1 FOR KEY SHARE"), &[&id.as_str()]).await?;
+        // The members are read behind the lock: a statement that waits for one shows other tables as they were before.
+        transaction.execute("SELECT FROM matches WHERE match_id = $1 FOR KEY SHARE", &[&id.as_str()]).await?;
+        let row = transaction.query_one(&format!("{SELECT} WHERE m.match_id = $1"), &[&id.as_str()]).await?;
         let told = transaction.query(&milestones::select_of_matches(), &[&&[id.as_str()][..]]).await?;
         transaction.commit().await?;
         let milestones =

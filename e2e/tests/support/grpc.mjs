@@ -13,15 +13,17 @@ export async function changeMembers(stack, match, { add = [], remove = [], repli
   if (status !== '0') throw new Error(`ChangeMembers: gRPC status ${status}`);
 }
 
-/** A text field of a message; texts and messages of tests are short. */
+/** A text field of a message. The length of a longer text would take more than one byte. */
 function text([number, value]) {
   const bytes = Buffer.from(value);
+  if (bytes.length > 127) throw new Error(`too long: ${value}`);
   return Buffer.concat([Buffer.from([(number << 3) | LENGTH_DELIMITED, bytes.length]), bytes]);
 }
 
 /** A unary call; returns its status. */
 async function call(address, path, message) {
   const session = connect(`http://${address}`);
+  const failed = once(session, 'error').then(([error]) => Promise.reject(error));
   try {
     const head = Buffer.alloc(5);
     head.writeUInt32BE(message.length, 1);
@@ -33,7 +35,7 @@ async function call(address, path, message) {
     stream.on('trailers', note);
     stream.end(Buffer.concat([head, message]));
     stream.resume();
-    await within(once(stream, 'close'), `answer to ${path}`);
+    await within(Promise.race([once(stream, 'close'), failed]), `answer to ${path}`);
     return status;
   } finally {
     session.close();

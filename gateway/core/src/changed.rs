@@ -75,7 +75,7 @@ impl Changed {
     }
 
     /// Whether it makes the user a member, or ends that; `None` if neither.
-    fn makes_member(&self, user: &UserId) -> Option<bool> {
+    pub(crate) fn makes_member(&self, user: &UserId) -> Option<bool> {
         let Membership { added, removed, .. } = self.membership()?;
         let is_added = names(added, user).then_some(true);
         is_added.or_else(|| names(removed, user).then_some(false))
@@ -87,7 +87,12 @@ impl Changed {
     }
 }
 
-/// Where among these changes, one after the other, the user ceases to be a member and becomes none again.
+/// Whether the last of these changes that name the user makes it a member.
+pub(crate) fn admits(changes: &[Arc<Changed>], user: &UserId) -> bool {
+    changes.iter().rev().find_map(|changed| changed.makes_member(user)) == Some(true)
+}
+
+/// Where among these changes, one after the other, the user ceases to be a member, and is not made one again behind it.
 pub(crate) fn removal(changes: &[Arc<Changed>], user: &UserId) -> Option<usize> {
     let index = changes.iter().rposition(|changed| changed.makes_member(user).is_some())?;
     let is_removed = changes[index].makes_member(user) == Some(false);

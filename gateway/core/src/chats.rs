@@ -24,6 +24,8 @@ pub struct JoinedChat {
     pub others: Others,
     /// The highest seq that a message of this socket was acked with.
     pub sent: i64,
+    /// The user was removed, as far as is known: something is missing that may tell otherwise.
+    pub(crate) is_out: bool,
     /// The others were told that this socket's user types, and not yet that the user has stopped.
     pub typing: bool,
     /// Of whom this socket was told that they type, and not yet that they have stopped.
@@ -67,6 +69,7 @@ impl JoinedChat {
             id,
             room: Room::joining(),
             others: Others::default(),
+            is_out: false,
             sent: 0,
             typing: false,
             shown: Vec::new(),

@@ -30,13 +30,16 @@ pub(crate) fn give<L: Limits>(
     }
     let is_closed = due.changes.iter().any(|changed| changed.closes());
     let removal = changed::removal(&due.changes, step.user);
-    if let Some(removal) = removal {
+    joined.is_out = removal.is_some() || (joined.is_out && !changed::admits(&due.changes, step.user));
+    // What is missing may make the user a member again.
+    let is_removed = joined.is_out && joined.room.missing().is_none();
+    if let Some(removal) = removal.filter(|_| is_removed) {
         due.changes.truncate(removal);
     }
     for event in socket.chats.given(socket.viewer(step.user), chat, due).filter_map(event_of) {
         step.emit(socket.id, event);
     }
-    if removal.is_some() {
+    if is_removed {
         remove(socket, chat, step);
     } else if is_closed {
         close(socket, chat, step);
@@ -92,7 +95,7 @@ pub(crate) fn show_typing<L: Limits>(
     (typist, is_typing): (&UserId, bool),
     step: &mut Step<'_, L>,
 ) {
-    if let Some(joined) = socket.chats.open_chat(chat) {
+    if let Some(joined) = socket.chats.open_chat(chat).filter(|joined| !is_typing || joined.others.has(typist)) {
         joined.shown.retain(|shown| shown != typist);
         if is_typing {
             joined.shown.push(typist.clone());
@@ -108,9 +111,10 @@ pub(crate) fn silence(left: &JoinedChat) -> impl Iterator<Item = Event> {
 }
 
 /// Tells a recovered socket that nobody types, as nobody knows what the earlier one was told. To be called before it
-/// hears anything.
+/// hears anything. In a large group that would be more than a socket can take: there its client has to know.
 pub(crate) fn silence_all<L: Limits>(socket: &SocketState<L::Ticket>, step: &mut Step<'_, L>) {
-    let others = socket.chats.open_chats().flat_map(|chat| chat.others.iter().map(|other| (&chat.id, other)));
+    let small = socket.chats.open_chats().filter(|chat| chat.others.are_few());
+    let others = small.flat_map(|chat| chat.others.iter().map(|other| (&chat.id, other)));
     others.for_each(|(chat, other)| step.emit(socket.id, user_typing(chat, other, false)));
 }
 

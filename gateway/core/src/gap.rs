@@ -10,6 +10,8 @@ pub(crate) struct Gap {
     pub(crate) pace: Pace,
     /// The seq or the rev behind which the last page was asked for.
     pub(crate) after: i64,
+    /// The seq and the rev that were known to exist then.
+    pub(crate) known: (i64, i64),
     /// The page that was fetched, until all of it is given.
     pub(crate) page: Option<Page>,
 }

@@ -51,6 +51,7 @@ pub(crate) fn has_room<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &Ma
         return give_piece(socket, chat, step);
     }
     let (socket, chat, limit) = (id, chat.clone(), step.settings.page);
+    gap.known = joined.room.known();
     match joined.room.missing() {
         Some(Missing::Messages) => {
             gap.after = joined.room.seq();
@@ -108,8 +109,10 @@ fn fetched_page<L: Limits>(
     let Some(gap) = &mut joined.gap else { return };
     let (page, bytes) = match fetched {
         Ok(fetched) => fetched,
-        // Who had the chat open was a member, and is none any more.
-        Err(failure) if failure.code == Code::MatchNotFound => return delivery::remove(socket, chat, step),
+        // Who had the chat open was a member, and is none any more, unless something has come since the question.
+        Err(failure) if failure.code == Code::MatchNotFound && gap.known == joined.room.known() => {
+            return delivery::remove(socket, chat, step);
+        }
         Err(_) => return pause(socket, chat, Fetched::Failure, step),
     };
     if is_pulling {

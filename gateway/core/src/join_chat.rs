@@ -99,10 +99,9 @@ pub(crate) fn end<L: Limits>(
     if snapshot.epoch.is_some_and(|epoch| !restored::is_of_same_epoch(socket, epoch, step)) {
         return step.fail(socket.id, reply, &Failure::unavailable());
     }
-    // The match may have been closed since: then nothing else is left for it.
-    let Some(joined) = socket.chats.chat(chat) else {
-        return step.fail(socket.id, reply, &Code::MatchClosed.into());
-    };
+    // The match may have been closed since, or the user removed.
+    let code = if socket.chats.is_closed(chat) { Code::MatchClosed } else { Code::Unavailable };
+    let Some(joined) = socket.chats.chat(chat) else { return step.fail(socket.id, reply, &code.into()) };
     joined.others = Others::of(&snapshot.of.members, step.user);
     let mut due = joined.room.opened(snapshot.of.last_seq, snapshot.of.rev);
     if mistake::is_planted(Mistake::ForgetHeld) {
@@ -144,8 +143,12 @@ fn open(snapshot: Snapshot, call: Option<Call>, chat: &MatchId) -> Result<(Snaps
 /// dropped.
 pub(crate) fn fail<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &MatchId, why: Code, step: &mut Step<'_, L>) {
     match socket.chats.chat(chat).map(|joined| joined.room.join_failed()) {
-        Some(Some(_)) if why == Code::MatchNotFound => delivery::remove(socket, chat, step),
-        Some(Some(due)) => delivery::give(socket, chat, due, step),
+        Some(Some(due)) => {
+            delivery::give(socket, chat, due, step);
+            if why == Code::MatchNotFound {
+                delivery::remove(socket, chat, step);
+            }
+        }
         Some(None) => drop(socket.chats.leave(chat)),
         None => {}
     }

@@ -22,8 +22,9 @@ pub(crate) fn hear<L: Limits>(
     step: &mut Step<'_, L>,
 ) {
     let (Ok(chat), Some(change)) = (MatchId::new(changed.match_id), changed.change) else { return };
-    let is_newest = memory.is_newest(&chat, change.rev);
     let changed = Arc::new(Changed { chat, change });
+    let concerns_user = changed.makes_member(step.user).is_some();
+    let is_newest = concerns_user && memory.is_newest_membership(&changed.chat, changed.change.rev);
     for removed in changed.removed().iter().filter_map(|user| UserId::new(user.as_str()).ok()) {
         if memory.typing_stopped(&changed.chat, &removed) {
             typing_changed::show(sockets, &changed.chat, (&removed, false), step);

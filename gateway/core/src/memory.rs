@@ -15,12 +15,19 @@ pub struct Memory(Option<Box<Remembered>>);
 struct Remembered {
     typists: Typists,
     told: Told,
+    memberships: Told,
+}
+
+impl Remembered {
+    fn is_empty(&self) -> bool {
+        self.typists.is_empty() && self.told.is_empty() && self.memberships.is_empty()
+    }
 }
 
 impl Memory {
-    /// Remembers a typist.
-    pub fn typing_started(&mut self, chat: &MatchId, typist: &UserId, now: Instant) {
-        self.0.get_or_insert_default().typists.started(chat, typist, now);
+    /// Remembers a typist. Returns one who is forgotten for it.
+    pub fn typing_started(&mut self, chat: &MatchId, typist: &UserId, now: Instant) -> Option<(MatchId, UserId)> {
+        self.0.get_or_insert_default().typists.started(chat, typist, now)
     }
 
     /// Forgets a typist. True if it was shown.
@@ -50,9 +57,10 @@ impl Memory {
         self.0.as_ref().is_some_and(|remembered| !remembered.typists.is_empty())
     }
 
-    /// Whether a change is news and none behind it was told; it then counts as told.
-    pub fn is_newest(&mut self, chat: &MatchId, rev: i64) -> bool {
-        self.0.get_or_insert_default().told.is_newest(chat, rev)
+    /// Whether a change that makes the user a member, or ends that, is news and none behind it was told. Then it counts
+    /// as told.
+    pub fn is_newest_membership(&mut self, chat: &MatchId, rev: i64) -> bool {
+        self.0.get_or_insert_default().memberships.is_newest(chat, rev)
     }
 
     /// Whether a milestone is news; it then counts as told.
@@ -61,7 +69,7 @@ impl Memory {
     }
 
     fn tidy(&mut self) {
-        self.0.take_if(|remembered| remembered.typists.is_empty() && remembered.told.is_empty());
+        self.0.take_if(|remembered| remembered.is_empty());
     }
 }
 

@@ -145,7 +145,7 @@ fn start<L: Limits>(
         // end it.
         _ if socket.is_gone => false,
         [Command::Join(join, reply)] => join_chat::begin(socket, (turn, &batch.chat), (*join, reply), step),
-        // Both may tell the other member that the user has stopped typing.
+        // Both may tell the other members that the user has stopped typing.
         _ if socket.chats.open_chat(&batch.chat).is_some_and(|chat| chat.awaits_own()) => {
             step.out.push(Output::After(OWN_COMES_WITHIN, Timer::OwnIsLate(turn)));
             true

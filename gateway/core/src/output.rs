@@ -47,8 +47,8 @@ pub enum Output<T> {
     PauseReads(SocketId),
     /// Closes the socket's transport after what was emitted is written: its client comes back.
     Close(SocketId),
-    /// Publishes to a user's inbox.
-    Publish(UserId, SoftEvent, Patience),
+    /// Publishes to the inboxes of these users.
+    Publish(Arc<[UserId]>, SoftEvent, Patience),
     /// Asks a service, and brings the answer back.
     Ask(Ask<T>),
     /// Brings the timer back after a while.
@@ -101,7 +101,7 @@ impl Event {
 pub enum Patience {
     /// Within bounds.
     Bounded,
-    /// Not at all: without room it is dropped. If a socket's chat is named, the core is to be told of that.
+    /// Not at all: without room it is dropped. If a chat of a socket is named, the core hears of it when nobody was told.
     None(Option<(SocketId, MatchId)>),
 }
 

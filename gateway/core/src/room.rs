@@ -208,6 +208,11 @@ impl<M: Counted, C: Counted + Follows> Room<M, C> {
         self.changes.learn_head(rev);
     }
 
+    /// The seq and the rev that are known to exist.
+    pub fn known(&self) -> (i64, i64) {
+        (self.messages.head(), self.changes.head())
+    }
+
     /// What is missing.
     pub fn missing(&self) -> Option<Missing> {
         match () {

@@ -26,5 +26,5 @@ pub(crate) fn tell<L: Limits>(socket: &SocketState<L::Ticket>, pid: &Pid, step: 
         connection: socket.id.0,
     };
     let event = SoftEvent { event: Some(soft_event::Event::SocketReplaced(replaced)) };
-    step.out.push(Output::Publish(step.user.clone(), event, Patience::Bounded));
+    step.out.push(Output::Publish([step.user.clone()].into(), event, Patience::Bounded));
 }

@@ -37,6 +37,11 @@ impl<T: Counted> Track<T> {
         self.cursor
     }
 
+    /// The highest number heard of.
+    pub(crate) fn head(&self) -> i64 {
+        self.head
+    }
+
     /// Whether something is missing.
     pub(crate) fn is_behind(&self) -> bool {
         self.head > self.cursor

@@ -78,7 +78,7 @@ pub(crate) fn run<L: Limits>(
         // It is worth no wait. Without room for it they were not told, unless they were told before.
         let is_first = !std::mem::replace(&mut chat.typing, true);
         let patience = Patience::None(is_first.then(|| (socket_id, id.clone())));
-        tell(chat, true, &patience, step);
+        tell(chat, true, patience, step);
     }
     step.ok(socket_id, reply, "{\"ok\":true}".to_owned());
 }
@@ -86,15 +86,12 @@ pub(crate) fn run<L: Limits>(
 /// Tells the other members that this user has stopped, if they were told that the user types.
 pub(crate) fn stop<L: Limits>(chat: &mut JoinedChat, step: &mut Step<'_, L>) {
     if std::mem::take(&mut chat.typing) {
-        tell(chat, false, &Patience::Bounded, step);
+        tell(chat, false, Patience::Bounded, step);
     }
 }
 
-fn tell<L: Limits>(chat: &JoinedChat, is_typing: bool, patience: &Patience, step: &mut Step<'_, L>) {
-    for other in chat.others.iter() {
-        let event = event(step.user, &chat.id, is_typing);
-        step.out.push(Output::Publish(other.clone(), event, patience.clone()));
-    }
+fn tell<L: Limits>(chat: &JoinedChat, is_typing: bool, patience: Patience, step: &mut Step<'_, L>) {
+    step.out.push(Output::Publish(chat.others.all(), event(step.user, &chat.id, is_typing), patience));
 }
 
 fn event(user: &UserId, chat: &MatchId, is_typing: bool) -> SoftEvent {

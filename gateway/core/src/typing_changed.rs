@@ -1,4 +1,4 @@
-//! `TypingChanged`: the other member types, or has stopped. Who says nothing more is taken to have stopped.
+//! `TypingChanged`: another member types, or has stopped. Who says nothing more is taken to have stopped.
 
 use proto::{MatchId, UserId, inbox::TypingChanged};
 
@@ -21,7 +21,9 @@ pub(crate) fn hear<L: Limits>(
         return;
     };
     if changed.is_typing {
-        memory.typing_started(&chat, &typist, step.at.now);
+        if let Some((chat, forgotten)) = memory.typing_started(&chat, &typist, step.at.now) {
+            show(sockets, &chat, (&forgotten, false), step);
+        }
     } else {
         memory.typing_stopped(&chat, &typist);
     }

@@ -17,18 +17,17 @@ struct Shown {
     until: Instant,
 }
 
-/// The typists shown to a user's sockets, one per chat.
+/// The typists shown to a user's sockets.
 #[derive(Debug, Default)]
 pub(crate) struct Typists(Vec<Shown>);
 
 impl Typists {
-    /// A typist has begun or goes on.
-    pub(crate) fn started(&mut self, chat: &MatchId, typist: &UserId, now: Instant) {
+    /// A typist has begun or goes on. Returns one who is taken to have stopped for it.
+    pub(crate) fn started(&mut self, chat: &MatchId, typist: &UserId, now: Instant) -> Option<(MatchId, UserId)> {
         self.stopped(chat, typist);
-        if self.0.len() >= MAX_SHOWN {
-            self.0.remove(0);
-        }
+        let oldest = (self.0.len() >= MAX_SHOWN).then(|| self.0.remove(0));
         self.0.push(Shown { chat: chat.clone(), typist: typist.clone(), until: now + TYPING_LASTS });
+        oldest.map(|shown| (shown.chat, shown.typist))
     }
 
     /// A typist has stopped, or sent the message. True if it was shown.
@@ -76,6 +75,16 @@ mod tests {
         assert!(!typists.is_empty());
         assert_eq!(typists.expire(start + Duration::from_secs(10)), Some((chat, bob)));
         assert!(typists.is_empty());
+    }
+
+    #[test]
+    fn the_oldest_of_too_many_is_taken_to_have_stopped() {
+        let ((chat, bob), now) = (ids(), Instant::now());
+        let mut typists = Typists::default();
+        assert_eq!(typists.started(&chat, &bob, now), None);
+        let more = (1..=MAX_SHOWN).map(|number| UserId::new(format!("u{number}")).unwrap());
+        let stopped: Vec<_> = more.filter_map(|user| typists.started(&chat, &user, now)).collect();
+        assert_eq!(stopped, [(chat, bob)]);
     }
 
     #[test]

@@ -7,7 +7,10 @@ use gateway_core::{
     Output, SocketId,
     output::{Event, Json, Patience},
 };
+use prost::{Message as _, bytes::Bytes};
 use proto::{UserId, inbox::SoftEvent};
+use service_kit::bus::{Bus, BusError};
+use tokio::task::unconstrained;
 use tracing::warn;
 
 use super::{
@@ -80,14 +83,39 @@ fn packet(event: &Event) -> Packet {
     Packet::recoverable(event.name, event.json(), &event.cursor)
 }
 
-/// Publishes to an inbox what gateways tell, with as much patience as it is worth.
-pub(super) fn publish(context: &Context, state: &mut State, (to, event): (&UserId, SoftEvent), patience: Patience) {
-    let (bus, subject) = (context.services.bus.clone(), context.services.bus.subjects().soft_inbox(to));
-    let mut told = Box::pin(async move { bus.publish(&subject, &event).await });
-    match (told.as_mut().now_or_never(), patience) {
-        (None, Patience::Bounded) => context.lifecycle.spawn(told.map(|_| ())),
-        (Some(Err(error)), Patience::Bounded) => warn!(%error, "an inbox was not told"),
-        (None | Some(Err(_)), Patience::None(Some((id, chat)))) => state.core.typing_was_not_told(id, &chat),
-        (Some(Ok(())), _) | (_, Patience::None(None)) => {}
+/// Publishes to inboxes what gateways tell, with as much patience as it is worth.
+pub(super) fn publish(
+    context: &Context,
+    state: &mut State,
+    (to, event): (Arc<[UserId]>, SoftEvent),
+    patience: Patience,
+) {
+    let (bus, payload) = (context.services.bus.clone(), Bytes::from(event.encode_to_vec()));
+    match patience {
+        Patience::Bounded => {
+            let mut told = Box::pin(tell_all(bus, to, payload));
+            if told.as_mut().now_or_never().is_none() {
+                context.lifecycle.spawn(told);
+            }
+        }
+        Patience::None(first) => {
+            let tell = |user| unconstrained(tell(&bus, user, &payload)).now_or_never();
+            let told = to.iter().filter(|user| tell(user).is_some_and(|told| told.is_ok())).count();
+            if let Some((id, chat)) = first.filter(|_| told == 0) {
+                state.core.typing_was_not_told(id, &chat);
+            }
+        }
     }
+}
+
+async fn tell_all(bus: Bus, to: Arc<[UserId]>, payload: Bytes) {
+    for user in &*to {
+        if let Err(error) = tell(&bus, user, &payload).await {
+            warn!(%error, "an inbox was not told");
+        }
+    }
+}
+
+async fn tell(bus: &Bus, user: &UserId, payload: &Bytes) -> Result<(), BusError> {
+    bus.publish_encoded(&bus.subjects().soft_inbox(user), payload.clone()).await
 }

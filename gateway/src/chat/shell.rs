@@ -76,7 +76,7 @@ fn run(
         let Some(output) = emission.take(&state.sockets, output) else { continue };
         let task = match output {
             Output::Publish(to, event, patience) => {
-                emit::publish(context, state, (&to, event), patience);
+                emit::publish(context, state, (to, event), patience);
                 continue;
             }
             Output::Ask(ask) => match socket_of_task(state, task_of, &ask) {

@@ -6,7 +6,10 @@ use gateway_core::{
     Output, Step,
     output::{Ask, Patience},
 };
-use proto::inbox::{SoftEvent, inbox_event::Event};
+use proto::{
+    UserId,
+    inbox::{SoftEvent, inbox_event::Event},
+};
 
 use super::{Core, Gateway, SETTINGS, State, User, allowance::Allowance, asking};
 use crate::{
@@ -48,7 +51,7 @@ fn run(gateway: &Rc<Gateway>, user: &Rc<User>, state: &mut State, output: Output
                 pipe.close();
             }
         }
-        Output::Publish(to, event, patience) => publish(gateway, state, (to.as_str(), event), patience),
+        Output::Publish(to, event, patience) => publish(gateway, state, (&to, event), patience),
         Output::Ask(ask) => spawn(gateway, user, async |gateway, user| bring(gateway, user, ask).await),
         Output::After(pause, timer) => spawn(gateway, user, async move |gateway, user| {
             gateway.world.sim.sleep(pause).await;
@@ -74,15 +77,19 @@ async fn bring(gateway: &Rc<Gateway>, user: &Rc<User>, ask: Ask<()>) {
 }
 
 /// Publishes; what is worth no wait is dropped while the connection is broken.
-fn publish(gateway: &Gateway, state: &mut State, (to, event): (&str, SoftEvent), patience: Patience) {
+fn publish(gateway: &Gateway, state: &mut State, (to, event): (&[UserId], SoftEvent), patience: Patience) {
     let world = &gateway.world;
-    let (Some(index), Some(event)) = (world.cast.user(to), event.event.map(Event::from)) else { return };
+    let Some(event) = event.event.map(|event| Rc::new(Event::from(event))) else { return };
     match patience {
         Patience::None(first) if !world.net.is_up(gateway.process) => {
             if let Some((id, chat)) = first {
                 state.core.typing_was_not_told(id, &chat);
             }
         }
-        _ => world.net.publish(gateway.process, Subject::User(index), Packet::Inbox(Rc::new(event))),
+        _ => {
+            for index in to.iter().filter_map(|user| world.cast.user(user.as_str())) {
+                world.net.publish(gateway.process, Subject::User(index), Packet::Inbox(Rc::clone(&event)));
+            }
+        }
     }
 }

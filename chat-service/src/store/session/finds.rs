@@ -22,7 +22,7 @@ impl Session {
         }
         let (seq_ids, seqs): (Vec<&str>, Vec<i64>) = wanted.by_seq.iter().copied().unzip();
         let closed: Vec<&str> = wanted.closings.iter().copied().collect();
-        let joined: Vec<&str> = wanted.memberships.iter().copied().collect();
+        let grouped: Vec<&str> = wanted.memberships.iter().copied().collect();
         let (reached, names): (Vec<&str>, Vec<&str>) = wanted.milestones.iter().copied().unzip();
         let Statements { find_by_client_id, find_by_seq, find_closings, find_memberships, find_milestones, .. } =
             &self.statements;
@@ -30,7 +30,7 @@ impl Session {
             self.query_unless(ids.is_empty(), find_by_client_id, &[&ids, &senders, &client_ids]),
             self.query_unless(seqs.is_empty(), find_by_seq, &[&seq_ids, &seqs]),
             self.query_unless(closed.is_empty(), find_closings, &[&closed]),
-            self.query_unless(joined.is_empty(), find_memberships, &[&joined]),
+            self.query_unless(grouped.is_empty(), find_memberships, &[&grouped]),
             self.query_unless(names.is_empty(), find_milestones, &[&reached, &names]),
         )
         .await;

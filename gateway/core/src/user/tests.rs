@@ -235,7 +235,10 @@ fn short(output: &Output<()>) -> String {
         Output::Rejected(_) => "rejected".to_owned(),
         Output::PauseReads(_) => "pause reads".to_owned(),
         Output::Close(_) => "close".to_owned(),
-        Output::Publish(to, event, _) => format!("publish to {to}: {}", kind(event.event.as_ref().unwrap())),
+        Output::Publish(to, event, _) => {
+            let to: Vec<&str> = to.iter().map(UserId::as_str).collect();
+            format!("publish to {}: {}", to.join(" "), kind(event.event.as_ref().unwrap()))
+        }
         Output::Ask(Ask::Send { request, .. }) => {
             let ids: Vec<&str> = request.drafts.iter().map(|draft| draft.client_id.as_str()).collect();
             format!("send {}", ids.join(" "))
