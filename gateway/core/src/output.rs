@@ -101,7 +101,7 @@ impl Event {
 pub enum Patience {
     /// Within bounds.
     Bounded,
-    /// Not at all: without room it is dropped. If a chat of a socket is named, the core hears of it when nobody was told.
+    /// Not at all: without room it is dropped. If a chat of a socket is named, the core hears when nobody was told.
     None(Option<(SocketId, MatchId)>),
 }
 
