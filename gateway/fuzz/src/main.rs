@@ -142,9 +142,13 @@ mod rest {
     mod params;
     mod request;
 
+    pub use api::Api;
+
     /// What of the API a body needs.
-    pub struct Api {
-        pub held: crate::limits::Budget,
+    mod api {
+        pub struct Api {
+            pub held: crate::limits::Budget,
+        }
     }
 
     #[path = "../../fuzz/src/rest.rs"]
