@@ -247,13 +247,13 @@ impl Client {
         self.world.cast.chats[chat].guest == Some(self.user)
     }
 
-    /// A guest may hear of what was stored while it was a member, and of everything while it is one: then it may read
-    /// the whole history. So it does when its gateway has missed that it was out meanwhile.
+    /// A guest may hear of a message if it was a member at any time since. So it does when its gateway has missed that
+    /// it was out meanwhile, or when a message is told again.
     fn may_hear(&self, chat: usize, name: &str, heard: &Heard) -> bool {
         let is_message = [event::RECEIVE_MESSAGE, event::INBOX_UPDATED].contains(&name);
         let (id, user) = (&self.world.cast.chats[chat].id, &self.world.cast.users[self.user]);
-        let seqs = [heard.seq.max(heard.last_seq), i64::MAX];
-        self.is_guest(chat) && (!is_message || seqs.iter().any(|seq| self.world.store.concerns(id, user, *seq)))
+        let seq = heard.seq.max(heard.last_seq);
+        self.is_guest(chat) && (!is_message || self.world.store.may_have_read(id, user, seq))
     }
 
     /// The match, or the other one if the user is no member of it.

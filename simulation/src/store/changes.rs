@@ -33,16 +33,30 @@ impl Store {
 
     /// Whether a message was stored while the user was a member.
     pub(crate) fn concerns(&self, id: &MatchId, user: &UserId, seq: i64) -> bool {
+        self.memberships(id, user, seq).pop().unwrap_or(false)
+    }
+
+    /// Whether the user has been a member at any time since a message was stored: a member may read the whole history.
+    pub(crate) fn may_have_read(&self, id: &MatchId, user: &UserId, seq: i64) -> bool {
+        self.memberships(id, user, seq).contains(&true)
+    }
+
+    /// Whether the user is a member now, and was before each change that came behind a message, the last one first.
+    fn memberships(&self, id: &MatchId, user: &UserId, seq: i64) -> Vec<bool> {
         let rows = self.rows.borrow();
-        let Some(stored) = rows.get(id) else { return false };
+        let Some(stored) = rows.get(id) else { return Vec::new() };
         let later = stored.changes.iter().filter(|change| change.after_seq >= seq);
-        // Back from how it is now, over each change that came behind the message.
         let named = |users: &[String]| users.iter().any(|named| named == user.as_str());
-        later.rev().fold(stored.audience.has(user), |is_member, change| match &change.kind {
-            Some(Kind::Membership(membership)) if named(&membership.added) => false,
-            Some(Kind::Membership(membership)) if named(&membership.removed) => true,
-            _ => is_member,
-        })
+        let mut is_member = stored.audience.has(user);
+        let before = later.rev().map(|change| {
+            is_member = match &change.kind {
+                Some(Kind::Membership(membership)) if named(&membership.added) => false,
+                Some(Kind::Membership(membership)) if named(&membership.removed) => true,
+                _ => is_member,
+            };
+            is_member
+        });
+        std::iter::once(stored.audience.has(user)).chain(before).collect()
     }
 
     /// Behind which message a milestone was recorded, by the number of messages that reaches it.
