@@ -16,7 +16,7 @@ pub enum Mistake {
     ForgetRev,
     /// Nobody looks for the change that stands already, and no unique key forbids a second one.
     ChangeAgain,
-    /// The database does not tell that the members of a match have changed.
+    /// The database does not tell of the last change of the members of a match.
     ForgetMembers,
     /// A gateway keeps the chat of who was removed from it.
     KeepRemoved,

@@ -59,6 +59,14 @@ impl Store {
         std::iter::once(stored.audience.has(user)).chain(before).collect()
     }
 
+    /// The version of a match's members before their last change.
+    pub(super) fn members_rev_before(&self, id: &MatchId) -> i64 {
+        let rows = self.rows.borrow();
+        let changes = rows.get(id).map_or(&[][..], |stored| &stored.changes[..]);
+        let is_of_members = |change: &&Change| matches!(change.kind, Some(Kind::Membership(_)));
+        changes.iter().rev().filter(is_of_members).nth(1).map_or(0, |change| change.rev)
+    }
+
     /// Behind which message a milestone was recorded, by the number of messages that reaches it.
     pub(crate) fn recorded_after(&self, id: &MatchId, threshold: i64) -> Option<i64> {
         let rows = self.rows.borrow();

@@ -67,10 +67,10 @@ impl transaction::Connection for Connection {
     async fn advance(&mut self, advances: &BTreeMap<MatchId, i64>) -> Result<BTreeMap<MatchId, Head>, TripError> {
         let ids: Vec<&str> = advances.keys().map(MatchId::as_str).collect();
         let heads = self.begin(&ids).await?;
-        // Planted: it does not tell that the members have changed.
+        // Planted: it does not tell of the last change of the members.
         let forgets = self.store.mistake == Some(Mistake::ForgetMembers);
         let told = |(id, head): (MatchId, Head)| {
-            let members_rev = if forgets { 0 } else { head.members_rev };
+            let members_rev = if forgets { self.store.members_rev_before(&id) } else { head.members_rev };
             (id, Head { members_rev, ..head })
         };
         Ok(heads.into_iter().filter(|(_, head)| !head.closed).map(told).collect())
