@@ -47,9 +47,12 @@ impl View {
         self.acked_joins.iter().any(|(asked, _, _)| asked.chat == chat)
     }
 
-    /// The client has connected: what rang before may be over.
+    /// The client has connected: the last call that it heard of may be over. Of earlier ones nothing is told any more.
     pub(super) fn note_missed_ends(&mut self, world: &World) {
+        // Their ids are in the order of their beginnings.
+        let last = self.calls.iter().map(|(id, _)| id).max();
         let rang = self.calls.iter().filter(|(_, step)| *step == event::VIDEO_CALL_INCOMING).map(|(id, _)| id);
+        let rang = rang.filter(|id| Some(*id) == last);
         let is_untold = |id: &&String| !self.calls.contains(&((*id).clone(), both::VIDEO_CALL_ENDED));
         self.missed_ends = rang.filter(is_untold).filter(|id| world.calls.is_over(world, id)).cloned().collect();
     }
