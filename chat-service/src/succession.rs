@@ -1,4 +1,4 @@
-//! Who is told what of a match whose members change while a batch is decided. Pure.
+//! The members of a match before and behind each change of them in a batch: these decide who is told what. Pure.
 
 use proto::{
     UserId,

@@ -21,9 +21,9 @@ pub const MAX_MEMBERS: usize = 1_000;
 pub struct ChangeMembers {
     /// The match.
     pub match_id: MatchId,
-    /// Who is to be a member.
+    /// Users who are to be members.
     pub add: BTreeSet<UserId>,
-    /// Who is to be none. Nobody of `add`.
+    /// Users who are not to be members; none of them is in `add`.
     pub remove: BTreeSet<UserId>,
     /// The member who asks for it; `None`: the app server.
     pub actor: Option<UserId>,
@@ -64,7 +64,7 @@ impl Command for ChangeMembers {
 }
 
 impl ChangeMembers {
-    /// Who is to be added and is no member, and who is to be removed and is one.
+    /// The users of `add` who are no members yet, and those of `remove` who are members.
     fn difference(&self, room: &Room) -> (Vec<String>, Vec<String>) {
         let is_member = |user: &&UserId| room.audience().has(user);
         let added = self.add.iter().filter(|user| !is_member(user)).map(ToString::to_string);

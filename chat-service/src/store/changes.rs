@@ -90,7 +90,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// What the log holds of a kind.
+/// A row of the log, as far as the kind of the change decides it.
 struct Entry<'a> {
     kind: &'static str,
     seq: Option<i64>,

@@ -62,7 +62,7 @@ const APPEND: &str = "WITH logged AS (
             created_at, after_seq
      FROM logged WHERE kind = 'milestone'";
 
-/// What changes of members lead to: by match and user, whether the user is a member.
+/// Makes users members of matches, or ends that: by match and user, whether the user is a member from now on.
 const SET_MEMBERS: &str = "WITH set AS MATERIALIZED (
          SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[]) AS v (match_id, user_id, is_member)
      ), gone AS (

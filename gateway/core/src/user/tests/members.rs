@@ -23,6 +23,16 @@ fn joined(alice: &mut Alice) -> SocketId {
     socket
 }
 
+/// A socket that has joined, and lacks the changes up to this rev: it is about to ask for them.
+fn misses_changes(alice: &mut Alice, rev: i64) -> SocketId {
+    let socket = joined(alice);
+    let head = MatchHead { match_id: "m".into(), rev, ..MatchHead::default() };
+    alice.step(|core, step| core.head(&head, step));
+    let hold = alice.timer();
+    alice.wakes(hold);
+    socket
+}
+
 #[test]
 fn who_types_is_told_to_all_who_are_members_by_then() {
     let mut alice = Alice::new();
@@ -60,11 +70,7 @@ fn who_is_removed_is_given_what_came_before_and_leaves_the_chat() {
 fn a_removal_that_was_missed_is_found_by_what_is_fetched() {
     for answer in [Ok(vec![change(1, 0, ("", "alice"))]), Err(Code::MatchNotFound)] {
         let mut alice = Alice::new();
-        let socket = joined(&mut alice);
-        let head = MatchHead { match_id: "m".into(), rev: 1, ..MatchHead::default() };
-        alice.step(|core, step| core.head(&head, step));
-        let hold = alice.timer();
-        alice.wakes(hold);
+        let socket = misses_changes(&mut alice, 1);
         alice.step(|core, step| core.has_room(socket, &chat("m"), step));
         assert_eq!(alice.put_out(), ["await room for m", "changes of m after 0"]);
         let page = answer.map(|changes| ListChangesResponse { changes, through_rev: 1, has_more: false });
@@ -78,11 +84,7 @@ fn a_removal_that_was_missed_is_found_by_what_is_fetched() {
 #[test]
 fn who_is_removed_and_added_again_in_what_was_missed_keeps_the_chat() {
     let mut alice = Alice::new();
-    let socket = joined(&mut alice);
-    let head = MatchHead { match_id: "m".into(), rev: 2, ..MatchHead::default() };
-    alice.step(|core, step| core.head(&head, step));
-    let hold = alice.timer();
-    alice.wakes(hold);
+    let socket = misses_changes(&mut alice, 2);
     for (rev, of, has_more) in [(1, ("", "alice"), true), (2, ("alice", ""), false)] {
         alice.step(|core, step| core.has_room(socket, &chat("m"), step));
         alice.out.clear();
@@ -97,11 +99,7 @@ fn who_is_removed_and_added_again_in_what_was_missed_keeps_the_chat() {
 #[test]
 fn a_stranger_who_was_added_since_the_question_asks_again() {
     let mut alice = Alice::new();
-    let socket = joined(&mut alice);
-    let head = MatchHead { match_id: "m".into(), rev: 1, ..MatchHead::default() };
-    alice.step(|core, step| core.head(&head, step));
-    let hold = alice.timer();
-    alice.wakes(hold);
+    let socket = misses_changes(&mut alice, 1);
     alice.step(|core, step| core.has_room(socket, &chat("m"), step));
     alice.hears(changed(2, 0, ("alice", "")));
     alice.out.clear();
