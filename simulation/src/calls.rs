@@ -13,8 +13,8 @@ use proto::{
 };
 
 use crate::{
-    network::{Packet, Subject},
-    world::World,
+    cast::Cast,
+    network::{Network, Packet, Subject},
 };
 
 /// When each step is told, from its beginning.
@@ -23,90 +23,90 @@ const TOLD_AT_MS: [u64; 3] = [0, 1_000, 3_000];
 const RINGS: Duration = Duration::from_millis(2_500);
 
 /// All calls of a run.
-#[derive(Default)]
-pub(crate) struct Calls(RefCell<Vec<Ring>>);
+pub(crate) struct Calls {
+    cast: Rc<Cast>,
+    net: Rc<Network>,
+    rings: RefCell<Vec<Ring>>,
+}
 
 /// A call of a match's first member to the second, which nobody answers.
-#[derive(Clone)]
 struct Ring {
-    id: String,
-    chat: usize,
+    call: Call,
+    members: [usize; 2],
     ends_at: Duration,
 }
 
 impl Calls {
-    /// Whether a call is over.
-    pub(crate) fn is_over(&self, world: &World, id: &str) -> bool {
-        self.0.borrow().iter().any(|ring| ring.id == id && ring.ends_at <= world.sim.now())
+    pub(crate) fn new(cast: &Rc<Cast>, net: &Rc<Network>) -> Self {
+        Self { cast: Rc::clone(cast), net: Rc::clone(net), rings: RefCell::default() }
     }
 
-    /// What a device that was away is told.
-    pub(crate) fn missed(&self, world: &World, of: &OfDevice) -> GetCallResponse {
-        let Some(user) = world.cast.user(&of.user_id) else { return GetCallResponse::default() };
-        let rings = self.0.borrow();
-        let own = rings.iter().filter(|ring| world.cast.chats[ring.chat].members.contains(&user));
-        let heard_of = own.clone().find(|ring| of.heard_of.as_ref() == Some(&ring.id));
-        let told = heard_of.and_then(|ring| ring.step(world, ring.ends_at <= world.sim.now(), user));
-        let live = own.last().filter(|ring| ring.ends_at > world.sim.now());
-        GetCallResponse { call: live.map(|ring| ring.to_wire(world)), told: told.into_iter().collect() }
-    }
-}
-
-impl Ring {
-    /// What a user is told when it begins, or ends.
-    fn step(&self, world: &World, is_over: bool, user: usize) -> Option<CallChanged> {
-        let [from, to] = world.cast.chats[self.chat].members;
-        let (version, change) = match is_over {
-            true => (2, Change::Ended(Ended { signal: None, reason: "no_answer".to_owned() })),
-            false if user == to => {
-                let caller = world.cast.users[from].to_string();
-                (1, Change::Incoming(Incoming { caller, media: None, expires_at_ms: 0 }))
-            }
-            false => return None,
-        };
-        let (call_id, match_id) = (self.id.clone(), world.cast.chats[self.chat].id.to_string());
-        Some(CallChanged { call_id, match_id, version, change: Some(change), ..CallChanged::default() })
-    }
-
-    fn to_wire(&self, world: &World) -> Call {
-        let [from, to] = world.cast.chats[self.chat].members.map(|user| world.cast.users[user].to_string());
-        Call {
-            call_id: self.id.clone(),
-            match_id: world.cast.chats[self.chat].id.to_string(),
+    /// A call rings, and ends, unless one of the two is in another one.
+    pub(crate) fn ring(&self, chat: usize) {
+        let (sim, of) = (self.net.sim(), &self.cast.chats[chat]);
+        let is_busy = |ring: &Ring| !self.has_ended(ring) && ring.members.iter().any(|user| of.members.contains(user));
+        if self.rings.borrow().iter().any(is_busy) {
+            return;
+        }
+        let [from, to] = of.members.map(|user| self.cast.users[user].to_string());
+        let call = Call {
+            // As with signaling's ids, a later one is greater.
+            call_id: format!("call-{:012}", sim.now().as_micros()),
+            match_id: of.id.to_string(),
             caller: from,
             callee: to,
             state: CallState::Ringing.into(),
             version: 1,
             ..Call::default()
+        };
+        let ring = Ring { call, members: of.members, ends_at: sim.now() + RINGS };
+        let process = sim.start();
+        for (is_over, begins) in [(false, Duration::ZERO), (true, RINGS)] {
+            for user in of.members {
+                let Some(step) = ring.step(is_over, user) else { continue };
+                let packet = Packet::Inbox(Rc::new(Event::CallChanged(step)));
+                for told_at_ms in TOLD_AT_MS {
+                    let (net, packet) = (Rc::clone(&self.net), packet.clone());
+                    let publish = move || net.publish(process, Subject::User(user), packet);
+                    sim.after(begins + Duration::from_millis(told_at_ms), publish);
+                }
+            }
         }
+        self.rings.borrow_mut().push(ring);
+    }
+
+    /// Whether a call is over.
+    pub(crate) fn is_over(&self, id: &str) -> bool {
+        self.rings.borrow().iter().any(|ring| ring.call.call_id == id && self.has_ended(ring))
+    }
+
+    /// What a device that was away is told.
+    pub(crate) fn missed(&self, of: &OfDevice) -> GetCallResponse {
+        let Some(user) = self.cast.user(&of.user_id) else { return GetCallResponse::default() };
+        let rings = self.rings.borrow();
+        let mut own = rings.iter().filter(|ring| ring.members.contains(&user));
+        let live = own.clone().next_back().filter(|ring| !self.has_ended(ring));
+        let heard_of = own.find(|ring| of.heard_of.as_ref() == Some(&ring.call.call_id));
+        let told = heard_of.and_then(|ring| ring.step(self.has_ended(ring), user));
+        GetCallResponse { call: live.map(|ring| ring.call.clone()), told: told.into_iter().collect() }
+    }
+
+    fn has_ended(&self, ring: &Ring) -> bool {
+        ring.ends_at <= self.net.sim().now()
     }
 }
 
-/// A call rings, and ends, unless one of the two is in another one.
-pub(crate) fn ring(world: &Rc<World>, chat: usize) {
-    let now = world.sim.now();
-    let members = world.cast.chats[chat].members;
-    let is_busy = |ring: &Ring| {
-        let others = world.cast.chats[ring.chat].members;
-        ring.ends_at > now && members.iter().any(|member| others.contains(member))
-    };
-    if world.calls.0.borrow().iter().any(is_busy) {
-        return;
-    }
-    // As with signaling's ids, a later one is greater.
-    let ring = Ring { id: format!("call-{:012}", now.as_micros()), chat, ends_at: now + RINGS };
-    world.calls.0.borrow_mut().push(ring.clone());
-    let process = world.sim.start();
-    for (is_over, begins) in [(false, Duration::ZERO), (true, RINGS)] {
-        for user in members {
-            let Some(step) = ring.step(world, is_over, user) else { continue };
-            let packet = Packet::Inbox(Rc::new(Event::CallChanged(step)));
-            for told_at_ms in TOLD_AT_MS {
-                let (net, packet) = (Rc::clone(&world.net), packet.clone());
-                world.sim.after(begins + Duration::from_millis(told_at_ms), move || {
-                    net.publish(process, Subject::User(user), packet);
-                });
+impl Ring {
+    /// What a user is told when it begins, or ends.
+    fn step(&self, is_over: bool, user: usize) -> Option<CallChanged> {
+        let Call { call_id, match_id, caller, .. } = self.call.clone();
+        let (version, change) = match is_over {
+            true => (2, Change::Ended(Ended { signal: None, reason: "no_answer".to_owned() })),
+            false if user == self.members[1] => {
+                (1, Change::Incoming(Incoming { caller, media: None, expires_at_ms: 0 }))
             }
-        }
+            false => return None,
+        };
+        Some(CallChanged { call_id, match_id, version, change: Some(change), ..CallChanged::default() })
     }
 }

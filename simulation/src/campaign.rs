@@ -10,9 +10,9 @@ use promises::Violation;
 
 use crate::{
     mistake::Mistake,
+    run::{Outcome, run},
     schedule::Schedule,
     shrink::shrink,
-    world::{Outcome, run},
 };
 
 /// Runs of consecutive seeds.

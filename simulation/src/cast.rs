@@ -3,8 +3,8 @@
 
 use chat_service::audience::Audience;
 use milestone_service::milestone::{Milestone, Milestones};
-use promises::GUEST;
-use proto::{MatchId, UserId};
+use promises::{GUEST, Tag};
+use proto::{MatchId, UserId, chat::Message};
 
 use crate::schedule::{CHATS, CLIENTS};
 
@@ -35,7 +35,7 @@ const MEMBERS: [[usize; 2]; CHATS] = [[0, 1], [0, 2]];
 const GUESTS: [Option<usize>; CHATS] = [Some(3), None];
 
 /// Whose the devices are: the first user has two of them.
-const OWNERS: [usize; CLIENTS] = [0, 1, 0, 2, 3];
+const OWNERS: [usize; CLIENTS as usize] = [0, 1, 0, 2, 3];
 
 impl Cast {
     /// The same for every run.
@@ -59,17 +59,18 @@ impl Cast {
     }
 
     /// Whose device this is.
-    pub(crate) fn owner(client: usize) -> usize {
-        OWNERS[client]
+    pub(crate) fn owner(slot: u8) -> usize {
+        OWNERS[usize::from(slot)]
     }
 
     /// On which side of a match a device is: 0 and 1 are the members', 2 is a stranger's, and a guest has another.
-    pub(crate) fn side(chat: usize, client: usize) -> u8 {
-        let [first, second] = MEMBERS[chat].map(|member| member == OWNERS[client]);
+    pub(crate) fn side(chat: usize, slot: u8) -> u8 {
+        let owner = Self::owner(slot);
+        let [first, second] = MEMBERS[chat].map(|member| member == owner);
         match () {
             () if first => 0,
             () if second => 1,
-            () if GUESTS[chat] == Some(OWNERS[client]) => GUEST,
+            () if GUESTS[chat] == Some(owner) => GUEST,
             () => 2,
         }
     }
@@ -83,6 +84,45 @@ impl Cast {
     pub(crate) fn chat(&self, id: &str) -> Option<usize> {
         self.chats.iter().position(|chat| chat.id.as_str() == id)
     }
+
+    /// The clientId of a message.
+    pub(crate) fn client_id(&self, tag: Tag) -> String {
+        format!("{}-{}-{}", self.author(tag), tag.slot, tag.index)
+    }
+
+    /// The text of a message; another variant contradicts it.
+    pub(crate) fn text(&self, tag: Tag) -> String {
+        let denial = if tag.variant == 0 { "" } else { "not " };
+        format!("{denial}{}", self.client_id(tag))
+    }
+
+    /// Which message has this clientId and this body, which is JSON; none if they do not belong together.
+    pub(crate) fn tag_of(&self, named: &str, body: &str) -> Option<Tag> {
+        let mut parts = named.rsplit('-');
+        let (index, slot) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let mut variants = (0..2).map(|variant| Tag { slot, index, variant }).filter(|_| slot < CLIENTS);
+        variants.find(|tag| self.client_id(*tag) == named && format!("\"{}\"", self.text(*tag)) == body)
+    }
+
+    /// The same, if this user wrote it.
+    pub(crate) fn tag_by(&self, sender: &str, named: &str, body: &str) -> Option<Tag> {
+        self.tag_of(named, body).filter(|tag| self.author(*tag).as_str() == sender)
+    }
+
+    /// Which message this is; none if it is not what its sender wrote.
+    pub(crate) fn tag_of_message(&self, message: &Message) -> Option<Tag> {
+        self.tag_by(&message.sender_id, &message.client_id, &message.body)
+    }
+
+    fn author(&self, tag: Tag) -> &UserId {
+        &self.users[Self::owner(tag.slot)]
+    }
+}
+
+/// Which of the milestones this threshold is, from 1; 0 for none.
+pub(crate) fn ord(threshold: i64) -> u16 {
+    let at = MILESTONES.iter().position(|seq| i64::from(*seq) == threshold);
+    at.and_then(|at| u16::try_from(at + 1).ok()).unwrap_or_default()
 }
 
 #[expect(clippy::expect_used, reason = "these are constants")]

@@ -4,9 +4,8 @@ use std::{
     cell::RefCell,
     collections::VecDeque,
     future::poll_fn,
-    pin::Pin,
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Poll, Waker},
 };
 
 /// A queue with one reader. Cheap to clone.
@@ -46,38 +45,29 @@ impl<T> Queue<T> {
 
     /// Waits for the first item and takes it.
     pub(crate) async fn pop(&self) -> T {
-        poll_fn(|context| self.poll_pop(context)).await
-    }
-
-    fn poll_pop(&self, context: &mut Context<'_>) -> Poll<T> {
-        let mut waiting = self.0.borrow_mut();
-        if let Some(item) = waiting.items.pop_front() {
-            return Poll::Ready(item);
-        }
-        waiting.reader = Some(context.waker().clone());
-        Poll::Pending
-    }
-}
-
-/// An answer on its way; `None` when there will be none.
-pub(crate) struct Arrives<T>(Queue<Option<T>>);
-
-impl<T> Future for Arrives<T> {
-    type Output = Option<T>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
-        self.0.poll_pop(context)
+        poll_fn(|context| {
+            let mut waiting = self.0.borrow_mut();
+            if let Some(item) = waiting.items.pop_front() {
+                return Poll::Ready(item);
+            }
+            waiting.reader = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await
     }
 }
+
+/// Where an answer arrives; `None` when there will be none.
+pub(crate) type Arrives<T> = Queue<Option<T>>;
 
 /// Where an answer goes. Whoever waits for it learns when this is dropped.
-pub(crate) struct Answer<T>(Queue<Option<T>>);
+pub(crate) struct Answer<T>(Arrives<T>);
 
 impl<T> Answer<T> {
     /// An answer, and where it arrives.
     pub(crate) fn expected() -> (Self, Arrives<T>) {
-        let queue = Queue::default();
-        (Self(queue.clone()), Arrives(queue))
+        let arrives = Arrives::default();
+        (Self(arrives.clone()), arrives)
     }
 
     /// Answers.

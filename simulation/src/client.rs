@@ -2,6 +2,8 @@
 
 mod connection;
 mod heard;
+mod hearing;
+mod joining;
 mod sending;
 mod view;
 
@@ -12,48 +14,40 @@ use std::{
     time::Duration,
 };
 
-use promises::{APP_SERVER, Event, Known, Promise};
-use proto::client::{command, event};
-use serde_json::json;
+use promises::{Event, Promise, Tag, Violation};
+use proto::client::command;
+use serde_json::{Value, json};
 
 use crate::{
     cast::Cast,
-    channel::Answer,
+    channel::{Answer, Arrives},
     executor::ProcessId,
-    pipe::{Down, Pipe, Up},
+    gateway::Gateways,
+    pipe::{Pipe, Up},
+    replicas::Replicas,
     schedule::{CHATS, Deed},
     world::World,
 };
-use heard::{Answered, Heard};
-use sending::Letter;
-use view::View;
-
-const JOIN_AGAIN: Duration = Duration::from_millis(500);
+use heard::Answered;
+use view::{Asked, View};
 
 /// A device of a user.
 pub(crate) struct Client {
     world: Rc<World>,
+    gateways: Rc<Gateways>,
+    replicas: Rc<Replicas>,
     process: ProcessId,
     user: usize,
     /// Its number among all clients: its slot in the checkers.
-    index: usize,
+    slot: u8,
     name: String,
     state: RefCell<State>,
-    next_ack: Cell<u64>,
-}
-
-/// A join that waits for its ack.
-#[derive(Debug, Clone, Copy)]
-struct Asked {
-    chat: usize,
-    since_seq: Option<i64>,
-    keep_others: bool,
-    /// What anybody knew when it was asked for.
-    known: Known,
+    last_ack: Cell<u64>,
 }
 
 #[derive(Default)]
 struct State {
+    /// The connection, and the process of its gateway.
     pipe: Option<(Rc<Pipe>, ProcessId)>,
     is_connected: bool,
     pid: Option<String>,
@@ -72,20 +66,27 @@ struct State {
     forged: Option<usize>,
 }
 
+/// What is to be sent, or was.
+#[derive(Debug, Clone, Copy)]
+struct Letter {
+    chat: usize,
+    tag: Tag,
+}
+
 impl Client {
     /// Starts a client.
-    pub(crate) fn start(world: &Rc<World>, index: usize) -> Rc<Self> {
-        let user = Cast::owner(index);
-        let name = format!("{}#{index}", world.cast.users[user]);
-        let process = world.sim.start();
+    pub(crate) fn start(world: &Rc<World>, (gateways, replicas): (&Rc<Gateways>, &Rc<Replicas>), slot: u8) -> Rc<Self> {
+        let (user, process) = (Cast::owner(slot), world.sim.start());
         let client = Rc::new(Self {
             world: Rc::clone(world),
+            gateways: Rc::clone(gateways),
+            replicas: Rc::clone(replicas),
             process,
             user,
-            index,
-            name,
+            slot,
+            name: format!("{}#{slot}", world.cast.users[user]),
             state: RefCell::default(),
-            next_ack: Cell::new(0),
+            last_ack: Cell::new(0),
         });
         world.sim.spawn(process, Rc::clone(&client).connect_for_ever());
         client
@@ -106,35 +107,46 @@ impl Client {
         }
     }
 
+    /// What does not hold yet, and must when everything has come right.
+    pub(crate) fn first_unmet(&self) -> Option<Violation> {
+        let (state, name) = (self.state.borrow(), &self.name);
+        let State { view, unacked, .. } = &*state;
+        let (typists, ends, unjoined) =
+            (&view.typists, &view.missed_ends, state.wanted.difference(&view.joined).next());
+        let unmet = [
+            (Promise::Answered, state.is_connected, format!("{name} is not connected")),
+            (Promise::Answered, *unacked == 0, format!("{name} waits for {unacked} acks")),
+            (Promise::Delivered, typists.is_empty(), format!("{name} sees typing in {typists:?}")),
+            (Promise::Delivered, ends.is_empty(), format!("{name} was not told of the end of {ends:?}")),
+            (Promise::Answered, unjoined.is_none(), format!("{name} has not joined {unjoined:?}")),
+        ];
+        let incomplete = view.joined.iter().map(|chat| {
+            let head = self.world.store.last_seq(&self.world.cast.chats[*chat].id);
+            let complete = view.complete_to(*chat);
+            (Promise::Delivered, complete >= Some(head), format!("{name} has {chat} up to {complete:?} of {head}"))
+        });
+        let mut all = unmet.into_iter().chain(incomplete);
+        all.find_map(|(promise, is_kept, how)| self.world.promises.unless(promise, is_kept, || how))
+    }
+
     /// Emits what waits for an ack, now or when connected. Returns its number.
-    fn emit(&self, name: &'static str, argument: &serde_json::Value) -> u64 {
-        self.next_ack.set(self.next_ack.get() + 1);
-        let (ack, mut state) = (self.next_ack.get(), self.state.borrow_mut());
-        let up = Up::Event { name, arguments: [Some(argument.to_string()), None], ack };
-        match state.pipe.clone().filter(|_| state.is_connected) {
-            Some((pipe, _)) => pipe.emit(up),
-            None => state.buffered.push(up),
+    fn emit(&self, name: &'static str, argument: &Value) -> u64 {
+        self.last_ack.set(self.last_ack.get() + 1);
+        let (ack, mut state) = (self.last_ack.get(), self.state.borrow_mut());
+        let up = Up::Event { name, argument: argument.to_string(), ack };
+        match &state.pipe {
+            Some((pipe, _)) if state.is_connected => pipe.up.send(up),
+            _ => state.buffered.push(up),
         }
         ack
     }
 
-    fn id_of(&self, chat: usize) -> &str {
-        self.world.cast.chats[chat].id.as_str()
-    }
-
-    fn join(self: &Rc<Self>, chat: usize, keep_others: bool) {
-        self.state.borrow_mut().wanted.insert(chat);
-        // Who is not connected joins when it is.
-        if self.state.borrow().is_connected {
-            let since_seq = self.state.borrow().view.complete_to(chat);
-            let ack = self.emit(command::JOIN_CHAT, &self.join_argument(chat, since_seq, keep_others));
-            let known = self.world.promises.known(chat);
-            self.state.borrow_mut().joining.insert(ack, Asked { chat, since_seq, keep_others, known });
-        }
-    }
-
-    fn join_argument(&self, chat: usize, since_seq: Option<i64>, keep_others: bool) -> serde_json::Value {
-        json!({ "matchId": self.id_of(chat), "sinceSeq": since_seq, "keepOthers": keep_others })
+    /// Emits, and expects an ack; `None` when the connection is lost before.
+    fn expect(&self, name: &'static str, argument: &Value) -> (u64, Arrives<Answered>) {
+        let (answer, arrives) = Answer::expected();
+        let ack = self.emit(name, argument);
+        self.state.borrow_mut().waiting.insert(ack, answer);
+        (ack, arrives)
     }
 
     fn leave(&self, chat: usize) {
@@ -150,13 +162,6 @@ impl Client {
         }
     }
 
-    fn cut(&self, noticed: Duration) {
-        let pipe = self.state.borrow().pipe.clone();
-        if let Some((pipe, _)) = pipe {
-            pipe.cut(noticed);
-        }
-    }
-
     fn reload(&self) {
         self.cut(Duration::ZERO);
         let mut state = self.state.borrow_mut();
@@ -164,79 +169,35 @@ impl Client {
         state.view.joined.clear();
     }
 
-    /// Something happened to it in a match.
-    fn note(&self, chat: usize, event: Event) {
-        self.world.promises.note(chat, self.index, event);
-    }
-
     /// A stranger tries to join, to send, and to recover what it never had.
     fn intrude(self: &Rc<Self>, chat: usize) {
         if self.is_member(chat) || self.is_guest(chat) {
             return;
         }
-        let client = Rc::clone(self);
-        self.world.sim.spawn(self.process, async move {
+        self.spawn(async move |client| {
             client.knock(chat).await;
             client.state.borrow_mut().forged = Some(chat);
             client.cut(Duration::ZERO);
         });
     }
 
-    fn hear(self: &Rc<Self>, down: Down) {
-        self.world.sim.trace(|| format!("{} hears {down:?}", self.name));
-        match down {
-            Down::Connected { .. } | Down::Event { name: event::SERVER_DRAINING, .. } => {}
-            Down::Ack { ack, json } => self.hear_ack(ack, Answered::read(&json)),
-            Down::Event { name, json, cursor } => {
-                let heard = Heard::read(&json);
-                let chat = heard.chat(&self.world.cast);
-                let is_own = chat.is_some_and(|chat| self.is_member(chat) || self.may_hear(chat, name, &heard));
-                self.world.promises.check(Promise::Secret, is_own, || format!("{} hears {name} {json}", self.name));
-                self.hear_event(name, chat.unwrap_or_default(), &heard, cursor);
-            }
-        }
+    fn spawn(self: &Rc<Self>, task: impl AsyncFnOnce(&Rc<Self>) + 'static) {
+        let client = Rc::clone(self);
+        self.world.sim.spawn(self.process, async move { task(&client).await });
     }
 
-    fn hear_ack(self: &Rc<Self>, ack: u64, answer: Answered) {
-        let join = self.state.borrow_mut().joining.remove(&ack);
-        let Some(asked) = join else {
-            if let Some(waiting) = self.state.borrow_mut().waiting.remove(&ack) {
-                waiting.give(answer);
-            }
-            return;
-        };
-        let Asked { chat, since_seq, keep_others, .. } = asked;
-        match answer {
-            Answered::Joined { last_seq, messages, has_more, milestones } => {
-                self.hear_page(chat, since_seq, &messages);
-                let mut state = self.state.borrow_mut();
-                state.view.acked_joins.push((asked, last_seq, milestones));
-                state.view.begin(chat, last_seq);
-                // More follows, or this join left to paging what an earlier one would have given.
-                let is_behind = has_more || state.view.complete_to(chat) < Some(last_seq);
-                drop(state);
-                if is_behind {
-                    self.world.sim.spawn(self.process, Rc::clone(self).read_on(chat, last_seq));
-                }
-            }
-            Answered::Failed { code, .. } if code.is_retryable() => {
-                let client = Rc::clone(self);
-                self.world.sim.after(JOIN_AGAIN, move || {
-                    if client.state.borrow().wanted.contains(&chat) {
-                        client.join(chat, keep_others);
-                    }
-                });
-            }
-            Answered::Failed { code, .. } => {
-                self.note(chat, Event::JoinRefused { code });
-                self.state.borrow_mut().wanted.remove(&chat);
-            }
-            other => self.world.promises.check(Promise::Answered, false, || format!("a join is answered {other:?}")),
-        }
+    /// Something happened to it in a match.
+    fn note(&self, chat: usize, event: Event) {
+        self.world.promises.note(chat, self.slot, event);
     }
 
-    fn slot(&self) -> u8 {
-        u8::try_from(self.index).unwrap_or(APP_SERVER)
+    /// Holds what happened to it against a promise. `how` follows its name.
+    fn check(&self, promise: Promise, is_kept: bool, how: impl FnOnce() -> String) {
+        self.world.promises.check(promise, is_kept, || format!("{} {}", self.name, how()));
+    }
+
+    fn id_of(&self, chat: usize) -> &str {
+        self.world.cast.chats[chat].id.as_str()
     }
 
     fn is_member(&self, chat: usize) -> bool {
@@ -245,15 +206,6 @@ impl Client {
 
     fn is_guest(&self, chat: usize) -> bool {
         self.world.cast.chats[chat].guest == Some(self.user)
-    }
-
-    /// A guest may hear of a message if it was a member at any time since. So it does when its gateway has missed that
-    /// it was out meanwhile, or when a message is told again.
-    fn may_hear(&self, chat: usize, name: &str, heard: &Heard) -> bool {
-        let is_message = [event::RECEIVE_MESSAGE, event::INBOX_UPDATED].contains(&name);
-        let (id, user) = (&self.world.cast.chats[chat].id, &self.world.cast.users[self.user]);
-        let seq = heard.seq.max(heard.last_seq);
-        self.is_guest(chat) && (!is_message || self.world.store.may_have_read(id, user, seq))
     }
 
     /// The match, or the other one if the user is no member of it.

@@ -1,9 +1,4 @@
-//! A replica of milestone-service: the pure core `milestone` in a shell that is made anew after the real one, and
-//! Redis.
-
-mod registers;
-
-pub(crate) use registers::Registers;
+//! A replica of milestone-service: the pure core `milestone` in a shell that is made anew after the real one.
 
 use std::{rc::Rc, time::Duration};
 
@@ -15,10 +10,11 @@ use crate::{
     channel::Queue,
     executor::ProcessId,
     network::Away,
-    stream::{Delivery, Heads},
+    registers::{IfMissing, Register},
+    replicas::Replicas,
+    stream::{Event, Heads},
     world::World,
 };
-use registers::{IfMissing, Register};
 
 const REOPEN_DELAY: Duration = Duration::from_millis(500);
 /// As `milestone-service/src/consumer.rs`.
@@ -27,116 +23,105 @@ const FIRST_RETRY_DELAY: Duration = Duration::from_millis(250);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
 
 /// A replica of milestone-service.
-pub(crate) struct Counter {
-    pub(crate) process: ProcessId,
+struct Counter {
+    world: Rc<World>,
+    replicas: Rc<Replicas>,
+    process: ProcessId,
+}
+
+/// Starts a replica.
+pub(crate) fn start(world: &Rc<World>, replicas: &Rc<Replicas>, process: ProcessId) {
+    let counter = Counter { world: Rc::clone(world), replicas: Rc::clone(replicas), process };
+    world.sim.spawn(process, Rc::new(counter).consume());
 }
 
 impl Counter {
-    /// Starts a replica.
-    pub(crate) fn start(world: &Rc<World>) -> Rc<Self> {
-        let process = world.sim.start();
-        world.sim.spawn(process, consume(Rc::clone(world), process));
-        Rc::new(Self { process })
-    }
-}
-
-async fn consume(world: Rc<World>, process: ProcessId) {
-    let (mailbox, mut recount_due) = (Queue::default(), false);
-    loop {
-        if let Ok(is_new) = world.stream.open(process, &mailbox).await {
-            recount_due |= is_new;
-            if recount_due && recount(&world).await.is_ok() {
-                recount_due = false;
+    async fn consume(self: Rc<Self>) {
+        let (mailbox, mut recount_due) = (Queue::default(), false);
+        loop {
+            if let Ok(is_new) = self.world.stream.open(self.process, &mailbox).await {
+                recount_due |= is_new;
+                if recount_due && self.recount().await.is_ok() {
+                    recount_due = false;
+                }
+                // As long as the stream is the same.
+                while !recount_due && let Some(event) = mailbox.pop().await {
+                    self.world.sim.spawn(self.process, Rc::clone(&self).work_on(event));
+                }
             }
-            if !recount_due {
-                work_until_lost(&world, process, &mailbox).await;
+            self.world.sim.sleep(REOPEN_DELAY).await;
+        }
+    }
+
+    async fn work_on(self: Rc<Self>, event: Event) {
+        let World { sim, stream, .. } = &*self.world;
+        if let Some(Ok(())) = sim.timeout(WORK_TIMEOUT, self.count(&event.heads)).await {
+            return stream.ack(self.process, &event);
+        }
+        let delay = FIRST_RETRY_DELAY.saturating_mul(2_u32.saturating_pow(event.deliveries - 1)).min(MAX_RETRY_DELAY);
+        stream.deliver_after(delay, event);
+    }
+
+    /// Takes the heads in. When it returns, every milestone that they reach is recorded. A head that was heard of is
+    /// committed, so it proves without Redis what it reaches.
+    async fn count(&self, heads: &Heads) -> Result<(), Away> {
+        let redis = &self.world.registers.host;
+        if redis.is_up() {
+            let counted = self.count_in_registers(heads).await;
+            if counted.is_ok() || redis.is_up() {
+                return counted;
             }
         }
-        world.sim.sleep(REOPEN_DELAY).await;
-    }
-}
-
-async fn work_until_lost(world: &Rc<World>, process: ProcessId, mailbox: &Queue<Delivery>) {
-    loop {
-        let delivery = mailbox.pop().await;
-        if matches!(delivery, Delivery::Reopen) {
-            return;
+        for (id, seq) in heads {
+            for milestone in self.world.cast.milestones.reached(*seq) {
+                self.record(id, milestone).await?;
+            }
         }
-        world.sim.spawn(process, work_on(Rc::clone(world), process, delivery));
+        Ok(())
     }
-}
 
-async fn work_on(world: Rc<World>, process: ProcessId, delivery: Delivery) {
-    let Delivery::Event { number, life, deliveries, heads } = &delivery else { return };
-    if let Some(Ok(())) = world.sim.timeout(WORK_TIMEOUT, count(&world, heads)).await {
-        return world.stream.ack(process, *number, *life);
-    }
-    let delay = FIRST_RETRY_DELAY.saturating_mul(2_u32.saturating_pow(deliveries - 1)).min(MAX_RETRY_DELAY);
-    world.stream.deliver_after(delay, delivery);
-}
-
-/// Takes the heads in. When it returns, every milestone that they reach is recorded. A head that was heard of is
-/// committed, so it proves without Redis what it reaches.
-async fn count(world: &Rc<World>, heads: &Heads) -> Result<(), Away> {
-    if world.registers.is_up() {
-        let counted = count_in_registers(world, heads).await;
-        if counted.is_ok() || world.registers.is_up() {
-            return counted;
+    async fn count_in_registers(&self, heads: &Heads) -> Result<(), Away> {
+        for (id, seq) in heads {
+            let register = match self.world.registers.raise(id, *seq, IfMissing::Leave).await? {
+                Some(register) => Some(register),
+                None => self.rebuild(id).await?,
+            };
+            if let Some(register) = register {
+                for milestone in self.world.cast.milestones.due(register.count, &register.recorded) {
+                    self.record(id, milestone).await?;
+                }
+            }
         }
+        Ok(())
     }
-    for (id, seq) in heads {
-        for milestone in world.cast.milestones.reached(*seq) {
-            record(world, id, milestone).await?;
-        }
-    }
-    Ok(())
-}
 
-async fn count_in_registers(world: &Rc<World>, heads: &Heads) -> Result<(), Away> {
-    for (id, seq) in heads {
-        let register = match world.registers.raise(id, *seq, IfMissing::Leave, world.mistake).await? {
-            Some(register) => Some(register),
-            None => rebuild(world, id).await?,
+    /// A register that Redis does not have starts from the committed head.
+    async fn rebuild(&self, id: &MatchId) -> Result<Option<Register>, Away> {
+        let Some((_, head)) = self.committed(vec![id.clone()]).await?.pop_first() else { return Ok(None) };
+        self.world.registers.raise(id, head, IfMissing::Create).await
+    }
+
+    /// Counts every match that has a register from its committed head.
+    async fn recount(&self) -> Result<(), Away> {
+        let ids = self.world.registers.scan().await?;
+        self.count(&self.committed(ids).await?).await
+    }
+
+    async fn committed(&self, ids: Vec<MatchId>) -> Result<Heads, Away> {
+        let ids = ids.iter().map(ToString::to_string).collect();
+        let heads = self.replicas.read(|store| store.heads(ids, false)).await?;
+        Ok(heads.into_iter().filter_map(|head| Some((MatchId::new(head.match_id).ok()?, head.last_seq))).collect())
+    }
+
+    async fn record(&self, id: &MatchId, milestone: &Milestone) -> Result<(), Away> {
+        let Milestone { id: milestone_id, threshold, unlocks } = milestone.clone();
+        let reached = RecordMilestone { match_id: id.clone(), milestone_id, threshold, unlocks };
+        // A register that is not brought up to date leads to a record that was made before.
+        let _ = if self.replicas.change(reached).await? {
+            self.world.registers.mark_recorded(id, &milestone.id).await
+        } else {
+            self.world.registers.forget(id).await
         };
-        if let Some(register) = register {
-            for milestone in world.cast.milestones.due(register.count, &register.recorded) {
-                record(world, id, milestone).await?;
-            }
-        }
+        Ok(())
     }
-    Ok(())
-}
-
-/// A register that Redis does not have starts from the committed head.
-async fn rebuild(world: &Rc<World>, id: &MatchId) -> Result<Option<Register>, Away> {
-    let Some(head) = committed(world, vec![id.clone()]).await?.pop() else { return Ok(None) };
-    world.registers.raise(id, head.1, IfMissing::Create, world.mistake).await
-}
-
-/// Counts every match that has a register from its committed head.
-async fn recount(world: &Rc<World>) -> Result<(), Away> {
-    let ids = world.registers.scan().await?;
-    let heads = committed(world, ids).await?.into_iter().collect();
-    count(world, &heads).await
-}
-
-async fn committed(world: &Rc<World>, ids: Vec<MatchId>) -> Result<Vec<(MatchId, i64)>, Away> {
-    let replica = world.any_replica().ok_or(Away)?;
-    let asked = Rc::clone(&world.store).heads(ids.iter().map(ToString::to_string).collect(), false);
-    let heads = world.net.call(replica.process, asked).await?;
-    Ok(heads.into_iter().filter_map(|head| Some((MatchId::new(head.match_id).ok()?, head.last_seq))).collect())
-}
-
-async fn record(world: &Rc<World>, id: &MatchId, milestone: &Milestone) -> Result<(), Away> {
-    let Milestone { id: name, threshold, unlocks } = milestone.clone();
-    let replica = world.any_replica().ok_or(Away)?;
-    let reached = RecordMilestone { match_id: id.clone(), milestone_id: name.clone(), threshold, unlocks };
-    let recording = Rc::clone(&replica).change(Rc::clone(world), reached);
-    // A register that is not brought up to date leads to a record that was made before.
-    let _ = if world.net.call(replica.process, recording).await? {
-        world.registers.mark_recorded(id, &name).await
-    } else {
-        world.registers.forget(id).await
-    };
-    Ok(())
 }

@@ -4,12 +4,12 @@ mod task;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, VecDeque, btree_map::OccupiedEntry},
     future::poll_fn,
     pin::pin,
     rc::Rc,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -39,10 +39,8 @@ struct Inner {
     trace: Option<RefCell<Vec<String>>>,
 }
 
-enum Timer {
-    Wake(Waker),
-    Run(Box<dyn FnOnce()>),
-}
+/// What is done at a time, in the order in which it was asked for.
+type Timer = Box<dyn FnOnce()>;
 
 struct Process {
     is_alive: bool,
@@ -145,7 +143,7 @@ impl Sim {
 
     /// Calls `run` after `delay`.
     pub(crate) fn after(&self, delay: Duration, run: impl FnOnce() + 'static) {
-        self.0.timers.borrow_mut().insert(self.timer_key(delay), Timer::Run(Box::new(run)));
+        self.0.timers.borrow_mut().insert(self.timer_key(delay), Box::new(run));
     }
 
     /// Waits.
@@ -180,19 +178,12 @@ impl Sim {
     pub(crate) fn run_until(&self, end: Duration) {
         while !self.0.stopped.get() {
             self.poll_ready();
-            let next = self.0.timers.borrow_mut().first_entry().filter(|entry| entry.key().0 <= end).map(|entry| {
-                let ((at, _), timer) = entry.remove_entry();
-                (at, timer)
-            });
-            let Some((at, timer)) = next else {
-                self.0.now.set(end);
-                return;
-            };
+            let mut timers = self.0.timers.borrow_mut();
+            let next = timers.first_entry().filter(|entry| entry.key().0 <= end).map(OccupiedEntry::remove_entry);
+            drop(timers);
+            let Some(((at, _), run)) = next else { return self.0.now.set(end) };
             self.0.now.set(at.max(self.now()));
-            match timer {
-                Timer::Wake(waker) => waker.wake(),
-                Timer::Run(run) => run(),
-            }
+            run();
         }
     }
 
@@ -252,15 +243,15 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let inner = &self.sim.0;
-        let is_over = if self.registered {
-            !inner.timers.borrow().contains_key(&self.key)
-        } else {
-            inner.timers.borrow_mut().insert(self.key, Timer::Wake(context.waker().clone()));
-            self.registered = true;
-            false
-        };
-        if is_over { Poll::Ready(()) } else { Poll::Pending }
+        let mut timers = self.sim.0.timers.borrow_mut();
+        if self.registered {
+            return if timers.contains_key(&self.key) { Poll::Pending } else { Poll::Ready(()) };
+        }
+        let waker = context.waker().clone();
+        timers.insert(self.key, Box::new(move || waker.wake()));
+        drop(timers);
+        self.registered = true;
+        Poll::Pending
     }
 }
 

@@ -16,30 +16,25 @@ use std::{
 use gateway_core::{Moment, Settings, SocketId, views::MessageFields};
 use proto::UserId;
 
-use crate::{
-    executor::ProcessId,
-    network::{Away, Subject},
-    pipe::Pipe,
-    world::World,
-};
+use crate::{executor::ProcessId, fleet::Fleet, pipe::Pipe, replicas::Replicas, world::World};
 use allowance::Allowance;
 
 /// The core, as this shell has it: sends hold nothing.
 type Core = gateway_core::User<()>;
 
+/// All gateways.
+pub(crate) type Gateways = Fleet<Rc<Gateway>>;
+
 /// Few messages in an ack and in a page, so that the runs have several of them.
 const SETTINGS: Settings = Settings { fields: MessageFields::Spread, join_page: 4, page: 3 };
-/// How often typists are looked for who have said nothing more.
-const TICK: Duration = Duration::from_secs(1);
 /// Over this time a gateway that is drained closes its clients' transports.
 const DRAIN_WINDOW: Duration = Duration::from_secs(1);
-/// How often a call is made when its replica turns out to be gone.
-const TRIES: usize = 3;
 
 /// A gateway. Its memory dies with it.
 pub(crate) struct Gateway {
-    pub(crate) process: ProcessId,
     world: Rc<World>,
+    replicas: Rc<Replicas>,
+    process: ProcessId,
     users: RefCell<BTreeMap<usize, Rc<User>>>,
     allowance: Allowance,
 }
@@ -50,6 +45,7 @@ struct User {
     id: UserId,
     /// Whether what is published to the inbox from now on is heard.
     is_subscribed: Cell<bool>,
+    /// Connections.
     presences: Cell<usize>,
     state: RefCell<State>,
 }
@@ -61,44 +57,36 @@ struct State {
     pipes: Vec<(SocketId, Rc<Pipe>)>,
 }
 
-/// Keeps a user's entry alive.
-struct Presence {
-    gateway: Rc<Gateway>,
-    user: Rc<User>,
-}
-
 impl Gateway {
     /// Starts a gateway.
-    pub(crate) fn start(world: &Rc<World>) -> Rc<Self> {
-        let process = world.sim.start();
-        let allowance = Allowance::new(&world.net);
-        let gateway = Rc::new(Self { process, world: Rc::clone(world), users: RefCell::default(), allowance });
-        world.sim.spawn(process, inbox::sweep(Rc::clone(&gateway)));
-        world.sim.spawn(process, inbox::tick(Rc::clone(&gateway)));
+    pub(crate) fn start(world: &Rc<World>, replicas: &Rc<Replicas>, process: ProcessId) -> Rc<Self> {
+        let gateway = Rc::new(Self {
+            world: Rc::clone(world),
+            replicas: Rc::clone(replicas),
+            process,
+            users: RefCell::default(),
+            allowance: Allowance::new(&world.net),
+        });
+        world.sim.spawn(process, Rc::clone(&gateway).sweep());
+        world.sim.spawn(process, Rc::clone(&gateway).tick());
         gateway
     }
 
     /// Takes a client's connection.
-    pub(crate) fn accept(self: &Rc<Self>, pipe: Rc<Pipe>) {
-        self.world.sim.spawn(self.process, connecting::serve(Rc::clone(self), pipe));
+    pub(crate) fn accept(self: Rc<Self>, pipe: Rc<Pipe>) {
+        self.world.sim.clone().spawn(self.process, self.serve(pipe));
     }
 
     /// Tells the clients that their transports will be closed, and closes them.
     pub(crate) fn drain(self: &Rc<Self>) {
+        let within = DRAIN_WINDOW.as_micros().try_into().unwrap_or(u64::MAX);
         for user in self.users() {
-            running::step(self, &user, |core, step| core.drained(DRAIN_WINDOW, step));
-            for (_, pipe) in &user.state.borrow().pipes {
-                let (pipe, within) = (Rc::clone(pipe), DRAIN_WINDOW.as_micros().try_into().unwrap_or(u64::MAX));
+            self.step(&user, |core, step| core.drained(DRAIN_WINDOW, step));
+            for (_, pipe) in user.state.borrow().pipes.clone() {
                 let after = Duration::from_micros(self.world.sim.chance(|rng| rng.u64(0..within)));
                 self.world.sim.after(after, move || pipe.close());
             }
         }
-    }
-
-    /// Lets go of the users and sockets, which hold each other.
-    pub(crate) fn dissolve(&self) {
-        let states: Vec<State> = self.users.borrow().values().map(|user| user.state.take()).collect();
-        drop(states);
     }
 
     fn users(&self) -> Vec<Rc<User>> {
@@ -108,49 +96,5 @@ impl Gateway {
     fn moment(&self) -> Moment {
         let sim = &self.world.sim;
         Moment { now: sim.instant(), unix_ms: sim.now_ms(), random: sim.chance(|rng| rng.u64(..)) }
-    }
-
-    fn enter(self: &Rc<Self>, index: usize) -> Presence {
-        let mut users = self.users.borrow_mut();
-        let user = users.entry(index).or_insert_with(|| {
-            let user = Rc::new(User {
-                index,
-                id: self.world.cast.users[index].clone(),
-                is_subscribed: Cell::new(false),
-                presences: Cell::new(0),
-                state: RefCell::default(),
-            });
-            self.world.sim.spawn(self.process, inbox::listen(Rc::clone(self), Rc::clone(&user)));
-            user
-        });
-        user.presences.set(user.presences.get() + 1);
-        Presence { gateway: Rc::clone(self), user: Rc::clone(user) }
-    }
-
-    /// Asks a replica of chat-service, and another one if that is not there.
-    async fn ask<T: 'static, F>(&self, ask: impl Fn(Rc<World>) -> F) -> Result<T, Away>
-    where
-        F: Future<Output = Result<T, Away>> + 'static,
-    {
-        let mut result = Err(Away);
-        for _ in 0..TRIES {
-            let Some(replica) = self.world.any_replica() else { break };
-            result = self.world.net.call(replica.process, ask(Rc::clone(&self.world))).await;
-            if result.is_ok() {
-                return result;
-            }
-        }
-        self.world.sim.sleep(self.world.net.delay()).await;
-        result
-    }
-}
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        self.user.presences.set(self.user.presences.get() - 1);
-        if self.user.presences.get() == 0 {
-            self.gateway.users.borrow_mut().remove(&self.user.index);
-            self.gateway.world.net.unsubscribe(self.gateway.process, Subject::User(self.user.index));
-        }
     }
 }

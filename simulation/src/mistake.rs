@@ -86,16 +86,7 @@ impl Mistake {
             Self::ForgetCalls => InCore::ForgetCalls,
             Self::ForgetEnds => InCore::ForgetEnds,
             Self::SilentRefusals => InCore::SilentRefusals,
-            Self::AckBeforeCommit
-            | Self::ForgetWaiting
-            | Self::NoDedupe
-            | Self::ForgetRev
-            | Self::ChangeAgain
-            | Self::ForgetMembers
-            | Self::NewIdsOnRetry
-            | Self::CountEvents
-            | Self::ForgetUnpublished
-            | Self::ForgetTheDead => return None,
+            _ => return None,
         })
     }
 }

@@ -47,11 +47,8 @@ struct Link {
     disturbed: Queue<()>,
 }
 
-#[derive(Clone)]
-struct Subscription {
-    process: ProcessId,
-    mailbox: Queue<Packet>,
-}
+/// Who hears a subject, and where.
+type Subscription = (ProcessId, Queue<Packet>);
 
 impl Network {
     pub(crate) fn new(sim: &Sim, noise: Noise) -> Self {
@@ -114,7 +111,7 @@ impl Network {
     /// The server notices that a process is gone.
     pub(crate) fn forget(&self, process: ProcessId) {
         for subscriptions in self.subscriptions.borrow_mut().values_mut() {
-            subscriptions.retain(|subscription| subscription.process != process);
+            subscriptions.retain(|(other, _)| *other != process);
         }
     }
 
@@ -124,15 +121,14 @@ impl Network {
         // Who has said anything is cut off like everybody when the server is away.
         let up_at = self.links.borrow_mut().entry(process).or_default().up_at;
         self.sim.sleep(up_at.saturating_sub(self.sim.now()) + self.delay()).await;
-        let subscription = Subscription { process, mailbox: mailbox.clone() };
-        self.subscriptions.borrow_mut().entry(subject).or_default().push(subscription);
+        self.subscriptions.borrow_mut().entry(subject).or_default().push((process, mailbox.clone()));
         self.sim.sleep(self.delay()).await;
     }
 
     /// Ends a process' subscription.
     pub(crate) fn unsubscribe(&self, process: ProcessId, subject: Subject) {
         if let Some(subscriptions) = self.subscriptions.borrow_mut().get_mut(&subject) {
-            subscriptions.retain(|subscription| subscription.process != process);
+            subscriptions.retain(|(other, _)| *other != process);
         }
     }
 
@@ -175,7 +171,7 @@ impl Network {
         self.publish(from, subject, Packet::Request(Rc::new(Request { from, send, answer: Some(answer).into() })));
         // An answer that is lost is not known to be: whoever asked waits.
         let answered = self.sim.timeout(patience, async {
-            match arrives.await {
+            match arrives.pop().await {
                 Some(answer) => answer,
                 None => std::future::pending().await,
             }
@@ -209,33 +205,26 @@ impl Network {
                 }
             });
         });
-        self.sim.timeout(CALL_TIMEOUT, arrives).await.flatten().unwrap_or(Err(Away))
+        self.sim.timeout(CALL_TIMEOUT, arrives.pop()).await.flatten().unwrap_or(Err(Away))
     }
 
     fn route(self: &Rc<Self>, from: ProcessId, subject: Subject, packet: &Packet) {
         let subscriptions = self.subscriptions.borrow().get(&subject).cloned().unwrap_or_default();
+        let give = |(process, mailbox): Subscription| {
+            let packet = packet.clone();
+            self.deliver((from, process), Duration::ZERO, move || mailbox.push(packet));
+        };
         let Packet::Request(request) = packet else {
-            for Subscription { process, mailbox } in subscriptions {
-                if !self.sim.happens(self.noise().inbox_loss) {
-                    let packet = packet.clone();
-                    self.deliver((from, process), Duration::ZERO, move || mailbox.push(packet));
-                }
-            }
-            return;
+            let is_lost = |_: &Subscription| self.sim.happens(self.noise().inbox_loss);
+            return subscriptions.into_iter().filter(|of| !is_lost(of)).for_each(give);
         };
         if self.sim.happens(self.noise().request_loss) {
             return;
         }
-        match self.sim.chance(|rng| rng.choice(subscriptions)) {
-            Some(Subscription { process, mailbox }) => {
-                let packet = packet.clone();
-                self.deliver((from, process), Duration::ZERO, move || mailbox.push(packet));
-            }
-            None => {
-                if let Some(answer) = request.answer.borrow_mut().take() {
-                    self.sim.after(self.delay(), move || answer.give(None));
-                }
-            }
+        if let Some(subscription) = self.sim.chance(|rng| rng.choice(subscriptions)) {
+            give(subscription);
+        } else if let Some(answer) = request.answer.borrow_mut().take() {
+            self.sim.after(self.delay(), move || answer.give(None));
         }
     }
 

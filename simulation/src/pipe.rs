@@ -8,7 +8,7 @@ use crate::{channel::Queue, network::Network};
 #[derive(Debug, Clone)]
 pub(crate) enum Up {
     Connect { user: usize, pid: Option<String>, offset: Option<String> },
-    Event { name: &'static str, arguments: [Option<String>; 2], ack: u64 },
+    Event { name: &'static str, argument: String, ack: u64 },
 }
 
 /// What a client hears.
@@ -22,80 +22,85 @@ pub(crate) enum Down {
 /// One connection.
 pub(crate) struct Pipe {
     net: Rc<Network>,
-    /// What reaches the gateway; `None` when it notices the end.
-    pub(crate) up: Queue<Option<Up>>,
-    /// What reaches the client; `None` when it notices the end.
-    pub(crate) down: Queue<Option<Down>>,
-    client_is_here: Cell<bool>,
-    gateway_is_here: Cell<bool>,
-    last_up: Cell<Duration>,
-    last_down: Cell<Duration>,
+    /// To the gateway.
+    pub(crate) up: Rc<Way<Up>>,
+    /// To the client.
+    pub(crate) down: Rc<Way<Down>>,
+}
+
+/// One way of a connection.
+pub(crate) struct Way<T> {
+    net: Rc<Network>,
+    /// What has arrived; `None` when the reader notices the end.
+    arrived: Queue<Option<T>>,
+    has_ended: Cell<bool>,
+    last: Cell<Duration>,
 }
 
 impl Pipe {
     pub(crate) fn new(net: &Rc<Network>) -> Rc<Self> {
-        Rc::new(Self {
-            net: Rc::clone(net),
-            up: Queue::default(),
-            down: Queue::default(),
-            client_is_here: Cell::new(true),
-            gateway_is_here: Cell::new(true),
-            last_up: Cell::default(),
-            last_down: Cell::default(),
-        })
-    }
-
-    /// The client emits.
-    pub(crate) fn emit(self: &Rc<Self>, up: Up) {
-        let pipe = Rc::clone(self);
-        self.net.sim().after(self.in_order(&self.last_up), move || {
-            if pipe.gateway_is_here.get() {
-                pipe.up.push(Some(up));
-            }
-        });
-    }
-
-    /// The gateway emits.
-    pub(crate) fn send(self: &Rc<Self>, down: Down) {
-        let pipe = Rc::clone(self);
-        self.net.sim().after(self.in_order(&self.last_down), move || {
-            if pipe.client_is_here.get() {
-                pipe.down.push(Some(down));
-            }
-        });
+        Rc::new(Self { net: Rc::clone(net), up: Way::new(net), down: Way::new(net) })
     }
 
     /// The connection breaks. The client notices at once, the gateway after a while, and until then it hears what was
     /// under way.
-    pub(crate) fn cut(self: &Rc<Self>, gateway_notices: Duration) {
-        if self.client_is_here.replace(false) {
-            self.down.push(None);
-        }
-        let pipe = Rc::clone(self);
+    pub(crate) fn cut(&self, gateway_notices: Duration) {
+        self.down.end();
+        let up = Rc::clone(&self.up);
         self.net.sim().after(gateway_notices, move || {
-            if pipe.gateway_is_here.replace(false) {
-                pipe.up.push(None);
-            }
+            up.end();
         });
     }
 
     /// The gateway closes the transport.
-    pub(crate) fn close(self: &Rc<Self>) {
-        if self.gateway_is_here.replace(false) {
-            self.up.push(None);
-            let pipe = Rc::clone(self);
-            self.net.sim().after(self.in_order(&self.last_down), move || {
-                if pipe.client_is_here.replace(false) {
-                    pipe.down.push(None);
-                }
+    pub(crate) fn close(&self) {
+        if self.up.end() {
+            let down = Rc::clone(&self.down);
+            self.net.sim().after(self.down.in_order(), move || {
+                down.end();
             });
         }
     }
+}
 
-    fn in_order(&self, last: &Cell<Duration>) -> Duration {
+impl<T: 'static> Way<T> {
+    fn new(net: &Rc<Network>) -> Rc<Self> {
+        Rc::new(Self {
+            net: Rc::clone(net),
+            arrived: Queue::default(),
+            has_ended: Cell::new(false),
+            last: Cell::default(),
+        })
+    }
+
+    /// Sends something, which arrives unless the reader has noticed the end before.
+    pub(crate) fn send(self: &Rc<Self>, item: T) {
+        let way = Rc::clone(self);
+        self.net.sim().after(self.in_order(), move || {
+            if !way.has_ended.get() {
+                way.arrived.push(Some(item));
+            }
+        });
+    }
+
+    /// Waits for the next item; `None` when the reader notices the end.
+    pub(crate) async fn next(&self) -> Option<T> {
+        self.arrived.pop().await
+    }
+
+    /// The reader notices the end, if it has not done so before.
+    fn end(&self) -> bool {
+        let ends = !self.has_ended.replace(true);
+        if ends {
+            self.arrived.push(None);
+        }
+        ends
+    }
+
+    fn in_order(&self) -> Duration {
         let now = self.net.sim().now();
-        last.set(last.get().max(now + self.net.delay()));
-        last.get().saturating_sub(now)
+        self.last.set(self.last.get().max(now + self.net.delay()));
+        self.last.get().saturating_sub(now)
     }
 }
 

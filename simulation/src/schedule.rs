@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 use fastrand::Rng;
 
 /// Devices of people; the [`cast`](crate::cast) says whose they are.
-pub(crate) const CLIENTS: usize = 5;
+pub(crate) const CLIENTS: u8 = 5;
 /// Matches.
 pub(crate) const CHATS: usize = 2;
 /// Processes of each kind.
@@ -25,53 +25,47 @@ pub(crate) const CALL_MS: u64 = 6_000;
 #[derive(Debug, Clone)]
 pub struct Schedule {
     /// Decides every chance that no step names: delays, losses, who is asked.
-    pub seed: u64,
-    /// How bad the network is while faults strike.
-    pub noise: Noise,
+    pub(crate) seed: u64,
+    pub(crate) noise: Noise,
     /// What happens, by time.
-    pub steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// Probabilities in 1,000 while faults strike.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Noise {
+pub(crate) struct Noise {
     /// An event for an inbox is lost.
-    pub inbox_loss: u32,
+    pub(crate) inbox_loss: u32,
     /// A request or its answer is lost.
-    pub request_loss: u32,
+    pub(crate) request_loss: u32,
     /// A message takes up to two seconds.
-    pub spike: u32,
+    pub(crate) spike: u32,
     /// The answer to a COMMIT is lost.
-    pub commit_unknown: u32,
+    pub(crate) commit_unknown: u32,
     /// The stream delivers an event twice.
-    pub duplicate: u32,
+    pub(crate) duplicate: u32,
     /// A gateway refuses what it may refuse.
-    pub refusal: u32,
+    pub(crate) refusal: u32,
 }
 
 /// Something that happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
-    /// When.
-    pub at: Duration,
-    /// What.
-    pub action: Action,
+pub(crate) struct Step {
+    pub(crate) at: Duration,
+    pub(crate) action: Action,
 }
 
-/// A kind of process.
+/// A kind of process: of the gateway, of chat-service, of milestone-service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Server {
-    /// Of the gateway.
+pub(crate) enum Server {
     Gateway,
-    /// Of chat-service.
     Replica,
-    /// Of milestone-service.
     Counter,
 }
 
 /// How a process is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It dies; another one is started later.
     Kill,
     /// It stops where it is.
@@ -82,8 +76,7 @@ pub enum Fault {
 
 /// What can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the variants and their fields say it")]
-pub enum Action {
+pub(crate) enum Action {
     Act { client: usize, deed: Deed },
     CloseMatch { chat: usize },
     ChangeGuest { chat: usize, is_member: bool },
@@ -102,8 +95,7 @@ pub enum Action {
 /// such a one; join and leave; begin and stop to type; try all of it as a stranger; lose the connection, which the
 /// gateway notices later; or start anew with the messages and without the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the variants and their fields say it")]
-pub enum Deed {
+pub(crate) enum Deed {
     Send { chat: usize },
     Repeat,
     Contradict,
@@ -124,7 +116,7 @@ impl Schedule {
         let faults = [0, 15, 30, 50][rng.usize(0..4)];
         let noise = if rng.bool() { Noise::default() } else { Noise::of(&mut rng) };
         let join = |client| Action::Act { client, deed: Deed::Join { chat: client % CHATS, keep_others: true } };
-        let mut actions: Vec<Action> = (0..CLIENTS).map(join).collect();
+        let mut actions: Vec<Action> = (0..usize::from(CLIENTS)).map(join).collect();
         actions.extend((0..count).map(|_| if rng.usize(0..100) < faults { fault(&mut rng) } else { deed(&mut rng) }));
         let at = |action| Step { at: Duration::from_millis(rng.u64(0..length_ms)), action };
         let mut steps: Vec<Step> = actions.into_iter().map(at).collect();
@@ -177,7 +169,7 @@ impl fmt::Display for Schedule {
 }
 
 fn deed(rng: &mut Rng) -> Action {
-    let (client, chat) = (rng.usize(0..CLIENTS), rng.usize(0..CHATS));
+    let (client, chat) = (rng.usize(0..CLIENTS.into()), rng.usize(0..CHATS));
     let deed = match rng.u32(0..106) {
         0..48 => Deed::Send { chat },
         48..54 => Deed::Type { chat, is_typing: rng.u32(0..3) > 0 },

@@ -4,8 +4,8 @@ use promises::Promise;
 
 use crate::{
     mistake::Mistake,
+    run::run,
     schedule::{Noise, Schedule, Step},
-    world::run,
 };
 
 /// Runs that shrinking may take.

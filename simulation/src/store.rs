@@ -4,13 +4,12 @@
 //! What this model leaves out: statements that see each other's snapshots (each of ours that decides holds the row
 //! lock), deadlocks (matches are locked in their order), the wait for a standby.
 
-mod changes;
+mod facts;
 mod milestones;
 mod reads;
 mod transaction;
 mod writes;
 
-pub(crate) use reads::Snapshot;
 pub(crate) use transaction::Connection;
 
 use std::{
@@ -26,10 +25,17 @@ use chat_service::{
 };
 use proto::{
     MatchId,
-    chat::{Change, Message, Milestone},
+    chat::{Change, Milestone},
 };
 
-use crate::{cast::Cast, channel::Queue, executor::Sim, mistake::Mistake, network::Network, promises::Promises};
+use crate::{
+    cast::Cast,
+    channel::Queue,
+    executor::Sim,
+    host::Host,
+    mistake::Mistake,
+    network::{Away, Network},
+};
 
 /// The name of its history: nobody restores it.
 pub(crate) const EPOCH: &str = "sim";
@@ -40,14 +46,13 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The database.
 pub(crate) struct Store {
-    pub(crate) sim: Sim,
-    pub(crate) net: Rc<Network>,
-    pub(crate) promises: Rc<Promises>,
-    pub(crate) mistake: Option<Mistake>,
+    sim: Sim,
+    net: Rc<Network>,
+    host: Host,
+    mistake: Option<Mistake>,
     rows: RefCell<BTreeMap<MatchId, Stored>>,
     /// How often it was restarted: connections of before are of no use.
     restarts: Cell<u64>,
-    up_at: Cell<Duration>,
     last_transaction: Cell<u64>,
 }
 
@@ -76,25 +81,15 @@ struct Recorded {
 }
 
 impl Store {
-    pub(crate) fn new(cast: &Cast, net: &Rc<Network>, promises: &Rc<Promises>, mistake: Option<Mistake>) -> Self {
-        let stored = |chat: &crate::cast::Chat| Stored {
-            audience: cast.audience(chat),
-            head: Head { last_seq: 0, rev: 0, closed: false, now_ms: 0, members_rev: 0 },
-            messages: Vec::new(),
-            by_client_id: BTreeMap::new(),
-            changes: Vec::new(),
-            milestones: Vec::new(),
-            lock: None,
-            waiting: Vec::new(),
-        };
+    pub(crate) fn new(cast: &Cast, net: &Rc<Network>, mistake: Option<Mistake>) -> Self {
+        let rows = cast.chats.iter().map(|chat| (chat.id.clone(), Stored::new(cast.audience(chat))));
         Self {
             sim: net.sim().clone(),
             net: Rc::clone(net),
-            promises: Rc::clone(promises),
+            host: Host::new(net),
             mistake,
-            rows: RefCell::new(cast.chats.iter().map(|chat| (chat.id.clone(), stored(chat))).collect()),
+            rows: RefCell::new(rows.collect()),
             restarts: Cell::new(0),
-            up_at: Cell::default(),
             last_transaction: Cell::new(0),
         }
     }
@@ -102,28 +97,13 @@ impl Store {
     /// Ends all connections and transactions, and takes none for a while.
     pub(crate) fn restart(&self, lasts: Duration) {
         self.restarts.set(self.restarts.get() + 1);
-        self.up_at.set(self.up_at.get().max(self.sim.now() + lasts));
-        for stored in self.rows.borrow_mut().values_mut() {
-            stored.lock = None;
-            stored.wake();
-        }
+        self.host.away_for(lasts);
+        self.rows.borrow_mut().values_mut().for_each(Stored::unlock);
     }
 
-    /// The committed message with this seq.
-    pub(crate) fn message(&self, id: &MatchId, seq: i64) -> Option<Message> {
-        self.rows.borrow().get(id)?.message(seq)
-    }
-
-    /// How far the match has come, how many milestones it has, and whether it is closed.
-    pub(crate) fn head(&self, id: &MatchId) -> (i64, usize, bool) {
-        self.rows
-            .borrow()
-            .get(id)
-            .map_or((0, 0, false), |stored| (stored.head.last_seq, stored.milestones.len(), stored.head.closed))
-    }
-
-    fn is_up(&self) -> bool {
-        self.up_at.get() <= self.sim.now()
+    /// One trip to the database: `look` happens there, at one moment.
+    async fn trip<T>(&self, look: impl FnOnce(&Self) -> T) -> Result<T, Away> {
+        self.host.trip(|| Ok(look(self))).await
     }
 
     fn new_transaction(&self) -> u64 {
@@ -133,16 +113,30 @@ impl Store {
 }
 
 impl Stored {
+    fn new(audience: Audience) -> Self {
+        Self {
+            audience,
+            head: Head { last_seq: 0, rev: 0, closed: false, now_ms: 0, members_rev: 0 },
+            messages: Vec::new(),
+            by_client_id: BTreeMap::new(),
+            changes: Vec::new(),
+            milestones: Vec::new(),
+            lock: None,
+            waiting: Vec::new(),
+        }
+    }
+
     fn members(&self) -> Vec<String> {
         self.audience.members().iter().map(ToString::to_string).collect()
     }
 
-    fn message(&self, seq: i64) -> Option<Message> {
-        let index = usize::try_from(seq - 1).ok()?;
-        self.messages.get(index).map(|row| row.message.clone())
+    fn row(&self, seq: i64) -> Option<&Row> {
+        self.messages.get(usize::try_from(seq - 1).ok()?)
     }
 
-    fn wake(&mut self) {
+    /// Lets the next one have the lock.
+    fn unlock(&mut self) {
+        self.lock = None;
         self.waiting.drain(..).for_each(|waiting| waiting.push(()));
     }
 }

@@ -13,6 +13,7 @@ use proto::MatchId;
 use crate::{
     channel::Queue,
     executor::{ProcessId, Sim},
+    host::Host,
     network::{Away, Network},
 };
 
@@ -23,18 +24,17 @@ const NOBODY_PAUSE: Duration = Duration::from_millis(500);
 /// The newest heads of some matches.
 pub(crate) type Heads = BTreeMap<MatchId, i64>;
 
-/// What a counter hears.
+/// An event as a counter hears it.
 #[derive(Clone)]
-pub(crate) enum Delivery {
-    Event {
-        number: usize,
-        life: u64,
-        deliveries: u32,
-        heads: Rc<Heads>,
-    },
-    /// The stream may be another one.
-    Reopen,
+pub(crate) struct Event {
+    number: usize,
+    life: u64,
+    pub(crate) deliveries: u32,
+    pub(crate) heads: Rc<Heads>,
 }
+
+/// What a counter hears: `None` when the stream may be another one.
+pub(crate) type Mailbox = Queue<Option<Event>>;
 
 /// The stream as it was found.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +47,7 @@ pub(crate) struct Found {
 
 /// The stream with its one consumer.
 pub(crate) struct Stream {
+    pub(crate) host: Host,
     sim: Sim,
     net: Rc<Network>,
     life: Cell<u64>,
@@ -54,13 +55,13 @@ pub(crate) struct Stream {
     /// The life in which the consumer was made.
     consumer: Cell<Option<u64>>,
     acked: RefCell<Vec<bool>>,
-    counters: RefCell<Vec<(ProcessId, Queue<Delivery>)>>,
-    up_at: Cell<Duration>,
+    counters: RefCell<Vec<(ProcessId, Mailbox)>>,
 }
 
 impl Stream {
     pub(crate) fn new(net: &Rc<Network>) -> Self {
         Self {
+            host: Host::new(net),
             sim: net.sim().clone(),
             net: Rc::clone(net),
             life: Cell::new(0),
@@ -68,7 +69,6 @@ impl Stream {
             consumer: Cell::new(None),
             acked: RefCell::default(),
             counters: RefCell::default(),
-            up_at: Cell::default(),
         }
     }
 
@@ -77,12 +77,7 @@ impl Stream {
         self.life.set(self.life.get() + 1);
         self.watermark_ms.set(None);
         self.acked.borrow_mut().clear();
-        self.counters.borrow().iter().for_each(|(_, mailbox)| mailbox.push(Delivery::Reopen));
-    }
-
-    /// Nobody reaches it for a while.
-    pub(crate) fn away_for(&self, lasts: Duration) {
-        self.up_at.set(self.up_at.get().max(self.sim.now() + lasts));
+        self.counters.borrow().iter().for_each(|(_, mailbox)| mailbox.push(None));
     }
 
     /// Makes sure that it is there.
@@ -103,7 +98,7 @@ impl Stream {
             self.watermark_ms.set(Some(watermark_ms));
             let number = self.acked.borrow().len();
             self.acked.borrow_mut().push(false);
-            let event = Delivery::Event { number, life: self.life.get(), deliveries: 0, heads };
+            let event = Event { number, life: self.life.get(), deliveries: 0, heads };
             if self.sim.happens(self.net.noise().duplicate) {
                 self.deliver_after(self.net.delay() * 3, event.clone());
             }
@@ -114,7 +109,7 @@ impl Stream {
     }
 
     /// Takes part in consuming. True when the consumer had to be made, so that events of before may be lost.
-    pub(crate) async fn open(&self, process: ProcessId, mailbox: &Queue<Delivery>) -> Result<bool, Away> {
+    pub(crate) async fn open(&self, process: ProcessId, mailbox: &Mailbox) -> Result<bool, Away> {
         self.trip(process, || {
             let mut counters = self.counters.borrow_mut();
             counters.retain(|(other, _)| *other != process);
@@ -125,48 +120,37 @@ impl Stream {
     }
 
     /// An event was counted.
-    pub(crate) fn ack(&self, process: ProcessId, number: usize, life: u64) {
-        if life == self.life.get() && self.is_reached_by(process) {
-            self.acked.borrow_mut()[number] = true;
+    pub(crate) fn ack(&self, process: ProcessId, event: &Event) {
+        if event.life == self.life.get() && self.is_reached_by(process) {
+            self.acked.borrow_mut()[event.number] = true;
         }
     }
 
     /// An event is to be delivered again after a while.
-    pub(crate) fn deliver_after(self: &Rc<Self>, delay: Duration, event: Delivery) {
+    pub(crate) fn deliver_after(self: &Rc<Self>, delay: Duration, event: Event) {
         let stream = Rc::clone(self);
         self.sim.after(delay, move || stream.deliver(event));
     }
 
-    fn deliver(self: &Rc<Self>, event: Delivery) {
-        let Delivery::Event { number, life, deliveries, heads } = event else { return };
-        if life != self.life.get() || self.acked.borrow()[number] {
+    fn deliver(self: &Rc<Self>, event: Event) {
+        if event.life != self.life.get() || self.acked.borrow()[event.number] {
             return;
         }
         self.counters.borrow_mut().retain(|(process, _)| self.sim.is_alive(*process));
         let counters = self.counters.borrow();
         let reached = counters.iter().filter(|(process, _)| self.is_reached_by(*process));
         let chosen = self.sim.chance(|rng| rng.choice(reached.collect::<Vec<_>>()));
-        let event = Delivery::Event { number, life, deliveries: deliveries + 1, heads };
-        match chosen {
-            Some((_, mailbox)) => {
-                mailbox.push(event.clone());
-                self.deliver_after(ACK_WAIT, event);
-            }
-            None => self.deliver_after(NOBODY_PAUSE, event),
-        }
+        let event = Event { deliveries: event.deliveries + 1, ..event };
+        let Some((_, mailbox)) = chosen else { return self.deliver_after(NOBODY_PAUSE, event) };
+        mailbox.push(Some(event.clone()));
+        self.deliver_after(ACK_WAIT, event);
     }
 
-    async fn trip<T>(&self, process: ProcessId, look: impl FnOnce() -> T) -> Result<T, Away> {
-        self.sim.sleep(self.net.delay()).await;
-        if !self.is_reached_by(process) {
-            return Err(Away);
-        }
-        let seen = look();
-        self.sim.sleep(self.net.delay()).await;
-        Ok(seen)
+    async fn trip<T>(&self, process: ProcessId, act: impl FnOnce() -> T) -> Result<T, Away> {
+        self.host.trip(|| self.net.is_up(process).then(act).ok_or(Away)).await
     }
 
     fn is_reached_by(&self, process: ProcessId) -> bool {
-        self.up_at.get() <= self.sim.now() && self.net.is_up(process)
+        self.host.is_up() && self.net.is_up(process)
     }
 }

@@ -1,6 +1,6 @@
 //! How a client connects, what it brings back, and what it loses with the connection.
 
-use std::{collections::BTreeSet, rc::Rc, time::Duration};
+use std::{collections::BTreeSet, mem, rc::Rc, time::Duration};
 
 use super::Client;
 use crate::{
@@ -14,36 +14,41 @@ const RECONNECT_MS: std::ops::Range<u64> = 50..1_500;
 
 impl Client {
     /// The gateway with this process is dead.
-    pub(crate) fn gateway_died(&self, process: ProcessId) {
-        let pipe = self.state.borrow().pipe.clone();
-        if let Some((pipe, _)) = pipe.filter(|(_, at)| *at == process) {
-            pipe.cut(Duration::ZERO);
+    pub(crate) fn lose(&self, process: ProcessId) {
+        if self.state.borrow().pipe.as_ref().is_some_and(|(_, at)| *at == process) {
+            self.cut(Duration::ZERO);
+        }
+    }
+
+    /// Loses the connection, if there is one.
+    pub(super) fn cut(&self, noticed: Duration) {
+        if let Some((pipe, _)) = &self.state.borrow().pipe {
+            pipe.cut(noticed);
         }
     }
 
     /// Connects, and again whenever the connection is lost.
     pub(super) async fn connect_for_ever(self: Rc<Self>) {
+        let sim = &self.world.sim;
         loop {
-            let gateways: Vec<_> = self.world.gateways.borrow().iter().flatten().cloned().collect();
-            if let Some(gateway) = self.world.sim.chance(|rng| rng.choice(gateways)) {
+            if let Some((process, gateway)) = self.gateways.any() {
                 let pipe = Pipe::new(&self.world.net);
                 gateway.accept(Rc::clone(&pipe));
-                self.state.borrow_mut().pipe = Some((Rc::clone(&pipe), gateway.process));
+                self.state.borrow_mut().pipe = Some((Rc::clone(&pipe), process));
                 self.converse(&pipe).await;
                 self.disconnected();
             }
-            let wait = self.world.sim.chance(|rng| rng.u64(RECONNECT_MS));
-            self.world.sim.sleep(Duration::from_millis(wait)).await;
+            sim.sleep(Duration::from_millis(sim.chance(|rng| rng.u64(RECONNECT_MS)))).await;
         }
     }
 
     async fn converse(self: &Rc<Self>, pipe: &Rc<Pipe>) {
         let (pid, offset) = self.brought();
-        pipe.emit(Up::Connect { user: self.user, pid, offset });
-        let first = self.world.sim.timeout(CONNECT_TIMEOUT, pipe.down.pop()).await.flatten();
+        pipe.up.send(Up::Connect { user: self.user, pid, offset });
+        let first = self.world.sim.timeout(CONNECT_TIMEOUT, pipe.down.next()).await.flatten();
         let Some(Down::Connected { pid }) = first else { return pipe.cut(Duration::ZERO) };
-        self.connected(&pid);
-        while let Some(down) = pipe.down.pop().await {
+        self.connected(pid, pipe);
+        while let Some(down) = pipe.down.next().await {
             self.hear(down);
         }
     }
@@ -59,24 +64,22 @@ impl Client {
         (pid, offset)
     }
 
-    fn connected(self: &Rc<Self>, pid: &str) {
+    fn connected(self: &Rc<Self>, pid: String, pipe: &Rc<Pipe>) {
         let mut state = self.state.borrow_mut();
-        let is_recovered = state.pid.as_deref() == Some(pid);
+        let is_recovered = state.pid.as_ref() == Some(&pid);
         self.world.sim.trace(|| format!("{} connected, recovered: {is_recovered}", self.name));
         if !is_recovered {
             state.view.joined.clear();
             state.view.calls.clear();
         }
-        state.view.note_missed_ends(&self.world);
-        self.world.promises.connected(self.index, is_recovered);
-        (state.is_connected, state.pid) = (true, Some(pid.to_owned()));
-        let (buffered, pipe) = (std::mem::take(&mut state.buffered), state.pipe.clone());
-        for (up, (pipe, _)) in buffered.into_iter().zip(std::iter::repeat(pipe).flatten()) {
+        state.view.note_missed_ends(&self.world.calls);
+        self.world.promises.connected(self.slot, is_recovered);
+        (state.is_connected, state.pid) = (true, Some(pid));
+        for up in mem::take(&mut state.buffered) {
             self.note_sent(&up);
-            pipe.emit(up);
+            pipe.up.send(up);
         }
-        let missing: Vec<usize> =
-            state.wanted.iter().copied().filter(|chat| !state.view.joined.contains(chat)).collect();
+        let missing: Vec<usize> = state.wanted.difference(&state.view.joined).copied().collect();
         drop(state);
         for chat in missing {
             self.join(chat, true);
@@ -92,8 +95,6 @@ impl Client {
         state.view.typists.clear();
         // What was buffered is emitted later, and may be acked then.
         let buffered: BTreeSet<u64> = state.buffered.iter().filter_map(Up::ack).collect();
-        let lost: Vec<_> = state.waiting.extract_if(.., |ack, _| !buffered.contains(ack)).collect();
-        drop(state);
-        drop(lost);
+        state.waiting.retain(|ack, _| buffered.contains(ack));
     }
 }

@@ -5,10 +5,7 @@ use proto::{Code, chat::Stored};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use crate::{
-    cast::Cast,
-    promises::{is_author, ord, tag_of},
-};
+use crate::cast::Cast;
 
 /// The content of an ack.
 #[derive(Debug, Clone)]
@@ -19,20 +16,17 @@ pub(super) enum Answered {
     Failed { code: Code, retry_after_ms: Option<u64> },
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Ack<'a> {
     error: Option<Error>,
     seq: Option<i64>,
     client_id: Option<String>,
-    #[serde(default)]
     duplicate: bool,
     last_seq: Option<i64>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     messages: Vec<&'a RawValue>,
-    #[serde(default)]
     has_more: bool,
-    #[serde(default)]
     milestones: Vec<IgnoredAny>,
 }
 
@@ -45,31 +39,20 @@ struct Error {
 
 /// What events have in them, and what the client emits.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(default, rename_all = "camelCase")]
 pub(super) struct Heard {
-    #[serde(default)]
     match_id: String,
-    #[serde(default)]
     sender_id: String,
-    #[serde(default)]
     client_id: String,
     message: Option<Box<RawValue>>,
-    #[serde(default)]
     pub(super) seq: i64,
     /// Of `inbox_updated`.
-    #[serde(default)]
     pub(super) last_seq: i64,
-    #[serde(default)]
     pub(super) milestone: i64,
-    #[serde(default)]
     pub(super) is_typing: bool,
-    #[serde(default)]
     pub(super) call_id: String,
-    #[serde(default)]
     pub(super) user_id: String,
-    #[serde(default)]
     pub(super) after_seq: i64,
-    #[serde(default)]
     pub(super) added: Vec<String>,
     pub(super) reason: Option<String>,
 }
@@ -112,16 +95,11 @@ impl Heard {
 
     /// Which message it is; none if that is not what its sender wrote.
     pub(super) fn tag(&self, cast: &Cast) -> Option<Tag> {
-        self.tag_to_send(cast).filter(|tag| is_author(cast, *tag, &self.sender_id))
+        cast.tag_by(&self.sender_id, &self.client_id, self.message.as_ref()?.get())
     }
 
     /// Which message is being sent: it does not name its sender yet.
     pub(super) fn tag_to_send(&self, cast: &Cast) -> Option<Tag> {
-        tag_of(cast, &self.client_id, self.message.as_ref()?.get())
-    }
-
-    /// Which of the milestones was reached.
-    pub(super) fn ord(&self) -> u16 {
-        ord(self.milestone)
+        cast.tag_of(&self.client_id, self.message.as_ref()?.get())
     }
 }

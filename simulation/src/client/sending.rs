@@ -7,36 +7,23 @@ use proto::{Code, chat::Stored, client::command};
 use serde_json::json;
 
 use super::{
-    Client,
+    Client, Letter,
     heard::{Answered, Heard},
 };
-use crate::{
-    channel::{Answer, Arrives},
-    pipe::Up,
-    promises::{body, client_id, seq},
-};
+use crate::{channel::Arrives, pipe::Up, promises::seq};
 
 const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(500);
-
-/// What is to be sent, or was.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Letter {
-    chat: usize,
-    tag: Tag,
-}
 
 impl Client {
     /// Sends a new message.
     pub(super) fn send_new(self: &Rc<Self>, chat: usize) {
         let mut state = self.state.borrow_mut();
-        let index = state.written[chat];
+        let letter = Letter { chat, tag: Tag { slot: self.slot, index: state.written[chat], variant: 0 } };
         state.written[chat] += 1;
         drop(state);
-        let letter = Letter { chat, tag: Tag { slot: self.slot(), index, variant: 0 } };
-        let client = Rc::clone(self);
         let emitted = self.emit_letter(letter);
-        self.world.sim.spawn(self.process, async move {
+        self.spawn(async move |client| {
             if let Some(stored) = client.send_reliably(letter, emitted).await {
                 client.state.borrow_mut().sent.push((letter, stored.seq));
             }
@@ -46,12 +33,11 @@ impl Client {
     /// Sends one again that was acked before.
     pub(super) fn send_again(self: &Rc<Self>) {
         let Some((letter, seq)) = self.any_sent() else { return };
-        let client = Rc::clone(self);
         let emitted = self.emit_letter(letter);
-        self.world.sim.spawn(self.process, async move {
+        self.spawn(async move |client| {
             let Some(stored) = client.send_reliably(letter, emitted).await else { return };
-            client.world.promises.check(Promise::Once, stored.duplicate && stored.seq == seq, || {
-                format!("{letter:?} had seq {seq}, its repeat is {stored:?}")
+            client.check(Promise::Once, stored.duplicate && stored.seq == seq, || {
+                format!("has sent {letter:?} with seq {seq}, and its repeat is {stored:?}")
             });
         });
     }
@@ -60,19 +46,16 @@ impl Client {
     pub(super) fn contradict(self: &Rc<Self>) {
         let Some((letter, _)) = self.any_sent() else { return };
         let letter = Letter { tag: Tag { variant: 1, ..letter.tag }, ..letter };
-        let (client, (_, answer)) = (Rc::clone(self), self.emit_letter(letter));
-        self.world.sim.spawn(self.process, async move {
-            let Some(answer) = answer.await else { return };
+        let (_, answer) = self.emit_letter(letter);
+        self.spawn(async move |client| {
+            let Some(answer) = answer.pop().await else { return };
             let is_refusal = |code: Code| match code {
                 Code::IdempotencyConflict => true,
                 Code::MatchNotFound => client.is_guest(letter.chat),
                 code => code.is_retryable(),
             };
             let is_conflict = matches!(&answer, Answered::Failed { code, .. } if is_refusal(*code));
-            client
-                .world
-                .promises
-                .check(Promise::Once, is_conflict, || format!("another text for {letter:?} is answered {answer:?}"));
+            client.check(Promise::Once, is_conflict, || format!("sends {letter:?} and is answered {answer:?}"));
         });
     }
 
@@ -81,10 +64,10 @@ impl Client {
         let join = self.expect(command::JOIN_CHAT, &self.join_argument(chat, Some(0), true));
         let message = json!({ "matchId": self.id_of(chat), "message": "stranger", "clientId": "stranger" });
         let send = self.expect(command::SEND_MESSAGE, &message);
-        for answer in [join.1.await, send.1.await].into_iter().flatten() {
-            let is_nothing =
-                matches!(&answer, Answered::Failed { code, .. } if *code == Code::MatchNotFound || code.is_retryable());
-            self.world.promises.check(Promise::Secret, is_nothing, || format!("a stranger is answered {answer:?}"));
+        let is_nothing = |code: Code| code == Code::MatchNotFound || code.is_retryable();
+        for answer in [join.1.pop().await, send.1.pop().await].into_iter().flatten() {
+            let is_refused = matches!(&answer, Answered::Failed { code, .. } if is_nothing(*code));
+            self.check(Promise::Secret, is_refused, || format!("is a stranger and is answered {answer:?}"));
         }
     }
 
@@ -99,7 +82,7 @@ impl Client {
     async fn send_until_answered(&self, letter: Letter, mut emitted: (u64, Arrives<Answered>)) -> Option<Stored> {
         loop {
             let (ack, answer) = emitted;
-            let answer = self.world.sim.timeout(ACK_TIMEOUT, answer).await.flatten();
+            let answer = self.world.sim.timeout(ACK_TIMEOUT, answer.pop()).await.flatten();
             self.state.borrow_mut().waiting.remove(&ack);
             match answer {
                 Some(Answered::Sent(stored)) => {
@@ -114,9 +97,7 @@ impl Client {
                     self.state.borrow_mut().wanted.remove(&letter.chat);
                     return None;
                 }
-                Some(other) => {
-                    self.world.promises.check(Promise::Answered, false, || format!("a send is answered {other:?}"));
-                }
+                Some(other) => self.check(Promise::Answered, false, || format!("sends and is answered {other:?}")),
                 None => {}
             }
             emitted = self.emit_letter(letter);
@@ -124,42 +105,30 @@ impl Client {
     }
 
     fn emit_letter(&self, Letter { chat, tag }: Letter) -> (u64, Arrives<Answered>) {
-        let cast = &self.world.cast;
-        let message: serde_json::Value = serde_json::from_str(&body(cast, tag)).unwrap_or_default();
-        let argument = json!({ "matchId": self.id_of(chat), "message": message, "clientId": client_id(cast, tag) });
+        let (text, client_id) = (self.world.cast.text(tag), self.world.cast.client_id(tag));
         if self.state.borrow().is_connected {
             self.note(chat, Event::Emitted { tag, route: Route::Socket });
         }
+        let argument = json!({ "matchId": self.id_of(chat), "message": text, "clientId": client_id });
         self.expect(command::SEND_MESSAGE, &argument)
     }
 
     /// What was buffered is emitted.
     pub(super) fn note_sent(&self, up: &Up) {
-        let Up::Event { name: command::SEND_MESSAGE, arguments: [Some(argument), _], .. } = up else { return };
+        let Up::Event { name: command::SEND_MESSAGE, argument, .. } = up else { return };
         let (cast, message) = (&self.world.cast, Heard::read(argument));
         if let (Some(chat), Some(tag)) = (message.chat(cast), message.tag_to_send(cast)) {
             self.note(chat, Event::Emitted { tag, route: Route::Socket });
         }
     }
 
-    /// Emits, and expects an ack; `None` when the connection is lost before.
-    fn expect(&self, name: &'static str, argument: &serde_json::Value) -> (u64, Arrives<Answered>) {
-        let (answer, arrives) = Answer::expected();
-        let ack = self.emit(name, argument);
-        self.state.borrow_mut().waiting.insert(ack, answer);
-        (ack, arrives)
-    }
-
     fn acked(&self, letter: Letter, stored: &Stored) {
-        self.world.sim.trace(|| format!("{} is acked {letter:?} as {stored:?}", self.name));
-        let (tag, seq, duplicate) = (letter.tag, seq(stored.seq), stored.duplicate);
-        self.note(letter.chat, Event::Acked { tag, seq, duplicate });
-        let (id, user) = (&self.world.cast.chats[letter.chat].id, &self.world.cast.users[self.user]);
-        let was_member = self.world.store.concerns(id, user, stored.seq);
-        self.world.promises.check(Promise::Secret, was_member, || {
-            format!("{} was no member and is acked {letter:?} as {stored:?}", self.name)
-        });
-        self.state.borrow_mut().view.know(letter.chat, stored.seq);
+        let (world, Letter { chat, tag }) = (&self.world, letter);
+        world.sim.trace(|| format!("{} is acked {letter:?} as {stored:?}", self.name));
+        self.note(chat, Event::Acked { tag, seq: seq(stored.seq), duplicate: stored.duplicate });
+        let was_member = world.store.concerns(&world.cast.chats[chat].id, &world.cast.users[self.user], stored.seq);
+        self.check(Promise::Secret, was_member, || format!("was no member and is acked {letter:?} as {stored:?}"));
+        self.state.borrow_mut().view.know(chat, stored.seq);
     }
 
     fn any_sent(&self) -> Option<(Letter, i64)> {

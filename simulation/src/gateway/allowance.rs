@@ -21,8 +21,8 @@ impl Allowance {
         Self(Rc::clone(net))
     }
 
-    fn is_refused(&self) -> bool {
-        self.0.sim().happens(self.0.noise().refusal)
+    fn refused(&self) -> Result<(), Duration> {
+        if self.0.sim().happens(self.0.noise().refusal) { Err(WAIT) } else { Ok(()) }
     }
 }
 
@@ -30,18 +30,16 @@ impl Limits for Allowance {
     type Ticket = ();
 
     fn take_event(&self, _: &UserId, _: Instant) -> Result<(), Flood> {
-        if !self.is_refused() {
-            return Ok(());
-        }
-        Err(if self.0.sim().chance(|rng| rng.u32(0..10)) == 0 { Flood::GoesOn(WAIT) } else { Flood::TooEarly(WAIT) })
+        let goes_on = || self.0.sim().chance(|rng| rng.u32(0..10)) == 0;
+        self.refused().map_err(|wait| if goes_on() { Flood::GoesOn(wait) } else { Flood::TooEarly(wait) })
     }
 
     fn take(&self, _: Limited, _: &UserId, _: Instant) -> Result<(), Duration> {
-        if self.is_refused() { Err(WAIT) } else { Ok(()) }
+        self.refused()
     }
 
     fn admit(&self, _: Instant) -> Result<(), Failure> {
-        if self.is_refused() { Err(Failure::rate_limited(WAIT)) } else { Ok(()) }
+        self.refused().map_err(Failure::rate_limited)
     }
 
     fn has_read(&self, _: &UserId, _: usize, _: Instant) {}

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, rc::Rc};
 use chat_service::{
     ownership::{INTERVAL, Ownership, Step},
     peers::Peers,
+    posted::{Repair, Scope},
 };
 use proto::{
     chat::{ReplicaAnnounced, ReplicaState},
@@ -17,62 +18,61 @@ use crate::{
     channel::Queue,
     mistake::Mistake,
     network::{Packet, Subject},
-    world::World,
 };
 
-/// Serves its share until the process dies, or stops and leaves it to the others.
-pub(super) async fn run(world: Rc<World>, replica: Rc<Replica>) {
-    let announcements = Queue::default();
-    // Short, as much of a run's time goes into hashing it.
-    let id = format!("{:x}", world.sim.chance(|rng| rng.u32(..)));
-    world.net.subscribe(replica.process, Subject::Replica, &announcements).await;
-    let ownership = Ownership::new(id.clone(), world.sim.instant());
-    let mut serving = Serving {
-        ownership,
-        peers: Peers::default(),
-        lost_since_ms: None,
-        requests: Queue::default(),
-        id,
-        world: Rc::clone(&world),
-        replica: Rc::clone(&replica),
-    };
-    serving.begin(Subject::SendAny).await;
-    world.sim.spawn(replica.process, Rc::clone(&replica).serve(Rc::clone(&world), serving.requests.clone()));
-    let mut is_leaving = false;
-    while !is_leaving || !serving.ownership.owned().is_empty() {
-        if replica.is_stopping.get() && !is_leaving {
-            is_leaving = true;
-            let step = serving.ownership.leave(world.sim.instant());
-            serving.take(step).await;
-        }
-        let wait = serving.ownership.wake_at().saturating_duration_since(world.sim.instant());
-        let heard = if wait.is_zero() { None } else { world.sim.timeout(wait, announcements.pop()).await };
-        // Time first: who was frozen must see that before what it missed meanwhile.
-        if serving.ownership.wake_at() <= world.sim.instant() {
-            serving.on_time().await;
-        }
-        if let Some(Packet::Replica(announced)) = heard {
-            serving.hear(&announced).await;
-        }
-    }
-    serving.say_goodbye().await;
-}
-
 struct Serving {
+    replica: Rc<Replica>,
+    id: String,
     ownership: Ownership,
     peers: Peers,
     /// Since when a dead replica's commits may be missing in the stream.
     lost_since_ms: Option<i64>,
     requests: Queue<Packet>,
-    id: String,
-    world: Rc<World>,
-    replica: Rc<Replica>,
+}
+
+impl Replica {
+    /// Serves its share until the process dies, or stops and leaves it to the others.
+    pub(super) async fn serve_partitions(self: Rc<Self>) {
+        let (announcements, sim) = (Queue::default(), &self.world.sim);
+        // Short, as much of a run's time goes into hashing it.
+        let id = format!("{:x}", sim.chance(|rng| rng.u32(..)));
+        self.world.net.subscribe(self.process, Subject::Replica, &announcements).await;
+        let mut serving = Serving {
+            replica: Rc::clone(&self),
+            ownership: Ownership::new(id.clone(), sim.instant()),
+            id,
+            peers: Peers::default(),
+            lost_since_ms: None,
+            requests: Queue::default(),
+        };
+        serving.begin(Subject::SendAny).await;
+        sim.spawn(self.process, Rc::clone(&self).serve(serving.requests.clone()));
+        let mut is_leaving = false;
+        while !is_leaving || !serving.ownership.owned().is_empty() {
+            if self.is_stopping.get() && !is_leaving {
+                is_leaving = true;
+                let step = serving.ownership.leave(sim.instant());
+                serving.take(step).await;
+            }
+            let wait = serving.ownership.wake_at().saturating_duration_since(sim.instant());
+            let heard = if wait.is_zero() { None } else { sim.timeout(wait, announcements.pop()).await };
+            // Time first: who was frozen must see that before what it missed meanwhile.
+            if serving.ownership.wake_at() <= sim.instant() {
+                serving.on_time().await;
+            }
+            if let Some(Packet::Replica(announced)) = heard {
+                serving.hear(&announced).await;
+            }
+        }
+        serving.say_goodbye().await;
+    }
 }
 
 impl Serving {
     async fn hear(&mut self, announced: &ReplicaAnnounced) {
-        let (id, state, now) = (announced.replica_id.as_str(), announced.state(), self.world.sim.instant());
-        if id != self.id && self.world.mistake != Some(Mistake::ForgetTheDead) {
+        let world = &self.replica.world;
+        let (id, state, now) = (announced.replica_id.as_str(), announced.state(), world.sim.instant());
+        if id != self.id && world.mistake != Some(Mistake::ForgetTheDead) {
             self.peers.hear(id, state, announced.published_ms, now);
             self.replica.posted.backlog().note_peers(self.peers.published_ms());
         }
@@ -81,7 +81,7 @@ impl Serving {
     }
 
     async fn on_time(&mut self) {
-        let now = self.world.sim.instant();
+        let now = self.replica.world.sim.instant();
         let step = self.ownership.on_time(now);
         if let Some(since_ms) = self.peers.on_time(now, self.ownership.is_deaf()) {
             self.lost_since_ms = Some(self.lost_since_ms.unwrap_or(since_ms).min(since_ms));
@@ -91,7 +91,7 @@ impl Serving {
 
     async fn take(&mut self, step: Step) {
         // Of the 64 partitions only those of the cast's matches make a difference.
-        let used: BTreeSet<u8> = self.world.cast.chats.iter().map(|chat| partition::of(&chat.id)).collect();
+        let used: BTreeSet<u8> = self.replica.world.cast.chats.iter().map(|chat| partition::of(&chat.id)).collect();
         for partition in step.take.intersection(&used) {
             self.begin(Subject::Send(*partition)).await;
         }
@@ -99,7 +99,7 @@ impl Serving {
             self.announce(state);
         }
         for partition in step.release.intersection(&used) {
-            self.world.net.unsubscribe(self.replica.process, Subject::Send(*partition));
+            self.end(Subject::Send(*partition));
         }
         self.tell_publisher();
     }
@@ -112,29 +112,33 @@ impl Serving {
         }
         posted.note_settled(self.ownership.is_settled());
         if let Some(since_ms) = self.lost_since_ms.take() {
-            posted.lost_peer(since_ms);
+            posted.owe(|backlog| backlog.owe(Repair { since_ms, of: Scope::OwnedPartitions }));
         }
         posted.backlog().note_peers(self.peers.published_ms());
     }
 
     /// As long as it is heard of, the others count on it to publish what it committed.
     async fn say_goodbye(self) {
-        self.world.net.unsubscribe(self.replica.process, Subject::SendAny);
+        self.end(Subject::SendAny);
         self.replica.has_left.set(true);
         while Rc::strong_count(&self.replica.unfinished) > 1 || !self.replica.posted.is_done() {
-            self.world.sim.sleep(INTERVAL).await;
+            self.replica.world.sim.sleep(INTERVAL).await;
             self.announce(ReplicaState::Leaving);
         }
         self.announce(ReplicaState::Left);
     }
 
     async fn begin(&self, subject: Subject) {
-        self.world.net.subscribe(self.replica.process, subject, &self.requests).await;
+        self.replica.world.net.subscribe(self.replica.process, subject, &self.requests).await;
+    }
+
+    fn end(&self, subject: Subject) {
+        self.replica.world.net.unsubscribe(self.replica.process, subject);
     }
 
     fn announce(&self, state: ReplicaState) {
         let published_ms = self.replica.posted.backlog().published_ms();
         let announced = ReplicaAnnounced { replica_id: self.id.clone(), state: state.into(), published_ms };
-        self.world.net.publish(self.replica.process, Subject::Replica, Packet::Replica(announced));
+        self.replica.world.net.publish(self.replica.process, Subject::Replica, Packet::Replica(announced));
     }
 }

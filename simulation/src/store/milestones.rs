@@ -7,13 +7,6 @@ use super::Store;
 use crate::network::Away;
 
 impl Store {
-    /// What is recorded of a match: each milestone's threshold, and whether it was announced.
-    pub(crate) fn milestones(&self, id: &MatchId) -> Vec<(i64, bool)> {
-        let rows = self.rows.borrow();
-        let recorded = rows.get(id).into_iter().flat_map(|stored| &stored.milestones);
-        recorded.map(|recorded| (recorded.milestone.threshold, recorded.is_announced)).collect()
-    }
-
     /// The milestones that nobody has noted as announced, with those who are to be told.
     pub(crate) async fn unannounced(&self) -> Result<Vec<(MatchId, Milestone, Audience)>, Away> {
         self.trip(|store| {

@@ -1,44 +1,15 @@
-//! Reads: each sees one moment.
+//! Reads, as chat-service answers them: each sees one moment. There is `None` where no match is, or for a stranger.
 
 use std::rc::Rc;
 
 use chat_service::audience::Audience;
 use proto::{
-    MatchId,
-    chat::{Match, MatchHead, Message, Milestone},
+    MatchId, UserId,
+    chat::{Change, GetMatchResponse, ListChangesResponse, ListMessagesResponse, Match, MatchHead, Message},
 };
 
-use super::Store;
+use super::{EPOCH, Store, Stored};
 use crate::network::Away;
-
-/// A match with a page of its messages, of one moment.
-#[derive(Debug, Clone)]
-pub(crate) struct Snapshot {
-    pub(crate) members: Vec<String>,
-    pub(crate) members_rev: i64,
-    pub(crate) last_seq: i64,
-    pub(crate) closed: bool,
-    pub(crate) rev: i64,
-    pub(crate) milestones: Vec<Milestone>,
-    pub(crate) messages: Vec<Message>,
-    pub(crate) has_more: bool,
-}
-
-impl Snapshot {
-    /// The match as chat-service tells it.
-    pub(crate) fn to_match(&self, id: &MatchId) -> Match {
-        Match {
-            match_id: id.to_string(),
-            members: self.members.clone(),
-            last_seq: self.last_seq,
-            created_at_ms: 0,
-            closed_at_ms: self.closed.then_some(0),
-            milestones: self.milestones.clone(),
-            rev: self.rev,
-            members_rev: self.members_rev,
-        }
-    }
-}
 
 impl Store {
     /// The heads of these matches.
@@ -59,7 +30,7 @@ impl Store {
         .await
     }
 
-    /// The members of the match; `None` when it does not exist.
+    /// The members of the match.
     pub(crate) async fn audience(&self, id: &MatchId) -> Result<Option<Audience>, Away> {
         self.trip(|store| store.rows.borrow().get(id).map(|stored| stored.audience.clone())).await
     }
@@ -69,34 +40,61 @@ impl Store {
         self: Rc<Self>,
         id: MatchId,
         since: Option<i64>,
-        limit: usize,
-    ) -> Result<Option<Snapshot>, Away> {
+        limit: i32,
+    ) -> Result<Option<GetMatchResponse>, Away> {
         self.trip(|store| {
             let rows = store.rows.borrow();
             let stored = rows.get(&id)?;
-            let after = since.map_or(usize::MAX, |since| usize::try_from(since).unwrap_or(usize::MAX));
-            let rest = stored.messages.iter().skip(after);
-            Some(Snapshot {
-                members: stored.members(),
-                members_rev: stored.audience.version(),
-                last_seq: stored.head.last_seq,
-                closed: stored.head.closed,
-                rev: stored.head.rev,
-                milestones: stored.milestones.iter().map(|recorded| recorded.milestone.clone()).collect(),
-                has_more: rest.len() > limit,
-                messages: rest.take(limit).map(|row| row.message.clone()).collect(),
-            })
+            let (messages, has_more) = stored.page(since.unwrap_or(i64::MAX), limit);
+            let (of, epoch) = (Some(stored.to_match(&id)), EPOCH.to_owned());
+            Some(GetMatchResponse { r#match: of, messages, has_more, epoch, ..GetMatchResponse::default() })
+        })
+        .await
+    }
+
+    /// At most `limit` messages after a seq, for a member.
+    pub(crate) async fn list_messages(
+        self: Rc<Self>,
+        (id, user): (MatchId, UserId),
+        after: i64,
+        limit: i32,
+    ) -> Result<Option<ListMessagesResponse>, Away> {
+        self.trip(|store| {
+            let rows = store.rows.borrow();
+            let stored = rows.get(&id).filter(|stored| stored.audience.has(&user))?;
+            let (messages, has_more) = stored.page(after, limit);
+            let last = messages.last().filter(|_| has_more);
+            let through_seq = Some(last.map_or(stored.head.last_seq, |last| last.seq));
+            Some(ListMessagesResponse { messages, has_more, through_seq, through_rev: Some(stored.head.rev) })
+        })
+        .await
+    }
+
+    /// At most `limit` changes after a rev, for a member.
+    pub(crate) async fn list_changes(
+        self: Rc<Self>,
+        (id, user): (MatchId, UserId),
+        after: i64,
+        limit: i32,
+    ) -> Result<Option<ListChangesResponse>, Away> {
+        self.trip(|store| {
+            let rows = store.rows.borrow();
+            let stored = rows.get(&id).filter(|stored| stored.audience.has(&user))?;
+            let rest: Vec<&Change> = stored.changes.iter().filter(|change| change.rev > after).collect();
+            let (changes, has_more) = cut(rest, limit);
+            let last = changes.last().filter(|_| has_more);
+            let through_rev = last.map_or(stored.head.rev, |last| last.rev);
+            Some(ListChangesResponse { through_rev, changes, has_more })
         })
         .await
     }
 
     /// The heads of the matches with messages of a Unix time or newer.
     pub(crate) async fn heads_moved_since(&self, since_ms: i64) -> Result<Vec<(MatchId, i64)>, Away> {
+        let has_moved = |stored: &Stored| stored.messages.iter().any(|row| row.message.created_at_ms >= since_ms);
         self.trip(|store| {
             let rows = store.rows.borrow();
-            let moved = rows
-                .iter()
-                .filter(|(_, stored)| stored.messages.iter().any(|row| row.message.created_at_ms >= since_ms));
+            let moved = rows.iter().filter(|(_, stored)| has_moved(stored));
             moved.map(|(id, stored)| (id.clone(), stored.head.last_seq)).collect()
         })
         .await
@@ -106,15 +104,32 @@ impl Store {
     pub(crate) async fn now_ms(&self) -> Result<i64, Away> {
         self.trip(|store| store.sim.now_ms()).await
     }
+}
 
-    /// One trip to the database: `look` happens there, at one moment.
-    pub(super) async fn trip<T>(&self, look: impl FnOnce(&Self) -> T) -> Result<T, Away> {
-        self.sim.sleep(self.net.delay()).await;
-        if !self.is_up() {
-            return Err(Away);
+impl Stored {
+    fn to_match(&self, id: &MatchId) -> Match {
+        Match {
+            match_id: id.to_string(),
+            members: self.members(),
+            last_seq: self.head.last_seq,
+            created_at_ms: 0,
+            closed_at_ms: self.head.closed.then_some(0),
+            milestones: self.milestones.iter().map(|recorded| recorded.milestone.clone()).collect(),
+            rev: self.head.rev,
+            members_rev: self.audience.version(),
         }
-        let seen = look(self);
-        self.sim.sleep(self.net.delay()).await;
-        Ok(seen)
     }
+
+    /// Messages after a seq, and whether more follow.
+    fn page(&self, after: i64, limit: i32) -> (Vec<Message>, bool) {
+        let rest = self.messages.iter().skip(usize::try_from(after).unwrap_or(usize::MAX));
+        cut(rest.map(|row| &row.message), limit)
+    }
+}
+
+/// The first ones, and whether there are more.
+fn cut<'a, T: Clone + 'a>(rest: impl IntoIterator<Item = &'a T>, limit: i32) -> (Vec<T>, bool) {
+    let (mut rest, limit) = (rest.into_iter(), usize::try_from(limit).unwrap_or_default());
+    let first = rest.by_ref().take(limit).cloned().collect();
+    (first, rest.next().is_some())
 }

@@ -11,10 +11,16 @@ use chat_service::{
     },
     room::Head,
 };
-use proto::MatchId;
+use proto::{
+    MatchId,
+    chat::{Change, change::Kind},
+};
 
 use super::{IDLE_TIMEOUT, LOCK_TIMEOUT, Lock, Store};
-use crate::{channel::Answer, channel::Queue, mistake::Mistake};
+use crate::{
+    channel::{Answer, Queue},
+    mistake::Mistake,
+};
 
 /// A connection to the database.
 pub(crate) struct Connection {
@@ -35,7 +41,7 @@ impl Connection {
     /// Connects; `None` while the database is away.
     pub(crate) async fn open(store: &Rc<Store>) -> Option<Self> {
         store.sim.sleep(store.net.delay()).await;
-        store.is_up().then(|| Self { store: Rc::clone(store), restarts: store.restarts.get(), open: None })
+        store.host.is_up().then(|| Self { store: Rc::clone(store), restarts: store.restarts.get(), open: None })
     }
 
     async fn begin(&mut self, ids: &[&str]) -> Result<BTreeMap<MatchId, Head>, TripError> {
@@ -46,9 +52,9 @@ impl Connection {
         let mut heads = BTreeMap::new();
         for id in ids {
             self.check()?;
-            if store.acquire(id, transaction).await? {
-                heads.extend(store.locked_head(id));
-                open.ids.extend(store.locked_head(id).map(|(id, _)| id));
+            if let Some((id, head)) = store.acquire(id, transaction).await? {
+                open.ids.push(id.clone());
+                heads.insert(id, head);
             }
         }
         store.sim.sleep(store.net.delay()).await;
@@ -58,8 +64,7 @@ impl Connection {
     }
 
     fn check(&self) -> Result<(), TripError> {
-        let stands = self.store.is_up() && self.store.restarts.get() == self.restarts;
-        if stands { Ok(()) } else { Err(TripError::Lost) }
+        if self.store.stands(self.restarts) { Ok(()) } else { Err(TripError::Lost) }
     }
 }
 
@@ -88,17 +93,22 @@ impl transaction::Connection for Connection {
         let (answer, arrives) = Answer::expected();
         let (restarts, delay) = (self.restarts, store.net.delay());
         // What was sent is carried out, whether or not somebody still waits for it.
-        let at_server = Rc::clone(&store);
+        let server = Rc::clone(&store);
         store.sim.after(delay, move || {
-            let result = at_server.commit(open, restarts, writes, heads);
-            if !at_server.sim.happens(at_server.net.noise().commit_unknown) {
-                answer_later(&at_server, restarts, answer, result);
+            let result = server.commit(open, restarts, writes, heads);
+            if server.sim.happens(server.net.noise().commit_unknown) {
+                return;
             }
+            let (at, delay) = (Rc::clone(&server), server.net.delay());
+            server.sim.after(delay, move || {
+                let is_same = at.restarts.get() == restarts;
+                answer.give(if is_same { result } else { Err(TripError::Lost) });
+            });
         });
         if self.store.mistake == Some(Mistake::AckBeforeCommit) {
             return Ok(());
         }
-        arrives.await.unwrap_or(Err(TripError::Lost))
+        arrives.pop().await.unwrap_or(Err(TripError::Lost))
     }
 
     async fn roll_back(&mut self) -> Result<(), TripError> {
@@ -122,36 +132,22 @@ impl Drop for Open {
     }
 }
 
-fn answer_later(
-    store: &Rc<Store>,
-    restarts: u64,
-    answer: Answer<Result<(), TripError>>,
-    result: Result<(), TripError>,
-) {
-    let (at, delay) = (Rc::clone(store), store.net.delay());
-    store.sim.after(delay, move || {
-        let is_same = at.restarts.get() == restarts;
-        answer.give(if is_same { result } else { Err(TripError::Lost) });
-    });
-}
-
 impl Store {
-    /// Waits for the row's lock; false when there is no such match.
-    async fn acquire(&self, id: &str, transaction: u64) -> Result<bool, TripError> {
+    /// Waits for the row's lock; `None` when there is no such match.
+    async fn acquire(&self, id: &str, transaction: u64) -> Result<Option<(MatchId, Head)>, TripError> {
         let deadline = self.sim.now() + LOCK_TIMEOUT;
         loop {
-            let waiting = {
-                let mut rows = self.rows.borrow_mut();
-                let Some(stored) = rows.get_mut(id) else { return Ok(false) };
-                let since = self.sim.now();
+            let (waiting, since) = (Queue::default(), self.sim.now());
+            if let Some(stored) = self.rows.borrow_mut().get_mut(id) {
                 if stored.lock.is_none_or(|lock| since > lock.since + IDLE_TIMEOUT) {
                     stored.lock = Some(Lock { transaction, since });
-                    return Ok(true);
+                    let head = Head { now_ms: self.sim.now_ms(), ..stored.head.clone() };
+                    return Ok(MatchId::new(id).ok().map(|id| (id, head)));
                 }
-                let waiting = Queue::default();
                 stored.waiting.push(waiting.clone());
-                waiting
-            };
+            } else {
+                return Ok(None);
+            }
             let left = deadline.saturating_sub(self.sim.now());
             if self.sim.timeout(left, waiting.pop()).await.is_none() {
                 return Err(TripError::Stalled);
@@ -159,10 +155,16 @@ impl Store {
         }
     }
 
-    fn locked_head(&self, id: &str) -> Option<(MatchId, Head)> {
+    /// The version of a match's members before their last change.
+    fn members_rev_before(&self, id: &MatchId) -> i64 {
         let rows = self.rows.borrow();
-        let (id, stored) = rows.get_key_value(id)?;
-        Some((id.clone(), Head { now_ms: self.sim.now_ms(), ..stored.head.clone() }))
+        let is_of_members = |change: &&Change| matches!(change.kind, Some(Kind::Membership(_)));
+        rows[id].changes.iter().rev().filter(is_of_members).nth(1).map_or(0, |change| change.rev)
+    }
+
+    /// Whether connections from after so many restarts are of use.
+    fn stands(&self, restarts: u64) -> bool {
+        self.host.is_up() && self.restarts.get() == restarts
     }
 
     fn commit(
@@ -172,7 +174,7 @@ impl Store {
         writes: Writes,
         heads: BTreeMap<MatchId, Head>,
     ) -> Result<(), TripError> {
-        if !self.is_up() || self.restarts.get() != restarts || !self.holds(open.transaction, &open.ids) {
+        if !self.stands(restarts) || !self.holds(open.transaction, &open.ids) {
             return Err(TripError::Lost);
         }
         let ids = std::mem::take(&mut open.ids);
@@ -192,8 +194,7 @@ impl Store {
         for id in ids {
             let Some(stored) = rows.get_mut(id) else { continue };
             if stored.lock.is_some_and(|lock| lock.transaction == transaction) {
-                stored.lock = None;
-                stored.wake();
+                stored.unlock();
             }
         }
     }
@@ -206,13 +207,13 @@ mod tests {
     use chat_service::lanes::transaction::Connection as _;
 
     use super::*;
-    use crate::{cast::Cast, executor::Sim, network::Network, promises::Promises, schedule::Noise};
+    use crate::{cast::Cast, executor::Sim, network::Network, schedule::Noise};
 
     #[test]
     fn a_transaction_that_was_idle_for_too_long_keeps_nobody_from_the_match() {
         let (sim, cast, locked) = (Sim::new(1, false), Cast::new(), Rc::new(Cell::new(false)));
         let net = Rc::new(Network::new(&sim, Noise::default()));
-        let store = Rc::new(Store::new(&cast, &net, &Rc::new(Promises::new(&sim)), None));
+        let store = Rc::new(Store::new(&cast, &net, None));
         let (of, id, is_locked) = (Rc::clone(&store), cast.chats[0].id.clone(), Rc::clone(&locked));
         sim.spawn(sim.start(), async move {
             let mut connection = Connection::open(&of).await.unwrap();

@@ -11,7 +11,7 @@ use chat_service::{
 };
 use proto::{
     MatchId, UserId,
-    chat::{Change, Membership, change::Kind},
+    chat::{Change, Membership, Message, change::Kind},
 };
 
 use super::{Recorded, Store, Stored};
@@ -32,7 +32,7 @@ impl Store {
         });
         let by_seq = wanted.by_seq.iter().filter_map(|(id, seq)| stored.get(*id)?.row(*seq));
         let knows = self.mistake != Some(Mistake::NoDedupe);
-        let rows = by_client_id.filter(|_| knows).chain(by_seq).collect();
+        let rows = by_client_id.filter(|_| knows).chain(by_seq).cloned().collect();
         let closings = wanted.closings.iter().filter_map(|id| {
             let is_closing = |change: &&Change| matches!(change.kind, Some(Kind::Closing(_)));
             logged(stored.get_key_value(*id)?, is_closing)
@@ -61,7 +61,8 @@ impl Store {
         }
         for row in writes.rows {
             let Some(stored) = stored.get_mut(row.message.match_id.as_str()) else { continue };
-            self.promises.stored(&row.message);
+            let Message { match_id, seq, sender_id, client_id, .. } = &row.message;
+            self.sim.trace(|| format!("stored  {match_id}:{seq} {client_id} of {sender_id}"));
             stored.head.last_seq = row.message.seq;
             let key = (row.message.sender_id.clone(), row.message.client_id.clone());
             stored.by_client_id.insert(key, row.message.seq);
@@ -100,16 +101,10 @@ impl Store {
     }
 }
 
-impl Stored {
-    fn row(&self, seq: i64) -> Option<Row> {
-        self.messages.get(usize::try_from(seq - 1).ok()?).cloned()
-    }
-}
-
 fn is_new_row(stored: &BTreeMap<MatchId, Stored>, row: &Row) -> bool {
     stored.get(row.message.match_id.as_str()).is_some_and(|stored| {
         let key = (row.message.sender_id.clone(), row.message.client_id.clone());
-        !stored.by_client_id.contains_key(&key) && stored.message(row.message.seq).is_none()
+        !stored.by_client_id.contains_key(&key) && stored.row(row.message.seq).is_none()
     })
 }
 

@@ -1,15 +1,11 @@
 //! Redis as its contract: one register per match, changed in one step, lost at any time.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
-    rc::Rc,
-    time::Duration,
-};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use proto::MatchId;
 
 use crate::{
+    host::Host,
     mistake::Mistake,
     network::{Away, Network},
 };
@@ -32,14 +28,14 @@ pub(crate) enum IfMissing {
 
 /// The registers of all matches.
 pub(crate) struct Registers {
-    net: Rc<Network>,
+    pub(crate) host: Host,
+    mistake: Option<Mistake>,
     of: RefCell<BTreeMap<MatchId, Register>>,
-    up_at: Cell<Duration>,
 }
 
 impl Registers {
-    pub(crate) fn new(net: &Rc<Network>) -> Self {
-        Self { net: Rc::clone(net), of: RefCell::default(), up_at: Cell::default() }
+    pub(crate) fn new(net: &Rc<Network>, mistake: Option<Mistake>) -> Self {
+        Self { host: Host::new(net), mistake, of: RefCell::default() }
     }
 
     /// Loses everything.
@@ -47,31 +43,15 @@ impl Registers {
         self.of.borrow_mut().clear();
     }
 
-    /// Nobody reaches it for a while.
-    pub(crate) fn away_for(&self, lasts: Duration) {
-        self.up_at.set(self.up_at.get().max(self.net.sim().now() + lasts));
-    }
-
-    /// Whether it answers.
-    pub(crate) fn is_up(&self) -> bool {
-        self.up_at.get() <= self.net.sim().now()
-    }
-
     /// Raises a match's count, as `raise.lua` does. `None` when the register is missing and stays so.
-    pub(crate) async fn raise(
-        &self,
-        id: &MatchId,
-        count: i64,
-        if_missing: IfMissing,
-        mistake: Option<Mistake>,
-    ) -> Result<Option<Register>, Away> {
+    pub(crate) async fn raise(&self, id: &MatchId, count: i64, missing: IfMissing) -> Result<Option<Register>, Away> {
         self.trip(|registers| {
-            if if_missing == IfMissing::Create {
+            if missing == IfMissing::Create {
                 registers.entry(id.clone()).or_default();
             }
             let register = registers.get_mut(id)?;
-            register.count = match mistake {
-                Some(Mistake::CountEvents) if if_missing == IfMissing::Leave => register.count + 1,
+            register.count = match self.mistake {
+                Some(Mistake::CountEvents) if missing == IfMissing::Leave => register.count + 1,
                 _ => register.count.max(count),
             };
             Some(register.clone())
@@ -82,9 +62,8 @@ impl Registers {
     /// Remembers that PostgreSQL has a milestone of a match.
     pub(crate) async fn mark_recorded(&self, id: &MatchId, milestone_id: &str) -> Result<(), Away> {
         self.trip(|registers| {
-            let register =
-                registers.get_mut(id).filter(|register| register.recorded.iter().all(|it| it != milestone_id));
-            if let Some(register) = register {
+            let register = registers.get_mut(id);
+            if let Some(register) = register.filter(|register| register.recorded.iter().all(|it| it != milestone_id)) {
                 register.recorded.push(milestone_id.to_owned());
             }
         })
@@ -102,12 +81,6 @@ impl Registers {
     }
 
     async fn trip<T>(&self, change: impl FnOnce(&mut BTreeMap<MatchId, Register>) -> T) -> Result<T, Away> {
-        self.net.sim().sleep(self.net.delay()).await;
-        if !self.is_up() {
-            return Err(Away);
-        }
-        let result = change(&mut self.of.borrow_mut());
-        self.net.sim().sleep(self.net.delay()).await;
-        Ok(result)
+        self.host.trip(|| Ok(change(&mut self.of.borrow_mut()))).await
     }
 }
