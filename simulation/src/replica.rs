@@ -73,7 +73,7 @@ impl Replica {
             world: Rc::clone(world),
             process,
             lanes: RefCell::new(Lanes::new(COMMIT_INTERVAL, world.sim.chance(|rng| rng.u64(..)))),
-            changed: vec![Queue::default(); LANES],
+            changed: (0..LANES).map(|_| Queue::default()).collect(),
             known: Remembered::default(),
             told: Queue::default(),
             posted: Posted::default(),
