@@ -12,6 +12,7 @@ pub mod audience;
 mod audiences;
 pub mod batch;
 pub mod command;
+pub mod digest;
 mod heads;
 mod inbox;
 mod lane;

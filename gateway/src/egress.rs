@@ -7,7 +7,7 @@ mod sending;
 mod writes;
 
 pub use admission::Admitted;
-pub use gateway_core::{Snapshot, outcomes::outcome_of};
+pub use gateway_core::{Snapshot, outcomes::outcome_of, output::Since};
 
 use std::time::{Duration, Instant};
 

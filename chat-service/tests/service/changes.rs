@@ -30,6 +30,9 @@ fn kinds(page: &ListChangesResponse) -> Vec<(i64, &str, i64)> {
         Some(Kind::Milestone(_)) => "milestone",
         Some(Kind::Closing(_)) => "closing",
         Some(Kind::Membership(_)) => "membership",
+        Some(Kind::Edited(_)) => "edited",
+        Some(Kind::Deleted(_)) => "deleted",
+        Some(Kind::Reacted(_)) => "reacted",
         None => "unknown",
     };
     page.changes.iter().map(|change| (change.rev, name(change), change.after_seq)).collect()

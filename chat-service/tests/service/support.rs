@@ -209,7 +209,7 @@ impl Drop for Replica {
 }
 
 pub(crate) fn draft(client_id: &str, text: &str) -> Draft {
-    Draft { client_id: client_id.to_owned(), body: format!("\"{text}\""), saved_as: None }
+    Draft { client_id: client_id.to_owned(), body: format!("\"{text}\""), ..Draft::default() }
 }
 
 /// A request of a gateway, with two seconds to go.

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use proto::{
     Code, MatchId, UserId,
     chat::{
-        GetMatchResponse, ListChangesResponse, ListMessagesResponse, Match, MatchHead, Message, SendReply, SendRequest,
+        Change, GetMatchResponse, ListChangesResponse, ListMessagesResponse, Match, MatchHead, Message, SendReply,
+        SendRequest,
     },
     inbox::SoftEvent,
     signaling::{Call, CallRequest, GetCallResponse, get_call_request::Of},
@@ -14,6 +15,7 @@ use proto::{
 use crate::{
     Failure,
     epoch::Epoch,
+    message_command::{MessageCommand, MessageDone},
     mistake::{self, Mistake},
     others::names,
     posted::Posted,
@@ -119,16 +121,23 @@ pub enum Ask<T> {
         /// What the sends hold.
         tickets: Vec<T>,
     },
+    /// Changes a stored message, or hides it: [`Answer::Changed`].
+    Change {
+        /// Whose turn it is.
+        turn: TurnId,
+        /// The match.
+        chat: MatchId,
+        /// What is to be done.
+        command: MessageCommand,
+    },
     /// Reads the snapshot of a match that is joined, and the user's live call: [`Answer::Opened`].
     Open {
         /// Whose turn it is.
         turn: TurnId,
         /// The match.
         chat: MatchId,
-        /// Messages after this one, if there is one.
-        since_seq: Option<i64>,
-        /// Most messages.
-        limit: i32,
+        /// What of it.
+        since: Since,
     },
     /// Reads a page of messages: [`Answer::Messages`].
     Messages {
@@ -162,6 +171,17 @@ pub enum Ask<T> {
     Identify(SocketId, Reply, String),
 }
 
+/// What is to be read of a match beside itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Since {
+    /// Messages after this one, if any.
+    pub seq: Option<i64>,
+    /// Changes after this one, if any.
+    pub rev: Option<i64>,
+    /// Most of each.
+    pub limit: i32,
+}
+
 /// What a call is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallFor {
@@ -181,6 +201,8 @@ pub type Opened = Result<(Snapshot, Option<Call>), Failure>;
 pub enum Answer {
     /// What has become of each message.
     Sent(TurnId, SendReply),
+    /// What has become of the command to a message.
+    Changed(TurnId, Result<MessageDone, Failure>),
     /// The match, and the user's live call if there is one and signaling has told.
     Opened(TurnId, Opened),
     /// The page of messages.
@@ -223,6 +245,10 @@ pub struct Snapshot {
     pub messages: Vec<Message>,
     /// Whether more messages follow the page.
     pub has_more: bool,
+    /// The changes that were asked for, ascending.
+    pub changes: Vec<Change>,
+    /// Whether more changes follow those.
+    pub limited: bool,
     /// The database's, if chat-service tells it.
     pub epoch: Option<Epoch>,
 }
@@ -233,11 +259,11 @@ impl Snapshot {
     /// # Errors
     /// `MATCH_NOT_FOUND` unless the user is one.
     pub fn for_member(response: GetMatchResponse, user: &UserId) -> Result<Self, Failure> {
-        let GetMatchResponse { r#match, messages, has_more, epoch, .. } = response;
+        let GetMatchResponse { r#match, messages, has_more, epoch, changes, limited, .. } = response;
         let of = r#match.ok_or(Code::Internal)?;
         if !names(&of.members, user) && !mistake::is_planted(Mistake::OpenDoors) {
             return Err(Code::MatchNotFound.into());
         }
-        Ok(Self { of, messages, has_more, epoch: Epoch::read(&epoch) })
+        Ok(Self { of, messages, has_more, changes, limited, epoch: Epoch::read(&epoch) })
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     epoch::Epoch,
     heads, healing, lease, live_call, match_changed, match_closed,
     memory::Memory,
-    messages_posted, milestone_reached,
+    message_hidden, messages_posted, milestone_reached,
     mistake::{self, Mistake},
     order,
     output::{self, Answer, CallFor, Output, SocketId, Timer},
@@ -154,6 +154,7 @@ impl<T> User<T> {
             Event::MilestoneReached(reached) => milestone_reached::hear((sockets, memory), reached, step),
             Event::MatchClosed(closed) => match_closed::hear((sockets, memory), &closed, step),
             Event::MatchChanged(changed) => match_changed::hear((sockets, memory), changed, step),
+            Event::MessageHidden(hidden) => message_hidden::hear(sockets, &hidden, step),
             Event::CallChanged(changed) => return call_changed::hear(sockets, &changed, step),
             Event::SocketReplaced(replaced) => socket_replaced::hear(sockets, &replaced, step),
         }
@@ -166,6 +167,9 @@ impl<T> User<T> {
         match answer {
             Answer::Sent(turn, reply) => {
                 self.with(turn.socket, step, |socket, step| order::sent(socket, turn.number, reply, step));
+            }
+            Answer::Changed(turn, done) => {
+                self.with(turn.socket, step, |socket, step| order::changed(socket, turn.number, done, step));
             }
             Answer::Opened(turn, opened) => {
                 self.with(turn.socket, step, |socket, step| order::opened(socket, turn.number, opened, step));

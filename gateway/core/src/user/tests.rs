@@ -1,6 +1,7 @@
 //! The core from outside: inputs go in, outputs are expected one by one, and none is left over.
 
 mod calls;
+mod changes;
 mod defects;
 mod gaps;
 mod members;
@@ -207,6 +208,7 @@ fn message(seq: i64, sender: &str, origin: Option<u64>) -> Message {
         origin,
         body: "\"hi\"".into(),
         created_at_ms: 1_767_225_600_000,
+        ..Message::default()
     }
 }
 
@@ -243,6 +245,7 @@ fn short(output: &Output<()>) -> String {
             let ids: Vec<&str> = request.drafts.iter().map(|draft| draft.client_id.as_str()).collect();
             format!("send {}", ids.join(" "))
         }
+        Output::Ask(Ask::Change { chat, command, .. }) => format!("change {chat} {}", command.seq),
         Output::Ask(Ask::Open { chat, .. }) => format!("open {chat}"),
         Output::Ask(Ask::Messages { chat, after, .. }) => format!("messages of {chat} after {after}"),
         Output::Ask(Ask::Changes { chat, after, .. }) => format!("changes of {chat} after {after}"),
