@@ -6,8 +6,10 @@
 //! Source: <https://socket.io/docs/v4/engine-io-protocol/>.
 
 mod answer;
+mod closed;
 mod config;
 mod context;
+mod deadlines;
 mod dispatch;
 mod due;
 mod endpoint;
@@ -25,18 +27,19 @@ mod payload;
 mod polling;
 mod query;
 mod registry;
+mod requests;
 mod server;
 mod session;
 mod sid;
-mod sweeper;
 mod task;
 mod upgrade;
 mod work;
 
+pub use closed::{CloseReason, Closed};
 pub use config::Config;
 pub use error::session_unknown;
-pub use handle::{Closed, Handle};
-pub use handler::{CloseReason, Control, Handler, Message};
+pub use handle::Handle;
+pub use handler::{Control, Handler, Message};
 pub use handshake::{ClientAddress, Handshake, KeptRequest};
 pub use packet::Payload;
 pub use query::{begins_session, sid_of};

@@ -1,26 +1,26 @@
 //! What all sessions of a server share.
 
-use super::{Config, heartbeat::Rhythm, registry::Registry, sweeper::Deadlines};
+use super::{Config, deadlines::Deadlines, heartbeat::Rhythm, registry::Registry};
 use std::time::{Duration, Instant};
 
 /// What all sessions of a server share.
 #[derive(Debug)]
-pub(super) struct Context {
+pub(super) struct Context<S> {
     pub(super) config: Config,
     pub(super) rhythm: Rhythm,
-    pub(super) registry: Registry,
-    pub(super) deadlines: Deadlines,
+    pub(super) registry: Registry<S>,
+    pub(super) deadlines: Deadlines<S>,
     start: Instant,
 }
 
-impl Context {
+impl<S> Context<S> {
     pub(super) fn new(config: Config) -> Self {
         let timeout = millis(config.ping_timeout);
-        let slice = Deadlines::slice_for(timeout);
+        let slice = Deadlines::<S>::slice_for(timeout);
         let interval = millis(config.ping_interval);
         Self {
             rhythm: Rhythm { interval, timeout, tolerance: 2 * slice },
-            registry: Registry::default(),
+            registry: Registry::new(),
             deadlines: Deadlines::new(slice),
             start: Instant::now(),
             config,

@@ -1,14 +1,49 @@
-//! What of a session is due: its heartbeat, a connect, a write, its end.
+//! What of a session is due: its heartbeat, a connect, a write, its end. One task looks at all sessions.
 
-use super::context::millis;
+use super::context::{Context, millis};
+use super::deadlines::Deadline;
 use super::heartbeat::Beat;
 use super::packet::Outgoing;
-use super::sweeper::Deadline;
 use super::{
     CloseReason,
     session::{Reads, Session},
 };
 use std::sync::Arc;
+use tokio::time;
+use tokio_util::sync::CancellationToken;
+
+/// Sessions that are looked at before other tasks get their turn.
+const BATCH: usize = 256;
+
+/// Looks at sessions when something of them is due, until `stop`.
+pub(super) async fn sweep(context: Arc<Context<Session>>, stop: CancellationToken) {
+    loop {
+        let first = context.deadlines.first();
+        let begin = async {
+            match first {
+                Some(at) => time::sleep_until(context.instant(at).into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = begin => {}
+            () = context.deadlines.earlier.notified() => continue,
+            () = stop.cancelled() => break,
+        }
+        while let Some(due) = context.deadlines.take(context.now()) {
+            for batch in due.chunks(BATCH) {
+                for (session, deadline) in batch {
+                    if let Some(at) = session.due(*deadline, context.now()) {
+                        context.deadlines.add(at, Arc::clone(session), *deadline);
+                    }
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    // Sessions and their deadlines refer to each other.
+    context.deadlines.clear();
+}
 
 impl Session {
     /// Does what is due and gives the time to look again, if at all.
@@ -48,6 +83,17 @@ impl Session {
                 None
             }
         }
+    }
+
+    pub(super) fn pong(&self) {
+        let now = self.context.now();
+        self.lock().heartbeat.pong(self.context.rhythm, now);
+    }
+
+    /// Whether an answer to a ping is overdue although the sweeper has not come by yet.
+    pub(super) fn is_dead(&self) -> bool {
+        let now = self.context.now();
+        self.lock().heartbeat.is_dead(now)
     }
 
     fn connect_due(self: &Arc<Self>, now: u64) -> Option<u64> {

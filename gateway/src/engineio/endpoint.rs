@@ -1,14 +1,8 @@
 //! The HTTP side: which request is what, and its answer.
 
 use super::{
-    CloseReason, Handler,
-    answer::answer,
-    error::HttpError,
-    older_client, payload,
-    polling::{Inbound, PostRequest},
-    query::Query,
-    server::Shared,
-    session::Session,
+    CloseReason, Handler, answer::answer, error::HttpError, older_client, payload, polling::Inbound, query::Query,
+    requests::PostRequest, server::Shared, session::Session,
 };
 use axum::{body::Body, extract::Request};
 use bytes::BytesMut;

@@ -1,15 +1,10 @@
 //! The sending side of a session, for the layer above.
 
 use super::context::millis;
+use super::deadlines::Deadline;
 use super::packet::Outgoing;
-use super::sweeper::Deadline;
-use super::{CloseReason, Handshake, Payload, session::Session, sid::Sid};
+use super::{CloseReason, Closed, Handshake, Payload, session::Session, sid::Sid};
 use std::{sync::Arc, time::Duration};
-
-/// The session is closed; nothing was queued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the session is closed")]
-pub struct Closed;
 
 /// The sending side of a session: cheap to clone, usable from any task or thread; nothing here waits.
 #[derive(Debug, Clone)]

@@ -1,13 +1,11 @@
 //! The WebSocket of a session: reads in place, writes the queue in one go, keeps no buffer while idle.
 
-use super::session::Session;
 use crate::ws::{Decoder, Item, Violation};
 use bytes::{Buf, Bytes};
 use std::{
     cell::RefCell,
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 use tokio::{
@@ -100,20 +98,26 @@ impl Link {
         }
     }
 
-    /// Writes what is unsent and then all of the session's queue.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>, session: &Arc<Session>) -> Poll<io::Result<()>> {
+    /// Writes what is unsent and then all that `take` gives, until it says that there is nothing. `written` is told
+    /// how much of a write is still to be done, and whether some of it just was.
+    pub(super) fn poll_flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut take: impl FnMut(&mut Vec<u8>) -> bool,
+        mut written: impl FnMut(usize, bool),
+    ) -> Poll<io::Result<()>> {
         loop {
             while !self.unsent.is_empty() {
-                let written = self.poll_write(cx);
-                if let Poll::Ready(Ok(written)) = written {
-                    self.unsent.advance(written);
+                let write = self.poll_write(cx);
+                if let Poll::Ready(Ok(bytes)) = write {
+                    self.unsent.advance(bytes);
                 }
-                session.written(self.unsent.len(), written.is_ready());
-                ready!(written)?;
+                written(self.unsent.len(), write.is_ready());
+                ready!(write)?;
             }
             // An emptied `Bytes` still holds its allocation.
             self.unsent = Bytes::new();
-            if !self.write_batch(session)? {
+            if !self.write_batch(&mut take)? {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -130,11 +134,11 @@ impl Link {
         }
     }
 
-    /// Writes one batch of the queue, as far as the socket takes it; false if the queue is empty.
-    fn write_batch(&mut self, session: &Session) -> io::Result<bool> {
+    /// Writes one batch, as far as the socket takes it; false if there is nothing.
+    fn write_batch(&mut self, take: impl FnOnce(&mut Vec<u8>) -> bool) -> io::Result<bool> {
         WRITE.with_borrow_mut(|scratch| {
             scratch.clear();
-            if !session.take_frames(scratch) {
+            if !take(scratch) {
                 return Ok(false);
             }
             let written = match self.stream.try_write(scratch) {

@@ -1,6 +1,6 @@
 //! All open sessions by their id.
 
-use super::{session::Session, sid::Sid};
+use super::sid::Sid;
 use std::{
     borrow::Borrow,
     collections::HashSet,
@@ -12,41 +12,54 @@ use std::{
 const SHARDS: usize = 16;
 
 /// All open sessions by their id; one pointer a session.
-#[derive(Debug, Default)]
-pub(super) struct Registry {
-    shards: [Mutex<HashSet<BySid>>; SHARDS],
+#[derive(Debug)]
+pub(super) struct Registry<S> {
+    shards: [Mutex<HashSet<BySid<S>>>; SHARDS],
 }
 
 /// A session that is found by its id.
 #[derive(Debug)]
-struct BySid(Arc<Session>);
+struct BySid<S>(Arc<S>);
 
-impl Borrow<[u8]> for BySid {
-    fn borrow(&self) -> &[u8] {
-        self.0.sid.borrow()
+impl<S: AsRef<Sid>> BySid<S> {
+    fn sid(&self) -> &Sid {
+        S::as_ref(&self.0)
     }
 }
 
-impl Hash for BySid {
+impl<S: AsRef<Sid>> Borrow<[u8]> for BySid<S> {
+    fn borrow(&self) -> &[u8] {
+        self.sid().borrow()
+    }
+}
+
+impl<S: AsRef<Sid>> Hash for BySid<S> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         Borrow::<[u8]>::borrow(self).hash(state);
     }
 }
 
-impl PartialEq for BySid {
+impl<S: AsRef<Sid>> PartialEq for BySid<S> {
     fn eq(&self, other: &Self) -> bool {
-        self.0.sid == other.0.sid
+        self.sid() == other.sid()
     }
 }
 
-impl Eq for BySid {}
+impl<S: AsRef<Sid>> Eq for BySid<S> {}
 
-impl Registry {
-    pub(super) fn insert(&self, session: Arc<Session>) {
-        self.shard(session.sid.borrow()).insert(BySid(session));
+impl<S> Registry<S> {
+    pub(super) fn new() -> Self {
+        Self { shards: Default::default() }
+    }
+}
+
+impl<S: AsRef<Sid>> Registry<S> {
+    pub(super) fn insert(&self, session: Arc<S>) {
+        let session = BySid(session);
+        self.shard(session.sid().borrow()).insert(session);
     }
 
-    pub(super) fn get(&self, sid: &str) -> Option<Arc<Session>> {
+    pub(super) fn get(&self, sid: &str) -> Option<Arc<S>> {
         self.shard(sid.as_bytes()).get(sid.as_bytes()).map(|found| Arc::clone(&found.0))
     }
 
@@ -65,18 +78,18 @@ impl Registry {
     }
 
     /// All sessions at this moment.
-    pub(super) fn all(&self) -> Vec<Arc<Session>> {
+    pub(super) fn all(&self) -> Vec<Arc<S>> {
         let sessions = |shard| lock(shard).iter().map(|found| Arc::clone(&found.0)).collect::<Vec<_>>();
         self.shards.iter().flat_map(sessions).collect()
     }
 
     /// The ids are random, so any byte spreads them; the last one also does if they get a common beginning.
-    fn shard(&self, sid: &[u8]) -> MutexGuard<'_, HashSet<BySid>> {
+    fn shard(&self, sid: &[u8]) -> MutexGuard<'_, HashSet<BySid<S>>> {
         let index = usize::from(sid.last().copied().unwrap_or_default()) % SHARDS;
         lock(&self.shards[index])
     }
 }
 
-fn lock(shard: &Mutex<HashSet<BySid>>) -> MutexGuard<'_, HashSet<BySid>> {
+fn lock<S>(shard: &Mutex<HashSet<BySid<S>>>) -> MutexGuard<'_, HashSet<BySid<S>>> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

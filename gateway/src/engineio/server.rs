@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::error::HttpError;
-use super::{CloseReason, Config, Handler, sweeper};
+use super::{CloseReason, Config, Handler, due, session::Session};
 use axum::{Router, extract::Request, routing::any};
 use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
@@ -35,7 +35,7 @@ struct Sweeper {
 #[derive(Debug)]
 pub(super) struct Shared<H> {
     pub(super) handler: Arc<H>,
-    pub(super) context: Arc<Context>,
+    pub(super) context: Arc<Context<Session>>,
     pub(super) tasks: TaskTracker,
 }
 
@@ -53,7 +53,7 @@ impl<H: Handler> Server<H> {
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let task = TaskTracker::new();
-        task.spawn(sweeper::sweep(Arc::clone(&context), stop.clone()));
+        task.spawn(due::sweep(Arc::clone(&context), stop.clone()));
         let shared = Arc::new(Shared { handler, context, tasks });
         Self { shared, sweeper: Arc::new(Sweeper { _task: task, _stop: stop.drop_guard() }) }
     }

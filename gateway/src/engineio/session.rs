@@ -1,17 +1,17 @@
 //! What a session's task, its HTTP requests and its senders share: state, outgoing queue and wakers.
 
 use super::context::{Context, millis};
+use super::deadlines::Deadline;
 use super::heartbeat::Heartbeat;
 use super::packet::Outgoing;
 use super::polling::Polling;
-use super::sweeper::Deadline;
-use super::work::Work;
 use super::{CloseReason, Closed, Handshake, sid::Sid};
 use crate::limits::Taken;
 use bytes::Bytes;
 use std::{
     collections::VecDeque,
     fmt,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
     time::Duration,
@@ -34,8 +34,14 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct Session {
     pub(super) sid: Sid,
     pub(super) handshake: Handshake,
-    pub(super) context: Arc<Context>,
+    pub(super) context: Arc<Context<Self>>,
     pub(super) state: Mutex<State>,
+}
+
+impl AsRef<Sid> for Session {
+    fn as_ref(&self) -> &Sid {
+        &self.sid
+    }
 }
 
 impl fmt::Debug for Session {
@@ -43,6 +49,8 @@ impl fmt::Debug for Session {
         formatter.debug_struct("Session").field("sid", &self.sid).finish_non_exhaustive()
     }
 }
+
+pub(super) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 pub(super) struct State {
     /// Allocates only while it has something in it.
@@ -68,7 +76,8 @@ pub(super) struct State {
     /// Whether a write deadline is on its way already.
     pub(super) write_watched: bool,
     pub(super) reads: Reads,
-    pub(super) work: Work,
+    /// Futures that the session has begun. `None` when its task has ended: nothing more is begun.
+    pub(super) work: Option<Vec<Job>>,
     /// The part of a session that is not (yet) a WebSocket.
     pub(super) polling: Option<Box<Polling>>,
 }
@@ -128,7 +137,7 @@ impl State {
 
 impl Session {
     /// A session whose open packet is queued; its heartbeat runs from now.
-    pub(super) fn new(context: &Arc<Context>, handshake: Handshake, polling: bool) -> std::io::Result<Arc<Self>> {
+    pub(super) fn new(context: &Arc<Context<Self>>, handshake: Handshake, polling: bool) -> std::io::Result<Arc<Self>> {
         let config = &context.config;
         let sid = if polling { Sid::of(&*config.sids)? } else { Sid::random()? };
         let now = context.now();
@@ -160,7 +169,7 @@ impl Session {
                 blocked_since: None,
                 write_watched: false,
                 reads: Reads::Flow,
-                work: Work::default(),
+                work: Some(Vec::new()),
                 polling: polling.then(Box::default),
             }),
         });
@@ -284,16 +293,5 @@ impl Session {
         drop(state);
         // A closed session answers nothing.
         let _ = self.send([Outgoing::ControlPong(payload)]);
-    }
-
-    pub(super) fn pong(&self) {
-        let now = self.context.now();
-        self.lock().heartbeat.pong(self.context.rhythm, now);
-    }
-
-    /// Whether an answer to a ping is overdue although the sweeper has not come by yet.
-    pub(super) fn is_dead(&self) -> bool {
-        let now = self.context.now();
-        self.lock().heartbeat.is_dead(now)
     }
 }

@@ -117,8 +117,10 @@ impl<H: Handler> SessionTask<H> {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(link) = &mut self.link else { return Poll::Ready(()) };
-        if ready!(link.poll_flush(cx, &self.dispatch.session)).is_err() {
-            self.dispatch.session.close(CloseReason::ConnectionLost);
+        let session = &self.dispatch.session;
+        let take = |frames: &mut Vec<u8>| session.take_frames(frames);
+        if ready!(link.poll_flush(cx, take, |rest, progress| session.written(rest, progress))).is_err() {
+            session.close(CloseReason::ConnectionLost);
         }
         Poll::Ready(())
     }

@@ -1,29 +1,16 @@
 //! What a session has begun and not ended: futures that run on the session's own task, so that none needs a task.
 
-use super::session::{Session, Turn};
+use super::session::{Job, Session, Turn};
 use std::{
-    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
     task::{Context, Poll},
 };
-
-type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// What a session has begun. `None` when its task has ended: nothing more is begun.
-pub(super) struct Work(Option<Vec<Job>>);
-
-impl Default for Work {
-    fn default() -> Self {
-        Self(Some(Vec::new()))
-    }
-}
 
 impl Session {
     /// Runs a future on the session's task, on which this is called, also when the session is closed meanwhile.
     pub(super) fn begin(&self, job: Job) {
         let mut state = self.lock();
-        if let Some(jobs) = &mut state.work.0 {
+        if let Some(jobs) = &mut state.work {
             jobs.push(job);
             // A task that writes goes on with it before it waits again.
             if state.turn == Turn::Waiting {
@@ -34,21 +21,21 @@ impl Session {
 
     /// Goes on with all that was begun; ready when nothing is left.
     pub(super) fn poll_work(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut jobs = self.lock().work.0.as_mut().map(std::mem::take).unwrap_or_default();
+        let mut jobs = self.lock().work.as_mut().map(std::mem::take).unwrap_or_default();
         let mut known = 0;
         loop {
             jobs.extract_if(known.., |job| !goes_on(job, cx)).for_each(drop);
             known = jobs.len();
             let mut state = self.lock();
             // What was begun meanwhile is begun at once.
-            if let Some(begun) = &mut state.work.0 {
+            if let Some(begun) = &mut state.work {
                 jobs.append(begun);
             }
             if jobs.is_empty() {
                 return Poll::Ready(());
             }
             if jobs.len() == known {
-                state.work = Work(Some(jobs));
+                state.work = Some(jobs);
                 return Poll::Pending;
             }
         }
@@ -65,7 +52,7 @@ impl Session {
 
     /// Drops what was begun, as nobody goes on with it.
     pub(super) fn drop_work(&self) {
-        let dropped = self.lock().work.0.take();
+        let dropped = self.lock().work.take();
         drop(dropped);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engineio::{
-    Config, Control, Handle, Handshake, Message, Payload, context::Context as Shared, sweeper::Deadline,
+    Config, Control, Handle, Handshake, Message, Payload, context::Context as Shared, deadlines::Deadline,
 };
 use std::{
     convert::Infallible,
