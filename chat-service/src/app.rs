@@ -20,6 +20,7 @@ use crate::{
     heads::Heads,
     lane::{self, Entrance},
     limits::SendLimits,
+    marks::Marks,
     metrics::Metrics,
     partitions::Partitions,
     posted::{self, Posted},
@@ -72,7 +73,8 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let shared = Shared { store, audiences, bus, posted: posted.clone(), metrics: Metrics::new() };
     let lanes = Entrance::new(Duration::from_millis(config.commit_interval_ms), shared.metrics.clone());
     let heads = Heads::start(shared.store.clone(), &lifecycle);
-    let rpc = Rpc::new(&shared, heads, lanes.clone(), config.windows());
+    let marks = config.receipts.is_on().then(|| Marks::start(&shared, &lifecycle));
+    let rpc = Rpc::new(&shared, (heads, lanes.clone()), marks, config.windows());
     grpc::serve(listener, ChatServiceServer::new(rpc), proto::DESCRIPTORS, &lifecycle).await?;
     info!(%grpc, %health, "started");
     let serving = Serving { config, shared, lanes, postgres, partitions, lifecycle: lifecycle.clone() };

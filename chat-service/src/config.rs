@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, fmt, net::SocketAddr, str::FromStr, time::Duration};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use service_kit::{NatsConfig, ProcessConfig, config::HealthConfig, period};
 
 use crate::{command::Windows, limits::SendRates};
@@ -45,6 +45,10 @@ pub struct Config {
     #[arg(long, env = "DELETED_RETENTION", value_name = "TIME", default_value = "30d", value_parser = period::parse)]
     pub deleted_retention: Duration,
 
+    /// Whether it is noted and told how far members have read and received.
+    #[arg(long, env = "RECEIPTS", value_name = "ON|OFF", value_enum, default_value = "on")]
+    pub receipts: Switch,
+
     /// How much each sender may send in each match.
     #[command(flatten)]
     pub rates: SendRates,
@@ -66,6 +70,21 @@ impl Config {
     /// For how long senders may change their messages.
     pub(crate) fn windows(&self) -> Windows {
         Windows { edit: self.edit_window, unsend: self.unsend_window }
+    }
+}
+
+/// Whether something is done at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
+}
+
+impl Switch {
+    pub(crate) fn is_on(self) -> bool {
+        self == Self::On
     }
 }
 

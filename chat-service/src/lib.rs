@@ -19,6 +19,7 @@ mod lane;
 pub mod lanes;
 pub mod leftovers;
 pub mod limits;
+mod marks;
 pub mod may;
 mod metrics;
 pub mod news;

@@ -4,6 +4,7 @@
 mod matches;
 mod messages;
 mod milestones;
+mod receipts;
 mod revocations;
 mod status;
 
@@ -11,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use proto::chat::{
     ChangeMembersRequest, ChangeMembersResponse, ChangeMessageRequest, ChangeMessageResponse, CloseMatchRequest,
-    CloseMatchResponse, GetMatchRequest, GetMatchResponse, HeadsRequest, HeadsResponse, HideMessageRequest,
-    HideMessageResponse, ListChangesRequest, ListChangesResponse, ListMatchesRequest, ListMatchesResponse,
-    ListMessagesRequest, ListMessagesResponse, PutMatchRequest, PutMatchResponse, RecordMilestoneRequest,
-    RecordMilestoneResponse, RevocationsRequest, RevocationsResponse, RevokeRequest, RevokeResponse,
-    chat_service_server::ChatService,
+    CloseMatchResponse, GetMatchRequest, GetMatchResponse, GetReceiptsRequest, GetReceiptsResponse, GetSettingsRequest,
+    HeadsRequest, HeadsResponse, HideMessageRequest, HideMessageResponse, ListChangesRequest, ListChangesResponse,
+    ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, MarkRequest, MarkResponse,
+    PutMatchRequest, PutMatchResponse, PutSettingsRequest, RecordMilestoneRequest, RecordMilestoneResponse,
+    RevocationsRequest, RevocationsResponse, RevokeRequest, RevokeResponse, Settings, chat_service_server::ChatService,
 };
 use service_kit::grpc;
 use tokio::time::timeout;
@@ -28,6 +29,7 @@ use crate::{
     heads::Heads,
     inbox::Inbox,
     lane::Entrance,
+    marks::Marks,
     outcome::{Changed, Refusal},
     shared::Shared,
     store::Store,
@@ -49,12 +51,19 @@ pub(crate) struct Rpc {
     inbox: Inbox,
     lanes: Entrance,
     windows: Windows,
+    /// Without them receipts are turned off.
+    marks: Option<Marks>,
 }
 
 impl Rpc {
-    pub(crate) fn new(shared: &Shared, heads: Heads, lanes: Entrance, windows: Windows) -> Self {
+    pub(crate) fn new(
+        shared: &Shared,
+        (heads, lanes): (Heads, Entrance),
+        marks: Option<Marks>,
+        windows: Windows,
+    ) -> Self {
         let (store, audiences) = (shared.store.clone(), shared.audiences.clone());
-        Self { store, heads, audiences, inbox: Inbox::new(shared), lanes, windows }
+        Self { store, heads, audiences, inbox: Inbox::new(shared), lanes, windows, marks }
     }
 
     /// Has a command committed, and its match's members told.
@@ -100,6 +109,22 @@ impl ChatService for Rpc {
 
     async fn hide_message(&self, request: Request<HideMessageRequest>) -> Answer<HideMessageResponse> {
         bounded(self.hide(request.into_inner())).await
+    }
+
+    async fn mark(&self, request: Request<MarkRequest>) -> Answer<MarkResponse> {
+        bounded(self.mark_all(request.into_inner())).await
+    }
+
+    async fn get_receipts(&self, request: Request<GetReceiptsRequest>) -> Answer<GetReceiptsResponse> {
+        bounded(self.receipts_of(request.into_inner())).await
+    }
+
+    async fn get_settings(&self, request: Request<GetSettingsRequest>) -> Answer<Settings> {
+        bounded(self.settings_of(request.into_inner())).await
+    }
+
+    async fn put_settings(&self, request: Request<PutSettingsRequest>) -> Answer<Settings> {
+        bounded(self.set(request.into_inner())).await
     }
 
     async fn list_matches(&self, request: Request<ListMatchesRequest>) -> Answer<ListMatchesResponse> {

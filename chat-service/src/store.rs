@@ -10,9 +10,11 @@ mod messages;
 mod migrations;
 mod milestones;
 mod outage;
+mod positions;
 mod reactions;
 mod revocations;
 mod session;
+mod settings;
 mod time;
 mod watch;
 
@@ -22,6 +24,7 @@ pub(crate) use heads::Heads;
 pub(crate) use matches::{Page, Put, Since};
 pub(crate) use messages::{Listed, Position};
 pub(crate) use milestones::Unannounced;
+pub(crate) use positions::Marked;
 pub(crate) use revocations::Revoked;
 pub(crate) use session::Session;
 

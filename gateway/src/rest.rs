@@ -12,7 +12,9 @@ mod milestones;
 mod observe;
 mod openapi;
 mod params;
+mod receipts;
 mod request;
+mod settings;
 mod users;
 
 use axum::{
@@ -38,6 +40,9 @@ pub fn routes(api: Api, origins: Origins) -> Router {
         .route("/matches/{id}/messages/{seq}/reactions/{emoji}", put(message::react).delete(message::unreact))
         .route("/matches/{id}/changes", get(changes::page))
         .route("/matches/{id}/milestones", get(milestones::progress))
+        .route("/matches/{id}/receipts", get(receipts::get).put(receipts::put))
+        .route("/users/me/settings", get(settings::get).put(settings::put))
+        .route("/users/{id}/settings", get(settings::get_of).put(settings::put_of))
         .route("/users/{id}/revoke", post(users::revoke))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

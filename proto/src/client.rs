@@ -14,6 +14,10 @@ pub mod command {
     pub const DELETE_MESSAGE: &str = "delete_message";
     /// Reacts to a message, or takes that back: `{matchId, seq, emoji, on, clientId?}`.
     pub const REACT: &str = "react";
+    /// Notes up to which message the user has read a chat: `{matchId, seq}`.
+    pub const MARK_READ: &str = "mark_read";
+    /// Notes up to which messages the user has chats, as when a push has shown them: `{chats: [{matchId, seq}]}`.
+    pub const MARK_DELIVERED: &str = "mark_delivered";
     /// Tells the other side that one types: `{matchId, isTyping}`.
     pub const TYPING: &str = "typing";
     /// Starts a call: `{matchId, media?}`.
@@ -44,6 +48,8 @@ pub mod event {
     pub const RECEIVE_MESSAGE: &str = "receive_message";
     /// A message of a joined chat was edited, deleted, or reacted to; or the user has hidden it.
     pub const MESSAGE_CHANGED: &str = "message_changed";
+    /// A member has read or received more.
+    pub const RECEIPT_UPDATED: &str = "receipt_updated";
     /// A message of a chat that is not joined.
     pub const INBOX_UPDATED: &str = "inbox_updated";
     /// Another member types, or has stopped.

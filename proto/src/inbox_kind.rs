@@ -39,7 +39,8 @@ impl InboxKind {
             | Event::MilestoneReached(_)
             | Event::MatchClosed(_)
             | Event::MatchChanged(_)
-            | Event::MessageHidden(_) => Self::Chat,
+            | Event::MessageHidden(_)
+            | Event::ReceiptUpdated(_) => Self::Chat,
             Event::CallChanged(_) => Self::Call,
             Event::TypingChanged(_) | Event::SocketReplaced(_) => Self::Soft,
         }
@@ -55,6 +56,7 @@ impl From<chat_event::Event> for Event {
             chat_event::Event::MatchClosed(closed) => Self::MatchClosed(closed),
             chat_event::Event::MatchChanged(changed) => Self::MatchChanged(changed),
             chat_event::Event::MessageHidden(hidden) => Self::MessageHidden(hidden),
+            chat_event::Event::ReceiptUpdated(updated) => Self::ReceiptUpdated(updated),
         }
     }
 }

@@ -3,7 +3,7 @@
 use futures_util::join;
 use proto::{
     MatchId, UserId,
-    chat::{Match, Message, Milestone},
+    chat::{Match, Message, Milestone, Receipts},
 };
 use tokio_postgres::{Error, Row};
 
@@ -11,7 +11,7 @@ use super::{
     Store, StoreError,
     changes::{self, ListedChanges},
     messages::{MessagePage, Position, one_more_than},
-    milestones,
+    milestones, positions,
     time::to_ms,
 };
 use crate::may::may_read;
@@ -33,6 +33,8 @@ pub(crate) struct Page {
     pub(crate) epoch: String,
     /// The changes that were asked for, if any were.
     pub(crate) changes: Option<ListedChanges>,
+    /// How far the user and the others have come, if a user reads.
+    pub(crate) receipts: Option<Receipts>,
 }
 
 /// What is to be shown of a match beside itself.
@@ -71,11 +73,12 @@ impl Store {
         let told = client.prepare_cached(&milestones::select_of_match()).await?;
         let page = client.prepare_cached(&position.statement()).await?;
         let log = client.prepare_cached(&changes::statement()).await?;
-        let (id, user) = (id.as_str(), user.map(UserId::as_str));
+        let (id, reader, user) = (id.as_str(), user, user.map(UserId::as_str));
         let (seq, count) = (position.seq(), one_more_than(since.limit));
         let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&id, &seq, &count, &user];
         // One round trip: the statements go out together.
-        let (begun, head, told, page, log, ended) = join!(
+        let positions = client.prepare_cached(&positions::select_receipts()).await?;
+        let (begun, head, told, page, log, receipts, ended) = join!(
             client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
             async { client.query_opt(&head, &[&id, &user]).await },
             async { client.query(&told, &[&id, &user]).await },
@@ -83,6 +86,10 @@ impl Store {
             async {
                 let Some(rev) = since.rev else { return Ok(Vec::new()) };
                 client.query(&log, &[&id, &rev, &count, &user]).await
+            },
+            async {
+                let Some(user) = reader else { return Ok(Vec::new()) };
+                client.query(&positions, &[&&[id][..], &user.as_str()]).await
             },
             client.batch_execute("COMMIT"),
         );
@@ -92,7 +99,8 @@ impl Store {
             told?.iter().map(milestones::of_row).map(|milestone| Ok(milestone?.1)).collect::<Result<_, Error>>()?;
         let (messages, has_more): MessagePage = position.page(&page?, since.limit)?;
         let (found, changes) = (of_row(&row, milestones)?, ListedChanges::of(&log?, since.limit)?);
-        Ok(Some(Page { found, messages, has_more, epoch: row.try_get(EPOCH)?, changes }))
+        let receipts = positions::receipts(&receipts?)?.pop();
+        Ok(Some(Page { found, messages, has_more, epoch: row.try_get(EPOCH)?, changes, receipts }))
     }
 
     /// Makes the match unless it is there. Its row is locked also then: only a COMMIT that writes waits for the

@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Version n is the n-th.
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration { sql: include_str!("migrations/0001_matches_and_messages.sql"), fill: None, runs_from: 1 },
     Migration { sql: include_str!("migrations/0002_revocations_by_change.sql"), fill: None, runs_from: 1 },
     Migration {
@@ -29,6 +29,11 @@ const MIGRATIONS: [Migration; 5] = [
     },
     Migration { sql: include_str!("migrations/0004_members_rev.sql"), fill: None, runs_from: 3 },
     Migration { sql: include_str!("migrations/0005_message_changes.sql"), fill: None, runs_from: 3 },
+    Migration {
+        sql: include_str!("migrations/0006_positions.sql"),
+        fill: Some(include_str!("migrations/0006_positions_fill.sql")),
+        runs_from: 3,
+    },
 ];
 
 /// Matches that one transaction fills: some 0.2 s of work.

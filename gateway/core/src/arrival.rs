@@ -9,6 +9,7 @@ use crate::{
     heads, live_call,
     moment::Moment,
     output::SocketId,
+    receipts,
     recovery::Recovery,
     socket_replaced,
     socket_state::{Name, Resumed, SocketState},
@@ -106,6 +107,7 @@ fn replay<L: Limits>(socket: &mut SocketState<L::Ticket>, heard: u64, step: &mut
         behind::heal_recovered(id, chat, step);
     }
     socket_replaced::tell(socket, &resumed.replaces, step);
+    receipts::ask(socket, step);
     if heard != resumed.heard {
         heads::ask(socket.chats.open_chats().map(|chat| chat.id.clone()).collect(), step);
     }

@@ -7,7 +7,9 @@ use crate::{
     call_command::Asked,
     call_line, delete_message, edit_message,
     failure::Failure,
-    join_chat, leave_chat, message_command,
+    join_chat, leave_chat, mark_delivered, mark_read,
+    marks::Marks,
+    message_command,
     mistake::{self, Mistake},
     order,
     output::Output,
@@ -20,9 +22,20 @@ use crate::{
 };
 
 /// Handles one event of a client.
-pub(crate) fn handle<L: Limits>(socket: &mut SocketState<L::Ticket>, event: &ClientEvent<'_>, step: &mut Step<'_, L>) {
+pub(crate) fn handle<L: Limits>(
+    (socket, marks): (&mut SocketState<L::Ticket>, &mut Marks),
+    event: &ClientEvent<'_>,
+    step: &mut Step<'_, L>,
+) {
     let reply = Reply::new(event.name, event.arguments[0], event.ack);
     socket.last_event = step.at.now;
+    if event.name == command::MARK_READ {
+        // However often it comes: it is folded. Who sends too much is read from more slowly.
+        if step.limits.take_event(step.user, step.at.now).is_err() {
+            step.out.push(Output::PauseReads(socket.id));
+        }
+        return mark_read::take((socket.id, reply), event, marks, step);
+    }
     match step.limits.take_event(step.user, step.at.now) {
         Ok(()) => {}
         Err(Flood::TooEarly(wait)) => return step.fail(socket.id, &reply, &Failure::rate_limited(wait)),
@@ -43,6 +56,7 @@ pub(crate) fn handle<L: Limits>(socket: &mut SocketState<L::Ticket>, event: &Cli
         command::EDIT_MESSAGE => message_command::take(socket, edit_message::read(event), reply, step),
         command::DELETE_MESSAGE => message_command::take(socket, delete_message::read(event), reply, step),
         command::REACT => message_command::take(socket, react::read(event), reply, step),
+        command::MARK_DELIVERED => return mark_delivered::take((socket.id, reply), event, marks, step),
         command::REFRESH_TOKEN => return refresh_token::take(socket, event, reply, step),
         _ => return call(socket, event, reply, step),
     };

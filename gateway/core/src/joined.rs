@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::{
     epoch::Epoch,
     output::Snapshot,
-    views::{self, CallView, ChangeView, MessageFields, MilestoneView},
+    views::{self, CallView, ChangeView, MessageFields, MilestoneView, ReceiptsView},
 };
 
 /// Most bytes of messages in an ack, and of changes: together half of what may wait for a client, as what comes next
@@ -46,6 +46,8 @@ struct Ack<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<&'a str>,
     call: Option<CallView<'a>>,
+    #[serde(flatten)]
+    receipts: Option<ReceiptsView<'a>>,
 }
 
 #[derive(Serialize)]
@@ -75,6 +77,7 @@ impl Joined<'_> {
             limited: self.snapshot.limited || log.len() < changes.len(),
             epoch: self.snapshot.epoch.as_ref().map(Epoch::as_str),
             call: self.call.map(CallView::new),
+            receipts: self.snapshot.receipts.as_ref().map(ReceiptsView::new),
         })
     }
 

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use proto::{
     Code, MatchId, UserId,
     chat::{
-        Change, GetMatchResponse, ListChangesResponse, ListMessagesResponse, Match, MatchHead, Message, SendReply,
-        SendRequest,
+        Change, GetMatchResponse, GetReceiptsResponse, ListChangesResponse, ListMessagesResponse, Match, MatchHead,
+        Message, Position, Receipts, SendReply, SendRequest,
     },
     inbox::SoftEvent,
     signaling::{Call, CallRequest, GetCallResponse, get_call_request::Of},
@@ -130,6 +130,17 @@ pub enum Ask<T> {
         /// What is to be done.
         command: MessageCommand,
     },
+    /// Notes up to which messages the user has read and received a match: [`Answer::Marked`].
+    Mark {
+        /// The match.
+        chat: MatchId,
+        /// The highest of these that exists counts.
+        read: Vec<i64>,
+        /// The same of what a device has.
+        delivered: Vec<i64>,
+    },
+    /// Reads how far the others have come in these matches, for a socket: [`Answer::Receipts`].
+    Receipts(SocketId, Vec<String>),
     /// Reads the snapshot of a match that is joined, and the user's live call: [`Answer::Opened`].
     Open {
         /// Whose turn it is.
@@ -203,6 +214,10 @@ pub enum Answer {
     Sent(TurnId, SendReply),
     /// What has become of the command to a message.
     Changed(TurnId, Result<MessageDone, Failure>),
+    /// Where the user stands in the match.
+    Marked(MatchId, Result<Position, Failure>),
+    /// How far the others have come.
+    Receipts(SocketId, Result<GetReceiptsResponse, Failure>),
     /// The match, and the user's live call if there is one and signaling has told.
     Opened(TurnId, Opened),
     /// The page of messages.
@@ -224,6 +239,8 @@ pub enum Answer {
 pub enum Timer {
     /// The healing of a socket's chat goes on.
     Heal(SocketId, MatchId),
+    /// The next marks of a match may be sent.
+    Mark(MatchId),
     /// A command waits no longer for the message that its socket sent before.
     OwnIsLate(TurnId),
     /// A socket that takes over looks again for its user's call.
@@ -249,6 +266,8 @@ pub struct Snapshot {
     pub changes: Vec<Change>,
     /// Whether more changes follow those.
     pub limited: bool,
+    /// How far the user has come, and the others as far as the user may see it; `None` while receipts are turned off.
+    pub receipts: Option<Receipts>,
     /// The database's, if chat-service tells it.
     pub epoch: Option<Epoch>,
 }
@@ -259,11 +278,11 @@ impl Snapshot {
     /// # Errors
     /// `MATCH_NOT_FOUND` unless the user is one.
     pub fn for_member(response: GetMatchResponse, user: &UserId) -> Result<Self, Failure> {
-        let GetMatchResponse { r#match, messages, has_more, epoch, changes, limited, .. } = response;
+        let GetMatchResponse { r#match, messages, has_more, epoch, changes, limited, receipts, .. } = response;
         let of = r#match.ok_or(Code::Internal)?;
         if !names(&of.members, user) && !mistake::is_planted(Mistake::OpenDoors) {
             return Err(Code::MatchNotFound.into());
         }
-        Ok(Self { of, messages, has_more, changes, limited, epoch: Epoch::read(&epoch) })
+        Ok(Self { of, messages, has_more, changes, limited, receipts, epoch: Epoch::read(&epoch) })
     }
 }

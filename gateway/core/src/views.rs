@@ -8,6 +8,7 @@ mod membership;
 mod message;
 mod milestone;
 mod reactions;
+mod receipts;
 
 pub use call::{CallView, state_name};
 pub use change::ChangeView;
@@ -17,6 +18,7 @@ pub use membership::MembershipChangedView;
 pub use message::{MessageFields, MessageId, MessageView};
 pub use milestone::{MilestoneReachedView, MilestoneView, unlocked};
 pub use reactions::ReactionsView;
+pub use receipts::ReceiptsView;
 
 use proto::chat::{Message, Milestone};
 

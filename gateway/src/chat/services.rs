@@ -30,6 +30,14 @@ pub(super) async fn answer(context: &Context, user: &UserId, ask: Ask<Admitted>)
             let done = contained(services.change_message((&chat, user), &command).instrument(span)).await;
             Answer::Changed(turn, done.and_then(|done| done))
         }
+        Ask::Mark { chat, read, delivered } => {
+            let marked = contained(services.mark((&chat, user), read, delivered)).await;
+            Answer::Marked(chat, marked.and_then(|marked| marked))
+        }
+        Ask::Receipts(socket, chats) => {
+            let found = contained(services.receipts(user, chats)).await;
+            Answer::Receipts(socket, found.and_then(|found| found))
+        }
         Ask::Open { turn, chat, since } => {
             let opened = contained(async {
                 // The user's own call, which is looked for alike whatever is true of the match. Nobody is in two.

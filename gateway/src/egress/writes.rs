@@ -5,8 +5,8 @@ use gateway_core::message_command::{MessageAct, MessageCommand, MessageDone};
 use proto::{
     Code, MatchId, UserId,
     chat::{
-        ChangeMessageRequest, CloseMatchRequest, HideMessageRequest, Match, MessageChange, MessageHidden,
-        PutMatchRequest, RevokeRequest,
+        ChangeMessageRequest, CloseMatchRequest, GetSettingsRequest, HideMessageRequest, Match, MessageChange,
+        MessageHidden, PutMatchRequest, PutSettingsRequest, RevokeRequest, Settings,
         change_message_request::{Change, DeleteForEveryone, React},
         change_message_response, hide_message_response,
     },
@@ -48,6 +48,17 @@ impl Services {
             }
             hide_message_response::Result::Failure(failure) => Err(failure.into()),
         }
+    }
+
+    /// What a user shares.
+    pub async fn settings(&self, user: &UserId) -> Result<Settings, Failure> {
+        let request = GetSettingsRequest { user_id: user.to_string() };
+        ask(async || self.chat.clone().get_settings(request.clone()).await).await
+    }
+
+    /// Changes what a user shares. `FORBIDDEN` when the user asks and the app server has locked it.
+    pub async fn put_settings(&self, request: PutSettingsRequest) -> Result<Settings, Failure> {
+        ask(async || self.chat.clone().put_settings(request.clone()).await).await
     }
 
     /// Creates the match of two users, and says whether it is new. `IDEMPOTENCY_CONFLICT` when it is closed or has

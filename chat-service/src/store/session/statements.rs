@@ -81,7 +81,8 @@ const APPEND: &str = "WITH logged AS (
             created_at, after_seq
      FROM logged WHERE kind = 'milestone'";
 
-/// Makes users members of matches, or ends that: by match and user, whether the user is a member from now on.
+/// Makes users members of matches, or ends that: by match and user, whether the user is a member from now on. Who comes
+/// has read what was there before.
 const SET_MEMBERS: &str = "WITH set AS MATERIALIZED (
          SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[]) AS v (match_id, user_id, is_member)
      ), gone AS (
@@ -93,6 +94,12 @@ const SET_MEMBERS: &str = "WITH set AS MATERIALIZED (
      ), come AS (
          INSERT INTO members (match_id, user_id) SELECT match_id, user_id FROM set WHERE is_member
          ON CONFLICT DO NOTHING
+     ), placed AS (
+         INSERT INTO positions AS p (match_id, user_id, read_seq, delivered_seq)
+         SELECT v.match_id, v.user_id, m.last_seq, m.last_seq FROM set v JOIN matches m USING (match_id)
+         WHERE v.is_member
+         ON CONFLICT (match_id, user_id) DO UPDATE SET read_seq = greatest(p.read_seq, excluded.read_seq),
+             delivered_seq = greatest(p.delivered_seq, excluded.delivered_seq)
      )
      INSERT INTO user_matches (match_id, user_id) SELECT match_id, user_id FROM set WHERE is_member
      ON CONFLICT DO NOTHING";
