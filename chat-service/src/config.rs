@@ -2,8 +2,12 @@
 
 use std::{convert::Infallible, fmt, net::SocketAddr, str::FromStr, time::Duration};
 
-use clap::{Parser, ValueEnum};
-use service_kit::{NatsConfig, ProcessConfig, config::HealthConfig, period};
+use clap::Parser;
+use service_kit::{
+    NatsConfig, ProcessConfig,
+    config::{HealthConfig, Switch},
+    period,
+};
 
 use crate::{command::Windows, limits::SendRates};
 
@@ -70,21 +74,6 @@ impl Config {
     /// For how long senders may change their messages.
     pub(crate) fn windows(&self) -> Windows {
         Windows { edit: self.edit_window, unsend: self.unsend_window }
-    }
-}
-
-/// Whether something is done at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
-    /// It is.
-    On,
-    /// It is not.
-    Off,
-}
-
-impl Switch {
-    pub(crate) fn is_on(self) -> bool {
-        self == Self::On
     }
 }
 

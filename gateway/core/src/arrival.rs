@@ -9,6 +9,7 @@ use crate::{
     heads, live_call,
     moment::Moment,
     output::SocketId,
+    proving::Proving,
     receipts,
     recovery::Recovery,
     socket_replaced,
@@ -75,6 +76,7 @@ impl Arrival {
             chats,
             calls,
             queues: None,
+            proving: Proving::default(),
             resumed,
             is_gone: false,
         }

@@ -1,6 +1,9 @@
 //! An event of a client, on its way to the module that knows it, within the user's limits.
 
-use proto::client::{both, command};
+use proto::{
+    Code,
+    client::{both, command},
+};
 
 use crate::{
     arguments::ClientEvent,
@@ -29,6 +32,9 @@ pub(crate) fn handle<L: Limits>(
 ) {
     let reply = Reply::new(event.name, event.arguments[0], event.ack);
     socket.last_event = step.at.now;
+    if matches!(event.name, command::MARK_READ | command::MARK_DELIVERED) && !step.settings.receipts {
+        return step.fail(socket.id, &reply, &Code::Forbidden.into());
+    }
     if event.name == command::MARK_READ {
         // However often it comes: it is folded. Who sends too much is read from more slowly.
         if step.limits.take_event(step.user, step.at.now).is_err() {

@@ -50,6 +50,7 @@ mod pace;
 pub mod payload;
 pub mod pid;
 pub mod posted;
+mod proving;
 pub mod react;
 mod receipt_updated;
 mod receipts;

@@ -47,6 +47,8 @@ pub enum Output<T> {
     Rejected(Code),
     /// Reads nothing more from the socket's client for a moment.
     PauseReads(SocketId),
+    /// Has the socket's client prove that it has what was emitted until now, and says so then.
+    Prove(SocketId),
     /// Closes the socket's transport after what was emitted is written: its client comes back.
     Close(SocketId),
     /// Publishes to the inboxes of these users.
@@ -239,6 +241,8 @@ pub enum Answer {
 pub enum Timer {
     /// The healing of a socket's chat goes on.
     Heal(SocketId, MatchId),
+    /// A socket's client may be asked again to prove what it has.
+    Prove(SocketId),
     /// The next marks of a match may be sent.
     Mark(MatchId),
     /// A command waits no longer for the message that its socket sent before.

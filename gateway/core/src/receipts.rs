@@ -15,6 +15,9 @@ use crate::{
 
 /// Asks for what is shared in the chats that a socket has open.
 pub(crate) fn ask<L: Limits>(socket: &SocketState<L::Ticket>, step: &mut Step<'_, L>) {
+    if !step.settings.receipts {
+        return;
+    }
     let chats: Vec<String> = socket.chats.open_chats().map(|chat| chat.id.to_string()).collect();
     if !chats.is_empty() {
         step.ask(Ask::Receipts(socket.id, chats));

@@ -22,7 +22,7 @@ use crate::{
     mistake::{self, Mistake},
     order,
     output::{self, Answer, CallFor, Output, SocketId, Timer},
-    receipt_updated, receipts, refresh_token,
+    proving, receipt_updated, receipts, refresh_token,
     reply::Reply,
     restored, socket_replaced,
     socket_state::SocketState,
@@ -215,6 +215,7 @@ impl<T> User<T> {
     pub fn wake<L: Limits<Ticket = T>>(&mut self, timer: Timer, step: &mut Step<'_, L>) {
         match timer {
             Timer::Heal(id, chat) => self.with(id, step, |socket, step| healing::go_on(socket, &chat, step)),
+            Timer::Prove(id) => self.with(id, step, proving::go_on),
             Timer::Mark(chat) => self.marks.go_on(&chat, step),
             Timer::OwnIsLate(turn) => {
                 self.with(turn.socket, step, |socket, step| order::own_is_late(socket, turn.number, step));
@@ -229,6 +230,14 @@ impl<T> User<T> {
             }
         }
         self.tidy();
+    }
+
+    /// The client of a socket has all that it was asked to prove; see [`Output::Prove`].
+    pub fn proved<L: Limits<Ticket = T>>(&mut self, id: SocketId, step: &mut Step<'_, L>) {
+        let Some(socket) = self.socket(id) else { return };
+        for (chat, seq) in proving::proved(socket, step) {
+            self.marks.delivered(&chat, seq, None, step);
+        }
     }
 
     /// There is room for more in what is to be sent to the socket, of which so much is for a chat; see
