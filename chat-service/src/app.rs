@@ -20,10 +20,11 @@ use crate::{
     heads::Heads,
     lane::{self, Entrance},
     limits::SendLimits,
+    marks::Marks,
     metrics::Metrics,
     partitions::Partitions,
     posted::{self, Posted},
-    retention,
+    retention::Retention,
     rpc::Rpc,
     sends::Sends,
     shared::Shared,
@@ -72,7 +73,8 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let shared = Shared { store, audiences, bus, posted: posted.clone(), metrics: Metrics::new() };
     let lanes = Entrance::new(Duration::from_millis(config.commit_interval_ms), shared.metrics.clone());
     let heads = Heads::start(shared.store.clone(), &lifecycle);
-    let rpc = Rpc::new(shared.store.clone(), heads, shared.audiences.clone(), lanes.clone());
+    let marks = config.receipts.is_on().then(|| Marks::start(&shared, &lifecycle));
+    let rpc = Rpc::new(&shared, (heads, lanes.clone()), marks, config.windows());
     grpc::serve(listener, ChatServiceServer::new(rpc), proto::DESCRIPTORS, &lifecycle).await?;
     info!(%grpc, %health, "started");
     let serving = Serving { config, shared, lanes, postgres, partitions, lifecycle: lifecycle.clone() };
@@ -142,8 +144,9 @@ impl Serving {
             let _ = done.send(publisher.run(lanes_ended).await);
         });
         lifecycle.spawn_essential("announcer", announcer.run());
-        let (store, kept) = (shared.store.clone(), self.config.revocation_retention);
-        lifecycle.spawn_essential("retention", retention::run(store, kept, lifecycle.clone()));
+        let (revocations, versions) = (self.config.revocation_retention, self.config.deleted_retention);
+        let retention = Retention { store: shared.store.clone(), revocations, versions };
+        lifecycle.spawn_essential("retention", retention.run(lifecycle.clone()));
         let limits = SendLimits::new(self.config.rates);
         let lanes = (self.lanes.clone(), open);
         let sends = Sends::new(shared.audiences.clone(), limits, lanes, shared.metrics.clone());

@@ -9,7 +9,7 @@ use crate::{
     command::{Advances, Command, Wanted},
     news::{Entry, Logged},
     outcome::{Outcome, Refusal},
-    room::{Head, Room, Row},
+    room::{Head, Named, Room, Row, Version},
     succession::Succession,
 };
 
@@ -39,6 +39,12 @@ pub struct Writes {
     pub rows: Vec<Row>,
     /// New changes: match by match, in `rev` order.
     pub changes: Vec<Logged>,
+    /// Messages that have become others, as they are now.
+    pub updates: Vec<Row>,
+    /// What they were before.
+    pub versions: Vec<(MatchId, Version)>,
+    /// Commands that named themselves.
+    pub commands: Vec<(MatchId, Named)>,
 }
 
 /// All matches of a batch, in the order in which they are locked.
@@ -82,10 +88,13 @@ pub fn decide(commands: &[&dyn Command], mut rooms: BTreeMap<MatchId, Room>) -> 
         if members.has_changed() {
             decision.changed.insert(id.clone(), members.last().clone());
         }
-        decision.members.insert(id, members);
+        decision.members.insert(id.clone(), members);
         let (additions, moved) = room.into_additions();
         decision.writes.rows.extend(additions.rows);
         decision.writes.changes.extend(additions.changes);
+        decision.writes.updates.extend(additions.updates.into_values());
+        decision.writes.versions.extend(additions.versions.into_iter().map(|version| (id.clone(), version)));
+        decision.writes.commands.extend(additions.commands.into_iter().map(|command| (id.clone(), command)));
         decision.heads.extend(moved);
         decision.retold.extend(additions.retold);
         decision.repeated.extend(additions.repeated);
@@ -120,6 +129,9 @@ impl Decision {
         }
         self.writes.rows.extend(next.writes.rows);
         self.writes.changes.extend(next.writes.changes);
+        self.writes.updates.extend(next.writes.updates);
+        self.writes.versions.extend(next.writes.versions);
+        self.writes.commands.extend(next.writes.commands);
         self.retold.extend(next.retold);
         self.repeated.extend(next.repeated);
         self.changed.extend(next.changed);

@@ -5,12 +5,14 @@
 //! state (`store/session/statements.rs`), the event that tells of it (`news.rs`), and a call that asks for it.
 
 mod change_members;
+mod change_message;
 mod close_match;
 mod needs;
 mod record_milestone;
 mod send_messages;
 
 pub use change_members::{ChangeMembers, MAX_MEMBERS};
+pub use change_message::{ChangeMessage, MessageChange, Windows};
 pub use close_match::CloseMatch;
 pub use needs::{Advances, Wanted};
 pub use record_milestone::RecordMilestone;

@@ -3,9 +3,13 @@
 use std::{convert::Infallible, fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use clap::Parser;
-use service_kit::{NatsConfig, ProcessConfig, config::HealthConfig, period};
+use service_kit::{
+    NatsConfig, ProcessConfig,
+    config::{HealthConfig, Switch},
+    period,
+};
 
-use crate::limits::SendRates;
+use crate::{command::Windows, limits::SendRates};
 
 /// Stores messages and matches in PostgreSQL, and tells all members.
 #[derive(Debug, Clone, Parser)]
@@ -33,6 +37,22 @@ pub struct Config {
     #[arg(long, env = "REVOCATION_RETENTION", value_name = "TIME", default_value = "31d", value_parser = period::parse)]
     pub revocation_retention: Duration,
 
+    /// For how long a sender may edit a message, as `15m`, `900s` or in seconds; 0: never.
+    #[arg(long, env = "EDIT_WINDOW", value_name = "TIME", default_value = "15m", value_parser = period::parse_or_off)]
+    pub edit_window: Duration,
+
+    /// For how long a sender may delete a message for everyone; 0: never.
+    #[arg(long, env = "UNSEND_WINDOW", value_name = "TIME", default_value = "24h", value_parser = period::parse_or_off)]
+    pub unsend_window: Duration,
+
+    /// For how long the bodies of edited and deleted messages are kept, which only reports read.
+    #[arg(long, env = "DELETED_RETENTION", value_name = "TIME", default_value = "30d", value_parser = period::parse)]
+    pub deleted_retention: Duration,
+
+    /// Whether it is noted and told how far members have read and received.
+    #[arg(long, env = "RECEIPTS", value_name = "ON|OFF", value_enum, default_value = "on")]
+    pub receipts: Switch,
+
     /// How much each sender may send in each match.
     #[command(flatten)]
     pub rates: SendRates,
@@ -48,6 +68,13 @@ pub struct Config {
     /// Logs, traces, how to stop.
     #[command(flatten)]
     pub process: ProcessConfig,
+}
+
+impl Config {
+    /// For how long senders may change their messages.
+    pub(crate) fn windows(&self) -> Windows {
+        Windows { edit: self.edit_window, unsend: self.unsend_window }
+    }
 }
 
 impl AsRef<ProcessConfig> for Config {

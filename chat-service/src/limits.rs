@@ -138,7 +138,12 @@ mod tests {
     }
 
     fn request(id: &str, sender: &str, drafts: usize, bytes: usize) -> SendMessages {
-        let draft = Draft { client_id: ClientId::new("c").unwrap(), body: "x".repeat(bytes), names: Vec::new() };
+        let draft = Draft {
+            client_id: ClientId::new("c").unwrap(),
+            body: "x".repeat(bytes),
+            names: Vec::new(),
+            reply_to: None,
+        };
         let author = Author { id: UserId::new(sender).unwrap(), origin: None, by_rest: false };
         SendMessages { match_id: MatchId::new(id).unwrap(), author, drafts: vec![draft; drafts] }
     }

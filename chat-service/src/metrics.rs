@@ -130,13 +130,14 @@ fn outcome(result: &SendResult) -> &'static str {
         Some(send_result::Result::Stored(_)) => "stored",
         Some(send_result::Result::Failure(failure)) => match failure.code() {
             Code::MatchNotFound => "match_not_found",
+            Code::MessageNotFound => "message_not_found",
             Code::MatchClosed => "match_closed",
             Code::IdempotencyConflict => "idempotency_conflict",
             Code::RateLimited => "rate_limited",
             Code::Unavailable => "unavailable",
             Code::InvalidPayload => "invalid_payload",
-            Code::CallStateConflict => "call_state_conflict",
-            Code::Internal | Code::Unspecified => "internal",
+            // No send is refused for the others.
+            _ => "internal",
         },
         None => "internal",
     }

@@ -124,7 +124,9 @@ fn of_change(Logged { match_id, change }: Logged, members: &BTreeMap<MatchId, Su
             Event::MilestoneReached(MilestoneReached { match_id: id, milestone: Some(reached.clone()) })
         }
         Kind::Closing(_) => Event::MatchClosed(MatchClosed { match_id: id, rev, after_seq }),
-        Kind::Membership(_) => Event::MatchChanged(MatchChanged { match_id: id, change: Some(change) }),
+        Kind::Membership(_) | Kind::Edited(_) | Kind::Deleted(_) | Kind::Reacted(_) => {
+            Event::MatchChanged(MatchChanged { match_id: id, change: Some(change) })
+        }
     };
     Some(News { match_id, audience, event })
 }

@@ -1,6 +1,6 @@
 //! What a command has come to.
 
-use proto::chat::{Change, SendResult};
+use proto::chat::{Change, Code, SendResult};
 use thiserror::Error;
 
 /// The answer to a command.
@@ -39,6 +39,9 @@ pub enum Refusal {
     /// The match would have more members than it may.
     #[error("too many members")]
     TooManyMembers,
+    /// The user who asks for it may not have it, for this reason.
+    #[error("{}", .0.as_str_name())]
+    MayNot(Code),
     /// The match would have no members.
     #[error("the last member cannot be removed")]
     NobodyLeft,
@@ -48,6 +51,12 @@ pub enum Refusal {
     /// PostgreSQL will never take it.
     #[error("PostgreSQL refuses")]
     Broken,
+}
+
+impl From<Code> for Refusal {
+    fn from(code: Code) -> Self {
+        Self::MayNot(code)
+    }
 }
 
 impl Outcome {

@@ -1,4 +1,5 @@
-//! Forgets what has lost its use: revocations of tokens that have all expired.
+//! Forgets what has lost its use: revocations of tokens that have all expired, and bodies of messages that were edited
+//! or deleted long ago.
 
 use std::time::Duration;
 
@@ -17,32 +18,48 @@ const BATCH: i64 = 1_000;
 /// The pause between two statements, so that messages have the database to themselves for most of the time.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Forgets revocations after `kept`, until the process stops.
-pub(crate) async fn run(store: Store, kept: Duration, lifecycle: Lifecycle) {
-    let stopping = lifecycle.stopping().clone();
-    let work = async {
-        loop {
-            let pause = match forget(&store, kept).await {
-                Ok(0) => INTERVAL,
-                Ok(count) => {
-                    info!(count, "expired revocations are forgotten");
-                    INTERVAL
-                }
-                Err(error) => {
-                    debug!(%error, "revocations cannot be forgotten now");
-                    INTERVAL_FAILED
-                }
-            };
-            sleep(pause).await;
-        }
-    };
-    stopping.run_until_cancelled(work).await;
+/// For how long what is kept.
+#[derive(Debug)]
+pub(crate) struct Retention {
+    pub(crate) store: Store,
+    pub(crate) revocations: Duration,
+    pub(crate) versions: Duration,
 }
 
-async fn forget(store: &Store, kept: Duration) -> Result<u64, StoreError> {
+impl Retention {
+    /// Forgets, until the process stops.
+    pub(crate) async fn run(self, lifecycle: Lifecycle) {
+        let stopping = lifecycle.stopping().clone();
+        let work = async {
+            loop {
+                let pause = match self.forget().await {
+                    Ok(()) => INTERVAL,
+                    Err(error) => {
+                        debug!(%error, "nothing can be forgotten now");
+                        INTERVAL_FAILED
+                    }
+                };
+                sleep(pause).await;
+            }
+        };
+        stopping.run_until_cancelled(work).await;
+    }
+
+    async fn forget(&self) -> Result<(), StoreError> {
+        let revocations = in_batches(|| self.store.forget_revocations(self.revocations, BATCH)).await?;
+        let versions = in_batches(|| self.store.forget_versions(self.versions, BATCH)).await?;
+        if revocations + versions > 0 {
+            info!(revocations, versions, "forgotten");
+        }
+        Ok(())
+    }
+}
+
+/// Forgets batch by batch. Returns how many rows that were.
+async fn in_batches<F: Future<Output = Result<u64, StoreError>>>(batch: impl Fn() -> F) -> Result<u64, StoreError> {
     let mut count = 0;
     loop {
-        let forgotten = store.forget_revocations(kept, BATCH).await?;
+        let forgotten = batch().await?;
         count += forgotten;
         if forgotten == 0 {
             return Ok(count);

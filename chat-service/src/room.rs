@@ -1,7 +1,7 @@
 //! A match as one transaction sees it: what stands in it already, and what the commands of a batch add. Pure: what is
 //! stored goes in, what is to be stored comes out. Each command decides by itself what it adds (`command/`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use proto::{
     ClientId, MatchId, UserId,
@@ -10,6 +10,7 @@ use proto::{
 
 use crate::{
     audience::Audience,
+    digest::{Digest, digest},
     may::{Action, Standing, may},
     news::{Entry, Logged},
     succession::Succession,
@@ -35,6 +36,8 @@ pub struct Draft {
     pub body: String,
     /// The messages that an object names by its own ids: it may be one of them, saved by REST before.
     pub names: Vec<i64>,
+    /// The message that it answers.
+    pub reply_to: Option<i64>,
 }
 
 /// A row of `messages`.
@@ -44,6 +47,47 @@ pub struct Row {
     pub message: Message,
     /// Whether the REST call saved it.
     pub by_rest: bool,
+    /// How often it was edited.
+    pub edits: i16,
+    /// Its body as it was sent, unless that is its body still.
+    pub original: Option<Digest>,
+}
+
+/// A body that a message had before a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The message.
+    pub seq: i64,
+    /// The change that has replaced it.
+    pub rev: i64,
+    /// Canonical JSON.
+    pub body: String,
+    /// When it was replaced, as Unix time.
+    pub replaced_at_ms: i64,
+}
+
+/// A command that named itself, and what it was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Who has given it.
+    pub user: UserId,
+    /// The name, of this user in this match.
+    pub client_id: ClientId,
+    /// What was asked.
+    pub content: Digest,
+    /// What was answered.
+    pub rev: i64,
+    /// When it has made the change of this rev, and behind which message; `None` if it has changed nothing.
+    pub made: Option<Made>,
+}
+
+/// Where a change stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    /// The match's head then.
+    pub after_seq: i64,
+    /// Unix time.
+    pub created_at_ms: i64,
 }
 
 /// The row of a match under lock.
@@ -69,6 +113,7 @@ pub struct Room {
     members: Succession,
     messages: HashMap<(UserId, ClientId), Row>,
     changes: Vec<Change>,
+    commands: Vec<Named>,
     additions: Additions,
 }
 
@@ -79,17 +124,31 @@ pub struct Additions {
     pub rows: Vec<Row>,
     /// New changes, in `rev` order.
     pub changes: Vec<Logged>,
+    /// Messages that were there before and have become others, by seq.
+    pub updates: BTreeMap<i64, Row>,
+    /// What they were before.
+    pub versions: Vec<Version>,
+    /// Commands that named themselves.
+    pub commands: Vec<Named>,
     /// What was there before and is told to the members once more.
     pub retold: Vec<Entry>,
     /// What was there before. The members are told of it only if it may have been told to nobody.
     pub repeated: Vec<Entry>,
 }
 
+impl Row {
+    /// A message as it is sent.
+    pub fn new(message: Message, by_rest: bool) -> Self {
+        Self { message, by_rest, edits: 0, original: None }
+    }
+}
+
 impl Room {
     /// The room of a match that stands at `head`, with its members then.
     pub fn new(id: MatchId, head: Head, audience: Audience) -> Self {
-        let (messages, changes, additions) = (HashMap::new(), Vec::new(), Additions::default());
-        Self { id, head, members: Succession::new(audience), messages, changes, additions }
+        let (messages, changes, commands) = (HashMap::new(), Vec::new(), Vec::new());
+        let (members, additions) = (Succession::new(audience), Additions::default());
+        Self { id, head, members, messages, changes, commands, additions }
     }
 
     /// Whether a user may do something here now.
@@ -122,6 +181,22 @@ impl Room {
     /// Lets the commands see a stored change.
     pub fn remember_change(&mut self, change: Change) {
         self.changes.push(change);
+    }
+
+    /// Lets the commands see one that named itself.
+    pub fn remember_command(&mut self, command: Named) {
+        self.commands.push(command);
+    }
+
+    /// The command that a user has named so.
+    pub fn command(&self, user: &UserId, client_id: &ClientId) -> Option<&Named> {
+        self.commands.iter().find(|command| command.user == *user && command.client_id == *client_id)
+    }
+
+    /// Notes a command that names itself.
+    pub fn note_command(&mut self, command: Named) {
+        self.additions.commands.push(command.clone());
+        self.commands.push(command);
     }
 
     /// Where the match stands now, with what was added.
@@ -160,8 +235,10 @@ impl Room {
             origin: author.origin,
             body: draft.body.clone(),
             created_at_ms: self.head.now_ms,
+            reply_to: draft.reply_to,
+            ..Message::default()
         };
-        let row = Row { message, by_rest: author.by_rest };
+        let row = Row::new(message, author.by_rest);
         self.additions.rows.push(row.clone());
         let key = (author.id.clone(), draft.client_id.clone());
         &self.messages.entry(key).insert_entry(row).into_mut().message
@@ -175,12 +252,30 @@ impl Room {
         match &kind {
             Kind::Closing(_) => self.head.closed = true,
             Kind::Membership(membership) => self.change_members(membership),
-            Kind::Milestone(_) => {}
+            Kind::Milestone(_) | Kind::Edited(_) | Kind::Deleted(_) | Kind::Reacted(_) => {}
         }
         let change = Change { rev, after_seq, created_at_ms, kind: Some(kind) };
         self.additions.changes.push(self.logged(&change));
         self.changes.push(change.clone());
         change
+    }
+
+    /// Has a message become another, and adds the change that says so; `None` when there is no such message here.
+    pub fn change_message(&mut self, seq: i64, alter: impl FnOnce(&mut Row) -> Kind) -> Option<Change> {
+        let row = self.messages.values_mut().find(|row| row.message.seq == seq)?;
+        let before = row.message.body.clone();
+        let kind = alter(row);
+        let is_replaced = row.message.body != before;
+        if is_replaced {
+            row.original.get_or_insert_with(|| digest(&[&before]));
+            row.message.edited_at_ms = Some(self.head.now_ms).filter(|_| !row.message.deleted);
+        }
+        self.additions.updates.insert(seq, row.clone());
+        let (replaced_at_ms, change) = (self.head.now_ms, self.add_change(self.head.now_ms, |_, _| kind));
+        if is_replaced {
+            self.additions.versions.push(Version { seq, rev: change.rev, body: before, replaced_at_ms });
+        }
+        Some(change)
     }
 
     /// The newest change is one of the members.

@@ -4,28 +4,34 @@
 mod matches;
 mod messages;
 mod milestones;
+mod receipts;
 mod revocations;
 mod status;
 
 use std::time::{Duration, Instant};
 
 use proto::chat::{
-    ChangeMembersRequest, ChangeMembersResponse, CloseMatchRequest, CloseMatchResponse, GetMatchRequest,
-    GetMatchResponse, HeadsRequest, HeadsResponse, ListChangesRequest, ListChangesResponse, ListMatchesRequest,
-    ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, PutMatchRequest, PutMatchResponse,
-    RecordMilestoneRequest, RecordMilestoneResponse, RevocationsRequest, RevocationsResponse, RevokeRequest,
-    RevokeResponse, chat_service_server::ChatService,
+    ChangeMembersRequest, ChangeMembersResponse, ChangeMessageRequest, ChangeMessageResponse, CloseMatchRequest,
+    CloseMatchResponse, GetMatchRequest, GetMatchResponse, GetReceiptsRequest, GetReceiptsResponse, GetSettingsRequest,
+    HeadsRequest, HeadsResponse, HideMessageRequest, HideMessageResponse, ListChangesRequest, ListChangesResponse,
+    ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, MarkRequest, MarkResponse,
+    PutMatchRequest, PutMatchResponse, PutSettingsRequest, RecordMilestoneRequest, RecordMilestoneResponse,
+    RevocationsRequest, RevocationsResponse, RevokeRequest, RevokeResponse, Settings, chat_service_server::ChatService,
 };
 use service_kit::grpc;
 use tokio::time::timeout;
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::{
+    audience::Audience,
     audiences::Audiences,
-    command::Command,
+    command::{Command, Windows},
     heads::Heads,
+    inbox::Inbox,
     lane::Entrance,
+    marks::Marks,
     outcome::{Changed, Refusal},
+    shared::Shared,
     store::Store,
 };
 
@@ -42,19 +48,38 @@ pub(crate) struct Rpc {
     store: Store,
     heads: Heads,
     audiences: Audiences,
+    inbox: Inbox,
     lanes: Entrance,
+    windows: Windows,
+    /// Without them receipts are turned off.
+    marks: Option<Marks>,
 }
 
 impl Rpc {
-    pub(crate) fn new(store: Store, heads: Heads, audiences: Audiences, lanes: Entrance) -> Self {
-        Self { store, heads, audiences, lanes }
+    pub(crate) fn new(
+        shared: &Shared,
+        (heads, lanes): (Heads, Entrance),
+        marks: Option<Marks>,
+        windows: Windows,
+    ) -> Self {
+        let (store, audiences) = (shared.store.clone(), shared.audiences.clone());
+        Self { store, heads, audiences, inbox: Inbox::new(shared), lanes, windows, marks }
     }
 
     /// Has a command committed, and its match's members told.
     async fn change(&self, command: impl Command + 'static) -> Result<Changed, Status> {
         let audience = self.audiences.all(command.match_id()).await?.ok_or(Refusal::NoMatch)?;
+        Ok(self.commit(command, audience).await??)
+    }
+
+    /// The same for those who are known to be its members, unless they have changed.
+    async fn commit(
+        &self,
+        command: impl Command + 'static,
+        audience: Audience,
+    ) -> Result<Result<Changed, Refusal>, Status> {
         let outcome = self.lanes.commit(command, audience, Instant::now() + CALLER_PATIENCE).await;
-        Ok(outcome.map_err(|_| Refusal::Unavailable)?.into_change()?)
+        Ok(outcome.map_err(|_| Refusal::Unavailable)?.into_change())
     }
 }
 
@@ -76,6 +101,30 @@ impl ChatService for Rpc {
 
     async fn change_members(&self, request: Request<ChangeMembersRequest>) -> Answer<ChangeMembersResponse> {
         bounded(self.change_members_of(request.into_inner())).await
+    }
+
+    async fn change_message(&self, request: Request<ChangeMessageRequest>) -> Answer<ChangeMessageResponse> {
+        bounded(self.change_message_of(request.into_inner())).await
+    }
+
+    async fn hide_message(&self, request: Request<HideMessageRequest>) -> Answer<HideMessageResponse> {
+        bounded(self.hide(request.into_inner())).await
+    }
+
+    async fn mark(&self, request: Request<MarkRequest>) -> Answer<MarkResponse> {
+        bounded(self.mark_all(request.into_inner())).await
+    }
+
+    async fn get_receipts(&self, request: Request<GetReceiptsRequest>) -> Answer<GetReceiptsResponse> {
+        bounded(self.receipts_of(request.into_inner())).await
+    }
+
+    async fn get_settings(&self, request: Request<GetSettingsRequest>) -> Answer<Settings> {
+        bounded(self.settings_of(request.into_inner())).await
+    }
+
+    async fn put_settings(&self, request: Request<PutSettingsRequest>) -> Answer<Settings> {
+        bounded(self.set(request.into_inner())).await
     }
 
     async fn list_matches(&self, request: Request<ListMatchesRequest>) -> Answer<ListMatchesResponse> {

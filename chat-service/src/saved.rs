@@ -4,9 +4,13 @@
 //! answer's id in `_id`. Such an object is the message, and not another one. But `_id` and `id` are also ordinary names
 //! in an object of the app, as of a GIF, so the id alone says nothing: the content has to be the same, too.
 
+use std::collections::BTreeMap;
+
 use proto::{MatchId, chat::Message};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::RawValue};
 use service_kit::clock;
+
+use crate::digest::{Digest, digest};
 
 /// The seqs that the `_id` and the `id` of an object name: those that are ids of messages of this match,
 /// `<matchId>:<seq>`.
@@ -45,6 +49,18 @@ pub fn is_repeat(stored: &Message, object: &str) -> bool {
     (names("_id") || names("id"))
         && object.iter().all(|(key, value)| is_known(key, value))
         && (has_answer() || has_content())
+}
+
+/// The same of a message that has another content by now: of the one that it was sent with only the digest is kept.
+pub fn is_repeat_of(original: &Digest, object: &str) -> bool {
+    let Ok(fields) = serde_json::from_str::<BTreeMap<&str, &RawValue>>(object) else { return false };
+    let is_original = |content: &str| digest(&[content]) == *original;
+    let without = |ids: &[&str]| {
+        let content: BTreeMap<_, _> = fields.iter().filter(|(key, _)| !ids.contains(key)).collect();
+        serde_json::to_string(&content).is_ok_and(|content| is_original(&content))
+    };
+    let answered = fields.get("message").is_some_and(|content| is_original(content.get()));
+    answered || without(&["_id"]) || without(&["id"]) || without(&["_id", "id"])
 }
 
 /// The names under which a message's id stands, beside or in place of the content's own.

@@ -3,7 +3,7 @@
 use proto::chat::{Code, Failure, Message, SendResult, Stored, send_result};
 
 /// When what could not be stored may be sent again: a lost connection may be back by then.
-const RETRY_UNAVAILABLE_MS: i64 = 250;
+pub const RETRY_UNAVAILABLE_MS: i64 = 250;
 
 /// The result of a draft that is stored: by this send, or `duplicate` by an earlier one.
 pub fn stored(message: &Message, duplicate: bool) -> SendResult {

@@ -10,17 +10,21 @@ mod messages;
 mod migrations;
 mod milestones;
 mod outage;
+mod positions;
+mod reactions;
 mod revocations;
 mod session;
+mod settings;
 mod time;
 mod watch;
 
 pub(crate) use changes::ListedChanges;
 pub(crate) use error::StoreError;
 pub(crate) use heads::Heads;
-pub(crate) use matches::{Page, Put};
+pub(crate) use matches::{Page, Put, Since};
 pub(crate) use messages::{Listed, Position};
 pub(crate) use milestones::Unannounced;
+pub(crate) use positions::Marked;
 pub(crate) use revocations::Revoked;
 pub(crate) use session::Session;
 

@@ -53,7 +53,7 @@ after(() => people.forEach(({ signOut }) => signOut()));
 
 /** A user of an app that is made of the samples. */
 async function person(user, { gateway = 0, freshToken = async () => userToken(stack, user) } = {}) {
-  const yours = app(stack.url(gateway), freshToken);
+  const yours = { ...app(stack.url(gateway), freshToken), me: user };
   const person = { user, yours, opens: 0, ...(await samples.start(yours)) };
   person.socket.io.on('open', () => (person.opens += 1));
   person.socket.received = [];
@@ -213,6 +213,35 @@ describe('docs/clients.md', { concurrency: 4 }, () => {
       assert.deepEqual(called(alice, 'showTyping'), [[match.id, match.bob, true]]);
       breakConnection(alice.socket);
       assert.deepEqual(called(alice, 'showTyping').at(-1), [match.id, null, false]);
+    });
+
+    test('what becomes of messages is shown on every device', async () => {
+      const { match, alice, bob, shown } = await together();
+      const tablet = await person(match.alice, { gateway: 1 });
+      await connected(tablet.socket);
+      await tablet.enterChat(tablet.socket, match.id);
+      for (const text of ['one', 'two', 'three']) await alice.send(alice.socket, match.id, text);
+      await alice.edit(match.id, 1, 'uno');
+      await alice.react(match.id, 2, '👍');
+      await alice.unsend(match.id, 2);
+      await alice.hide(match.id, 3);
+      await done(bob, 'react', { matchId: match.id, seq: 1, emoji: '🎉', on: true });
+      for (const of of [shown, tablet.openChats.get(match.id).shown]) {
+        await eventually(() => of.get(1)?.reactions && !of.has(3), 'all changes');
+        assert.deepEqual([of.get(1).message, of.get(1).reactions], ['uno', { '🎉': [match.bob] }]);
+        assert.deepEqual([of.get(2).deleted, of.get(2).message], [true, undefined]);
+      }
+    });
+
+    test('ticks and badges are shown', async () => {
+      const { match, alice, bob } = await together();
+      await say(bob, match, 'hello');
+      await alice.send(alice.socket, match.id, 'hi');
+      await done(bob, 'mark_read', { matchId: match.id, seq: 2 });
+      await eventually(() => called(alice, 'showTicks').some(([, ticks]) => ticks.readSeq === 2), 'the ticks');
+      await alice.markRead(match.id, 1);
+      await eventually(() => called(alice, 'showUnread').length > 1, 'the badge');
+      assert.ok(called(alice, 'showUnread').some(([, unread]) => unread === 0));
     });
 
     test('a milestone is shown', async () => {

@@ -75,7 +75,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
         seats: config.seats,
         inboxes: inboxes.clone(),
         users,
-        settings: Settings::new(message_fields),
+        settings: Settings { receipts: config.receipts.is_on(), ..Settings::new(message_fields) },
         lifecycle: lifecycle.clone(),
     });
     let stop = stop(&config);

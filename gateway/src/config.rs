@@ -8,7 +8,10 @@ use std::{convert::Infallible, fmt, net::SocketAddr, str::FromStr};
 
 use anyhow::anyhow;
 use clap::{Parser, ValueEnum, builder::BoolishValueParser};
-use service_kit::{NatsConfig, ProcessConfig, config::HealthConfig};
+use service_kit::{
+    NatsConfig, ProcessConfig,
+    config::{HealthConfig, Switch},
+};
 
 use crate::{
     auth::AuthConfig,
@@ -54,6 +57,10 @@ pub struct Config {
     /// Web pages that may use polling and REST, separated by commas: `https://app.example`, `http://localhost:*`, `*`.
     #[arg(long, env = "CORS_ORIGINS", default_value = "")]
     pub cors_origins: Origins,
+
+    /// Whether it is noted and told how far members have read and received; as chat-service has it.
+    #[arg(long, env = "RECEIPTS", value_name = "ON|OFF", value_enum, default_value = "on")]
+    pub receipts: Switch,
 
     /// Networks of proxies whose `X-Forwarded-For` is believed, in CIDR notation, separated by commas.
     #[arg(long, env = "TRUSTED_PROXIES", default_value = "")]

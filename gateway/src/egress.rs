@@ -2,12 +2,13 @@
 
 mod admission;
 mod calling;
+mod marks;
 mod reads;
 mod sending;
 mod writes;
 
 pub use admission::Admitted;
-pub use gateway_core::{Snapshot, outcomes::outcome_of};
+pub use gateway_core::{Snapshot, outcomes::outcome_of, output::Since};
 
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,7 @@ use crate::{
     inboxes::Inboxes,
 };
 use admission::Admission;
+use marks::Marks;
 
 /// Where the services are: for each a list of `host:port`, resolved by DNS and balanced over.
 #[derive(Debug, Clone)]
@@ -50,15 +52,18 @@ pub struct Services {
     milestones: MilestoneServiceClient<Client>,
     signaling: SignalingServiceClient<Client>,
     admission: Admission,
+    marks: Marks,
 }
 
 impl Services {
     /// Reaches the services over NATS and at `targets`. Returns at once: a service that is away makes calls fail.
     pub fn connect((bus, inboxes): (Bus, Inboxes), targets: &Targets, lifecycle: &Lifecycle) -> Self {
+        let chat = ChatServiceClient::new(grpc::connect(&targets.chat, lifecycle));
         Self {
             bus,
             inboxes,
-            chat: ChatServiceClient::new(grpc::connect(&targets.chat, lifecycle)),
+            marks: Marks::start(chat.clone(), lifecycle),
+            chat,
             milestones: MilestoneServiceClient::new(grpc::connect(&targets.milestones, lifecycle)),
             signaling: SignalingServiceClient::new(grpc::connect(&targets.signaling, lifecycle)),
             admission: Admission::new(),

@@ -25,6 +25,7 @@ mod opening;
 mod packet;
 mod payload;
 mod polling;
+mod proof;
 mod query;
 mod registry;
 mod requests;

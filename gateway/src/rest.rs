@@ -4,13 +4,17 @@ mod answers;
 mod api;
 mod body;
 mod caller;
+mod changes;
 mod matches;
+mod message;
 mod messages;
 mod milestones;
 mod observe;
 mod openapi;
 mod params;
+mod receipts;
 mod request;
+mod settings;
 mod users;
 
 use axum::{
@@ -18,7 +22,7 @@ use axum::{
     extract::{Request, State},
     middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::Response,
-    routing::{get, post, put},
+    routing::{get, patch, post, put},
 };
 use http::{HeaderValue, StatusCode, header};
 
@@ -32,7 +36,13 @@ pub fn routes(api: Api, origins: Origins) -> Router {
         .route("/matches", get(matches::list))
         .route("/matches/{id}", put(matches::put).get(matches::get).delete(matches::close))
         .route("/matches/{id}/messages", get(messages::page).post(messages::post))
+        .route("/matches/{id}/messages/{seq}", patch(message::edit).delete(message::delete))
+        .route("/matches/{id}/messages/{seq}/reactions/{emoji}", put(message::react).delete(message::unreact))
+        .route("/matches/{id}/changes", get(changes::page))
         .route("/matches/{id}/milestones", get(milestones::progress))
+        .route("/matches/{id}/receipts", get(receipts::get).put(receipts::put))
+        .route("/users/me/settings", get(settings::get).put(settings::put))
+        .route("/users/{id}/settings", get(settings::get_of).put(settings::put_of))
         .route("/users/{id}/revoke", post(users::revoke))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

@@ -91,7 +91,7 @@ fn demo() -> MatchId {
 }
 
 fn request() -> SendRequest {
-    let draft = Draft { client_id: "c".into(), body: "\"hi\"".into(), saved_as: None };
+    let draft = Draft { client_id: "c".into(), body: "\"hi\"".into(), saved_as: None, reply_to: None };
     SendRequest { match_id: "demo".into(), sender_id: "alice".into(), drafts: vec![draft], ..SendRequest::default() }
 }
 

@@ -2,12 +2,22 @@
 
 /// Events that clients send.
 pub mod command {
-    /// Opens a chat: `matchId` or `{matchId, sinceSeq?, keepOthers?}`.
+    /// Opens a chat: `matchId` or `{matchId, sinceSeq?, sinceRev?, keepOthers?}`.
     pub const JOIN_CHAT: &str = "join_chat";
     /// Leaves a chat: `matchId`.
     pub const LEAVE_CHAT: &str = "leave_chat";
-    /// Sends a message: `{matchId, message, clientId?}`.
+    /// Sends a message: `{matchId, message, clientId?, replyTo?}`.
     pub const SEND_MESSAGE: &str = "send_message";
+    /// Gives a message of one's own another content: `{matchId, seq, message, clientId?}`.
+    pub const EDIT_MESSAGE: &str = "edit_message";
+    /// Deletes a message, for everyone or for oneself: `{matchId, seq, scope}`.
+    pub const DELETE_MESSAGE: &str = "delete_message";
+    /// Reacts to a message, or takes that back: `{matchId, seq, emoji, on, clientId?}`.
+    pub const REACT: &str = "react";
+    /// Notes up to which message the user has read a chat: `{matchId, seq}`.
+    pub const MARK_READ: &str = "mark_read";
+    /// Notes up to which messages the user has chats, as when a push has shown them: `{chats: [{matchId, seq}]}`.
+    pub const MARK_DELIVERED: &str = "mark_delivered";
     /// Tells the other side that one types: `{matchId, isTyping}`.
     pub const TYPING: &str = "typing";
     /// Starts a call: `{matchId, media?}`.
@@ -36,6 +46,10 @@ pub mod event {
     pub const CHAT_LEFT: &str = "chat_left";
     /// A message of a joined chat.
     pub const RECEIVE_MESSAGE: &str = "receive_message";
+    /// A message of a joined chat was edited, deleted, or reacted to; or the user has hidden it.
+    pub const MESSAGE_CHANGED: &str = "message_changed";
+    /// A member has read or received more.
+    pub const RECEIPT_UPDATED: &str = "receipt_updated";
     /// A message of a chat that is not joined.
     pub const INBOX_UPDATED: &str = "inbox_updated";
     /// Another member types, or has stopped.

@@ -9,10 +9,16 @@ pub enum Code {
     Unauthenticated,
     /// The token has expired.
     TokenExpired,
-    /// The call needs a service token, or refuses one.
+    /// The token may not do this: it is a service token or none, or the message is somebody else's.
     Forbidden,
     /// The match does not exist, or the caller is not a member: both look alike.
     MatchNotFound,
+    /// The match has no such message, or the user has hidden it.
+    MessageNotFound,
+    /// The message was deleted for everyone.
+    MessageDeleted,
+    /// It is too late to edit or delete the message, or it was edited too often.
+    WindowPassed,
     /// The clientId was used for another body, or a match exists in another state.
     IdempotencyConflict,
     /// The call is not in a state that allows this.
@@ -41,12 +47,15 @@ pub enum Code {
 
 impl Code {
     /// Every code there is.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::InvalidPayload,
         Self::Unauthenticated,
         Self::TokenExpired,
         Self::Forbidden,
         Self::MatchNotFound,
+        Self::MessageNotFound,
+        Self::MessageDeleted,
+        Self::WindowPassed,
         Self::IdempotencyConflict,
         Self::CallStateConflict,
         Self::CallBusy,
@@ -69,6 +78,9 @@ impl Code {
             Self::TokenExpired => "TOKEN_EXPIRED",
             Self::Forbidden => "FORBIDDEN",
             Self::MatchNotFound => "MATCH_NOT_FOUND",
+            Self::MessageNotFound => "MESSAGE_NOT_FOUND",
+            Self::MessageDeleted => "MESSAGE_DELETED",
+            Self::WindowPassed => "WINDOW_PASSED",
             Self::IdempotencyConflict => "IDEMPOTENCY_CONFLICT",
             Self::CallStateConflict => "CALL_STATE_CONFLICT",
             Self::CallBusy => "CALL_BUSY",
@@ -92,6 +104,9 @@ impl Code {
             Self::TokenExpired => "The token has expired.",
             Self::Forbidden => "This token may not do this.",
             Self::MatchNotFound => "There is no such match.",
+            Self::MessageNotFound => "There is no such message.",
+            Self::MessageDeleted => "The message was deleted.",
+            Self::WindowPassed => "It is too late to change the message.",
             Self::IdempotencyConflict => "This id was used for something else before.",
             Self::CallStateConflict => "The call is in a state that does not allow this.",
             Self::CallBusy => "One of the two is in another call.",
@@ -113,13 +128,14 @@ impl Code {
             Self::InvalidPayload => 400,
             Self::Unauthenticated | Self::TokenExpired => 401,
             Self::Forbidden => 403,
-            Self::MatchNotFound | Self::CallNotFound => 404,
-            Self::IdempotencyConflict
+            Self::MatchNotFound | Self::MessageNotFound | Self::CallNotFound => 404,
+            Self::WindowPassed
+            | Self::IdempotencyConflict
             | Self::CallStateConflict
             | Self::CallBusy
             | Self::MilestoneRequired
             | Self::NotJoined => 409,
-            Self::MatchClosed => 410,
+            Self::MatchClosed | Self::MessageDeleted => 410,
             Self::PayloadTooLarge => 413,
             Self::RateLimited | Self::TooManySockets => 429,
             Self::Internal => 500,

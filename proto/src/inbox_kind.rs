@@ -35,9 +35,12 @@ impl InboxKind {
     /// The only kind that may bring an event.
     pub const fn of(event: &Event) -> Self {
         match event {
-            Event::MessagesPosted(_) | Event::MilestoneReached(_) | Event::MatchClosed(_) | Event::MatchChanged(_) => {
-                Self::Chat
-            }
+            Event::MessagesPosted(_)
+            | Event::MilestoneReached(_)
+            | Event::MatchClosed(_)
+            | Event::MatchChanged(_)
+            | Event::MessageHidden(_)
+            | Event::ReceiptUpdated(_) => Self::Chat,
             Event::CallChanged(_) => Self::Call,
             Event::TypingChanged(_) | Event::SocketReplaced(_) => Self::Soft,
         }
@@ -52,6 +55,8 @@ impl From<chat_event::Event> for Event {
             chat_event::Event::MilestoneReached(reached) => Self::MilestoneReached(reached),
             chat_event::Event::MatchClosed(closed) => Self::MatchClosed(closed),
             chat_event::Event::MatchChanged(changed) => Self::MatchChanged(changed),
+            chat_event::Event::MessageHidden(hidden) => Self::MessageHidden(hidden),
+            chat_event::Event::ReceiptUpdated(updated) => Self::ReceiptUpdated(updated),
         }
     }
 }

@@ -8,12 +8,13 @@ use std::fmt::Debug;
 use prost::Message;
 use proto::{
     chat::{
-        Change, Code, Draft, Failure, Head, Membership, Message as Stored, MessagesCommitted, Milestone, SendReply,
-        SendRequest, SendResult, Stored as Acked, change::Kind, send_result::Result as Outcome,
+        Change, Code, Deleted, Draft, Edited, Failure, Head, Membership, Message as Stored, MessagesCommitted,
+        Milestone, Reacted, Reaction, SendReply, SendRequest, SendResult, Stored as Acked, change::Kind,
+        send_result::Result as Outcome,
     },
     inbox::{
-        CallChanged, CallEvent, ChatEvent, InboxEvent, MatchChanged, MatchClosed, MessagesPosted, MilestoneReached,
-        SocketReplaced, SoftEvent, TypingChanged, call_changed,
+        CallChanged, CallEvent, ChatEvent, InboxEvent, MatchChanged, MatchClosed, MessageHidden, MessagesPosted,
+        MilestoneReached, SocketReplaced, SoftEvent, TypingChanged, call_changed,
         call_changed::{Accepted, Change as CallStep, Ended, Incoming, Rejected, Signaled},
         call_event, chat_event, inbox_event, soft_event,
     },
@@ -49,6 +50,7 @@ fn what_is_stored_is_told_in_these_bytes() {
         origin: Some(9),
         body: "\"hi\"".into(),
         created_at_ms: 1_000,
+        ..Stored::default()
     };
     let posted = MessagesPosted { messages: vec![message] };
     let event = ChatEvent { event: Some(chat_event::Event::MessagesPosted(posted.clone())) };
@@ -85,6 +87,39 @@ fn what_is_stored_is_told_in_these_bytes() {
         inbox_event::Event::MatchChanged(changed),
         "3a210a016d121c0804106518e80732130a056361726f6c1203626f621a05616c696365",
     );
+}
+
+#[test]
+fn what_becomes_of_messages_is_told_in_these_bytes() {
+    let reactions = vec![Reaction { user_id: "bob".into(), emoji: "👍".into() }];
+    let message = Stored {
+        match_id: "m".into(),
+        seq: 7,
+        reply_to: Some(3),
+        edited_at_ms: Some(1_000),
+        deleted: true,
+        reactions: reactions.clone(),
+        ..Stored::default()
+    };
+    frozen(&message, "0a016d1007400348e80750015a0b0a03626f621204f09f918d");
+
+    for (kind, hex) in [
+        (
+            Kind::Edited(Edited { seq: 7, actor: "alice".into(), body: "\"x\"".into() }),
+            "0805100918e8073a0e08071205616c6963651a03227822",
+        ),
+        (Kind::Deleted(Deleted { seq: 7, actor: "alice".into() }), "0805100918e807420908071205616c696365"),
+        (
+            Kind::Reacted(Reacted { seq: 7, actor: "bob".into(), reactions }),
+            "0805100918e8074a1408071203626f621a0b0a03626f621204f09f918d",
+        ),
+    ] {
+        frozen(&Change { rev: 5, after_seq: 9, created_at_ms: 1_000, kind: Some(kind) }, hex);
+    }
+
+    let hidden = MessageHidden { match_id: "m".into(), seq: 7 };
+    let event = ChatEvent { event: Some(chat_event::Event::MessageHidden(hidden.clone())) };
+    frozen_event(&event, inbox_event::Event::MessageHidden(hidden), "42050a016d1007");
 }
 
 #[test]
@@ -134,7 +169,7 @@ fn steps_of_calls_are_told_in_these_bytes() {
 
 #[test]
 fn sends_and_their_answers_are_these_bytes() {
-    let draft = Draft { client_id: "c".into(), body: "\"hi\"".into(), saved_as: Some("m:1".into()) };
+    let draft = Draft { client_id: "c".into(), body: "\"hi\"".into(), saved_as: Some("m:1".into()), reply_to: None };
     let request = SendRequest {
         match_id: "m".into(),
         sender_id: "alice".into(),
@@ -143,6 +178,7 @@ fn sends_and_their_answers_are_these_bytes() {
         drafts: vec![draft],
         deadline_ms: 1_000,
     };
+    frozen(&Draft { reply_to: Some(3), ..Draft::default() }, "2003");
     frozen(&request, "0a016d1205616c69636519090000000000000020012a0e0a01631204226869221a036d3a3130e807");
 
     let acked = Acked { seq: 7, created_at_ms: 1_000, duplicate: true, client_id: "c".into() };

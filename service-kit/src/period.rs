@@ -28,6 +28,14 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "not a time such as 30d, 12h, 15m or 3600s, from a second to ten years".to_owned())
 }
 
+/// The same, of something that `0` turns off.
+///
+/// # Errors
+/// As [`parse`], but for `0`.
+pub fn parse_or_off(text: &str) -> Result<Duration, String> {
+    if text == "0" { Ok(Duration::ZERO) } else { parse(text).map_err(|error| format!("{error}, and not 0")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

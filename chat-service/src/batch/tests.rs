@@ -22,6 +22,7 @@ fn request(match_id: &str, sender: &str, drafts: &[(&str, &str)]) -> SendMessage
         client_id: ClientId::new(*client_id).unwrap(),
         body: (*body).to_owned(),
         names: Vec::new(),
+        reply_to: None,
     };
     SendMessages {
         match_id: id(match_id),

@@ -32,6 +32,8 @@ pub struct Wanted<'a> {
     pub by_client_id: BTreeSet<(&'a str, &'a str, &'a str)>,
     /// Messages: (match, seq).
     pub by_seq: BTreeSet<(&'a str, i64)>,
+    /// Commands that named themselves: (match, user, clientId).
+    pub commands: BTreeSet<(&'a str, &'a str, &'a str)>,
     /// The changes that have closed these matches.
     pub closings: BTreeSet<&'a str>,
     /// The changes that have led to the members of these matches.

@@ -96,7 +96,7 @@ mod tests {
         let mut room = room(2);
         let (sender_id, client_id) = ("alice".to_owned(), "c".to_owned());
         let message = Message { seq: 5, created_at_ms: 10, sender_id, client_id, ..Message::default() };
-        room.remember(Row { message, by_rest: false });
+        room.remember(Row::new(message, false));
         let recorded = command(5).decide(&mut room);
         assert_eq!(recorded, Outcome::Changed(Ok(Changed { change: standing(3, 10), is_new: true })));
         assert_eq!(room.head().rev, 3);

@@ -8,6 +8,7 @@ use service_kit::mutation::{self, Mutation};
 
 use super::{Advances, Command, Wanted};
 use crate::{
+    digest::digest,
     may::Action,
     outcome::{Outcome, Refusal},
     room::{Author, Draft, Room, Row},
@@ -39,12 +40,12 @@ impl Command for SendMessages {
         self.drafts.iter().map(|draft| draft.body.len()).sum()
     }
 
-    /// A draft that names a message must be compared with that message: no unique key would tell.
+    /// A draft that names a message, or answers one, must be compared with what is stored: no unique key would tell.
     fn advance<'a>(&'a self, advances: &mut Advances<'a>) -> bool {
         for draft in &self.drafts {
             advances.add(&self.match_id, &self.author.id, &draft.client_id);
         }
-        self.drafts.iter().all(|draft| draft.names.is_empty())
+        self.drafts.iter().all(|draft| draft.names.is_empty() && draft.reply_to.is_none())
     }
 
     fn look_up<'a>(&'a self, wanted: &mut Wanted<'a>) {
@@ -89,7 +90,7 @@ impl SendMessages {
         }
         let saved = self.saved_by_rest(draft, room);
         let repeated = match room.message(&self.author.id, &draft.client_id) {
-            Some(row) if row.message.body == draft.body => Some(row),
+            Some(row) if is_same(row, draft) => Some(row),
             Some(row) if saved.is_some_and(|saved| saved.message.seq == row.message.seq) => saved,
             Some(_) => return failure(Code::IdempotencyConflict),
             None => saved,
@@ -103,6 +104,9 @@ impl SendMessages {
         if let Err(code) = room.may(&self.author.id, Action::Send) {
             return failure(code);
         }
+        if draft.reply_to.is_some_and(|seq| seq > room.head().last_seq) {
+            return failure(Code::MessageNotFound);
+        }
         stored(room.add_message(&self.author, draft), false)
     }
 
@@ -110,8 +114,21 @@ impl SendMessages {
     fn saved_by_rest<'a>(&self, draft: &Draft, room: &'a Room) -> Option<&'a Row> {
         let mut named = draft.names.iter().filter_map(|seq| room.message_at(*seq));
         let is_own = |row: &&Row| row.by_rest && row.message.sender_id == self.author.id.as_str();
-        named.find(|row| is_own(row) && saved::is_repeat(&row.message, &draft.body))
+        let is_repeat = |row: &&Row| match &row.original {
+            Some(original) => saved::is_repeat_of(original, &draft.body),
+            None => saved::is_repeat(&row.message, &draft.body),
+        };
+        named.find(|row| is_own(row) && is_repeat(row))
     }
+}
+
+/// Whether the draft is what was stored, whatever has become of that since.
+fn is_same(row: &Row, draft: &Draft) -> bool {
+    let has_same_body = match &row.original {
+        Some(original) => *original == digest(&[&draft.body]),
+        None => row.message.body == draft.body,
+    };
+    has_same_body && row.message.reply_to == draft.reply_to
 }
 
 #[cfg(test)]

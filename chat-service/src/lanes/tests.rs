@@ -25,8 +25,12 @@ const INTERVAL: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn request(id: &str, drafts: usize, bytes: usize) -> SendMessages {
-    let draft =
-        |n| Draft { client_id: ClientId::new(format!("c{n}")).unwrap(), body: "x".repeat(bytes), names: vec![] };
+    let draft = |n| Draft {
+        client_id: ClientId::new(format!("c{n}")).unwrap(),
+        body: "x".repeat(bytes),
+        names: vec![],
+        reply_to: None,
+    };
     let author = Author { id: UserId::new("alice").unwrap(), origin: None, by_rest: false };
     SendMessages { match_id: MatchId::new(id).unwrap(), author, drafts: (0..drafts).map(draft).collect() }
 }

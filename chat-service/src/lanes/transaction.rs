@@ -12,7 +12,7 @@ use crate::{
     batch::{self, Decision, Writes},
     command::{Command, Wanted},
     news::Logged,
-    room::{Head, Room, Row},
+    room::{Head, Named, Room, Row},
 };
 
 /// Why a transaction did not commit, or may not have.
@@ -85,6 +85,8 @@ pub struct Locked {
     pub rows: Vec<Row>,
     /// The stored changes.
     pub changes: Vec<Logged>,
+    /// The stored commands.
+    pub commands: Vec<(MatchId, Named)>,
     /// The audiences of which another version is known.
     pub changed: BTreeMap<MatchId, Audience>,
 }
@@ -159,7 +161,7 @@ async fn commit_locked(
 
 /// The rooms of locked matches with what was found in them, and the audiences that have changed.
 fn found_rooms(known: &Known<'_>, locked: Locked) -> (BTreeMap<MatchId, Room>, BTreeMap<MatchId, Audience>) {
-    let Locked { heads, rows, changes, changed } = locked;
+    let Locked { heads, rows, changes, commands, changed } = locked;
     let mut rooms = rooms(known, heads, &changed);
     for row in rows {
         if let Some(room) = rooms.get_mut(row.message.match_id.as_str()) {
@@ -169,6 +171,11 @@ fn found_rooms(known: &Known<'_>, locked: Locked) -> (BTreeMap<MatchId, Room>, B
     for Logged { match_id, change } in changes {
         if let Some(room) = rooms.get_mut(&match_id) {
             room.remember_change(change);
+        }
+    }
+    for (match_id, command) in commands {
+        if let Some(room) = rooms.get_mut(&match_id) {
+            room.remember_command(command);
         }
     }
     (rooms, changed)

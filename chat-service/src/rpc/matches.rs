@@ -23,7 +23,7 @@ use crate::{
     heads::Asked,
     may::{Action, Standing, may},
     outcome::{Changed, Refusal},
-    store::{Page, Put},
+    store::{Page, Put, Since},
 };
 
 /// The most matches whose heads one call may ask for.
@@ -37,10 +37,13 @@ impl Rpc {
     pub(super) async fn get(&self, request: GetMatchRequest) -> Result<GetMatchResponse, Status> {
         let action = action(request.action());
         let (id, user) = (match_id(request.match_id)?, request.user_id.map(user_id).transpose()?);
-        let page = self.store.get_match((&id, user.as_ref()), request.since_seq, limit(request.limit)).await?;
-        let Page { found, messages, has_more, epoch } = page.ok_or_else(no_match)?;
+        let since = Since { seq: request.since_seq, rev: request.since_rev, limit: limit(request.limit) };
+        let page = self.store.get_match((&id, user.as_ref()), since).await?;
+        let Page { found, messages, has_more, epoch, changes, receipts } = page.ok_or_else(no_match)?;
         let refused = user.and_then(|user| refused(&user, action, &found)).map(i32::from);
-        Ok(GetMatchResponse { r#match: Some(found), messages, has_more, epoch, refused })
+        let (changes, limited) = changes.map_or((Vec::new(), false), |listed| (listed.changes, listed.has_more));
+        let receipts = receipts.filter(|_| self.marks.is_some());
+        Ok(GetMatchResponse { r#match: Some(found), messages, has_more, epoch, refused, changes, limited, receipts })
     }
 
     pub(super) async fn put(&self, request: PutMatchRequest) -> Result<PutMatchResponse, Status> {

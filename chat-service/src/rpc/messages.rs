@@ -1,15 +1,27 @@
 //! Calls about messages, and about what else changes in a match.
 
-use proto::chat::{
-    ListChangesRequest, ListChangesResponse, ListMessagesRequest, ListMessagesResponse, list_messages_request,
+use proto::{
+    ClientId,
+    chat::{
+        ChangeMessageRequest, ChangeMessageResponse, Code, Failure, HideMessageRequest, HideMessageResponse,
+        ListChangesRequest, ListChangesResponse, ListMessagesRequest, ListMessagesResponse, MessageChange,
+        MessageHidden,
+        change_message_request::{self, React},
+        change_message_response, hide_message_response, list_messages_request,
+    },
+    inbox::{self, chat_event::Event},
 };
 use tonic::Status;
 
 use super::{
     Rpc, limit,
-    status::{match_id, no_match, user_id},
+    status::{malformed, match_id, no_match, user_id},
 };
-use crate::store::{Listed, ListedChanges, Position};
+use crate::{
+    command::{self, ChangeMessage, Windows},
+    outcome::{Changed, Refusal},
+    store::{Listed, ListedChanges, Position},
+};
 
 impl Rpc {
     pub(super) async fn messages_of(&self, request: ListMessagesRequest) -> Result<ListMessagesResponse, Status> {
@@ -29,7 +41,67 @@ impl Rpc {
         let id = match_id(request.match_id)?;
         let user = request.user_id.map(user_id).transpose()?;
         let page = self.store.list_changes((&id, user.as_ref()), request.after_rev, limit(request.limit)).await?;
-        let ListedChanges { changes, through_rev, has_more } = page.ok_or_else(no_match)?;
-        Ok(ListChangesResponse { changes, through_rev, has_more })
+        let ListedChanges { changes, through_rev, has_more, oldest_rev } = page.ok_or_else(no_match)?;
+        Ok(ListChangesResponse { changes, through_rev, has_more, oldest_rev })
     }
+
+    pub(super) async fn change_message_of(
+        &self,
+        request: ChangeMessageRequest,
+    ) -> Result<ChangeMessageResponse, Status> {
+        let command = change_of_message(request, self.windows)?;
+        // For a match of others and for one that does not exist the same is done, as with sends.
+        let changed = match self.audiences.of(&command.match_id, &command.actor).await? {
+            Some(audience) => self.commit(command, audience).await?,
+            None => Err(Refusal::NoMatch),
+        };
+        let result = match changed {
+            Ok(Changed { change, is_new }) => {
+                change_message_response::Result::Changed(MessageChange { rev: change.rev, duplicate: !is_new })
+            }
+            Err(refusal) => change_message_response::Result::Failure(failure(refusal)?),
+        };
+        Ok(ChangeMessageResponse { result: Some(result) })
+    }
+
+    /// Every call tells the user's devices, so that one whose news were lost can be repeated.
+    pub(super) async fn hide(&self, request: HideMessageRequest) -> Result<HideMessageResponse, Status> {
+        let (id, user, seq) = (match_id(request.match_id)?, user_id(request.user_id)?, request.seq);
+        let hidden = match self.audiences.of(&id, &user).await? {
+            Some(_) => self.store.hide(&id, &user, seq).await?.ok_or(Refusal::MayNot(Code::MessageNotFound)),
+            None => Err(Refusal::NoMatch),
+        };
+        let result = match hidden {
+            Ok(duplicate) => {
+                let event = Event::MessageHidden(inbox::MessageHidden { match_id: id.into(), seq });
+                // What is not told is seen in the next page.
+                let _ = self.inbox.publish(&[user], event).await;
+                hide_message_response::Result::Hidden(MessageHidden { duplicate })
+            }
+            Err(refusal) => hide_message_response::Result::Failure(failure(refusal)?),
+        };
+        Ok(HideMessageResponse { result: Some(result) })
+    }
+}
+
+fn change_of_message(request: ChangeMessageRequest, windows: Windows) -> Result<ChangeMessage, Status> {
+    let change = match request.change {
+        Some(change_message_request::Change::Edit(body)) => command::MessageChange::Edit(body),
+        Some(change_message_request::Change::Delete(_)) => command::MessageChange::Delete,
+        Some(change_message_request::Change::React(React { emoji, on })) => command::MessageChange::React(emoji, on),
+        None => return Err(Status::invalid_argument("nothing is to be changed")),
+    };
+    let client_id = request.client_id.map(ClientId::new).transpose().map_err(malformed)?;
+    let (match_id, actor) = (match_id(request.match_id)?, user_id(request.user_id)?);
+    Ok(ChangeMessage { match_id, actor, seq: request.seq, client_id, change, windows })
+}
+
+/// What the user is told; a status where nobody knows what has become of the command.
+fn failure(refusal: Refusal) -> Result<Failure, Status> {
+    let code = match refusal {
+        Refusal::MayNot(code) => code,
+        Refusal::NoMatch => Code::MatchNotFound,
+        refusal => return Err(refusal.into()),
+    };
+    Ok(Failure { code: code.into(), ..Failure::default() })
 }

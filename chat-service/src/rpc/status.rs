@@ -27,6 +27,7 @@ impl From<Refusal> for Status {
         match refusal {
             Refusal::NoMatch => Self::not_found(message),
             Refusal::NotReached | Refusal::Closed | Refusal::NobodyLeft => Self::failed_precondition(message),
+            Refusal::MayNot(_) => Self::permission_denied(message),
             Refusal::MembersChanged => Self::aborted(message),
             Refusal::TooManyMembers => Self::resource_exhausted(message),
             Refusal::Unavailable => Self::unavailable(message),
@@ -47,6 +48,6 @@ pub(super) fn no_match() -> Status {
     Refusal::NoMatch.into()
 }
 
-fn malformed(error: IdError) -> Status {
+pub(super) fn malformed(error: IdError) -> Status {
     Status::invalid_argument(error.to_string())
 }

@@ -13,6 +13,7 @@ fn stored(body: &Value) -> Message {
         origin: None,
         body: body.to_string(),
         created_at_ms: 1_767_225_600_042,
+        ..Message::default()
     }
 }
 

@@ -47,7 +47,8 @@ fn parse_draft(draft: chat::Draft, id: &MatchId) -> Option<Draft> {
     let storable = !draft.body.is_empty() && draft.body.len() <= MAX_BODY_BYTES && !draft.body.contains('\0');
     let may_name = draft.saved_as.is_some_and(|name| name.starts_with(id.as_str()));
     let names = if may_name { saved::seqs_named_by(&draft.body, id) } else { Vec::new() };
-    storable.then_some(Draft { client_id, body: draft.body, names })
+    let is_seq = draft.reply_to.is_none_or(|seq| seq > 0);
+    (storable && is_seq).then_some(Draft { client_id, body: draft.body, names, reply_to: draft.reply_to })
 }
 
 #[cfg(test)]
@@ -55,7 +56,7 @@ mod tests {
     use super::*;
 
     fn draft(client_id: &str, body: &str) -> chat::Draft {
-        chat::Draft { client_id: client_id.to_owned(), body: body.to_owned(), saved_as: None }
+        chat::Draft { client_id: client_id.to_owned(), body: body.to_owned(), ..chat::Draft::default() }
     }
 
     fn request(drafts: Vec<chat::Draft>) -> SendRequest {

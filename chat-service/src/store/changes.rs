@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use proto::{
     MatchId, UserId,
-    chat::{Change, Closing, Membership, Milestone, change::Kind},
+    chat::{Change, Closing, Deleted, Edited, Membership, Milestone, Reacted, change::Kind},
 };
 use serde::Deserialize;
 use tokio_postgres::{Error, Row, types::ToSql};
@@ -13,6 +13,7 @@ use tokio_postgres::{Error, Row, types::ToSql};
 use super::{
     Store, StoreError,
     messages::one_more_than,
+    reactions,
     time::{from_ms, to_ms},
 };
 use crate::{may::may_read, news::Logged};
@@ -20,6 +21,9 @@ use crate::{may::may_read, news::Logged};
 const MILESTONE: &str = "milestone";
 const CLOSING: &str = "closing";
 const MEMBERSHIP: &str = "membership";
+const EDITED: &str = "edited";
+const DELETED: &str = "deleted";
+const REACTED: &str = "reacted";
 
 /// The columns of [`logged`], in its order, of a `changes c`.
 pub(super) const SELECT: &str =
@@ -34,6 +38,8 @@ pub(crate) struct ListedChanges {
     pub(crate) through_rev: i64,
     /// Whether more follow.
     pub(crate) has_more: bool,
+    /// The oldest rev that is kept; 0 when there is none.
+    pub(crate) oldest_rev: i64,
 }
 
 /// What the log holds of a milestone besides its columns.
@@ -104,11 +110,49 @@ fn entry(kind: &Kind) -> Entry<'_> {
             let body = serde_json::json!({ "milestoneId": milestone_id, "unlocks": unlocks });
             Entry { kind: MILESTONE, seq: Some(*threshold), body: Some(body.to_string()), actor: None }
         }
+        // What a message has become stands in its row.
+        Kind::Edited(Edited { seq, actor, .. }) => of_message(EDITED, *seq, actor),
+        Kind::Deleted(Deleted { seq, actor }) => of_message(DELETED, *seq, actor),
+        Kind::Reacted(Reacted { seq, actor, .. }) => of_message(REACTED, *seq, actor),
         Kind::Closing(Closing {}) => Entry { kind: CLOSING, seq: None, body: None, actor: None },
         Kind::Membership(Membership { added, removed, actor }) => {
             let body = serde_json::json!({ "added": added, "removed": removed });
             Entry { kind: MEMBERSHIP, seq: None, body: Some(body.to_string()), actor: actor.as_deref() }
         }
+    }
+}
+
+fn of_message<'a>(kind: &'static str, seq: i64, actor: &'a str) -> Entry<'a> {
+    Entry { kind, seq: Some(seq), body: None, actor: Some(actor) }
+}
+
+/// The statement of a page of changes, with parameters (match, rev, count, user). The message of a change is shown as
+/// it is now; of one that the user has hidden nothing is. One statement is one snapshot; a match without changes gives
+/// one row, whose other columns are null.
+pub(super) fn statement() -> String {
+    format!(
+        "SELECT m.rev, c.rev, CASE WHEN h.seq IS NULL THEN c.kind END, c.seq, c.after_seq, c.body, c.created_at, c.actor, s.body, s.reactions,
+                (SELECT min(rev) FROM changes WHERE match_id = $1)
+         FROM matches m LEFT JOIN (
+             SELECT * FROM changes WHERE match_id = $1 AND rev > $2 ORDER BY rev LIMIT $3
+         ) c ON true
+         LEFT JOIN messages s ON c.kind IN ('{EDITED}', '{REACTED}') AND s.match_id = $1 AND s.seq = c.seq
+         LEFT JOIN hidden h ON h.match_id = $1 AND h.user_id = $4 AND h.seq = s.seq
+         WHERE m.match_id = $1 AND {} ORDER BY c.rev",
+        may_read(4)
+    )
+}
+
+impl ListedChanges {
+    /// From the rows of [`statement`], which was asked for one more than the page holds; `None` without rows.
+    pub(super) fn of(rows: &[Row], limit: usize) -> Result<Option<Self>, Error> {
+        let Some(first) = rows.first() else { return Ok(None) };
+        let (head, oldest_rev) = (first.try_get(0)?, first.try_get::<_, Option<i64>>(10)?.unwrap_or(0));
+        let changes = rows.iter().take(limit).map(of_row).collect::<Result<Vec<_>, _>>()?;
+        let changes: Vec<Change> = changes.into_iter().flatten().collect();
+        let has_more = rows.len() > limit;
+        let through_rev = changes.last().filter(|_| has_more).map_or(head, |last| last.rev);
+        Ok(Some(Self { changes, through_rev, has_more, oldest_rev }))
     }
 }
 
@@ -122,24 +166,10 @@ impl Store {
         limit: usize,
     ) -> Result<Option<ListedChanges>, StoreError> {
         let client = self.client().await?;
-        // One statement is one snapshot. A match without changes gives one row, whose other columns are null.
-        let sql = format!(
-            "SELECT m.rev, c.rev, c.kind, c.seq, c.after_seq, c.body, c.created_at, c.actor
-             FROM matches m LEFT JOIN (
-                 SELECT * FROM changes WHERE match_id = $1 AND rev > $2 ORDER BY rev LIMIT $3
-             ) c ON true WHERE m.match_id = $1 AND {} ORDER BY c.rev",
-            may_read(4)
-        );
-        let statement = client.prepare_cached(&sql).await?;
+        let statement = client.prepare_cached(&statement()).await?;
         let user = user.map(UserId::as_str);
         let rows = client.query(&statement, &[&id.as_str(), &after_rev, &one_more_than(limit), &user]).await?;
-        let Some(first) = rows.first() else { return Ok(None) };
-        let head: i64 = first.try_get(0)?;
-        let changes = rows.iter().take(limit).map(of_row).collect::<Result<Vec<_>, _>>()?;
-        let changes: Vec<Change> = changes.into_iter().flatten().collect();
-        let has_more = rows.len() > limit;
-        let through_rev = changes.last().filter(|_| has_more).map_or(head, |last| last.rev);
-        Ok(Some(ListedChanges { changes, through_rev, has_more }))
+        Ok(ListedChanges::of(&rows, limit)?)
     }
 }
 
@@ -153,10 +183,11 @@ pub(super) fn logged(row: &Row) -> Result<Option<Logged>, Error> {
 fn of_row(row: &Row) -> Result<Option<Change>, Error> {
     let Some(rev) = row.try_get(1)? else { return Ok(None) };
     let (after_seq, created_at_ms) = (row.try_get(4)?, to_ms(row.try_get(6)?));
-    let kind = match row.try_get(2)? {
+    let kind = match row.try_get::<_, Option<_>>(2)?.unwrap_or_default() {
         MILESTONE => milestone(row, rev)?.map(Kind::Milestone),
         CLOSING => Some(Kind::Closing(Closing {})),
         MEMBERSHIP => membership(row)?.map(Kind::Membership),
+        kind @ (EDITED | DELETED | REACTED) => of_changed_message(kind, row)?,
         _ => None,
     };
     Ok(Some(Change { rev, after_seq, created_at_ms, kind }))
@@ -172,6 +203,16 @@ fn milestone(row: &Row, rev: i64) -> Result<Option<Milestone>, Error> {
 fn membership(row: &Row) -> Result<Option<Membership>, Error> {
     let Some(MembershipBody { added, removed }) = body(row)? else { return Ok(None) };
     Ok(Some(Membership { added, removed, actor: row.try_get(7)? }))
+}
+
+/// What the statement of a page reads of the message, too.
+fn of_changed_message(kind: &str, row: &Row) -> Result<Option<Kind>, Error> {
+    let (Some(seq), Some(actor)) = (row.try_get(3)?, row.try_get(7)?) else { return Ok(None) };
+    Ok(Some(match kind {
+        EDITED => Kind::Edited(Edited { seq, actor, body: row.try_get::<_, Option<_>>(8)?.unwrap_or_default() }),
+        REACTED => Kind::Reacted(Reacted { seq, actor, reactions: reactions::of_json(row.try_get(9)?) }),
+        _ => Kind::Deleted(Deleted { seq, actor }),
+    }))
 }
 
 fn body<'a, B: Deserialize<'a>>(row: &'a Row) -> Result<Option<B>, Error> {

@@ -1,16 +1,17 @@
 //! Matches: made, read, listed.
 
-use futures_util::future::join5;
+use futures_util::join;
 use proto::{
     MatchId, UserId,
-    chat::{Match, Message, Milestone},
+    chat::{Match, Message, Milestone, Receipts},
 };
 use tokio_postgres::{Error, Row};
 
 use super::{
     Store, StoreError,
+    changes::{self, ListedChanges},
     messages::{MessagePage, Position, one_more_than},
-    milestones,
+    milestones, positions,
     time::to_ms,
 };
 use crate::may::may_read;
@@ -30,6 +31,21 @@ pub(crate) struct Page {
     pub(crate) messages: Vec<Message>,
     pub(crate) has_more: bool,
     pub(crate) epoch: String,
+    /// The changes that were asked for, if any were.
+    pub(crate) changes: Option<ListedChanges>,
+    /// How far the user and the others have come, if a user reads.
+    pub(crate) receipts: Option<Receipts>,
+}
+
+/// What is to be shown of a match beside itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Since {
+    /// Messages after this one.
+    pub(crate) seq: Option<i64>,
+    /// Changes after this one.
+    pub(crate) rev: Option<i64>,
+    /// At most so many of each.
+    pub(crate) limit: usize,
 }
 
 /// What became of the wish for a match.
@@ -44,37 +60,47 @@ pub(crate) enum Put {
 }
 
 impl Store {
-    /// The match, and at most `limit` messages after `since`, as one snapshot shows them; `None` when it does not
-    /// exist, or the user may not read it.
+    /// The match, with messages and changes, as one snapshot shows them; `None` when it does not exist, or the user may
+    /// not read it.
     pub(crate) async fn get_match(
         &self,
         (id, user): (&MatchId, Option<&UserId>),
-        since: Option<i64>,
-        limit: usize,
+        since: Since,
     ) -> Result<Option<Page>, StoreError> {
         let client = self.client().await?;
-        let position = Position::After(since.unwrap_or(i64::MAX));
+        let position = Position::After(since.seq.unwrap_or(i64::MAX));
         let head = client.prepare_cached(&format!("{SELECT} WHERE m.match_id = $1 AND {}", may_read(2))).await?;
         let told = client.prepare_cached(&milestones::select_of_match()).await?;
         let page = client.prepare_cached(&position.statement()).await?;
-        let (id, user) = (id.as_str(), user.map(UserId::as_str));
-        let (seq, count) = (position.seq(), one_more_than(limit));
+        let log = client.prepare_cached(&changes::statement()).await?;
+        let (id, reader, user) = (id.as_str(), user, user.map(UserId::as_str));
+        let (seq, count) = (position.seq(), one_more_than(since.limit));
         let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&id, &seq, &count, &user];
         // One round trip: the statements go out together.
-        let (begun, head, told, page, ended) = join5(
+        let positions = client.prepare_cached(&positions::select_receipts()).await?;
+        let (begun, head, told, page, log, receipts, ended) = join!(
             client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
             async { client.query_opt(&head, &[&id, &user]).await },
             async { client.query(&told, &[&id, &user]).await },
             async { client.query(&page, &parameters).await },
+            async {
+                let Some(rev) = since.rev else { return Ok(Vec::new()) };
+                client.query(&log, &[&id, &rev, &count, &user]).await
+            },
+            async {
+                let Some(user) = reader else { return Ok(Vec::new()) };
+                client.query(&positions, &[&&[id][..], &user.as_str()]).await
+            },
             client.batch_execute("COMMIT"),
-        )
-        .await;
+        );
         begun.and(ended)?;
         let Some(row) = head? else { return Ok(None) };
         let milestones =
             told?.iter().map(milestones::of_row).map(|milestone| Ok(milestone?.1)).collect::<Result<_, Error>>()?;
-        let (messages, has_more): MessagePage = position.page(&page?, limit)?;
-        Ok(Some(Page { found: of_row(&row, milestones)?, messages, has_more, epoch: row.try_get(EPOCH)? }))
+        let (messages, has_more): MessagePage = position.page(&page?, since.limit)?;
+        let (found, changes) = (of_row(&row, milestones)?, ListedChanges::of(&log?, since.limit)?);
+        let receipts = positions::receipts(&receipts?)?.pop();
+        Ok(Some(Page { found, messages, has_more, epoch: row.try_get(EPOCH)?, changes, receipts }))
     }
 
     /// Makes the match unless it is there. Its row is locked also then: only a COMMIT that writes waits for the

@@ -1,6 +1,6 @@
 //! Reading messages: pages, and what a repair needs.
 
-use std::pin::pin;
+use std::{pin::pin, time::Duration};
 
 use futures_util::TryStreamExt;
 use proto::{MatchId, UserId, chat::Message};
@@ -8,22 +8,29 @@ use tokio::sync::mpsc::Sender;
 use tokio_postgres::{Error, Row as SqlRow};
 
 use super::{
-    Store, StoreError,
+    Store, StoreError, reactions,
     time::{from_ms, to_ms},
 };
 use crate::{may::may_read, room::Row};
 
-/// The columns of [`of_row`], in its order.
-const SELECT: &str =
-    "SELECT match_id, seq, sender_id, client_id, origin, body, created_at FROM messages WHERE match_id = $1";
+/// The columns of [`of_row`], in its order, of a `messages m`.
+const SELECT: &str = "SELECT m.match_id, m.seq, m.sender_id, m.client_id, m.origin, m.body, m.created_at, m.reply_to,
+     m.edited_at, m.deleted_at IS NOT NULL, m.reactions";
+/// Those of [`whole_row`], to be followed by where they come from.
+pub(super) const SELECT_WHOLE: &str =
+    "SELECT m.match_id, m.seq, m.sender_id, m.client_id, m.origin, m.body, m.created_at, m.reply_to,
+     m.edited_at, m.deleted_at IS NOT NULL, m.reactions, m.by_rest, m.edits, m.original";
 /// Where among them the body is.
 const BODY: usize = 5;
 /// Where the seq is.
 const SEQ: usize = 1;
 /// Where the match's head is, if it was asked for.
-const HEAD: usize = 7;
+const HEAD: usize = 11;
 /// Where the match's rev is, if the head was asked for.
-const REV: usize = 8;
+const REV: usize = 12;
+
+/// That the user, the fourth parameter, has not hidden a message.
+const IS_SHOWN: &str = "NOT EXISTS (SELECT FROM hidden h WHERE h.match_id = $1 AND h.user_id = $4 AND h.seq = m.seq)";
 
 /// A scan of two days takes longer than a message may; its reader sets the pace.
 const SCAN_SETTINGS: &str =
@@ -64,10 +71,14 @@ impl Position {
     /// The statement with parameters (match, seq, count, user); its rows come in the page's direction.
     pub(super) fn statement(self) -> String {
         let (compared, direction) = match self {
-            Self::Latest | Self::Before(_) => ("seq < $2", "DESC"),
-            Self::After(_) => ("seq > $2", ""),
+            Self::Latest | Self::Before(_) => ("m.seq < $2", "DESC"),
+            Self::After(_) => ("m.seq > $2", ""),
         };
-        format!("{SELECT} AND {} AND {compared} ORDER BY seq {direction} LIMIT $3", may_read(4))
+        format!(
+            "{SELECT} FROM messages m WHERE m.match_id = $1 AND {} AND {IS_SHOWN} AND {compared}
+             ORDER BY m.seq {direction} LIMIT $3",
+            may_read(4)
+        )
     }
 
     /// The statement with the match's head as a last column: one statement is one snapshot. Without messages it gives
@@ -130,6 +141,34 @@ impl Store {
             return Ok(None);
         }
         Ok(Some(position.listed(&rows, limit)?))
+    }
+
+    /// Hides a message from one member. Whether it was hidden before; `None` when there is no such message that this
+    /// user may read.
+    pub(crate) async fn hide(&self, id: &MatchId, user: &UserId, seq: i64) -> Result<Option<bool>, StoreError> {
+        let client = self.client().await?;
+        let sql = format!(
+            "WITH found AS (SELECT FROM messages WHERE match_id = $1 AND seq = $3 AND {}),
+                  added AS (INSERT INTO hidden (match_id, user_id, seq) SELECT $1, $2, $3 FROM found
+                            ON CONFLICT DO NOTHING RETURNING seq)
+             SELECT EXISTS (SELECT FROM found), EXISTS (SELECT FROM added)",
+            may_read(2)
+        );
+        let statement = client.prepare_cached(&sql).await?;
+        let row = client.query_one(&statement, &[&id.as_str(), &user.as_str(), &seq]).await?;
+        let (is_there, is_new): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(is_there.then_some(!is_new))
+    }
+
+    /// Forgets at most `limit` bodies that were replaced longer ago than `kept`. Returns how many. What another replica
+    /// is forgetting is left to it.
+    pub(crate) async fn forget_versions(&self, kept: Duration, limit: i64) -> Result<u64, StoreError> {
+        let client = self.client().await?;
+        let sql = "DELETE FROM versions WHERE (match_id, seq, rev) IN (
+                       SELECT match_id, seq, rev FROM versions
+                       WHERE replaced_at < clock_timestamp() - make_interval(secs => $1)
+                       ORDER BY replaced_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
+        Ok(client.execute(sql, &[&kept.as_secs_f64(), &limit]).await?)
     }
 
     /// Sends the heads of all matches with messages of a time or newer to `heads`, `chunk` at a time.
@@ -198,11 +237,17 @@ pub(super) fn of_row(row: &SqlRow) -> Result<Message, Error> {
         origin: row.try_get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
         body: row.try_get(BODY)?,
         created_at_ms: to_ms(row.try_get(6)?),
+        reply_to: row.try_get(7)?,
+        edited_at_ms: row.try_get::<_, Option<_>>(8)?.map(to_ms),
+        deleted: row.try_get(9)?,
+        reactions: reactions::of_json(row.try_get(10)?),
     })
 }
 
-pub(super) fn row_with_provenance(row: &SqlRow) -> Result<Row, Error> {
-    Ok(Row { message: of_row(row)?, by_rest: row.try_get(7)? })
+/// A message with what only the lanes have to know of it.
+pub(super) fn whole_row(row: &SqlRow) -> Result<Row, Error> {
+    let original = row.try_get::<_, Option<&[u8]>>(13)?.and_then(|original| original.try_into().ok());
+    Ok(Row { message: of_row(row)?, by_rest: row.try_get(11)?, edits: row.try_get(12)?, original })
 }
 
 #[cfg(test)]

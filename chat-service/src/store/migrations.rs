@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Version n is the n-th.
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration { sql: include_str!("migrations/0001_matches_and_messages.sql"), fill: None, runs_from: 1 },
     Migration { sql: include_str!("migrations/0002_revocations_by_change.sql"), fill: None, runs_from: 1 },
     Migration {
@@ -28,6 +28,12 @@ const MIGRATIONS: [Migration; 4] = [
         runs_from: 3,
     },
     Migration { sql: include_str!("migrations/0004_members_rev.sql"), fill: None, runs_from: 3 },
+    Migration { sql: include_str!("migrations/0005_message_changes.sql"), fill: None, runs_from: 3 },
+    Migration {
+        sql: include_str!("migrations/0006_positions.sql"),
+        fill: Some(include_str!("migrations/0006_positions_fill.sql")),
+        runs_from: 3,
+    },
 ];
 
 /// Matches that one transaction fills: some 0.2 s of work.
@@ -142,6 +148,8 @@ mod tests {
             (0x501a_81a0_dc5f_ca56, None),
             (0x9c5b_d291_6bec_c5cb, Some(0x04da_3d4c_2ec0_0a0b)),
             (0x21f7_63b3_953a_1830, None),
+            (0x8370_fbea_ee58_aa71, None),
+            (0x0cfd_9179_3934_c224, Some(0xc922_6520_c1a8_0455)),
         ];
         assert_eq!(MIGRATIONS.map(hash), shipped);
     }

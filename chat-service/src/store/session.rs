@@ -11,7 +11,8 @@ use std::{
 
 use futures_util::{
     FutureExt,
-    future::{join, join4, join5},
+    future::{join, join4},
+    join,
 };
 use proto::MatchId;
 use service_kit::Lifecycle;
@@ -30,6 +31,7 @@ use crate::{
     },
     room::Head,
 };
+use finds::Found;
 use statements::Statements;
 
 /// A trip that takes longer is given up, and the connection with it. Above the statement time-out, which tells more.
@@ -93,8 +95,8 @@ impl Connection for Session {
         let (opened, locked, newer, found) = within(join4(begin, lock, newer, Box::pin(self.find(wanted)))).await?;
         opened.map_err(|error| TripError::from(&error))?;
         let locked = locked.and_then(|locked| {
-            let (rows, changes) = found?;
-            Ok(Locked { heads: heads(&locked)?, rows, changes, changed: audiences(&newer?)? })
+            let Found { rows, changes, commands } = found?;
+            Ok(Locked { heads: heads(&locked)?, rows, changes, commands, changed: audiences(&newer?)? })
         });
         self.or_roll_back(locked).await
     }
@@ -102,12 +104,13 @@ impl Connection for Session {
     async fn write(&mut self, writes: &Writes, heads: &BTreeMap<MatchId, Head>) -> Result<(), TripError> {
         let set_heads = self.set_heads(heads);
         let (rows, changes) = (self.insert_rows(&writes.rows), self.append(&writes.changes));
-        let members = self.set_members(&writes.changes);
+        let (members, updates) = (self.set_members(&writes.changes), self.update(writes));
         let commit = self.client.batch_execute("COMMIT");
-        let (moved, inserted, appended, set, committed) =
-            within(join5(set_heads, rows, changes, members, commit)).await?;
+        let trip = async { join!(set_heads, rows, changes, members, updates, commit) };
+        let (moved, inserted, appended, set, updated, committed) = within(trip).await?;
         // A failed statement makes the COMMIT behind it a ROLLBACK, which does not fail.
-        moved.and(inserted).and(appended).and(set).and(committed).map_err(|error| TripError::from(&error))
+        let written = moved.and(inserted).and(appended).and(set).and(updated);
+        written.and(committed).map_err(|error| TripError::from(&error))
     }
 
     async fn roll_back(&mut self) -> Result<(), TripError> {

@@ -30,6 +30,9 @@ fn kinds(page: &ListChangesResponse) -> Vec<(i64, &str, i64)> {
         Some(Kind::Milestone(_)) => "milestone",
         Some(Kind::Closing(_)) => "closing",
         Some(Kind::Membership(_)) => "membership",
+        Some(Kind::Edited(_)) => "edited",
+        Some(Kind::Deleted(_)) => "deleted",
+        Some(Kind::Reacted(_)) => "reacted",
         None => "unknown",
     };
     page.changes.iter().map(|change| (change.rev, name(change), change.after_seq)).collect()
@@ -163,6 +166,9 @@ async fn a_database_of_before_keeps_every_message_milestone_and_closing() {
                OR rev <> (SELECT coalesce(max(c.rev), 0) FROM changes c WHERE c.match_id = m.match_id)";
     assert_eq!(sql.query_one(odd, &[]).await.unwrap().get::<_, i64>(0), 0);
     assert_eq!(sql.query_one("SELECT count(*) FROM messages", &[]).await.unwrap().get::<_, i64>(0), MATCHES * 3);
+    let unread = "SELECT count(*) FROM members u LEFT JOIN positions p USING (match_id, user_id)
+                  WHERE p.read_seq IS DISTINCT FROM 3 OR p.delivered_seq IS DISTINCT FROM 3";
+    assert_eq!(sql.query_one(unread, &[]).await.unwrap().get::<_, i64>(0), 0, "what was there counts as read");
     let page = changes(&replica, "m12", 0, 50).await;
     assert_eq!(kinds(&page), [(1, "milestone", 1), (2, "milestone", 2), (3, "closing", 3)]);
     let found = replica.get("m12").await;

@@ -10,6 +10,7 @@ mod faults;
 mod grpc;
 mod hang;
 mod matches;
+mod message_changes;
 mod milestones;
 mod pages;
 mod partitions;

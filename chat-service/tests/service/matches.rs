@@ -175,7 +175,8 @@ async fn on_behalf_of_a_stranger_a_match_is_as_good_as_none_closed_or_not() {
     replica.rpc().close_match(CloseMatchRequest { match_id: "closed".into() }).await.unwrap();
     let get = async |id: &str, user: &str| {
         let user_id = Some(user.to_owned());
-        let request = GetMatchRequest { match_id: id.to_owned(), since_seq: Some(0), limit: 9, user_id, action: 0 };
+        let match_id = id.to_owned();
+        let request = GetMatchRequest { match_id, since_seq: Some(0), limit: 9, user_id, ..GetMatchRequest::default() };
         replica.rpc().get_match(request).await.map(|found| found.into_inner().messages.len())
     };
     for id in ["open", "closed"] {

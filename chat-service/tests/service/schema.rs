@@ -7,24 +7,28 @@
 use std::{fs, process::Command};
 
 use futures_util::future::join_all;
+use proto::chat::change_message_request::{Change as Act, DeleteForEveryone};
 use proto::chat::{
     CloseMatchRequest, Code, HeadsRequest, ListMatchesRequest, ListMessagesRequest, RecordMilestoneRequest,
     list_messages_request::Position,
 };
 use service_kit::bus::Bus;
 
-use crate::support::{Replica, Stack, draft, eventually, inbox, outcomes, request, send, seqs, shared};
+use crate::support::{
+    Replica, Stack, change_message, draft, eventually, inbox, mark, outcomes, request, send, seqs, shared,
+};
 
 /// An example of a next migration that only adds: columns with and without a default, a table, an index, a wider check.
 const NEXT: &str = "
-    ALTER TABLE messages ADD COLUMN edited_at timestamptz, ADD COLUMN kind text NOT NULL DEFAULT 'text';
+    ALTER TABLE messages ADD COLUMN expires_at timestamptz, ADD COLUMN kind text NOT NULL DEFAULT 'text';
     ALTER TABLE matches ADD COLUMN topic text NOT NULL DEFAULT '';
-    CREATE TABLE reactions (match_id text NOT NULL, seq bigint NOT NULL, user_id text NOT NULL, PRIMARY KEY (match_id, seq, user_id));
-    CREATE INDEX messages_edited ON messages (edited_at) WHERE edited_at IS NOT NULL;
-    ALTER TABLE messages ADD CONSTRAINT body_is_there CHECK (body <> '')";
+    ALTER TABLE positions ADD COLUMN muted boolean NOT NULL DEFAULT false;
+    CREATE TABLE bookmarks (match_id text NOT NULL, seq bigint NOT NULL, user_id text NOT NULL, PRIMARY KEY (match_id, seq, user_id));
+    CREATE INDEX messages_expiring ON messages (expires_at) WHERE expires_at IS NOT NULL;
+    ALTER TABLE messages ADD CONSTRAINT seq_counts CHECK (seq > 0)";
 
 /// The version of this service's schema.
-const CURRENT: i32 = 4;
+const CURRENT: i32 = 6;
 
 /// A later version comes to be, as a new service does it, beside those that run.
 async fn migrate_to(stack: &Stack, version: i32, runs_from: i32, sql: &str) {
@@ -50,6 +54,10 @@ async fn use_all_of(replica: &Replica, bus: &Bus, id: &str) {
         let page = ListMessagesRequest { match_id: id.into(), position, limit: 50, user_id: None };
         assert_eq!(rpc.list_messages(page).await.unwrap().into_inner().messages.len(), 3);
     }
+    for change in [Act::Edit("\"x\"".into()), Act::Delete(DeleteForEveryone {})] {
+        change_message(replica, (id, "alice", 1), None, change).await.unwrap();
+    }
+    assert!(matches!(mark(replica, (id, "bob"), &[2]).await, Ok(position) if position.unread == 1));
     let milestone =
         RecordMilestoneRequest { match_id: id.into(), milestone_id: "m".into(), threshold: 3, unlocks: vec![] };
     assert!(rpc.record_milestone(milestone).await.unwrap().into_inner().recorded);
@@ -58,7 +66,7 @@ async fn use_all_of(replica: &Replica, bus: &Bus, id: &str) {
     assert_eq!(outcomes(&send(bus, &request(id, "alice", vec![draft("d", "4")])).await), [Err(Code::MatchClosed)]);
     let heads = HeadsRequest { match_ids: vec![id.into()], with_members: true, user_id: None };
     let head = rpc.heads(heads).await.unwrap().into_inner().heads.remove(0);
-    assert_eq!((head.last_seq, head.rev, head.milestones, head.closed, head.members.len()), (3, 2, 1, true, 2));
+    assert_eq!((head.last_seq, head.rev, head.milestones, head.closed, head.members.len()), (3, 4, 1, true, 2));
     let list = ListMatchesRequest { user_id: "alice".into(), after: None, limit: 50 };
     assert!(rpc.list_matches(list).await.unwrap().into_inner().matches.iter().any(|found| found.match_id == id));
 }
@@ -70,7 +78,7 @@ async fn replicas_that_start_at_once_migrate_once() {
     let versions =
         stack.sql().await.query("SELECT version, runs_from FROM schema_versions ORDER BY version", &[]).await.unwrap();
     let versions: Vec<(i32, i32)> = versions.iter().map(|row| (row.get(0), row.get(1))).collect();
-    assert_eq!(versions, [(1, 1), (2, 1), (3, 3), (CURRENT, 3)]);
+    assert_eq!(versions, [(1, 1), (2, 1), (3, 3), (4, 3), (5, 3), (CURRENT, 3)]);
     use_all_of(&replicas[3], &stack.bus().await, "demo").await;
 }
 

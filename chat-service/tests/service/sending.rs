@@ -102,7 +102,7 @@ fn as_emitted(stored: &Stored, sender: &str, client_id: &str, text: &str) -> Dra
         "id": id, "matchId": "demo", "seq": stored.seq, "senderId": sender, "message": text,
         "clientId": stored.client_id, "createdAt": at, "timestamp": at,
     });
-    Draft { client_id: client_id.to_owned(), body: body.to_string(), saved_as: Some(id) }
+    Draft { client_id: client_id.to_owned(), body: body.to_string(), saved_as: Some(id), reply_to: None }
 }
 
 #[tokio::test]
@@ -218,7 +218,7 @@ async fn pages_go_both_ways() {
 
 /// What one body takes at most when a text is made canonical: 4,000 characters that JSON escapes.
 fn heavy(client_id: String) -> Draft {
-    Draft { client_id, body: format!("\"{}\"", "\\u0001".repeat(4_000)), saved_as: None }
+    Draft { client_id, body: format!("\"{}\"", "\\u0001".repeat(4_000)), ..Draft::default() }
 }
 
 /// Reads on from each page until there is no more; each is bounded.

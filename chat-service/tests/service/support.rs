@@ -21,8 +21,9 @@ use local_stack::servers::{Nats, Postgres};
 use proto::{
     MatchId,
     chat::{
-        Code, Draft, GetMatchRequest, Match, PutMatchRequest, SendReply, SendRequest, SendResult, Stored,
-        chat_service_client::ChatServiceClient, send_result,
+        ChangeMessageRequest, Code, Draft, GetMatchRequest, Mark, MarkRequest, Match, Position, PutMatchRequest,
+        SendReply, SendRequest, SendResult, Stored, change_message_request, change_message_response,
+        chat_service_client::ChatServiceClient, mark_result, send_result,
     },
     subjects::RequestSubject,
 };
@@ -209,7 +210,33 @@ impl Drop for Replica {
 }
 
 pub(crate) fn draft(client_id: &str, text: &str) -> Draft {
-    Draft { client_id: client_id.to_owned(), body: format!("\"{text}\""), saved_as: None }
+    Draft { client_id: client_id.to_owned(), body: format!("\"{text}\""), ..Draft::default() }
+}
+
+/// Has a message changed by a user: the rev, and whether nothing had to be done.
+pub(crate) async fn change_message(
+    replica: &Replica,
+    (id, user, seq): (&str, &str, i64),
+    client_id: Option<&str>,
+    change: change_message_request::Change,
+) -> Result<(i64, bool), Code> {
+    let (match_id, user_id, client_id) = (id.to_owned(), user.to_owned(), client_id.map(str::to_owned));
+    let request = ChangeMessageRequest { match_id, user_id, seq, client_id, change: Some(change) };
+    match replica.rpc().change_message(request).await.unwrap().into_inner().result.unwrap() {
+        change_message_response::Result::Changed(changed) => Ok((changed.rev, changed.duplicate)),
+        change_message_response::Result::Failure(failure) => Err(failure.code()),
+    }
+}
+
+/// Marks a match as read by a user up to these messages.
+pub(crate) async fn mark(replica: &Replica, (id, user): (&str, &str), read: &[i64]) -> Result<Position, Code> {
+    let (match_id, user_id) = (id.to_owned(), user.to_owned());
+    let marks = vec![Mark { match_id, user_id, read_seqs: read.to_vec(), delivered_seqs: vec![] }];
+    let marked = replica.rpc().mark(MarkRequest { marks }).await.unwrap().into_inner().results.remove(0);
+    match marked.result.unwrap() {
+        mark_result::Result::Position(position) => Ok(position),
+        mark_result::Result::Failure(failure) => Err(failure.code()),
+    }
 }
 
 /// A request of a gateway, with two seconds to go.

@@ -9,6 +9,8 @@ use crate::{
     heads, live_call,
     moment::Moment,
     output::SocketId,
+    proving::Proving,
+    receipts,
     recovery::Recovery,
     socket_replaced,
     socket_state::{Name, Resumed, SocketState},
@@ -74,6 +76,7 @@ impl Arrival {
             chats,
             calls,
             queues: None,
+            proving: Proving::default(),
             resumed,
             is_gone: false,
         }
@@ -106,6 +109,7 @@ fn replay<L: Limits>(socket: &mut SocketState<L::Ticket>, heard: u64, step: &mut
         behind::heal_recovered(id, chat, step);
     }
     socket_replaced::tell(socket, &resumed.replaces, step);
+    receipts::ask(socket, step);
     if heard != resumed.heard {
         heads::ask(socket.chats.open_chats().map(|chat| chat.id.clone()).collect(), step);
     }

@@ -42,15 +42,22 @@ impl Changed {
                 let changed = views::MembershipChangedView::new(chat, &self.change, membership);
                 Some((event::MEMBERSHIP_CHANGED, views::to_json(&changed)))
             }
+            // Its deletion follows.
+            Kind::Edited(edited) if edited.body.is_empty() => None,
+            Kind::Edited(_) | Kind::Deleted(_) | Kind::Reacted(_) => {
+                Some((event::MESSAGE_CHANGED, views::to_json(&views::ChangeView::event(chat, &self.change))))
+            }
             Kind::Closing(_) => None,
         }
     }
 
-    /// The same to a socket of this user that has not joined: of the members it hears only what makes the user one, or
-    /// ends that.
+    /// The same to a socket of this user that has not joined: of messages it hears nothing, and of the members only what
+    /// makes the user one, or ends that.
     pub fn notice(&self, user: &UserId) -> Option<(&'static str, String)> {
         match (&self.change.kind, self.makes_member(user)) {
-            (Some(Kind::Membership(_)), None) => None,
+            (Some(Kind::Membership(_)), None) | (Some(Kind::Edited(_) | Kind::Deleted(_) | Kind::Reacted(_)), _) => {
+                None
+            }
             (_, Some(false)) => Some((event::MATCH_CLOSED, views::removed(self.chat.as_str()))),
             _ => self.event(),
         }

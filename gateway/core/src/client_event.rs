@@ -1,17 +1,22 @@
 //! An event of a client, on its way to the module that knows it, within the user's limits.
 
-use proto::client::{both, command};
+use proto::{
+    Code,
+    client::{both, command},
+};
 
 use crate::{
     arguments::ClientEvent,
     call_command::Asked,
-    call_line,
+    call_line, delete_message, edit_message,
     failure::Failure,
-    join_chat, leave_chat,
+    join_chat, leave_chat, mark_delivered, mark_read,
+    marks::Marks,
+    message_command,
     mistake::{self, Mistake},
     order,
     output::Output,
-    refresh_token,
+    react, refresh_token,
     reply::Reply,
     send_message,
     socket_state::SocketState,
@@ -20,9 +25,23 @@ use crate::{
 };
 
 /// Handles one event of a client.
-pub(crate) fn handle<L: Limits>(socket: &mut SocketState<L::Ticket>, event: &ClientEvent<'_>, step: &mut Step<'_, L>) {
+pub(crate) fn handle<L: Limits>(
+    (socket, marks): (&mut SocketState<L::Ticket>, &mut Marks),
+    event: &ClientEvent<'_>,
+    step: &mut Step<'_, L>,
+) {
     let reply = Reply::new(event.name, event.arguments[0], event.ack);
     socket.last_event = step.at.now;
+    if matches!(event.name, command::MARK_READ | command::MARK_DELIVERED) && !step.settings.receipts {
+        return step.fail(socket.id, &reply, &Code::Forbidden.into());
+    }
+    if event.name == command::MARK_READ {
+        // However often it comes: it is folded. Who sends too much is read from more slowly.
+        if step.limits.take_event(step.user, step.at.now).is_err() {
+            step.out.push(Output::PauseReads(socket.id));
+        }
+        return mark_read::take((socket.id, reply), event, marks, step);
+    }
     match step.limits.take_event(step.user, step.at.now) {
         Ok(()) => {}
         Err(Flood::TooEarly(wait)) => return step.fail(socket.id, &reply, &Failure::rate_limited(wait)),
@@ -40,6 +59,10 @@ pub(crate) fn handle<L: Limits>(socket: &mut SocketState<L::Ticket>, event: &Cli
         command::JOIN_CHAT => join_chat::read(socket, event, reply, step),
         command::LEAVE_CHAT => leave_chat::read(socket, event, reply, step),
         command::TYPING => typing::read(socket, event, reply, step),
+        command::EDIT_MESSAGE => message_command::take(socket, edit_message::read(event), reply, step),
+        command::DELETE_MESSAGE => message_command::take(socket, delete_message::read(event), reply, step),
+        command::REACT => message_command::take(socket, react::read(event), reply, step),
+        command::MARK_DELIVERED => return mark_delivered::take((socket.id, reply), event, marks, step),
         command::REFRESH_TOKEN => return refresh_token::take(socket, event, reply, step),
         _ => return call(socket, event, reply, step),
     };

@@ -5,6 +5,7 @@ use proto::{MatchId, chat};
 use crate::{
     call_command::CallWork,
     lines::{Batch, Lines, Reach},
+    message_command::MessageCommand,
     reply::Reply,
     turns::{Turns, Weighted},
 };
@@ -14,6 +15,8 @@ use crate::{
 pub(crate) enum Command<T> {
     /// `send_message`.
     Send(Box<Draft<T>>),
+    /// `edit_message`, `delete_message` or `react`.
+    Change(Box<MessageCommand>, Reply),
     /// `join_chat`.
     Join(Join, Reply),
     /// `leave_chat`.
@@ -35,6 +38,7 @@ pub(crate) struct Draft<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Join {
     pub(crate) since_seq: Option<i64>,
+    pub(crate) since_rev: Option<i64>,
     pub(crate) keep_others: bool,
 }
 
@@ -80,6 +84,7 @@ impl<T> Weighted for Command<T> {
     fn bytes(&self) -> usize {
         match self {
             Self::Send(draft) => draft.content.body.len(),
+            Self::Change(change, _) => change.bytes(),
             Self::Join(..) | Self::Leave(_) | Self::Typing(..) => 0,
         }
     }
@@ -89,6 +94,7 @@ impl<T> Command<T> {
     pub(crate) fn reach(&self) -> Reach {
         match self {
             Self::Send(_) => Reach::Message,
+            Self::Change(..) => Reach::Write,
             Self::Join(join, _) if !join.keep_others => Reach::AllChats,
             Self::Join(..) | Self::Leave(_) | Self::Typing(..) => Reach::Chat,
         }
@@ -97,7 +103,7 @@ impl<T> Command<T> {
     pub(crate) fn reply(&self) -> &Reply {
         match self {
             Self::Send(draft) => &draft.reply,
-            Self::Join(_, reply) | Self::Leave(reply) | Self::Typing(_, reply) => reply,
+            Self::Change(_, reply) | Self::Join(_, reply) | Self::Leave(reply) | Self::Typing(_, reply) => reply,
         }
     }
 }

@@ -11,8 +11,10 @@ use crate::{
     given::{DueEvents, Given},
     output::{Event, Json},
     posted::Posted,
+    proving,
     socket_state::SocketState,
     step::{Limits, Step},
+    track::Counted,
     views,
 };
 
@@ -36,8 +38,13 @@ pub(crate) fn give<L: Limits>(
     if let Some(removal) = removal.filter(|_| is_removed) {
         due.changes.truncate(removal);
     }
+    let newest = due.messages.last().map(Counted::number);
     for event in socket.chats.given(socket.viewer(step.user), chat, due).filter_map(event_of) {
         step.emit(socket.id, event);
+    }
+    if let Some(newest) = newest {
+        proving::given(socket, chat, newest, step);
+        proving::ask(socket, step);
     }
     if is_removed {
         remove(socket, chat, step);

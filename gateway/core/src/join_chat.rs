@@ -12,7 +12,7 @@ use crate::{
     joined::Joined,
     mistake::{self, Mistake},
     others::Others,
-    output::{Ask, Event, Opened, Snapshot, TurnId},
+    output::{Ask, Event, Opened, Since, Snapshot, TurnId},
     reply::Reply,
     restored,
     socket_state::SocketState,
@@ -29,6 +29,7 @@ enum JoinArgument {
     Object {
         match_id: String,
         since_seq: Option<i64>,
+        since_rev: Option<i64>,
         #[serde(default)]
         keep_others: Option<bool>,
     },
@@ -55,14 +56,16 @@ pub(crate) fn read<L: Limits>(
 }
 
 fn join_argument(event: &ClientEvent<'_>) -> Result<(MatchId, Join), Failure> {
-    let (id, since_seq, keep_others) = match arguments::argument(event)? {
-        JoinArgument::Id(id) => (id, None, None),
-        JoinArgument::Object { match_id, since_seq, keep_others } => (match_id, since_seq, keep_others),
+    let (id, since_seq, since_rev, keep_others) = match arguments::argument(event)? {
+        JoinArgument::Id(id) => (id, None, None, None),
+        JoinArgument::Object { match_id, since_seq, since_rev, keep_others } => {
+            (match_id, since_seq, since_rev, keep_others)
+        }
     };
-    if since_seq.is_some_and(|seq| seq < 0) {
+    if since_seq.is_some_and(|seq| seq < 0) || since_rev.is_some_and(|rev| rev < 0) {
         return Err(Failure::invalid());
     }
-    Ok((arguments::match_id(id)?, Join { since_seq, keep_others: keep_others.unwrap_or(false) }))
+    Ok((arguments::match_id(id)?, Join { since_seq, since_rev, keep_others: keep_others.unwrap_or(false) }))
 }
 
 /// Asks for what the socket is to be told of the chat; from here on the chat's events are held. False if no more chats
@@ -77,8 +80,8 @@ pub(crate) fn begin<L: Limits>(
         step.fail(socket.id, reply, &Failure::rate_limited(RETRY_AFTER));
         return false;
     }
-    let limit = step.settings.join_page;
-    step.ask(Ask::Open { turn, chat: chat.clone(), since_seq: join.since_seq, limit });
+    let since = Since { seq: join.since_seq, rev: join.since_rev, limit: step.settings.join_page };
+    step.ask(Ask::Open { turn, chat: chat.clone(), since });
     true
 }
 

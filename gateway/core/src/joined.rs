@@ -7,11 +7,12 @@ use serde_json::value::RawValue;
 use crate::{
     epoch::Epoch,
     output::Snapshot,
-    views::{self, CallView, MessageFields, MilestoneView},
+    views::{self, CallView, ChangeView, MessageFields, MilestoneView, ReceiptsView},
 };
 
-/// Most bytes of messages in an ack, half of what may wait for a client: what comes next must not close its transport.
-const MAX_PAGE_BYTES: usize = 128 * 1024;
+/// Most bytes of messages in an ack, and of changes: together half of what may wait for a client, as what comes next
+/// must not close its transport.
+const MAX_PAGE_BYTES: usize = 64 * 1024;
 
 /// A chat that was just joined.
 pub(crate) struct Joined<'a> {
@@ -37,11 +38,16 @@ struct Ack<'a> {
     ok: bool,
     #[serde(flatten)]
     chat: Chat<'a>,
+    rev: i64,
     messages: Vec<&'a RawValue>,
     has_more: bool,
+    changes: Vec<&'a RawValue>,
+    limited: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<&'a str>,
     call: Option<CallView<'a>>,
+    #[serde(flatten)]
+    receipts: Option<ReceiptsView<'a>>,
 }
 
 #[derive(Serialize)]
@@ -57,13 +63,21 @@ impl Joined<'_> {
         let messages: Vec<String> =
             self.snapshot.messages.iter().map(|message| views::message(message, self.fields)).collect();
         let page = page(&messages);
+        let chat = &self.snapshot.of.match_id;
+        let changes: Vec<String> =
+            self.snapshot.changes.iter().map(|change| views::to_json(&ChangeView::new(chat, change))).collect();
+        let log = self::page(&changes);
         views::to_json(&Ack {
             ok: true,
             chat: self.chat(),
+            rev: self.snapshot.of.rev,
             messages: page.iter().map(|message| views::raw(message)).collect(),
             has_more: self.snapshot.has_more || page.len() < messages.len(),
+            changes: log.iter().map(|change| views::raw(change)).collect(),
+            limited: self.snapshot.limited || log.len() < changes.len(),
             epoch: self.snapshot.epoch.as_ref().map(Epoch::as_str),
             call: self.call.map(CallView::new),
+            receipts: self.snapshot.receipts.as_ref().map(ReceiptsView::new),
         })
     }
 
@@ -83,7 +97,7 @@ impl Joined<'_> {
     }
 }
 
-/// The first messages, as many as one ack takes but at least one, so that paging goes on.
+/// The first messages or changes, as many as one ack takes but at least one, so that paging goes on.
 fn page(messages: &[String]) -> &[String] {
     let mut bytes = 0;
     let fitting = messages.iter().take_while(|message| {

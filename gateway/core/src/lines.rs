@@ -12,6 +12,8 @@ use crate::turns::{MAX_BATCH_BYTES, MAX_WAITING, Turn, Weighted};
 pub enum Reach {
     /// A message: none.
     Message,
+    /// Something else that is written to one match: none, and nothing goes together with it.
+    Write,
     /// A change of one chat: a join that leaves this chat.
     Chat,
     /// A join that leaves the other chats: every change of a chat.
@@ -20,7 +22,7 @@ pub enum Reach {
 
 impl Reach {
     fn is_change(self) -> bool {
-        self != Self::Message
+        matches!(self, Self::Chat | Self::AllChats)
     }
 }
 
@@ -40,7 +42,7 @@ struct Waiting<T> {
     work: T,
 }
 
-/// Commands to one match that go together: one change of the chat, or messages.
+/// Commands to one match that go together: messages, or one of any other sort.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Batch<T> {
     /// The match.
@@ -115,12 +117,12 @@ impl<T: Weighted> Lines<T> {
     }
 }
 
-/// The bound on what waits is for the messages to each match, and for all changes of chats together.
+/// The bound on what waits is for what is written to each match, and for all changes of chats together.
 fn shares_bound<T>(other: &Waiting<T>, chat: &MatchId, reach: Reach) -> bool {
     other.reach.is_change() == reach.is_change() && (reach.is_change() || other.chat == *chat)
 }
 
-/// Adds the messages to the batch's match that follow from `index` on, up to its next change.
+/// Adds the messages to the batch's match that follow from `index` on, up to the next command of another sort.
 fn gather<T: Weighted>(waiting: &mut VecDeque<Waiting<T>>, mut index: usize, batch: &mut Batch<T>) {
     let mut bytes: usize = batch.work.iter().map(Weighted::bytes).sum();
     while let Some(entry) = waiting.get(index) {
@@ -129,7 +131,7 @@ fn gather<T: Weighted>(waiting: &mut VecDeque<Waiting<T>>, mut index: usize, bat
             continue;
         }
         bytes += entry.work.bytes();
-        if entry.reach.is_change() || bytes > MAX_BATCH_BYTES {
+        if entry.reach != Reach::Message || bytes > MAX_BATCH_BYTES {
             return;
         }
         batch.work.extend(waiting.remove(index).map(|entry| entry.work));

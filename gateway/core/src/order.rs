@@ -10,6 +10,7 @@ use crate::{
     failure::Failure,
     join_chat, leave_chat,
     lines::Batch,
+    message_command::{self, MessageDone},
     mistake::{self, Mistake},
     output::{Opened, Output, Timer, TurnId},
     send_message,
@@ -49,6 +50,16 @@ pub(crate) fn sent<L: Limits>(
     step: &mut Step<'_, L>,
 ) {
     end(socket, number, step, |socket, batch, step| send_message::end(socket, batch, reply, step));
+}
+
+/// A message was changed, or not.
+pub(crate) fn changed<L: Limits>(
+    socket: &mut SocketState<L::Ticket>,
+    number: u64,
+    done: Result<MessageDone, Failure>,
+    step: &mut Step<'_, L>,
+) {
+    end(socket, number, step, |socket, batch, step| message_command::end(socket, batch, done, step));
 }
 
 /// What a join asked for was read, or not.
@@ -141,6 +152,10 @@ fn start<L: Limits>(
             send_message::begin(socket, turn, batch, step);
             true
         }
+        [Command::Change(command, _)] => {
+            message_command::begin((turn, &batch.chat), command, step);
+            true
+        }
         // A socket that is gone opens no chats and is not shown as typing: nobody would close them, and nothing would
         // end it.
         _ if socket.is_gone => false,
@@ -165,7 +180,7 @@ fn run_changes<L: Limits>(socket: &mut SocketState<L::Ticket>, batch: &Work<L>, 
         match command {
             Command::Leave(reply) => leave_chat::run(socket, &batch.chat, reply, step),
             Command::Typing(is_typing, reply) => typing::run(socket, &batch.chat, (*is_typing, reply), step),
-            Command::Send(_) | Command::Join(..) => {}
+            Command::Send(_) | Command::Change(..) | Command::Join(..) => {}
         }
     }
 }

@@ -48,7 +48,8 @@ impl Outcomes {
             match result.result {
                 Some(send_result::Result::Stored(stored)) => *known = Ok(stored),
                 Some(send_result::Result::Failure(mut failure)) => {
-                    if self.pending && failure.code() == ChatCode::RateLimited {
+                    // Who was removed meanwhile hears that there is no such match, though a try before has stored it.
+                    if self.pending && matches!(failure.code(), ChatCode::RateLimited | ChatCode::MatchNotFound) {
                         failure.set_code(ChatCode::Unavailable);
                     }
                     *known = Err(failure);
@@ -145,8 +146,9 @@ mod tests {
         let mut outcomes = Outcomes::unknown(2);
         outcomes.unanswered();
         let busy = || failed(ChatCode::RateLimited, Some(1_000));
-        outcomes.absorb(SendReply { results: vec![busy(), failed(ChatCode::MatchClosed, None)] });
+        outcomes.absorb(SendReply { results: vec![busy(), failed(ChatCode::MatchNotFound, None)] });
         assert_eq!(outcomes.retry_after_ms(), Some(1_000));
+        assert_eq!(outcomes.drafts[1], Err(UNKNOWN));
         outcomes.absorb(SendReply { results: vec![stored(1, true), busy()] });
         assert_eq!(outcomes.into_reply().results[0], stored(1, true));
     }

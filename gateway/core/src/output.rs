@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use proto::{
     Code, MatchId, UserId,
     chat::{
-        GetMatchResponse, ListChangesResponse, ListMessagesResponse, Match, MatchHead, Message, SendReply, SendRequest,
+        Change, GetMatchResponse, GetReceiptsResponse, ListChangesResponse, ListMessagesResponse, Match, MatchHead,
+        Message, Position, Receipts, SendReply, SendRequest,
     },
     inbox::SoftEvent,
     signaling::{Call, CallRequest, GetCallResponse, get_call_request::Of},
@@ -14,6 +15,7 @@ use proto::{
 use crate::{
     Failure,
     epoch::Epoch,
+    message_command::{MessageCommand, MessageDone},
     mistake::{self, Mistake},
     others::names,
     posted::Posted,
@@ -45,6 +47,8 @@ pub enum Output<T> {
     Rejected(Code),
     /// Reads nothing more from the socket's client for a moment.
     PauseReads(SocketId),
+    /// Has the socket's client prove that it has what was emitted until now, and says so then.
+    Prove(SocketId),
     /// Closes the socket's transport after what was emitted is written: its client comes back.
     Close(SocketId),
     /// Publishes to the inboxes of these users.
@@ -119,16 +123,34 @@ pub enum Ask<T> {
         /// What the sends hold.
         tickets: Vec<T>,
     },
+    /// Changes a stored message, or hides it: [`Answer::Changed`].
+    Change {
+        /// Whose turn it is.
+        turn: TurnId,
+        /// The match.
+        chat: MatchId,
+        /// What is to be done.
+        command: MessageCommand,
+    },
+    /// Notes up to which messages the user has read and received a match: [`Answer::Marked`].
+    Mark {
+        /// The match.
+        chat: MatchId,
+        /// The highest of these that exists counts.
+        read: Vec<i64>,
+        /// The same of what a device has.
+        delivered: Vec<i64>,
+    },
+    /// Reads how far the others have come in these matches, for a socket: [`Answer::Receipts`].
+    Receipts(SocketId, Vec<String>),
     /// Reads the snapshot of a match that is joined, and the user's live call: [`Answer::Opened`].
     Open {
         /// Whose turn it is.
         turn: TurnId,
         /// The match.
         chat: MatchId,
-        /// Messages after this one, if there is one.
-        since_seq: Option<i64>,
-        /// Most messages.
-        limit: i32,
+        /// What of it.
+        since: Since,
     },
     /// Reads a page of messages: [`Answer::Messages`].
     Messages {
@@ -162,6 +184,17 @@ pub enum Ask<T> {
     Identify(SocketId, Reply, String),
 }
 
+/// What is to be read of a match beside itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Since {
+    /// Messages after this one, if any.
+    pub seq: Option<i64>,
+    /// Changes after this one, if any.
+    pub rev: Option<i64>,
+    /// Most of each.
+    pub limit: i32,
+}
+
 /// What a call is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallFor {
@@ -181,6 +214,12 @@ pub type Opened = Result<(Snapshot, Option<Call>), Failure>;
 pub enum Answer {
     /// What has become of each message.
     Sent(TurnId, SendReply),
+    /// What has become of the command to a message.
+    Changed(TurnId, Result<MessageDone, Failure>),
+    /// Where the user stands in the match.
+    Marked(MatchId, Result<Position, Failure>),
+    /// How far the others have come.
+    Receipts(SocketId, Result<GetReceiptsResponse, Failure>),
     /// The match, and the user's live call if there is one and signaling has told.
     Opened(TurnId, Opened),
     /// The page of messages.
@@ -202,6 +241,10 @@ pub enum Answer {
 pub enum Timer {
     /// The healing of a socket's chat goes on.
     Heal(SocketId, MatchId),
+    /// A socket's client may be asked again to prove what it has.
+    Prove(SocketId),
+    /// The next marks of a match may be sent.
+    Mark(MatchId),
     /// A command waits no longer for the message that its socket sent before.
     OwnIsLate(TurnId),
     /// A socket that takes over looks again for its user's call.
@@ -223,6 +266,12 @@ pub struct Snapshot {
     pub messages: Vec<Message>,
     /// Whether more messages follow the page.
     pub has_more: bool,
+    /// The changes that were asked for, ascending.
+    pub changes: Vec<Change>,
+    /// Whether more changes follow those.
+    pub limited: bool,
+    /// How far the user has come, and the others as far as the user may see it; `None` while receipts are turned off.
+    pub receipts: Option<Receipts>,
     /// The database's, if chat-service tells it.
     pub epoch: Option<Epoch>,
 }
@@ -233,11 +282,11 @@ impl Snapshot {
     /// # Errors
     /// `MATCH_NOT_FOUND` unless the user is one.
     pub fn for_member(response: GetMatchResponse, user: &UserId) -> Result<Self, Failure> {
-        let GetMatchResponse { r#match, messages, has_more, epoch, .. } = response;
+        let GetMatchResponse { r#match, messages, has_more, epoch, changes, limited, receipts, .. } = response;
         let of = r#match.ok_or(Code::Internal)?;
         if !names(&of.members, user) && !mistake::is_planted(Mistake::OpenDoors) {
             return Err(Code::MatchNotFound.into());
         }
-        Ok(Self { of, messages, has_more, epoch: Epoch::read(&epoch) })
+        Ok(Self { of, messages, has_more, changes, limited, receipts, epoch: Epoch::read(&epoch) })
     }
 }

@@ -60,7 +60,9 @@ impl Reply {
 
 fn failure_event(name: &str) -> Option<&'static str> {
     match name {
-        command::SEND_MESSAGE => Some(event::MESSAGE_ERROR),
+        command::SEND_MESSAGE | command::EDIT_MESSAGE | command::DELETE_MESSAGE | command::REACT => {
+            Some(event::MESSAGE_ERROR)
+        }
         command::JOIN_CHAT => Some(event::CHAT_JOIN_ERROR),
         command::VIDEO_CALL_REQUEST
         | command::VIDEO_CALL_SIGNAL

@@ -34,6 +34,7 @@ struct SendMessage<'a> {
     message: &'a RawValue,
     #[serde(borrow)]
     client_id: Option<Cow<'a, str>>,
+    reply_to: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -85,7 +86,10 @@ fn draft(event: &ClientEvent<'_>, at: Moment) -> Result<(MatchId, chat::Draft), 
     let content = Content::parse(command.message.get())?;
     let client_id = payload::client_id(command.client_id.as_deref(), at)?;
     let saved_as = content.saved_as(&chat).map(str::to_owned);
-    let draft = chat::Draft { client_id: client_id.into(), body: content.body, saved_as };
+    if command.reply_to.is_some_and(|seq| seq < 1) {
+        return Err(Failure::invalid());
+    }
+    let draft = chat::Draft { client_id: client_id.into(), body: content.body, saved_as, reply_to: command.reply_to };
     Ok((chat, draft))
 }
 

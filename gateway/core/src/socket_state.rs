@@ -6,7 +6,7 @@ use proto::{MatchId, UserId};
 
 use crate::{
     calls::Calls, chats::Chats, command::Queues, cursor::Line, epoch::Epoch, given::Viewer, origin::origin_of,
-    output::SocketId, pid::Pid, validity::Validity,
+    output::SocketId, pid::Pid, proving::Proving, validity::Validity,
 };
 
 /// The state of one socket. `T` is what a send holds until its outcome is known.
@@ -28,6 +28,8 @@ pub struct SocketState<T> {
     pub(crate) calls: Calls,
     /// Idle it is one word.
     pub(crate) queues: Option<Box<Queues<T>>>,
+    /// What its client has still to prove that it has.
+    pub(crate) proving: Proving,
     /// What is still to be done for a socket that takes the place of an earlier one.
     pub(crate) resumed: Option<Box<Resumed>>,
     /// Its connection is gone: what it was asked to store still is.

@@ -74,12 +74,14 @@ pub struct Settings {
     pub join_page: i32,
     /// Messages that are fetched at once when some were missed.
     pub page: i32,
+    /// Whether it is noted how far users have read and received.
+    pub receipts: bool,
 }
 
 impl Settings {
     /// What the gateway does unless it is told otherwise.
     pub const fn new(fields: MessageFields) -> Self {
-        Self { fields, join_page: 200, page: 100 }
+        Self { fields, join_page: 200, page: 100, receipts: true }
     }
 }
 

@@ -14,13 +14,15 @@ use crate::{
     arrival::{self, Arrival},
     call_changed, call_line, client_event,
     epoch::Epoch,
-    heads, healing, lease, live_call, match_changed, match_closed,
+    heads, healing, lease, live_call, marked,
+    marks::Marks,
+    match_changed, match_closed,
     memory::Memory,
-    messages_posted, milestone_reached,
+    message_hidden, messages_posted, milestone_reached,
     mistake::{self, Mistake},
     order,
     output::{self, Answer, CallFor, Output, SocketId, Timer},
-    refresh_token,
+    proving, receipt_updated, receipts, refresh_token,
     reply::Reply,
     restored, socket_replaced,
     socket_state::SocketState,
@@ -37,13 +39,14 @@ pub struct User<T> {
     #[expect(clippy::box_collection, reason = "a vector itself is three words")]
     gone: Option<Box<Vec<SocketState<T>>>>,
     memory: Memory,
+    marks: Marks,
     /// How many events the inbox has had.
     heard: u64,
 }
 
 impl<T> Default for User<T> {
     fn default() -> Self {
-        Self { sockets: Vec::new(), gone: None, memory: Memory::default(), heard: 0 }
+        Self { sockets: Vec::new(), gone: None, memory: Memory::default(), marks: Marks::default(), heard: 0 }
     }
 }
 
@@ -124,8 +127,10 @@ impl<T> User<T> {
         event: &ClientEvent<'_>,
         step: &mut Step<'_, L>,
     ) {
-        let Some(socket) = self.socket(id) else { return };
-        if !step.contained(|step| client_event::handle(socket, event, step)) {
+        let gone = self.gone.iter_mut().flat_map(|gone| gone.iter_mut());
+        let Some(socket) = self.sockets.iter_mut().chain(gone).find(|socket| socket.id == id) else { return };
+        let marks = &mut self.marks;
+        if !step.contained(|step| client_event::handle((socket, marks), event, step)) {
             let reply = Reply::new(event.name, event.arguments[0], event.ack);
             step.fail(id, &reply, &Code::Internal.into());
         }
@@ -154,6 +159,8 @@ impl<T> User<T> {
             Event::MilestoneReached(reached) => milestone_reached::hear((sockets, memory), reached, step),
             Event::MatchClosed(closed) => match_closed::hear((sockets, memory), &closed, step),
             Event::MatchChanged(changed) => match_changed::hear((sockets, memory), changed, step),
+            Event::MessageHidden(hidden) => message_hidden::hear(sockets, &hidden, step),
+            Event::ReceiptUpdated(updated) => receipt_updated::hear(sockets, &updated, step),
             Event::CallChanged(changed) => return call_changed::hear(sockets, &changed, step),
             Event::SocketReplaced(replaced) => socket_replaced::hear(sockets, &replaced, step),
         }
@@ -167,6 +174,14 @@ impl<T> User<T> {
             Answer::Sent(turn, reply) => {
                 self.with(turn.socket, step, |socket, step| order::sent(socket, turn.number, reply, step));
             }
+            Answer::Changed(turn, done) => {
+                self.with(turn.socket, step, |socket, step| order::changed(socket, turn.number, done, step));
+            }
+            Answer::Marked(chat, marked) => {
+                let marks = &mut self.marks;
+                step.contained(|step| marked::answered(marks, &chat, &marked, step));
+            }
+            Answer::Receipts(id, found) => self.with(id, step, |_, step| receipts::found(id, found, step)),
             Answer::Opened(turn, opened) => {
                 self.with(turn.socket, step, |socket, step| order::opened(socket, turn.number, opened, step));
             }
@@ -200,6 +215,8 @@ impl<T> User<T> {
     pub fn wake<L: Limits<Ticket = T>>(&mut self, timer: Timer, step: &mut Step<'_, L>) {
         match timer {
             Timer::Heal(id, chat) => self.with(id, step, |socket, step| healing::go_on(socket, &chat, step)),
+            Timer::Prove(id) => self.with(id, step, proving::go_on),
+            Timer::Mark(chat) => self.marks.go_on(&chat, step),
             Timer::OwnIsLate(turn) => {
                 self.with(turn.socket, step, |socket, step| order::own_is_late(socket, turn.number, step));
             }
@@ -213,6 +230,14 @@ impl<T> User<T> {
             }
         }
         self.tidy();
+    }
+
+    /// The client of a socket has all that it was asked to prove; see [`Output::Prove`].
+    pub fn proved<L: Limits<Ticket = T>>(&mut self, id: SocketId, step: &mut Step<'_, L>) {
+        let Some(socket) = self.socket(id) else { return };
+        for (chat, seq) in proving::proved(socket, step) {
+            self.marks.delivered(&chat, seq, None, step);
+        }
     }
 
     /// There is room for more in what is to be sent to the socket, of which so much is for a chat; see

@@ -1,18 +1,24 @@
 //! The JSON that clients see of messages, milestones, matches and calls, the same on Socket.IO and REST.
 
 mod call;
+mod change;
 mod json;
 mod match_view;
 mod membership;
 mod message;
 mod milestone;
+mod reactions;
+mod receipts;
 
 pub use call::{CallView, state_name};
+pub use change::ChangeView;
 pub use json::{raw, to_json};
 pub use match_view::MatchView;
 pub use membership::MembershipChangedView;
 pub use message::{MessageFields, MessageId, MessageView};
 pub use milestone::{MilestoneReachedView, MilestoneView, unlocked};
+pub use reactions::ReactionsView;
+pub use receipts::ReceiptsView;
 
 use proto::chat::{Message, Milestone};
 

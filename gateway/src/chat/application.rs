@@ -38,6 +38,10 @@ impl Application for Chat {
         });
     }
 
+    fn proved(&self, socket: &Arc<Socket>) {
+        shell::step(&self.0, socket.user(), |user, step| user.proved(socket.id, step));
+    }
+
     fn disconnected(&self, socket: &Arc<Socket>, reason: CloseReason) {
         connecting::disconnected(&self.0, socket, reason);
     }

@@ -38,6 +38,7 @@ impl Emission {
                 self.flush(sockets);
                 match other {
                     Output::PauseReads(id) => find(sockets, id).into_iter().for_each(|s| s.emitter.pause_reads()),
+                    Output::Prove(id) => find(sockets, id).into_iter().for_each(|s| s.emitter.prove()),
                     Output::Close(id) => find(sockets, id).into_iter().for_each(|s| s.emitter.disconnect_transport()),
                     other => return Some(other),
                 }

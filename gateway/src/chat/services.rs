@@ -25,11 +25,24 @@ pub(super) async fn answer(context: &Context, user: &UserId, ask: Ask<Admitted>)
             let sent = contained(send(context, &chat, request, tickets).instrument(span)).await;
             Answer::Sent(turn, sent.unwrap_or_default())
         }
-        Ask::Open { turn, chat, since_seq, limit } => {
+        Ask::Change { turn, chat, command } => {
+            let span = info_span!("change_message", match_id = %chat, user_id = %user);
+            let done = contained(services.change_message((&chat, user), &command).instrument(span)).await;
+            Answer::Changed(turn, done.and_then(|done| done))
+        }
+        Ask::Mark { chat, read, delivered } => {
+            let marked = contained(services.mark((&chat, user), read, delivered)).await;
+            Answer::Marked(chat, marked.and_then(|marked| marked))
+        }
+        Ask::Receipts(socket, chats) => {
+            let found = contained(services.receipts(user, chats)).await;
+            Answer::Receipts(socket, found.and_then(|found| found))
+        }
+        Ask::Open { turn, chat, since } => {
             let opened = contained(async {
                 // The user's own call, which is looked for alike whatever is true of the match. Nobody is in two.
                 let (snapshot, call) = tokio::join!(
-                    services.get_match(&chat, user, since_seq, limit),
+                    services.get_match(&chat, user, since),
                     services.get_call(Of::UserId(user.to_string()))
                 );
                 snapshot.map(|snapshot| (snapshot, call.ok().and_then(|found| found.call)))

@@ -11,22 +11,21 @@ use proto::{
     signaling::{GetCallRequest, GetCallResponse, get_call_request::Of},
 };
 
-use super::{Services, Snapshot, ask};
+use super::{Services, Since, Snapshot, ask};
 use crate::failure::Failure;
 
 impl Services {
-    /// The match, with at most `limit` (≤ 200) messages after `since_seq` if it is given. `MATCH_NOT_FOUND` unless
-    /// `user` is a member. A closed match is returned as well: its `closed_at_ms` is set.
+    /// The match, with messages and changes (at most 200 of each) if they are asked for. `MATCH_NOT_FOUND` unless `user`
+    /// is a member. A closed match is returned as well: its `closed_at_ms` is set.
     pub async fn get_match(
         &self,
         match_id: &MatchId,
         user: &UserId,
-        since_seq: Option<i64>,
-        limit: i32,
+        Since { seq: since_seq, rev: since_rev, limit }: Since,
     ) -> Result<Snapshot, Failure> {
         let user_id = Some(user.to_string());
         let (match_id, action) = (match_id.to_string(), Action::Read.into());
-        let request = GetMatchRequest { match_id, since_seq, limit, user_id, action };
+        let request = GetMatchRequest { match_id, since_seq, limit, user_id, action, since_rev };
         let response = ask(async || self.chat.clone().get_match(request.clone()).await).await?;
         Snapshot::for_member(response, user)
     }

@@ -1,14 +1,66 @@
-//! What the app server changes through the gateway. All of it is idempotent.
+//! What is changed through the gateway besides sends: by users, messages; by the app server, matches and tokens. All of
+//! it is idempotent.
 
+use gateway_core::message_command::{MessageAct, MessageCommand, MessageDone};
 use proto::{
     Code, MatchId, UserId,
-    chat::{CloseMatchRequest, Match, PutMatchRequest, RevokeRequest},
+    chat::{
+        ChangeMessageRequest, CloseMatchRequest, GetSettingsRequest, HideMessageRequest, Match, MessageChange,
+        MessageHidden, PutMatchRequest, PutSettingsRequest, RevokeRequest, Settings,
+        change_message_request::{Change, DeleteForEveryone, React},
+        change_message_response, hide_message_response,
+    },
 };
 
 use super::{Services, ask};
 use crate::failure::Failure;
 
 impl Services {
+    /// Changes a stored message on behalf of a member, or hides it from that member.
+    pub async fn change_message(
+        &self,
+        (match_id, user): (&MatchId, &UserId),
+        command: &MessageCommand,
+    ) -> Result<MessageDone, Failure> {
+        let (match_id, user_id, seq) = (match_id.to_string(), user.to_string(), command.seq);
+        let change = match command.act.clone() {
+            MessageAct::Hide => return self.hide_message(HideMessageRequest { match_id, user_id, seq }).await,
+            MessageAct::Edit(body) => Change::Edit(body),
+            MessageAct::Delete => Change::Delete(DeleteForEveryone {}),
+            MessageAct::React(emoji, on) => Change::React(React { emoji, on }),
+        };
+        let client_id = command.client_id.as_ref().map(|id| id.as_str().to_owned());
+        let request = ChangeMessageRequest { match_id, user_id, seq, client_id, change: Some(change) };
+        let response = ask(async || self.chat.clone().change_message(request.clone()).await).await?;
+        match response.result.ok_or(Code::Internal)? {
+            change_message_response::Result::Changed(MessageChange { rev, duplicate }) => {
+                Ok(MessageDone { rev: Some(rev), duplicate })
+            }
+            change_message_response::Result::Failure(failure) => Err(failure.into()),
+        }
+    }
+
+    async fn hide_message(&self, request: HideMessageRequest) -> Result<MessageDone, Failure> {
+        let response = ask(async || self.chat.clone().hide_message(request.clone()).await).await?;
+        match response.result.ok_or(Code::Internal)? {
+            hide_message_response::Result::Hidden(MessageHidden { duplicate }) => {
+                Ok(MessageDone { rev: None, duplicate })
+            }
+            hide_message_response::Result::Failure(failure) => Err(failure.into()),
+        }
+    }
+
+    /// What a user shares.
+    pub async fn settings(&self, user: &UserId) -> Result<Settings, Failure> {
+        let request = GetSettingsRequest { user_id: user.to_string() };
+        ask(async || self.chat.clone().get_settings(request.clone()).await).await
+    }
+
+    /// Changes what a user shares. `FORBIDDEN` when the user asks and the app server has locked it.
+    pub async fn put_settings(&self, request: PutSettingsRequest) -> Result<Settings, Failure> {
+        ask(async || self.chat.clone().put_settings(request.clone()).await).await
+    }
+
     /// Creates the match of two users, and says whether it is new. `IDEMPOTENCY_CONFLICT` when it is closed or has
     /// other members.
     pub async fn put_match(&self, match_id: &MatchId, members: &[UserId; 2]) -> Result<(Match, bool), Failure> {

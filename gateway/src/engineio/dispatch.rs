@@ -99,7 +99,7 @@ impl<H: Handler> Dispatch<H> {
             Ok(Incoming::Text(text)) => self.message(Message::Text(text)),
             Ok(Incoming::Binary(bytes)) => self.message(Message::Binary(bytes)),
             Ok(Incoming::Pong) => {
-                self.session.pong();
+                self.pong();
                 true
             }
             Ok(Incoming::Upgrade | Incoming::Ignored) => true,
@@ -122,9 +122,22 @@ impl<H: Handler> Dispatch<H> {
             Inbound::Binary(bytes) => {
                 self.message(Message::Binary(bytes));
             }
-            Inbound::Pong => self.session.pong(),
+            Inbound::Pong => self.pong(),
             Inbound::Close => self.session.close(CloseReason::ClientClosed),
             Inbound::Violation => self.session.close(CloseReason::ProtocolError),
+        }
+    }
+
+    fn pong(&mut self) {
+        if self.session.pong() {
+            self.proved();
+        }
+    }
+
+    /// The client has what was sent to it until a proof was wanted.
+    pub(super) fn proved(&mut self) {
+        if let Some(state) = &mut self.state {
+            self.handler.proved(state);
         }
     }
 

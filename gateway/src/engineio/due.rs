@@ -74,6 +74,9 @@ impl Session {
             return None;
         }
         let beat = state.heartbeat.beat(self.context.rhythm, now);
+        if matches!(beat, Beat::Ping(_)) {
+            state.proof.pinged();
+        }
         drop(state);
         match beat {
             Beat::Wait(at) => Some(at),
@@ -85,9 +88,29 @@ impl Session {
         }
     }
 
-    pub(super) fn pong(&self) {
+    /// The client has answered a ping. True if that proves that it has what was sent.
+    pub(super) fn pong(&self) -> bool {
         let now = self.context.now();
-        self.lock().heartbeat.pong(self.context.rhythm, now);
+        let mut state = self.lock();
+        state.heartbeat.pong(self.context.rhythm, now);
+        state.proof.ponged()
+    }
+
+    /// Has the client prove that it has all that was queued until now.
+    pub(super) fn prove(self: &Arc<Self>) {
+        let mut state = self.lock();
+        let is_polling = state.polling.is_some();
+        if state.proof.want(is_polling) {
+            drop(state);
+            self.ping_for_proof();
+        }
+    }
+
+    /// The same by a ping.
+    pub(super) fn ping_for_proof(self: &Arc<Self>) {
+        self.lock().proof.pings_for_it();
+        // A closed session proves nothing.
+        let _ = self.send([Outgoing::Ping]);
     }
 
     /// Whether an answer to a ping is overdue although the sweeper has not come by yet.

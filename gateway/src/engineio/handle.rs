@@ -44,6 +44,12 @@ impl Handle {
         self.0.pause_reads();
     }
 
+    /// Has the client prove that it has all that was sent until now, of which the handler is told: by the answer to a
+    /// ping, or by its next GET.
+    pub(crate) fn prove(&self) {
+        self.0.prove();
+    }
+
     /// Runs a future on the session's own task. It runs to its end also when the session is closed. A panic ends it
     /// alone.
     ///

@@ -20,6 +20,11 @@ pub trait Handler: Send + Sync + 'static {
     /// A wait that [`message`](Self::message) or this method asked for is over.
     fn resume(&self, session: &mut Self::Session, outcome: Self::Outcome) -> Control<Self::Outcome>;
 
+    /// The client has all that was sent before the last [`Handle::prove`].
+    fn proved(&self, session: &mut Self::Session) {
+        let _ = session;
+    }
+
     /// The session is over; its handle is closed already.
     fn closed(&self, session: Self::Session, reason: CloseReason);
 }

@@ -40,6 +40,9 @@ impl Session {
             return Err(HttpError::BadRequest);
         }
         polling.get = Get::Waiting(None);
+        if state.proof.fetches() {
+            state.wake_task();
+        }
         Ok(GetRequest { session: Arc::clone(self), ended: false })
     }
 
@@ -101,6 +104,7 @@ impl Future for GetRequest {
         polling.get = Get::None;
         this.ended = true;
         let queue = state.take_queue();
+        state.proof.fetched();
         this.session.settle(state);
         drop(guard);
         let last = match closed {

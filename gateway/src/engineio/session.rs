@@ -5,6 +5,7 @@ use super::deadlines::Deadline;
 use super::heartbeat::Heartbeat;
 use super::packet::Outgoing;
 use super::polling::Polling;
+use super::proof::Proof;
 use super::{CloseReason, Closed, Handshake, sid::Sid};
 use crate::limits::Taken;
 use bytes::Bytes;
@@ -67,6 +68,7 @@ pub(super) struct State {
     /// The rest is not waited for any longer.
     pub(super) abandoned: bool,
     pub(super) heartbeat: Heartbeat,
+    pub(super) proof: Proof,
     /// When the handler's own deadline is due, if it is armed.
     pub(super) connect_by: Option<u64>,
     /// Whether that deadline is on its way already.
@@ -164,6 +166,7 @@ impl Session {
                 closed: None,
                 abandoned: false,
                 heartbeat: Heartbeat::start(context.rhythm, now),
+                proof: Proof::default(),
                 connect_by: None,
                 connect_watched: false,
                 blocked_since: None,

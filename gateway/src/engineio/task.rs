@@ -99,6 +99,11 @@ impl<H: Handler> SessionTask<H> {
     /// Takes packets that were posted, or the WebSocket that replaces polling.
     fn poll_inbox(&mut self) -> Poll<()> {
         let mut state = self.dispatch.session.lock();
+        if state.proof.tells() {
+            drop(state);
+            self.dispatch.proved();
+            return Poll::Ready(());
+        }
         let Some(polling) = &mut state.polling else { return Poll::Pending };
         if let Some(inbound) = polling.inbox.pop_front() {
             drop(state);
@@ -109,7 +114,12 @@ impl<H: Handler> SessionTask<H> {
         if let Some(link) = polling.upgraded.take() {
             polling.wake_get();
             state.polling = None;
+            let is_unproved = state.proof.upgraded();
+            drop(state);
             self.link = Some(*link);
+            if is_unproved {
+                self.dispatch.session.ping_for_proof();
+            }
             return Poll::Ready(());
         }
         Poll::Pending

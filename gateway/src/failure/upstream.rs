@@ -19,6 +19,7 @@ pub fn of_status(status: &Status) -> Failure {
         tonic::Code::NotFound => Code::MatchNotFound,
         tonic::Code::FailedPrecondition => Code::IdempotencyConflict,
         tonic::Code::InvalidArgument => Code::InvalidPayload,
+        tonic::Code::PermissionDenied => Code::Forbidden,
         tonic::Code::Unavailable
         | tonic::Code::DeadlineExceeded
         | tonic::Code::Cancelled

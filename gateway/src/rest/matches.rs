@@ -13,6 +13,7 @@ use super::{
     request::{ListQuery, NewMatch},
 };
 use crate::{
+    egress::Since,
     failure::Problem,
     views::{MatchView, to_json},
 };
@@ -40,7 +41,7 @@ pub(super) async fn list(
 /// `GET /matches/{id}`.
 pub(super) async fn get(User(user): User, State(api): State<Api>, TheMatch(id): TheMatch) -> Result<Response, Problem> {
     may_read(&api, &user, &api.limits.reads)?;
-    let snapshot = api.services.get_match(&id, &user, None, 0).await?;
+    let snapshot = api.services.get_match(&id, &user, Since::default()).await?;
     Ok(read(&api, &user, to_json(&MatchView::new(&snapshot.of))))
 }
 

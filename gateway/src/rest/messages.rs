@@ -6,7 +6,7 @@ use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use proto::{
     MatchId, UserId,
-    chat::{Draft, Message, SendRequest, Stored},
+    chat::{Draft, Message, SendRequest, Stored, list_messages_request::Position},
 };
 use serde::Serialize;
 
@@ -58,13 +58,29 @@ pub(super) async fn post(
 ) -> Result<Response, Problem> {
     let new: NewMessage<'_> = body.read()?;
     let (content, client_id) = new.read()?;
+    let reply_to = new.reply_to;
     let origin = headers.get(SOCKET_ID).and_then(|socket_id| socket_id.to_str().ok()).map(origin_of);
     within(|now| api.limits.sends.take(user.as_str(), now))?;
 
-    let draft = Draft { client_id: client_id.to_string(), body: content.body, saved_as: None };
+    let draft = Draft { client_id: client_id.to_string(), body: content.body, saved_as: None, reply_to };
     let stored = save(&api, (&id, &user), origin, draft.clone()).await?;
-    let status = if stored.duplicate { StatusCode::OK } else { StatusCode::CREATED };
-    Ok(json(status, views::message(&as_stored(&id, user, draft, stored), api.message_fields)))
+    let (status, message) = if stored.duplicate {
+        (StatusCode::OK, current(&api, (&id, &user), &stored).await?)
+    } else {
+        (StatusCode::CREATED, as_stored(&id, user, draft, stored))
+    };
+    Ok(json(status, views::message(&message, api.message_fields)))
+}
+
+/// A message that was stored before, as it is by now; one that the user has hidden without its content.
+async fn current(api: &Api, (id, user): (&MatchId, &UserId), stored: &Stored) -> Result<Message, Failure> {
+    let position = Some(Position::After(stored.seq - 1));
+    let page = api.services.list_messages((id, user), position, 1).await?;
+    let found = page.messages.into_iter().find(|message| message.seq == stored.seq);
+    Ok(found.unwrap_or_else(|| {
+        let deleted = as_stored(id, user.clone(), Draft::default(), stored.clone());
+        Message { deleted: true, ..deleted }
+    }))
 }
 
 async fn save(
@@ -95,5 +111,7 @@ fn as_stored(id: &MatchId, user: UserId, draft: Draft, stored: Stored) -> Messag
         origin: None,
         body: draft.body,
         created_at_ms: stored.created_at_ms,
+        reply_to: draft.reply_to,
+        ..Message::default()
     }
 }

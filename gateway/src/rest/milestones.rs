@@ -11,6 +11,7 @@ use super::{
     params::TheMatch,
 };
 use crate::{
+    egress::Since,
     failure::Problem,
     views::{MilestoneView, to_json, unlocked},
 };
@@ -50,7 +51,7 @@ pub(super) async fn progress(
     TheMatch(id): TheMatch,
 ) -> Result<Response, Problem> {
     may_read(&api, &user, &api.limits.reads)?;
-    let reached = api.services.get_match(&id, &user, None, 0).await?.of.milestones;
+    let reached = api.services.get_match(&id, &user, Since::default()).await?.of.milestones;
     let progress = api.services.progress(&id).await?;
     let view = ProgressView {
         message_count: progress.message_count,

@@ -11,6 +11,20 @@ use crate::failure::{Failure, Problem};
 #[derive(Debug)]
 pub(super) struct TheMatch(pub(super) MatchId);
 
+/// The message of `/matches/{id}/messages/{seq}`.
+#[derive(Debug)]
+pub(super) struct TheMessage {
+    pub(super) chat: MatchId,
+    pub(super) seq: i64,
+}
+
+/// The reaction of `/matches/{id}/messages/{seq}/reactions/{emoji}`.
+#[derive(Debug)]
+pub(super) struct TheReaction {
+    pub(super) message: TheMessage,
+    pub(super) emoji: String,
+}
+
 /// The user of `/users/{id}`.
 #[derive(Debug)]
 pub(super) struct TheUser(pub(super) UserId);
@@ -27,6 +41,31 @@ impl<S: Send + Sync> FromRequestParts<S> for TheMatch {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         MatchId::new(id(parts, state).await?).map(Self).map_err(|_| Failure::invalid().into())
+    }
+}
+
+impl TheMessage {
+    fn new(chat: String, seq: i64) -> Result<Self, Problem> {
+        let chat = MatchId::new(chat).map_err(|_| Failure::invalid())?;
+        Ok(Self { chat, seq })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TheMessage {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<(String, i64)>::from_request_parts(parts, state).await;
+        let Path((chat, seq)) = path.map_err(|_| Failure::invalid())?;
+        Self::new(chat, seq)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TheReaction {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<(String, i64, String)>::from_request_parts(parts, state).await;
+        let Path((chat, seq, emoji)) = path.map_err(|_| Failure::invalid())?;
+        Ok(Self { message: TheMessage::new(chat, seq)?, emoji })
     }
 }
 

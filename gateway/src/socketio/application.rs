@@ -35,6 +35,11 @@ pub trait Application: Send + Sync + Sized + 'static {
         let _ = (socket, id, answer);
     }
 
+    /// The client has all that was sent to the socket before the last [`Emitter::prove`].
+    fn proved(&self, socket: &Arc<Self::Socket>) {
+        let _ = socket;
+    }
+
     /// The socket is gone: called exactly once for each accepted socket, after its last event. The emitter
     /// is already closed.
     fn disconnected(&self, socket: &Arc<Self::Socket>, reason: CloseReason);

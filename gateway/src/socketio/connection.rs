@@ -114,6 +114,10 @@ impl<A: Application> Handler for Protocol<A> {
         Control::Continue
     }
 
+    fn proved(&self, session: &mut Self::Session) {
+        session.sockets.iter().for_each(|socket| self.application.proved(&socket.socket));
+    }
+
     fn closed(&self, session: Self::Session, reason: CloseReason) {
         for socket in session.sockets {
             self.application.disconnected(&socket.socket, reason);

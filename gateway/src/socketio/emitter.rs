@@ -226,6 +226,11 @@ impl Emitter {
         self.0.handle.pause_reads();
     }
 
+    /// Has the client prove that it has all that was sent until now, of which the application is told.
+    pub fn prove(&self) {
+        self.0.handle.prove();
+    }
+
     /// Runs a future on the connection's own task. It runs to its end also when the connection is closed. A panic ends
     /// it alone.
     ///

@@ -32,7 +32,7 @@ fn author(name: &str) -> Author {
 }
 
 fn draft(client_id: &str, body: &str) -> Draft {
-    Draft { client_id: ClientId::new(client_id).unwrap(), body: body.to_owned(), names: Vec::new() }
+    Draft { client_id: ClientId::new(client_id).unwrap(), body: body.to_owned(), names: Vec::new(), reply_to: None }
 }
 
 fn stored_row(seq: i64, sender: &str, client_id: &str, by_rest: bool) -> Row {
@@ -44,8 +44,9 @@ fn stored_row(seq: i64, sender: &str, client_id: &str, by_rest: bool) -> Row {
         origin: None,
         body: "\"stored\"".to_owned(),
         created_at_ms: 10,
+        ..Message::default()
     };
-    Row { message, by_rest }
+    Row::new(message, by_rest)
 }
 
 fn is_duplicate_of(result: &SendResult, seq: i64) -> bool {

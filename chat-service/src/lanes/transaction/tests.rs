@@ -35,7 +35,13 @@ impl Connection for Recorder {
         self.trips.push(format!("lock {ids:?}, {} messages", wanted.by_client_id.len()));
         let stale = matches.iter().filter(|(_, version)| *version != 0);
         let changed = stale.map(|(id, _)| (MatchId::new(*id).unwrap(), audience(0))).collect();
-        Ok(Locked { heads: heads(ids.into_iter()), rows: Vec::new(), changes: Vec::new(), changed })
+        Ok(Locked {
+            heads: heads(ids.into_iter()),
+            rows: Vec::new(),
+            changes: Vec::new(),
+            commands: Vec::new(),
+            changed,
+        })
     }
 
     async fn write(&mut self, writes: &Writes, heads: &BTreeMap<MatchId, Head>) -> Result<(), TripError> {
@@ -55,7 +61,8 @@ impl Connection for Recorder {
 }
 
 fn send(id: &str) -> SendMessages {
-    let draft = Draft { client_id: ClientId::new("c").unwrap(), body: "\"x\"".to_owned(), names: Vec::new() };
+    let draft =
+        Draft { client_id: ClientId::new("c").unwrap(), body: "\"x\"".to_owned(), names: Vec::new(), reply_to: None };
     let author = Author { id: UserId::new("alice").unwrap(), origin: None, by_rest: false };
     SendMessages { match_id: MatchId::new(id).unwrap(), author, drafts: vec![draft] }
 }

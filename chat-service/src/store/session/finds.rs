@@ -1,51 +1,81 @@
 //! What a lane looks up while it holds the rows of the matches.
 
-use futures_util::future::join5;
+use std::collections::BTreeSet;
+
+use futures_util::join;
+use proto::{ClientId, MatchId, UserId};
 use tokio_postgres::{Error, Row as SqlRow, Statement, types::ToSql};
 
 use super::{Session, statements::Statements};
 use crate::{
     command::Wanted,
     news::Logged,
-    room::Row,
-    store::{changes, messages, milestones},
+    room::{Made, Named, Row},
+    store::{changes, messages, milestones, time::to_ms},
 };
+
+/// What was found.
+pub(super) struct Found {
+    pub(super) rows: Vec<Row>,
+    pub(super) changes: Vec<Logged>,
+    pub(super) commands: Vec<(MatchId, Named)>,
+}
 
 impl Session {
     /// Sends the statements that are needed together, behind whatever was sent before.
-    pub(super) async fn find(&self, wanted: &Wanted<'_>) -> Result<(Vec<Row>, Vec<Logged>), Error> {
-        let (mut ids, mut senders, mut client_ids) = (Vec::new(), Vec::new(), Vec::new());
-        for (id, sender, client_id) in &wanted.by_client_id {
-            ids.push(*id);
-            senders.push(*sender);
-            client_ids.push(*client_id);
-        }
+    pub(super) async fn find(&self, wanted: &Wanted<'_>) -> Result<Found, Error> {
+        let sent = keys(&wanted.by_client_id);
         let (seq_ids, seqs): (Vec<&str>, Vec<i64>) = wanted.by_seq.iter().copied().unzip();
+        let named = keys(&wanted.commands);
         let closed: Vec<&str> = wanted.closings.iter().copied().collect();
         let grouped: Vec<&str> = wanted.memberships.iter().copied().collect();
         let (reached, names): (Vec<&str>, Vec<&str>) = wanted.milestones.iter().copied().unzip();
-        let Statements { find_by_client_id, find_by_seq, find_closings, find_memberships, find_milestones, .. } =
-            &self.statements;
-        let (by_client_id, by_seq, closings, memberships, milestones) = join5(
-            self.query_unless(ids.is_empty(), find_by_client_id, &[&ids, &senders, &client_ids]),
-            self.query_unless(seqs.is_empty(), find_by_seq, &[&seq_ids, &seqs]),
-            self.query_unless(closed.is_empty(), find_closings, &[&closed]),
-            self.query_unless(grouped.is_empty(), find_memberships, &[&grouped]),
-            self.query_unless(names.is_empty(), find_milestones, &[&reached, &names]),
-        )
-        .await;
-        let rows = by_client_id?.iter().chain(&by_seq?).map(messages::row_with_provenance).collect::<Result<_, _>>()?;
+        let Statements { find_by_client_id, find_by_seq, find_commands, .. } = &self.statements;
+        let Statements { find_closings, find_memberships, find_milestones, .. } = &self.statements;
+        let (by_client_id, by_seq, commands, closings, memberships, milestones) = join!(
+            self.query_unless(sent.0.is_empty(), find_by_client_id, [&sent.0, &sent.1, &sent.2]),
+            self.query_unless(seqs.is_empty(), find_by_seq, [&seq_ids, &seqs]),
+            self.query_unless(named.0.is_empty(), find_commands, [&named.0, &named.1, &named.2]),
+            self.query_unless(closed.is_empty(), find_closings, [&closed]),
+            self.query_unless(grouped.is_empty(), find_memberships, [&grouped]),
+            self.query_unless(names.is_empty(), find_milestones, [&reached, &names]),
+        );
+        let rows = by_client_id?.iter().chain(&by_seq?).map(messages::whole_row).collect::<Result<_, _>>()?;
         let changes = closings?.iter().chain(&memberships?).map(changes::logged).collect::<Result<Vec<_>, _>>()?;
         let milestones = milestones?.iter().map(milestones::logged).collect::<Result<Vec<_>, _>>()?;
-        Ok((rows, changes.into_iter().chain(milestones).flatten().collect()))
+        let commands = commands?.iter().map(command).collect::<Result<Vec<_>, _>>()?;
+        let changes = changes.into_iter().chain(milestones).flatten().collect();
+        Ok(Found { rows, changes, commands: commands.into_iter().flatten().collect() })
     }
 
-    async fn query_unless(
+    async fn query_unless<const N: usize>(
         &self,
         is_nothing: bool,
         statement: &Statement,
-        keys: &[&(dyn ToSql + Sync)],
+        keys: [&(dyn ToSql + Sync); N],
     ) -> Result<Vec<SqlRow>, Error> {
-        if is_nothing { Ok(Vec::new()) } else { self.client.query(statement, keys).await }
+        if is_nothing { Ok(Vec::new()) } else { self.client.query(statement, &keys).await }
     }
+}
+
+/// Keys of three parts as columns.
+fn keys<'a>(keys: &BTreeSet<(&'a str, &'a str, &'a str)>) -> (Vec<&'a str>, Vec<&'a str>, Vec<&'a str>) {
+    let rest = keys.iter().map(|(_, user, name)| (*user, *name));
+    let (users, names) = rest.unzip();
+    (keys.iter().map(|(id, ..)| *id).collect(), users, names)
+}
+
+fn command(row: &SqlRow) -> Result<Option<(MatchId, Named)>, Error> {
+    let made = match (row.try_get(5)?, row.try_get::<_, Option<_>>(6)?) {
+        (Some(after_seq), Some(created_at)) => Some(Made { after_seq, created_at_ms: to_ms(created_at) }),
+        _ => None,
+    };
+    let ids = (MatchId::new(row.try_get::<_, &str>(0)?), UserId::new(row.try_get::<_, &str>(1)?));
+    let client_id = ClientId::new(row.try_get::<_, &str>(2)?);
+    let content = row.try_get::<_, &[u8]>(3)?.try_into().unwrap_or_default();
+    let rev = row.try_get(4)?;
+    Ok(match (ids, client_id) {
+        ((Ok(id), Ok(user)), Ok(client_id)) => Some((id, Named { user, client_id, content, rev, made })),
+        _ => None,
+    })
 }

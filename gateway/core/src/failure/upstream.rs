@@ -18,6 +18,10 @@ impl From<ChatFailure> for Failure {
             ChatCode::Unavailable => Code::Unavailable,
             ChatCode::InvalidPayload => Code::InvalidPayload,
             ChatCode::CallStateConflict => Code::CallStateConflict,
+            ChatCode::Forbidden => Code::Forbidden,
+            ChatCode::MessageNotFound => Code::MessageNotFound,
+            ChatCode::MessageDeleted => Code::MessageDeleted,
+            ChatCode::WindowPassed => Code::WindowPassed,
             ChatCode::Unspecified | ChatCode::Internal => Code::Internal,
         };
         let retry_after_ms = failure.retry_after_ms.and_then(|wait| u64::try_from(wait).ok());

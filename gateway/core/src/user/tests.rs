@@ -1,9 +1,11 @@
 //! The core from outside: inputs go in, outputs are expected one by one, and none is left over.
 
 mod calls;
+mod changes;
 mod defects;
 mod gaps;
 mod members;
+mod receipts;
 mod replaced;
 mod several;
 mod turns;
@@ -54,6 +56,7 @@ struct Alice {
     id: UserId,
     core: User<()>,
     at: Moment,
+    settings: Settings,
     out: Vec<Output<()>>,
 }
 
@@ -80,12 +83,14 @@ const TOKEN: Validity = Validity { issued_at_ms: 0, expires_at_s: i64::MAX / 1_0
 impl Alice {
     fn new() -> Self {
         let at = Moment { now: Instant::now(), unix_ms: 1_767_225_600_000, random: 1 };
-        Self { id: UserId::new("alice").unwrap(), core: User::default(), at, out: Vec::new() }
+        // What is proved and read has tests of its own.
+        let settings = Settings { receipts: false, ..Settings::new(MessageFields::Spread) };
+        Self { id: UserId::new("alice").unwrap(), core: User::default(), at, settings, out: Vec::new() }
     }
 
     fn step<T>(&mut self, act: impl FnOnce(&mut User<()>, &mut Step<'_, Unlimited>) -> T) -> T {
         self.at.random += 1;
-        let settings = Settings::new(MessageFields::Spread);
+        let settings = self.settings;
         let mut step = Step { user: &self.id, at: self.at, limits: &Unlimited, settings, out: &mut self.out };
         act(&mut self.core, &mut step)
     }
@@ -207,6 +212,7 @@ fn message(seq: i64, sender: &str, origin: Option<u64>) -> Message {
         origin,
         body: "\"hi\"".into(),
         created_at_ms: 1_767_225_600_000,
+        ..Message::default()
     }
 }
 
@@ -234,6 +240,7 @@ fn short(output: &Output<()>) -> String {
         Output::Ack(_, ack, json) => format!("ack {ack}{}", seq_of(json)),
         Output::Rejected(_) => "rejected".to_owned(),
         Output::PauseReads(_) => "pause reads".to_owned(),
+        Output::Prove(_) => "prove".to_owned(),
         Output::Close(_) => "close".to_owned(),
         Output::Publish(to, event, _) => {
             let to: Vec<&str> = to.iter().map(UserId::as_str).collect();
@@ -243,6 +250,9 @@ fn short(output: &Output<()>) -> String {
             let ids: Vec<&str> = request.drafts.iter().map(|draft| draft.client_id.as_str()).collect();
             format!("send {}", ids.join(" "))
         }
+        Output::Ask(Ask::Change { chat, command, .. }) => format!("change {chat} {}", command.seq),
+        Output::Ask(Ask::Mark { chat, read, delivered }) => format!("mark {chat} {read:?} {delivered:?}"),
+        Output::Ask(Ask::Receipts(_, chats)) => format!("receipts of {}", chats.join(" ")),
         Output::Ask(Ask::Open { chat, .. }) => format!("open {chat}"),
         Output::Ask(Ask::Messages { chat, after, .. }) => format!("messages of {chat} after {after}"),
         Output::Ask(Ask::Changes { chat, after, .. }) => format!("changes of {chat} after {after}"),

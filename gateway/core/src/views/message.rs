@@ -6,7 +6,7 @@ use proto::{chat::Message, rfc3339};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::json::raw;
+use super::{json::raw, reactions::ReactionsView};
 
 /// The names of the contract's messages, of now and of later, which a sender cannot write at the top level.
 const RESERVED: [&str; 17] = [
@@ -52,7 +52,8 @@ impl Serialize for MessageId<'_> {
     }
 }
 
-/// `{id, matchId, seq, senderId, message, clientId, createdAt, timestamp}`, and what the body spreads beside them.
+/// `{id, matchId, seq, senderId, message, clientId, createdAt, timestamp, replyTo?, editedAt?, reactions?, deleted?}`,
+/// and what the body spreads beside them. A deleted message has no `message`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageView<'a> {
@@ -60,10 +61,19 @@ pub struct MessageView<'a> {
     match_id: &'a str,
     seq: i64,
     sender_id: &'a str,
-    message: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a RawValue>,
     client_id: &'a str,
     #[serde(flatten)]
     time: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edited_at: Option<String>,
+    #[serde(skip_serializing_if = "ReactionsView::is_empty")]
+    reactions: ReactionsView<'a>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    deleted: bool,
     #[serde(flatten)]
     spread: Spread<'a>,
 }
@@ -100,9 +110,13 @@ impl<'a> MessageView<'a> {
             match_id: &message.match_id,
             seq: message.seq,
             sender_id: &message.sender_id,
-            message: raw(&message.body),
+            message: (!message.deleted).then(|| raw(&message.body)),
             client_id: &message.client_id,
             time: Time(rfc3339::write(message.created_at_ms)),
+            reply_to: message.reply_to,
+            edited_at: message.edited_at_ms.map(rfc3339::write),
+            reactions: ReactionsView::new(&message.reactions),
+            deleted: message.deleted,
             spread: match fields {
                 MessageFields::Spread => Spread::of(&message.body),
                 MessageFields::Nested => Spread::default(),

@@ -18,6 +18,7 @@ fn saved(body: &str) -> Message {
         origin: Some(1),
         body: body.into(),
         created_at_ms: 1_767_225_600_042,
+        ..Message::default()
     }
 }
 

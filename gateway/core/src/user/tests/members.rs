@@ -73,7 +73,8 @@ fn a_removal_that_was_missed_is_found_by_what_is_fetched() {
         let socket = misses_changes(&mut alice, 1);
         alice.step(|core, step| core.has_room(socket, &chat("m"), step));
         assert_eq!(alice.put_out(), ["await room for m", "changes of m after 0"]);
-        let page = answer.map(|changes| ListChangesResponse { changes, through_rev: 1, has_more: false });
+        let page =
+            answer.map(|changes| ListChangesResponse { changes, through_rev: 1, has_more: false, oldest_rev: 1 });
         alice.answered(Answer::Changes(socket, chat("m"), page.map_err(Failure::from)));
         alice.step(|core, step| core.has_room(socket, &chat("m"), step));
         assert_eq!(alice.put_out().last().unwrap(), "match_closed");
@@ -88,7 +89,7 @@ fn who_is_removed_and_added_again_in_what_was_missed_keeps_the_chat() {
     for (rev, of, has_more) in [(1, ("", "alice"), true), (2, ("alice", ""), false)] {
         alice.step(|core, step| core.has_room(socket, &chat("m"), step));
         alice.out.clear();
-        let page = ListChangesResponse { changes: vec![change(rev, 0, of)], through_rev: rev, has_more };
+        let page = ListChangesResponse { changes: vec![change(rev, 0, of)], through_rev: rev, has_more, oldest_rev: 1 };
         alice.answered(Answer::Changes(socket, chat("m"), Ok(page)));
         alice.step(|core, step| core.has_room(socket, &chat("m"), step));
         assert_eq!(alice.put_out()[..2], ["await room for m", "membership_changed"], "{rev}");

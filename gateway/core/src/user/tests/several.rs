@@ -102,5 +102,5 @@ fn milestone() -> Milestone {
 fn changes() -> ListChangesResponse {
     let change = |rev, kind| Change { rev, after_seq: 1, created_at_ms: 0, kind };
     let changes = vec![change(1, None), change(2, Some(Kind::Milestone(milestone())))];
-    ListChangesResponse { changes, through_rev: 3, has_more: false }
+    ListChangesResponse { changes, through_rev: 3, has_more: false, oldest_rev: 1 }
 }
