@@ -9,7 +9,8 @@ use crate::{
     command::{Advances, Command, Wanted},
     news::{Entry, Logged},
     outcome::{Outcome, Refusal},
-    room::{Head, Named, Room, Row, Version},
+    room::{Head, Room},
+    stored::{Named, Row, Version},
     succession::Succession,
 };
 

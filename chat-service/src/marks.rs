@@ -5,7 +5,10 @@ mod gathering;
 
 use std::time::Duration;
 
-use proto::{MatchId, UserId, chat::Position, inbox::ReceiptUpdated, inbox::chat_event::Event};
+use proto::{
+    chat::Position,
+    inbox::{ReceiptUpdated, chat_event::Event},
+};
 use service_kit::Lifecycle;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -15,30 +18,16 @@ use tracing::warn;
 
 use crate::{
     inbox::Inbox,
+    mark::Mark,
     shared::Shared,
     store::{Marked, Store, StoreError},
 };
 use gathering::Gathering;
 
-/// How long a mark waits for others that go with it.
-const GATHER: Duration = Duration::from_millis(25);
-/// How often the position of one member in one match is stored at most.
-const INTERVAL: Duration = Duration::from_secs(1);
 /// Marks that may wait to be gathered. More than a fleet of gateways sends in the time of a statement.
 const MAX_WAITING: usize = 16_384;
 /// Most marks of one statement.
 const BATCH: usize = 1_000;
-
-/// How far a user has come in a match.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mark {
-    pub(crate) match_id: MatchId,
-    pub(crate) user: UserId,
-    /// Messages up to which the user has read.
-    pub(crate) read: Vec<i64>,
-    /// Messages up to which a device has them.
-    pub(crate) delivered: Vec<i64>,
-}
 
 /// Why a mark has come to nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

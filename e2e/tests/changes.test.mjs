@@ -69,8 +69,9 @@ describe('messages that change', { concurrency: 4 }, () => {
     assert.equal((await done(bob, 'react', { ...like, on: false, clientId: 'dislike' })).rev, 4);
     const again = await done(bob, 'edit_message', { ...edit('second', 'e2') }).catch(() => null);
     assert.equal(again, null, "bob's command of this name is another one");
-    assert.deepEqual(await done(alice, 'edit_message', edit('second', 'e2')).then(({ rev, duplicate }) => [rev, duplicate]), [1, true]);
-    assert.deepEqual(await done(bob, 'react', like).then(({ rev, duplicate }) => [rev, duplicate]), [2, true]);
+    const answer = async (...command) => done(...command).then(({ rev, duplicate }) => [rev, duplicate]);
+    assert.deepEqual(await answer(alice, 'edit_message', edit('second', 'e2')), [1, true]);
+    assert.deepEqual(await answer(bob, 'react', like), [2, true]);
     assert.equal((await refused(alice, 'edit_message', edit('other', 'e2'))).code, 'IDEMPOTENCY_CONFLICT');
     // The send itself, repeated late, is still that message.
     const repeat = await done(alice, 'send_message', { matchId: match.id, message: 'first', clientId });
@@ -79,7 +80,8 @@ describe('messages that change', { concurrency: 4 }, () => {
     assert.equal((await refused(alice, 'send_message', other)).code, 'IDEMPOTENCY_CONFLICT');
     await done(alice, 'delete_message', { matchId: match.id, seq, scope: 'everyone' });
     assert.equal((await done(alice, 'edit_message', edit('third', 'e3'))).duplicate, true);
-    assert.equal((await done(alice, 'send_message', { matchId: match.id, message: 'first', clientId })).duplicate, true);
+    const late = await done(alice, 'send_message', { matchId: match.id, message: 'first', clientId });
+    assert.deepEqual([late.seq, late.duplicate], [seq, true]);
     const [{ message, deleted }] = await page(stack, match, match.bob);
     assert.deepEqual([message, deleted], [undefined, true]);
     await eventually(() => changes(bob).length === 5, 'all changes');
@@ -143,7 +145,8 @@ describe('messages that change', { concurrency: 4 }, () => {
     for (const text of ['one', 'two', 'three']) await sent(alice, match, text);
     await eventually(() => seen(bob, 'receive_message').length === 3, 'the messages');
     const hide = { matchId: match.id, seq: 2, scope: 'me' };
-    assert.deepEqual(await done(bob, 'delete_message', hide), { ok: true, matchId: match.id, seq: 2, duplicate: false });
+    const ack = await done(bob, 'delete_message', hide);
+    assert.deepEqual(ack, { ok: true, matchId: match.id, seq: 2, duplicate: false });
     assert.equal((await done(bob, 'delete_message', hide)).duplicate, true);
     await eventually(() => changes(tablet).length === 2, 'the news');
     assert.deepEqual(changes(tablet)[0], { matchId: match.id, seq: 2, kind: 'hidden' });
@@ -166,12 +169,15 @@ describe('messages that change', { concurrency: 4 }, () => {
     await eventually(() => seen(alice, 'receive_message').length, 'the answer');
     assert.equal(seen(alice, 'receive_message')[0].replyTo, 1);
     assert.deepEqual((await page(stack, match, match.alice)).map(({ replyTo }) => replyTo), [undefined, 1]);
-    assert.equal((await done(bob, 'send_message', { matchId: match.id, message: 'answer', replyTo: 1, clientId: 'answer' })).seq, seq);
+    const again = { matchId: match.id, message: 'answer', replyTo: 1, clientId: 'answer' };
+    assert.equal((await done(bob, 'send_message', again)).seq, seq);
     const elsewhere = { matchId: match.id, message: 'answer', replyTo: 2, clientId: 'answer' };
     assert.equal((await refused(bob, 'send_message', elsewhere)).code, 'IDEMPOTENCY_CONFLICT');
-    assert.equal((await refused(bob, 'send_message', { matchId: match.id, message: 'x', replyTo: 99 })).code, 'MESSAGE_NOT_FOUND');
+    const absent = { matchId: match.id, message: 'x', replyTo: 99 };
+    assert.equal((await refused(bob, 'send_message', absent)).code, 'MESSAGE_NOT_FOUND');
     const token = userToken(stack, match.alice);
-    const posted = await rest(stack, 'POST', `/matches/${match.id}/messages`, { token, body: { message: 'x', replyTo: 2 } });
+    const body = { message: 'x', replyTo: 2 };
+    const posted = await rest(stack, 'POST', `/matches/${match.id}/messages`, { token, body });
     assert.deepEqual([posted.status, posted.json.replyTo], [201, 2]);
   });
 
@@ -181,7 +187,7 @@ describe('messages that change', { concurrency: 4 }, () => {
     const call = (method, path, user, body) =>
       rest(stack, method, `/matches/${match.id}/messages/${path}`, { token: userToken(stack, user), body });
     const edited = await call('PATCH', seq, match.alice, { message: 'hi' });
-    assert.deepEqual([edited.status, edited.json], [200, { ok: true, matchId: match.id, seq, rev: 1, duplicate: false }]);
+    assert.deepEqual(edited.json, { ok: true, matchId: match.id, seq, rev: 1, duplicate: false });
     const thumb = encodeURIComponent('👍');
     assert.equal((await call('PUT', `${seq}/reactions/${thumb}`, match.bob)).json.rev, 2);
     assert.equal((await call('DELETE', `${seq}/reactions/${thumb}`, match.bob)).json.rev, 3);
@@ -199,7 +205,8 @@ describe('messages that change', { concurrency: 4 }, () => {
       [await call('PATCH', seq, 'stranger', { message: 'x' }), 404, 'MATCH_NOT_FOUND'],
     ];
     for (const [{ status, json }, ...expected] of refusals) assert.deepEqual([status, json.code], expected);
-    const log = await rest(stack, 'GET', `/matches/${match.id}/changes?after=1&limit=2`, { token: userToken(stack, match.alice) });
+    const token = userToken(stack, match.alice);
+    const log = await rest(stack, 'GET', `/matches/${match.id}/changes?after=1&limit=2`, { token });
     const { changes: listed, ...rest_ } = log.json;
     assert.deepEqual(rest_, { throughRev: 3, hasMore: true, oldestRev: 1 });
     assert.deepEqual(listed.map(({ rev, kind }) => [rev, kind]), [[2, 'reactions'], [3, 'reactions']]);

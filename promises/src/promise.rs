@@ -13,6 +13,8 @@ pub enum Promise {
     Delivered,
     /// A milestone is announced once to who has joined, at most once to others.
     Milestones,
+    /// Each change of a message is told once and in order, repeats change nothing, and what is shown is what is stored.
+    Changes,
     /// Strangers learn nothing.
     Secret,
     /// Whatever is asked is answered, refusals with their code.
@@ -25,12 +27,13 @@ pub enum Promise {
 
 impl Promise {
     /// Every promise, in the order of the table.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Durable,
         Self::Once,
         Self::Ordered,
         Self::Delivered,
         Self::Milestones,
+        Self::Changes,
         Self::Secret,
         Self::Answered,
         Self::Calls,
@@ -45,6 +48,7 @@ impl Promise {
             Self::Ordered => "gapless, in order",
             Self::Delivered => "delivered once, in order",
             Self::Milestones => "milestones told once",
+            Self::Changes => "changes told once",
             Self::Secret => "strangers learn nothing",
             Self::Answered => "everything is answered",
             Self::Calls => "calls agree",

@@ -4,6 +4,7 @@ mod connection;
 mod heard;
 mod hearing;
 mod joining;
+mod reacting;
 mod sending;
 mod view;
 
@@ -60,6 +61,9 @@ struct State {
     view: View,
     sent: Vec<(Letter, i64)>,
     unacked: usize,
+    /// How many reactions it has given, and those that were acked, with their revs.
+    reactions: usize,
+    reacted: Vec<(Reaction, i64)>,
     /// How many messages it has written in each match.
     written: [u32; CHATS],
     /// A match to be added to the next offset.
@@ -71,6 +75,17 @@ struct State {
 struct Letter {
     chat: usize,
     tag: Tag,
+}
+
+/// A reaction that is to be, or was.
+#[derive(Debug, Clone, Copy)]
+struct Reaction {
+    chat: usize,
+    seq: i64,
+    emoji: &'static str,
+    on: bool,
+    /// Its number among this client's.
+    number: usize,
 }
 
 impl Client {
@@ -98,6 +113,8 @@ impl Client {
             Deed::Send { chat } => self.send_new(self.own_chat(chat)),
             Deed::Repeat => self.send_again(),
             Deed::Contradict => self.contradict(),
+            Deed::React { chat } => self.react(self.own_chat(chat)),
+            Deed::ReactAgain => self.react_again(),
             Deed::Join { chat, keep_others } => self.join(self.own_chat(chat), keep_others),
             Deed::Leave { chat } => self.leave(self.own_chat(chat)),
             Deed::Type { chat, is_typing } => self.show_typing(self.own_chat(chat), is_typing),
@@ -113,7 +130,9 @@ impl Client {
         let State { view, unacked, .. } = &*state;
         let (typists, ends, unjoined) =
             (&view.typists, &view.missed_ends, state.wanted.difference(&view.joined).next());
+        let differing = self.first_stale();
         let unmet = [
+            (Promise::Changes, differing.is_none(), differing.unwrap_or_default()),
             (Promise::Answered, state.is_connected, format!("{name} is not connected")),
             (Promise::Answered, *unacked == 0, format!("{name} waits for {unacked} acks")),
             (Promise::Delivered, typists.is_empty(), format!("{name} sees typing in {typists:?}")),

@@ -117,7 +117,7 @@ impl Counter {
         let Milestone { id: milestone_id, threshold, unlocks } = milestone.clone();
         let reached = RecordMilestone { match_id: id.clone(), milestone_id, threshold, unlocks };
         // A register that is not brought up to date leads to a record that was made before.
-        let _ = if self.replicas.change(reached).await? {
+        let _ = if self.replicas.change(reached).await?.is_ok() {
             self.world.registers.mark_recorded(id, &milestone.id).await
         } else {
             self.world.registers.forget(id).await

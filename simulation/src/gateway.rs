@@ -26,7 +26,7 @@ type Core = gateway_core::User<()>;
 pub(crate) type Gateways = Fleet<Rc<Gateway>>;
 
 /// Few messages in an ack and in a page, so that the runs have several of them.
-const SETTINGS: Settings = Settings { fields: MessageFields::Spread, join_page: 4, page: 3 };
+const SETTINGS: Settings = Settings { fields: MessageFields::Spread, join_page: 4, page: 3, receipts: false };
 /// Over this time a gateway that is drained closes its clients' transports.
 const DRAIN_WINDOW: Duration = Duration::from_secs(1);
 

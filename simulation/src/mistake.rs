@@ -16,6 +16,8 @@ pub enum Mistake {
     ForgetRev,
     /// Nobody looks for the change that stands already, and no unique key forbids a second one.
     ChangeAgain,
+    /// Nobody looks whether a command that names itself was given before.
+    ForgetCommands,
     /// The database does not tell of the last change of the members of a match.
     ForgetMembers,
     /// A gateway keeps the chat of who was removed from it.

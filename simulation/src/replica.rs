@@ -19,7 +19,7 @@ use chat_service::{
     command::Command,
     lanes::{Lanes, Refused},
     leftovers::MilestoneName,
-    outcome::{Outcome, Refusal},
+    outcome::{Changed, Outcome, Refusal},
 };
 use proto::{
     MatchId, UserId,
@@ -93,14 +93,16 @@ impl Replica {
         self.is_stopping.set(true);
     }
 
-    /// Carries out a command that gRPC asks for. False when it is refused for good.
-    pub(crate) async fn change(self: Rc<Self>, command: impl Command + 'static) -> Result<bool, Away> {
-        let Some(audience) = self.audience(command.match_id(), None).await? else { return Ok(false) };
+    /// Carries out a command that gRPC asks for, or refuses it for good.
+    pub(crate) async fn change(
+        self: Rc<Self>,
+        command: impl Command + 'static,
+    ) -> Result<Result<Changed, Refusal>, Away> {
+        let Some(audience) = self.audience(command.match_id(), None).await? else { return Ok(Err(Refusal::NoMatch)) };
         let outcome = self.commit(command, audience, self.world.sim.instant() + CALLER_PATIENCE).await;
         match outcome.map_err(|_| Away)?.into_change() {
-            Ok(_) => Ok(true),
             Err(Refusal::Unavailable | Refusal::Broken) => Err(Away),
-            Err(_) => Ok(false),
+            changed => Ok(changed),
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::rc::Rc;
 
-use chat_service::command::Command;
+use chat_service::{
+    command::Command,
+    outcome::{Changed, Refusal},
+};
 
 use crate::{fleet::Fleet, network::Away, replica::Replica, store::Store, world::World};
 
@@ -27,8 +30,8 @@ impl Replicas {
         self.world.net.call(process, query(Rc::clone(&self.world.store))).await
     }
 
-    /// Has any replica carry out a command. False when it is refused for good.
-    pub(crate) async fn change(&self, command: impl Command + 'static) -> Result<bool, Away> {
+    /// Has any replica carry out a command, or refuse it for good.
+    pub(crate) async fn change(&self, command: impl Command + 'static) -> Result<Result<Changed, Refusal>, Away> {
         let (process, replica) = self.fleet.any().ok_or(Away)?;
         self.world.net.call(process, replica.change(command)).await
     }

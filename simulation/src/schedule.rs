@@ -92,13 +92,16 @@ pub(crate) enum Action {
 }
 
 /// What somebody can do: send a new message, one again that was acked before, or another text under the clientId of
-/// such a one; join and leave; begin and stop to type; try all of it as a stranger; lose the connection, which the
-/// gateway notices later; or start anew with the messages and without the session.
+/// such a one; react to a message, or again as before; join and leave; begin and stop to type; try all of it as a
+/// stranger; lose the connection, which the gateway notices later; or start anew with the messages and without the
+/// session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deed {
     Send { chat: usize },
     Repeat,
     Contradict,
+    React { chat: usize },
+    ReactAgain,
     Join { chat: usize, keep_others: bool },
     Leave { chat: usize },
     Type { chat: usize, is_typing: bool },
@@ -170,7 +173,7 @@ impl fmt::Display for Schedule {
 
 fn deed(rng: &mut Rng) -> Action {
     let (client, chat) = (rng.usize(0..CLIENTS.into()), rng.usize(0..CHATS));
-    let deed = match rng.u32(0..106) {
+    let deed = match rng.u32(0..124) {
         0..48 => Deed::Send { chat },
         48..54 => Deed::Type { chat, is_typing: rng.u32(0..3) > 0 },
         54 => return Action::Call { chat },
@@ -182,6 +185,8 @@ fn deed(rng: &mut Rng) -> Action {
         78..93 => Deed::Cut { noticed_ms: [0, 0, 700, 20_000][rng.usize(0..4)] },
         93..99 => Deed::Reload,
         99 => return Action::CloseMatch { chat },
+        100..114 => Deed::React { chat },
+        114..118 => Deed::ReactAgain,
         _ => return Action::ChangeGuest { chat: 0, is_member: rng.u32(0..3) > 0 },
     };
     Action::Act { client, deed }

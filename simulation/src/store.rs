@@ -21,7 +21,8 @@ use std::{
 
 use chat_service::{
     audience::Audience,
-    room::{Head, Row},
+    room::Head,
+    stored::{Named, Row},
 };
 use proto::{
     MatchId,
@@ -63,6 +64,7 @@ struct Stored {
     messages: Vec<Row>,
     by_client_id: BTreeMap<(String, String), i64>,
     changes: Vec<Change>,
+    commands: Vec<Named>,
     milestones: Vec<Recorded>,
     lock: Option<Lock>,
     waiting: Vec<Queue<()>>,
@@ -120,6 +122,7 @@ impl Stored {
             messages: Vec::new(),
             by_client_id: BTreeMap::new(),
             changes: Vec::new(),
+            commands: Vec::new(),
             milestones: Vec::new(),
             lock: None,
             waiting: Vec::new(),

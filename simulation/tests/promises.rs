@@ -57,6 +57,7 @@ mistakes_are_found! {
     a_store_without_unique_keys_is_found: NoDedupe breaks Once;
     a_change_that_takes_the_place_of_the_last_one_is_found: ForgetRev breaks Milestones | Closed;
     a_milestone_that_is_recorded_again_is_found: ChangeAgain breaks Milestones;
+    a_repeat_that_undoes_what_came_later_is_found: ForgetCommands breaks Changes;
     a_repeat_with_new_ids_is_found: NewIdsOnRetry breaks Once | Durable;
     sends_that_overtake_each_other_are_found: NoTurns breaks Ordered;
     a_message_delivered_twice_is_found: NoDrop breaks Delivered | Milestones;

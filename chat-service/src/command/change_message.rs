@@ -12,7 +12,8 @@ use crate::{
     digest::{Digest, digest},
     may::Action,
     outcome::{Changed, Outcome, Refusal},
-    room::{Made, Named, Room, Row},
+    room::Room,
+    stored::{Made, Named, Row},
 };
 
 /// How often a message may be edited.

@@ -66,7 +66,8 @@ mod tests {
     use crate::{
         audience::Audience,
         news::{Entry, Logged},
-        room::{Head, Row},
+        room::Head,
+        stored::Row,
     };
 
     fn id() -> MatchId {

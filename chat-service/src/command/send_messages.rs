@@ -11,9 +11,10 @@ use crate::{
     digest::digest,
     may::Action,
     outcome::{Outcome, Refusal},
-    room::{Author, Draft, Room, Row},
+    room::{Author, Draft, Room},
     saved,
     send_result::{failure, stored, unavailable},
+    stored::Row,
 };
 
 /// Drafts of one sender in one match, in order.

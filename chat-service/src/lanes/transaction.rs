@@ -12,7 +12,8 @@ use crate::{
     batch::{self, Decision, Writes},
     command::{Command, Wanted},
     news::Logged,
-    room::{Head, Named, Room, Row},
+    room::{Head, Room},
+    stored::{Named, Row},
 };
 
 /// Why a transaction did not commit, or may not have.
@@ -81,14 +82,21 @@ pub trait Connection {
 pub struct Locked {
     /// The rows of the matches that exist.
     pub heads: BTreeMap<MatchId, Head>,
-    /// The stored messages.
-    pub rows: Vec<Row>,
-    /// The stored changes.
-    pub changes: Vec<Logged>,
-    /// The stored commands.
-    pub commands: Vec<(MatchId, Named)>,
+    /// What is stored of what was wanted.
+    pub found: Found,
     /// The audiences of which another version is known.
     pub changed: BTreeMap<MatchId, Audience>,
+}
+
+/// What is stored of what commands want to see.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Messages.
+    pub rows: Vec<Row>,
+    /// Changes.
+    pub changes: Vec<Logged>,
+    /// Commands that named themselves.
+    pub commands: Vec<(MatchId, Named)>,
 }
 
 /// What is known of the audiences of a batch's matches: `None` where nothing is.
@@ -161,7 +169,7 @@ async fn commit_locked(
 
 /// The rooms of locked matches with what was found in them, and the audiences that have changed.
 fn found_rooms(known: &Known<'_>, locked: Locked) -> (BTreeMap<MatchId, Room>, BTreeMap<MatchId, Audience>) {
-    let Locked { heads, rows, changes, commands, changed } = locked;
+    let Locked { heads, found: Found { rows, changes, commands }, changed } = locked;
     let mut rooms = rooms(known, heads, &changed);
     for row in rows {
         if let Some(room) = rooms.get_mut(row.message.match_id.as_str()) {

@@ -2,12 +2,17 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use proto::{MatchId, UserId};
 
-use super::{GATHER, INTERVAL, Mark};
+use crate::mark::Mark;
+
+/// How long a mark waits for others that go with it.
+const GATHER: Duration = Duration::from_millis(25);
+/// How often the position of one member in one match is stored at most.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Most seqs of a kind that one mark carries.
 const MAX_SEQS: usize = 64;

@@ -11,10 +11,7 @@ use super::{
     Rpc,
     status::{match_id, user_id},
 };
-use crate::{
-    marks::{Mark, Unmarked},
-    send_result::RETRY_UNAVAILABLE_MS,
-};
+use crate::{mark::Mark, marks::Unmarked, send_result::RETRY_UNAVAILABLE_MS};
 
 /// The most marks of one call.
 const MAX_MARKS: usize = 1_000;

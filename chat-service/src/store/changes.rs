@@ -131,8 +131,8 @@ fn of_message<'a>(kind: &'static str, seq: i64, actor: &'a str) -> Entry<'a> {
 /// one row, whose other columns are null.
 pub(super) fn statement() -> String {
     format!(
-        "SELECT m.rev, c.rev, CASE WHEN h.seq IS NULL THEN c.kind END, c.seq, c.after_seq, c.body, c.created_at, c.actor, s.body, s.reactions,
-                (SELECT min(rev) FROM changes WHERE match_id = $1)
+        "SELECT m.rev, c.rev, CASE WHEN h.seq IS NULL THEN c.kind END, c.seq, c.after_seq, c.body, c.created_at,
+                c.actor, s.body, s.reactions, (SELECT min(rev) FROM changes WHERE match_id = $1)
          FROM matches m LEFT JOIN (
              SELECT * FROM changes WHERE match_id = $1 AND rev > $2 ORDER BY rev LIMIT $3
          ) c ON true

@@ -11,7 +11,7 @@ use super::{
     Store, StoreError, reactions,
     time::{from_ms, to_ms},
 };
-use crate::{may::may_read, room::Row};
+use crate::{may::may_read, stored::Row};
 
 /// The columns of [`of_row`], in its order, of a `messages m`.
 const SELECT: &str = "SELECT m.match_id, m.seq, m.sender_id, m.client_id, m.origin, m.body, m.created_at, m.reply_to,

@@ -7,7 +7,7 @@ use proto::{
 use tokio_postgres::{Error, Row};
 
 use super::{Store, StoreError, members::users, time::to_ms};
-use crate::marks::Mark;
+use crate::mark::Mark;
 
 /// In larger matches nobody is told how far the others have come.
 const MAX_SHARING: i64 = 100;
@@ -151,12 +151,10 @@ pub(super) fn receipts(rows: &[Row]) -> Result<Vec<Receipts>, Error> {
     let mut receipts: Vec<Receipts> = Vec::new();
     for row in rows {
         let (position, match_id): (_, &str) = (position(row, 0)?, row.try_get(6)?);
-        match receipts.last_mut().filter(|last| last.match_id == match_id) {
-            Some(last) => last.others.push(position),
-            None => {
-                let match_id = match_id.to_owned();
-                receipts.push(Receipts { match_id, me: Some(position), others: Vec::new() });
-            }
+        if let Some(last) = receipts.last_mut().filter(|last| last.match_id == match_id) {
+            last.others.push(position);
+        } else {
+            receipts.push(Receipts { match_id: match_id.to_owned(), me: Some(position), others: Vec::new() });
         }
     }
     Ok(receipts)

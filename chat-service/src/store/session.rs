@@ -11,8 +11,7 @@ use std::{
 
 use futures_util::{
     FutureExt,
-    future::{join, join4},
-    join,
+    future::{join, join4, join5},
 };
 use proto::MatchId;
 use service_kit::Lifecycle;
@@ -31,7 +30,6 @@ use crate::{
     },
     room::Head,
 };
-use finds::Found;
 use statements::Statements;
 
 /// A trip that takes longer is given up, and the connection with it. Above the statement time-out, which tells more.
@@ -94,22 +92,20 @@ impl Connection for Session {
         let newer = async { self.client.query(&self.statements.find_changed, &[&ids, &versions]).await };
         let (opened, locked, newer, found) = within(join4(begin, lock, newer, Box::pin(self.find(wanted)))).await?;
         opened.map_err(|error| TripError::from(&error))?;
-        let locked = locked.and_then(|locked| {
-            let Found { rows, changes, commands } = found?;
-            Ok(Locked { heads: heads(&locked)?, rows, changes, commands, changed: audiences(&newer?)? })
-        });
+        let locked = locked
+            .and_then(|locked| Ok(Locked { heads: heads(&locked)?, found: found?, changed: audiences(&newer?)? }));
         self.or_roll_back(locked).await
     }
 
     async fn write(&mut self, writes: &Writes, heads: &BTreeMap<MatchId, Head>) -> Result<(), TripError> {
         let set_heads = self.set_heads(heads);
         let (rows, changes) = (self.insert_rows(&writes.rows), self.append(&writes.changes));
-        let (members, updates) = (self.set_members(&writes.changes), self.update(writes));
+        let (members, rest) = (self.set_members(&writes.changes), self.update(writes));
         let commit = self.client.batch_execute("COMMIT");
-        let trip = async { join!(set_heads, rows, changes, members, updates, commit) };
-        let (moved, inserted, appended, set, updated, committed) = within(trip).await?;
+        let written = join5(set_heads, rows, changes, members, rest);
+        let ((moved, inserted, appended, set, kept), committed) = within(join(written, commit)).await?;
         // A failed statement makes the COMMIT behind it a ROLLBACK, which does not fail.
-        let written = moved.and(inserted).and(appended).and(set).and(updated);
+        let written = moved.and(inserted).and(appended).and(set).and(kept);
         written.and(committed).map_err(|error| TripError::from(&error))
     }
 

@@ -51,8 +51,8 @@ impl Changed {
         }
     }
 
-    /// The same to a socket of this user that has not joined: of messages it hears nothing, and of the members only what
-    /// makes the user one, or ends that.
+    /// The same to a socket of this user that has not joined: of messages it hears nothing, and of the members only
+    /// what makes the user one, or ends that.
     pub fn notice(&self, user: &UserId) -> Option<(&'static str, String)> {
         match (&self.change.kind, self.makes_member(user)) {
             (Some(Kind::Membership(_)), None) | (Some(Kind::Edited(_) | Kind::Deleted(_) | Kind::Reacted(_)), _) => {

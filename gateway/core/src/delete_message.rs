@@ -9,7 +9,8 @@ use serde::Deserialize;
 use crate::{
     arguments::{self, ClientEvent},
     failure::Failure,
-    message_command::{MessageAct, MessageCommand, command_to},
+    message_command::{MessageAct, MessageCommand},
+    message_line::command_to,
 };
 
 #[derive(Deserialize)]

@@ -11,7 +11,7 @@ use crate::{
     given::{DueEvents, Given},
     output::{Event, Json},
     posted::Posted,
-    proving,
+    proofs,
     socket_state::SocketState,
     step::{Limits, Step},
     track::Counted,
@@ -43,8 +43,7 @@ pub(crate) fn give<L: Limits>(
         step.emit(socket.id, event);
     }
     if let Some(newest) = newest {
-        proving::given(socket, chat, newest, step);
-        proving::ask(socket, step);
+        proofs::given(socket, chat, newest, step);
     }
     if is_removed {
         remove(socket, chat, step);

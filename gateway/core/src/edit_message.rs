@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 use crate::{
     arguments::{self, ClientEvent},
     failure::Failure,
-    message_command::{MessageAct, MessageCommand, command_to},
+    message_command::{MessageAct, MessageCommand},
+    message_line::command_to,
     payload::Content,
 };
 

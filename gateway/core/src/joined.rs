@@ -77,7 +77,7 @@ impl Joined<'_> {
             limited: self.snapshot.limited || log.len() < changes.len(),
             epoch: self.snapshot.epoch.as_ref().map(Epoch::as_str),
             call: self.call.map(CallView::new),
-            receipts: self.snapshot.receipts.as_ref().map(ReceiptsView::new),
+            receipts: self.snapshot.receipts.as_deref().map(ReceiptsView::new),
         })
     }
 

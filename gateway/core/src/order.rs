@@ -10,7 +10,8 @@ use crate::{
     failure::Failure,
     join_chat, leave_chat,
     lines::Batch,
-    message_command::{self, MessageDone},
+    message_command::MessageDone,
+    message_line,
     mistake::{self, Mistake},
     output::{Opened, Output, Timer, TurnId},
     send_message,
@@ -59,7 +60,7 @@ pub(crate) fn changed<L: Limits>(
     done: Result<MessageDone, Failure>,
     step: &mut Step<'_, L>,
 ) {
-    end(socket, number, step, |socket, batch, step| message_command::end(socket, batch, done, step));
+    end(socket, number, step, |socket, batch, step| message_line::end(socket, batch, done, step));
 }
 
 /// What a join asked for was read, or not.
@@ -153,7 +154,7 @@ fn start<L: Limits>(
             true
         }
         [Command::Change(command, _)] => {
-            message_command::begin((turn, &batch.chat), command, step);
+            message_line::begin((turn, &batch.chat), command, step);
             true
         }
         // A socket that is gone opens no chats and is not shown as typing: nobody would close them, and nothing would

@@ -271,7 +271,7 @@ pub struct Snapshot {
     /// Whether more changes follow those.
     pub limited: bool,
     /// How far the user has come, and the others as far as the user may see it; `None` while receipts are turned off.
-    pub receipts: Option<Receipts>,
+    pub receipts: Option<Box<Receipts>>,
     /// The database's, if chat-service tells it.
     pub epoch: Option<Epoch>,
 }
@@ -287,6 +287,14 @@ impl Snapshot {
         if !names(&of.members, user) && !mistake::is_planted(Mistake::OpenDoors) {
             return Err(Code::MatchNotFound.into());
         }
-        Ok(Self { of, messages, has_more, changes, limited, receipts, epoch: Epoch::read(&epoch) })
+        Ok(Self {
+            of,
+            messages,
+            has_more,
+            changes,
+            limited,
+            receipts: receipts.map(Box::new),
+            epoch: Epoch::read(&epoch),
+        })
     }
 }

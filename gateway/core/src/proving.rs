@@ -1,15 +1,8 @@
-//! What a socket's client has to prove that it has: messages that were given to it. That a message is delivered needs no
-//! code of the client.
+//! What a socket's client has still to prove that it has: messages that were given to it. Pure.
 
 use std::time::{Duration, Instant};
 
 use proto::MatchId;
-
-use crate::{
-    output::{Output, Timer},
-    socket_state::SocketState,
-    step::{Limits, Step},
-};
 
 /// How often a client is asked at most.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -30,56 +23,74 @@ struct Asked {
     is_timed: bool,
 }
 
+/// When a client is to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Now.
+    Now,
+    /// After this long: a timer is to be set.
+    After(Duration),
+}
+
 impl Proving {
     /// A message was given.
-    fn given(&mut self, chat: &MatchId, seq: i64, now: Instant) {
-        let asked = self
-            .0
-            .get_or_insert_with(|| Box::new(Asked { of: Vec::new(), since: Vec::new(), next: now, is_timed: false }));
+    pub(crate) fn given(&mut self, chat: &MatchId, seq: i64, now: Instant) {
+        let anew = || Box::new(Asked { of: Vec::new(), since: Vec::new(), next: now, is_timed: false });
+        let asked = self.0.get_or_insert_with(anew);
         match asked.since.iter_mut().find(|(given, _)| given == chat) {
             Some((_, highest)) => *highest = seq.max(*highest),
             None => asked.since.push((chat.clone(), seq)),
         }
     }
-}
 
-/// A message was given to a socket: its client is to prove that it has it.
-pub(crate) fn given<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &MatchId, seq: i64, step: &mut Step<'_, L>) {
-    if step.settings.receipts {
-        socket.proving.given(chat, seq, step.at.now);
+    /// Whether a question is due: something was given, no proof is awaited, and the last question is long enough ago.
+    pub(crate) fn question(&mut self, now: Instant) -> Option<Question> {
+        let asked = self.0.as_mut()?;
+        if !asked.of.is_empty() || asked.since.is_empty() {
+            return None;
+        }
+        let wait = asked.next.saturating_duration_since(now);
+        if wait.is_zero() {
+            asked.of = std::mem::take(&mut asked.since);
+            asked.next = now + INTERVAL;
+            return Some(Question::Now);
+        }
+        (!std::mem::replace(&mut asked.is_timed, true)).then_some(Question::After(wait))
+    }
+
+    /// The timer has run out.
+    pub(crate) fn timer_ran_out(&mut self) {
+        if let Some(asked) = &mut self.0 {
+            asked.is_timed = false;
+        }
+    }
+
+    /// The client has what it was asked for: that.
+    pub(crate) fn proved(&mut self, now: Instant) -> Vec<(MatchId, i64)> {
+        let proved = self.0.as_mut().map(|asked| std::mem::take(&mut asked.of)).unwrap_or_default();
+        self.0.take_if(|asked| asked.since.is_empty() && asked.next <= now);
+        proved
     }
 }
 
-/// Asks for the proof of what was given, if none is awaited and the last question is long enough ago. To be called when
-/// everything is emitted.
-pub(crate) fn ask<L: Limits>(socket: &mut SocketState<L::Ticket>, step: &mut Step<'_, L>) {
-    let Some(asked) = &mut socket.proving.0 else { return };
-    if !asked.of.is_empty() || asked.since.is_empty() {
-        return;
-    }
-    let wait = asked.next.saturating_duration_since(step.at.now);
-    if wait.is_zero() {
-        asked.of = std::mem::take(&mut asked.since);
-        asked.next = step.at.now + INTERVAL;
-        step.out.push(Output::Prove(socket.id));
-    } else if !std::mem::replace(&mut asked.is_timed, true) {
-        step.out.push(Output::After(wait, Timer::Prove(socket.id)));
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// It may be asked again.
-pub(crate) fn go_on<L: Limits>(socket: &mut SocketState<L::Ticket>, step: &mut Step<'_, L>) {
-    if let Some(asked) = &mut socket.proving.0 {
-        asked.is_timed = false;
+    #[test]
+    fn a_client_is_asked_at_once_and_then_once_a_second() {
+        let (mut proving, start, chat) = (Proving::default(), Instant::now(), MatchId::new("m").unwrap());
+        assert_eq!(proving.question(start), None);
+        proving.given(&chat, 1, start);
+        assert_eq!(proving.question(start), Some(Question::Now));
+        proving.given(&chat, 3, start);
+        proving.given(&chat, 2, start);
+        assert_eq!(proving.question(start), None, "a proof is awaited");
+        assert_eq!(proving.proved(start), [(chat.clone(), 1)]);
+        assert_eq!([proving.question(start), proving.question(start)], [Some(Question::After(INTERVAL)), None]);
+        proving.timer_ran_out();
+        assert_eq!(proving.question(start + INTERVAL), Some(Question::Now));
+        assert_eq!(proving.proved(start + 2 * INTERVAL), [(chat, 3)]);
+        assert!(proving.0.is_none(), "after quiet nothing is kept");
     }
-    ask(socket, step);
-}
-
-/// The client has what it was asked for. Returns that.
-pub(crate) fn proved<L: Limits>(socket: &mut SocketState<L::Ticket>, step: &mut Step<'_, L>) -> Vec<(MatchId, i64)> {
-    let proved = socket.proving.0.as_mut().map(|asked| std::mem::take(&mut asked.of)).unwrap_or_default();
-    ask(socket, step);
-    let is_over = |asked: &mut Box<Asked>| asked.since.is_empty() && asked.of.is_empty() && asked.next <= step.at.now;
-    socket.proving.0.take_if(is_over);
-    proved
 }

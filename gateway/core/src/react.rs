@@ -8,7 +8,8 @@ use serde::Deserialize;
 use crate::{
     arguments::{self, ClientEvent},
     failure::Failure,
-    message_command::{MessageAct, MessageCommand, command_to},
+    message_command::{MessageAct, MessageCommand},
+    message_line::command_to,
 };
 
 /// The longest emoji, in Unicode scalar values.

@@ -1,4 +1,5 @@
-//! How far the others have come in the chats of a socket that was recovered: nobody knows what the earlier one was told.
+//! How far the others have come in the chats of a socket that was recovered: nobody knows what the earlier one was
+//! told.
 
 use proto::{
     chat::{GetReceiptsResponse, Position, Receipts},

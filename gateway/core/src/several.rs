@@ -15,7 +15,7 @@ use crate::{
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Delivered {
+struct Place {
     match_id: String,
     read_seq: i64,
     delivered_seq: i64,
@@ -31,7 +31,7 @@ struct Command {
     socket: SocketId,
     reply: Reply,
     left: usize,
-    delivered: Vec<Delivered>,
+    delivered: Vec<Place>,
     /// The refusal that makes the whole worth another try.
     retry: Option<Failure>,
 }
@@ -49,7 +49,7 @@ impl Several {
         match marked {
             Ok(position) => {
                 let &Position { read_seq, delivered_seq, unread, .. } = position;
-                command.delivered.push(Delivered { match_id: chat.to_string(), read_seq, delivered_seq, unread });
+                command.delivered.push(Place { match_id: chat.to_string(), read_seq, delivered_seq, unread });
             }
             Err(failure) if failure.code.is_retryable() => command.retry = Some(failure.clone()),
             Err(_) => {}
@@ -71,6 +71,6 @@ impl Several {
 }
 
 /// `{ok, chats: [{matchId, readSeq, deliveredSeq, unread}]}`.
-fn ack(chats: &[Delivered]) -> String {
+fn ack(chats: &[Place]) -> String {
     views::to_json(&serde_json::json!({ "ok": true, "chats": chats }))
 }

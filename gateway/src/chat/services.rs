@@ -4,7 +4,7 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
-use gateway_core::{Answer, Ask, Failure};
+use gateway_core::{Answer, Ask, Failure, output::Opened};
 use proto::{
     Code, MatchId, UserId,
     chat::{SendReply, SendRequest, list_messages_request::Position},
@@ -13,7 +13,10 @@ use proto::{
 use tracing::{Instrument, info_span};
 
 use super::{context::Context, identity};
-use crate::{egress::Admitted, metrics};
+use crate::{
+    egress::{Admitted, Services, Since},
+    metrics,
+};
 
 /// Asks, and waits for the answer. `None` where the core does without.
 pub(super) async fn answer(context: &Context, user: &UserId, ask: Ask<Admitted>) -> Option<Answer> {
@@ -39,15 +42,8 @@ pub(super) async fn answer(context: &Context, user: &UserId, ask: Ask<Admitted>)
             Answer::Receipts(socket, found.and_then(|found| found))
         }
         Ask::Open { turn, chat, since } => {
-            let opened = contained(async {
-                // The user's own call, which is looked for alike whatever is true of the match. Nobody is in two.
-                let (snapshot, call) = tokio::join!(
-                    services.get_match(&chat, user, since),
-                    services.get_call(Of::UserId(user.to_string()))
-                );
-                snapshot.map(|snapshot| (snapshot, call.ok().and_then(|found| found.call)))
-            });
-            Answer::Opened(turn, opened.await.and_then(|opened| opened))
+            let opened = contained(open(services, (&chat, user), since)).await;
+            Answer::Opened(turn, opened.and_then(|opened| opened))
         }
         Ask::Messages { socket, chat, after, limit } => {
             let page = contained(services.list_messages((&chat, user), Some(Position::After(after)), limit)).await;
@@ -72,6 +68,13 @@ pub(super) async fn answer(context: &Context, user: &UserId, ask: Ask<Admitted>)
             Answer::Identified(socket, reply, identified.and_then(|identified| identified))
         }
     })
+}
+
+/// A match, and the user's own call, which is looked for alike whatever is true of the match. Nobody is in two.
+async fn open(services: &Services, (chat, user): (&MatchId, &UserId), since: Since) -> Opened {
+    let call = services.get_call(Of::UserId(user.to_string()));
+    let (snapshot, call) = tokio::join!(services.get_match(chat, user, since), call);
+    snapshot.map(|snapshot| (snapshot, call.ok().and_then(|found| found.call)))
 }
 
 /// Has messages to one match stored, and learns from the answers how many may be open.

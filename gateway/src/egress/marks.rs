@@ -3,16 +3,13 @@
 use std::sync::Arc;
 
 use proto::{
-    Code, MatchId, UserId,
-    chat::{
-        GetReceiptsRequest, GetReceiptsResponse, Mark, MarkRequest, MarkResult, Position,
-        chat_service_client::ChatServiceClient, mark_result,
-    },
+    Code,
+    chat::{Mark, MarkRequest, MarkResult, Position, chat_service_client::ChatServiceClient, mark_result},
 };
 use service_kit::{Lifecycle, grpc::Client};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::{Services, ask};
+use super::asking::ask;
 use crate::failure::Failure;
 
 /// Marks that may wait for a call.
@@ -35,32 +32,14 @@ impl Marks {
         Self(marks)
     }
 
-    async fn take(&self, mark: Mark) -> Result<Position, Failure> {
+    /// Has a mark noted. Returns where the member stands after it.
+    pub(super) async fn take(&self, mark: Mark) -> Result<Position, Failure> {
         let (answer, result) = oneshot::channel();
         self.0.try_send((mark, answer)).map_err(|_| Failure::unavailable())?;
         match result.await.map_err(|_| Failure::unavailable())??.result.ok_or(Code::Internal)? {
             mark_result::Result::Position(position) => Ok(position),
             mark_result::Result::Failure(failure) => Err(failure.into()),
         }
-    }
-}
-
-impl Services {
-    /// Notes up to which messages a member has read and received a match.
-    pub async fn mark(
-        &self,
-        (match_id, user): (&MatchId, &UserId),
-        read_seqs: Vec<i64>,
-        delivered_seqs: Vec<i64>,
-    ) -> Result<Position, Failure> {
-        let (match_id, user_id) = (match_id.to_string(), user.to_string());
-        self.marks.take(Mark { match_id, user_id, read_seqs, delivered_seqs }).await
-    }
-
-    /// How far the members of these matches have come, as the user may see it.
-    pub async fn receipts(&self, user: &UserId, match_ids: Vec<String>) -> Result<GetReceiptsResponse, Failure> {
-        let request = GetReceiptsRequest { user_id: user.to_string(), match_ids };
-        ask(async || self.chat.clone().get_receipts(request.clone()).await).await
     }
 }
 

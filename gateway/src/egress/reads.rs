@@ -3,20 +3,20 @@
 use proto::{
     MatchId, UserId,
     chat::{
-        Action, GetMatchRequest, HeadsRequest, HeadsResponse, ListChangesRequest, ListChangesResponse,
-        ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, MatchHead,
-        RevocationsRequest, RevocationsResponse, list_messages_request::Position,
+        Action, GetMatchRequest, GetReceiptsRequest, GetReceiptsResponse, HeadsRequest, HeadsResponse,
+        ListChangesRequest, ListChangesResponse, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest,
+        ListMessagesResponse, MatchHead, RevocationsRequest, RevocationsResponse, list_messages_request::Position,
     },
     milestone::{GetProgressRequest, GetProgressResponse},
     signaling::{GetCallRequest, GetCallResponse, get_call_request::Of},
 };
 
-use super::{Services, Since, Snapshot, ask};
+use super::{Services, Since, Snapshot, asking::ask};
 use crate::failure::Failure;
 
 impl Services {
-    /// The match, with messages and changes (at most 200 of each) if they are asked for. `MATCH_NOT_FOUND` unless `user`
-    /// is a member. A closed match is returned as well: its `closed_at_ms` is set.
+    /// The match, with messages and changes (at most 200 of each) if they are asked for. `MATCH_NOT_FOUND` unless
+    /// `user` is a member. A closed match is returned as well: its `closed_at_ms` is set.
     pub async fn get_match(
         &self,
         match_id: &MatchId,
@@ -64,6 +64,12 @@ impl Services {
         let (match_id, user_id) = (match_id.to_string(), Some(user.to_string()));
         let request = ListChangesRequest { match_id, after_rev, limit, user_id };
         ask(async || self.chat.clone().list_changes(request.clone()).await).await
+    }
+
+    /// How far the members of these matches have come, as the user may see it.
+    pub async fn receipts(&self, user: &UserId, match_ids: Vec<String>) -> Result<GetReceiptsResponse, Failure> {
+        let request = GetReceiptsRequest { user_id: user.to_string(), match_ids };
+        ask(async || self.chat.clone().get_receipts(request.clone()).await).await
     }
 
     /// The heads of up to 1,000 matches, as PostgreSQL has them; unknown ones are left out.

@@ -5,14 +5,14 @@ use gateway_core::message_command::{MessageAct, MessageCommand, MessageDone};
 use proto::{
     Code, MatchId, UserId,
     chat::{
-        ChangeMessageRequest, CloseMatchRequest, GetSettingsRequest, HideMessageRequest, Match, MessageChange,
-        MessageHidden, PutMatchRequest, PutSettingsRequest, RevokeRequest, Settings,
+        ChangeMessageRequest, CloseMatchRequest, GetSettingsRequest, HideMessageRequest, Mark, Match, MessageChange,
+        MessageHidden, Position, PutMatchRequest, PutSettingsRequest, RevokeRequest, Settings,
         change_message_request::{Change, DeleteForEveryone, React},
         change_message_response, hide_message_response,
     },
 };
 
-use super::{Services, ask};
+use super::{Services, asking::ask};
 use crate::failure::Failure;
 
 impl Services {
@@ -48,6 +48,17 @@ impl Services {
             }
             hide_message_response::Result::Failure(failure) => Err(failure.into()),
         }
+    }
+
+    /// Notes up to which messages a member has read and received a match. Returns where the member stands after it.
+    pub async fn mark(
+        &self,
+        (match_id, user): (&MatchId, &UserId),
+        read_seqs: Vec<i64>,
+        delivered_seqs: Vec<i64>,
+    ) -> Result<Position, Failure> {
+        let (match_id, user_id) = (match_id.to_string(), user.to_string());
+        self.marks.take(Mark { match_id, user_id, read_seqs, delivered_seqs }).await
     }
 
     /// What a user shares.

@@ -90,7 +90,7 @@ impl Proof {
     }
 
     /// The WebSocket takes over. True if a ping has to bring the proof now.
-    pub(super) fn upgraded(&self) -> bool {
+    pub(super) fn upgraded(self) -> bool {
         matches!(self.awaited, Awaited::Fetch | Awaited::NextGet)
     }
 }

@@ -41,7 +41,7 @@ enum Sharing {
 /// `GET /users/me/settings`.
 pub(super) async fn get(User(user): User, State(api): State<Api>) -> Result<Response, Problem> {
     may_read(&api, &user, &api.limits.reads)?;
-    Ok(read(&api, &user, view(&api.services.settings(&user).await?)))
+    Ok(read(&api, &user, view(api.services.settings(&user).await?)))
 }
 
 /// `PUT /users/me/settings`: 403 if the app server has locked them.
@@ -49,12 +49,12 @@ pub(super) async fn put(User(user): User, State(api): State<Api>, body: JsonBody
     within(|now| api.limits.reads.take(user.as_str(), now))?;
     let change = Change { locked: None, ..body.read()? };
     let set = api.services.put_settings(change.request(&user, true)).await?;
-    Ok(json(StatusCode::OK, view(&set)))
+    Ok(json(StatusCode::OK, view(set)))
 }
 
 /// `GET /users/{id}/settings`, by the app server.
 pub(super) async fn get_of(_: AppServer, State(api): State<Api>, TheUser(user): TheUser) -> Result<Response, Problem> {
-    Ok(json(StatusCode::OK, view(&api.services.settings(&user).await?)))
+    Ok(json(StatusCode::OK, view(api.services.settings(&user).await?)))
 }
 
 /// `PUT /users/{id}/settings`, by the app server, which may lock them.
@@ -66,7 +66,7 @@ pub(super) async fn put_of(
 ) -> Result<Response, Problem> {
     let change: Change = body.read()?;
     let set = api.services.put_settings(change.request(&user, false)).await?;
-    Ok(json(StatusCode::OK, view(&set)))
+    Ok(json(StatusCode::OK, view(set)))
 }
 
 impl Change {
@@ -76,7 +76,7 @@ impl Change {
     }
 }
 
-fn view(settings: &Settings) -> String {
+fn view(settings: Settings) -> String {
     let receipts = if settings.share_receipts { Sharing::Shared } else { Sharing::Private };
     to_json(&View { receipts, locked: settings.locked })
 }

@@ -188,7 +188,7 @@ impl Tenant {
 
     /// Sends as a gateway does, one message per clientId, again until it is answered.
     pub(crate) async fn send(&self, id: &str, client_ids: &[&str]) {
-        let draft = |id: &&str| Draft { client_id: (*id).to_owned(), body: "\"hello\"".to_owned(), saved_as: None };
+        let draft = |id: &&str| Draft { client_id: (*id).to_owned(), body: "\"hello\"".to_owned(), ..Draft::default() };
         let drafts: Vec<_> = client_ids.iter().map(draft).collect();
         let subject = self.bus.subjects().send(&MatchId::new(id).unwrap());
         eventually("a send is answered", async || {

@@ -200,7 +200,7 @@ impl Stack {
     }
 
     async fn send(&self, id: &str, sender: &str, count: usize) {
-        let draft = |n| Draft { client_id: format!("c{n}"), body: "\"hello\"".to_owned(), saved_as: None };
+        let draft = |n| Draft { client_id: format!("c{n}"), body: "\"hello\"".to_owned(), ..Draft::default() };
         let id = MatchId::new(self.own(id)).unwrap();
         let request = SendRequest {
             match_id: id.to_string(),

@@ -11,7 +11,8 @@ use crate::cast::Cast;
 #[derive(Debug, Clone)]
 pub(super) enum Answered {
     Sent(Stored),
-    Joined { last_seq: i64, messages: Vec<String>, has_more: bool, milestones: usize },
+    Joined { last_seq: i64, messages: Vec<String>, has_more: bool, milestones: usize, changes: Changes },
+    Changed { rev: i64, duplicate: bool },
     Done,
     Failed { code: Code, retry_after_ms: Option<u64> },
 }
@@ -28,6 +29,21 @@ struct Ack<'a> {
     messages: Vec<&'a RawValue>,
     has_more: bool,
     milestones: Vec<IgnoredAny>,
+    rev: i64,
+    #[serde(borrow)]
+    changes: Vec<&'a RawValue>,
+    limited: bool,
+}
+
+/// What a join tells of changes.
+#[derive(Debug, Clone)]
+pub(super) struct Changes {
+    /// The match's rev.
+    pub(super) rev: i64,
+    /// Those that were asked for.
+    pub(super) since: Vec<String>,
+    /// Whether there are more.
+    pub(super) limited: bool,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +62,9 @@ pub(super) struct Heard {
     client_id: String,
     message: Option<Box<RawValue>>,
     pub(super) seq: i64,
+    pub(super) rev: i64,
+    pub(super) kind: String,
+    pub(super) reactions: Option<Box<RawValue>>,
     /// Of `inbox_updated`.
     pub(super) last_seq: i64,
     pub(super) milestone: i64,
@@ -71,12 +90,20 @@ impl Answered {
             Ack { seq: Some(seq), client_id: Some(client_id), duplicate, .. } => {
                 Self::Sent(Stored { seq, created_at_ms: 0, duplicate, client_id })
             }
-            Ack { last_seq: Some(last_seq), messages, has_more, milestones, .. } => Self::Joined {
-                last_seq,
-                messages: messages.into_iter().map(|message| message.get().to_owned()).collect(),
-                has_more,
-                milestones: milestones.len(),
-            },
+            Ack { seq: Some(_), rev, duplicate, .. } => Self::Changed { rev, duplicate },
+            Ack { last_seq: Some(last_seq), messages, has_more, milestones, rev, changes, limited, .. } => {
+                Self::Joined {
+                    changes: Changes {
+                        rev,
+                        since: changes.into_iter().map(|one| one.get().to_owned()).collect(),
+                        limited,
+                    },
+                    last_seq,
+                    messages: messages.into_iter().map(|message| message.get().to_owned()).collect(),
+                    has_more,
+                    milestones: milestones.len(),
+                }
+            }
             _ => Self::Done,
         }
     }

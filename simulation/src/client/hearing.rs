@@ -51,6 +51,7 @@ impl Client {
         match name {
             event::RECEIVE_MESSAGE => self.received(chat, heard, cursor),
             event::MILESTONE_REACHED => self.reached(chat, heard, cursor),
+            event::MESSAGE_CHANGED => self.message_changed(chat, heard, cursor),
             event::CHAT_JOINED => self.joined(chat, cursor),
             event::CHAT_LEFT => self.left(chat, Event::Left, cursor),
             event::MATCH_CLOSED => {
@@ -118,6 +119,7 @@ impl Client {
             format!("is given {} of {chat} after a change that follows {changed_after}", heard.seq)
         });
         state.view.know(chat, heard.seq);
+        state.view.show(chat, heard);
     }
 
     /// Who has the chat open is told with a cursor.

@@ -2,14 +2,17 @@
 
 use std::{rc::Rc, time::Duration};
 
-use gateway_core::views::{self, MessageFields};
+use gateway_core::{
+    output::Since,
+    views::{self, MessageFields},
+};
 use promises::{Event, Promise, page};
 use proto::client::command;
 use serde_json::{Value, json};
 
 use super::{
     Client,
-    heard::{Answered, Heard},
+    heard::{Answered, Changes, Heard},
     view::Asked,
 };
 use crate::promises::seq;
@@ -23,22 +26,32 @@ impl Client {
         self.state.borrow_mut().wanted.insert(chat);
         // Who is not connected joins when it is.
         if self.state.borrow().is_connected {
-            let since_seq = self.state.borrow().view.complete_to(chat);
-            let ack = self.emit(command::JOIN_CHAT, &self.join_argument(chat, since_seq, keep_others));
+            let view = &self.state.borrow().view;
+            let (since_seq, since_rev) = (view.complete_to(chat), view.told_rev(chat));
+            let argument = self.join_argument(chat, (since_seq, since_rev), keep_others);
+            let ack = self.emit(command::JOIN_CHAT, &argument);
             let known = self.world.promises.known(chat);
             self.state.borrow_mut().joining.insert(ack, Asked { chat, since_seq, keep_others, known });
         }
     }
 
-    pub(super) fn join_argument(&self, chat: usize, since_seq: Option<i64>, keep_others: bool) -> Value {
-        json!({ "matchId": self.id_of(chat), "sinceSeq": since_seq, "keepOthers": keep_others })
+    pub(super) fn join_argument(
+        &self,
+        chat: usize,
+        (since_seq, since_rev): (Option<i64>, i64),
+        keep_others: bool,
+    ) -> Value {
+        json!({
+            "matchId": self.id_of(chat), "sinceSeq": since_seq, "sinceRev": since_rev, "keepOthers": keep_others
+        })
     }
 
     /// A join was answered.
     pub(super) fn hear_join(self: &Rc<Self>, asked: Asked, answer: Answered) {
         let Asked { chat, since_seq, keep_others, .. } = asked;
         match answer {
-            Answered::Joined { last_seq, messages, has_more, milestones } => {
+            Answered::Joined { last_seq, messages, has_more, milestones, changes } => {
+                self.hear_changes(chat, &changes);
                 self.hear_page(chat, since_seq, &messages);
                 let view = &mut self.state.borrow_mut().view;
                 view.acked_joins.push((asked, last_seq, milestones));
@@ -87,6 +100,17 @@ impl Client {
         self.note(chat, Event::Joined { last_seq: seq(head), known, told });
     }
 
+    /// What has changed of the messages that it has. If that was too much, it knows of nothing what it is now.
+    fn hear_changes(&self, chat: usize, Changes { rev, since, limited }: &Changes) {
+        let view = &mut self.state.borrow_mut().view;
+        if *limited {
+            view.forget_shown(chat);
+        }
+        let changes = since.iter().map(|change| Heard::read(change)).filter(|change| change.kind == "reactions");
+        changes.filter(|_| !limited).for_each(|change| view.show(chat, &change));
+        view.tell_rev(chat, *rev);
+    }
+
     /// A page of history came: the messages that follow `since_seq`.
     fn hear_page(&self, chat: usize, since_seq: Option<i64>, messages: &[String]) {
         let messages: Vec<Heard> = messages.iter().map(|message| Heard::read(message)).collect();
@@ -95,6 +119,7 @@ impl Client {
         let view = &mut self.state.borrow_mut().view;
         for message in &messages {
             view.know(chat, message.seq);
+            view.show(chat, message);
         }
     }
 
@@ -106,7 +131,11 @@ impl Client {
                 return;
             }
             let id = self.world.cast.chats[chat].id.clone();
-            if let Ok(Some(page)) = self.replicas.read(|store| store.get_match(id, Some(since), PAGE)).await {
+            if let Ok(Some(page)) = self
+                .replicas
+                .read(|store| store.get_match(id, Since { seq: Some(since), rev: None, limit: PAGE }))
+                .await
+            {
                 let shown = page.messages.iter().map(|message| views::message(message, MessageFields::Spread));
                 self.hear_page(chat, Some(since), &shown.collect::<Vec<_>>());
             } else {

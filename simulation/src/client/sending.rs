@@ -61,7 +61,7 @@ impl Client {
 
     /// A stranger's join and send.
     pub(super) async fn knock(&self, chat: usize) {
-        let join = self.expect(command::JOIN_CHAT, &self.join_argument(chat, Some(0), true));
+        let join = self.expect(command::JOIN_CHAT, &self.join_argument(chat, (Some(0), 0), true));
         let message = json!({ "matchId": self.id_of(chat), "message": "stranger", "clientId": "stranger" });
         let send = self.expect(command::SEND_MESSAGE, &message);
         let is_nothing = |code: Code| code == Code::MatchNotFound || code.is_retryable();

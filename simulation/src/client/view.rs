@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use promises::Known;
 use proto::client::{both, event};
 
+use super::heard::Heard;
 use crate::calls::Calls;
 
 /// A join that waits for its ack.
@@ -34,6 +35,10 @@ pub(super) struct View {
     pub(super) calls: BTreeSet<(String, &'static str)>,
     /// The message behind which the last change stands that it was told of: all up to it came before.
     changed_after: BTreeMap<usize, i64>,
+    /// The rev of the last change of a message that it was told of, or that its join showed.
+    told_revs: BTreeMap<usize, i64>,
+    /// The reactions to messages, as it was last told of them; of those of which it may have missed some nothing.
+    shown: BTreeMap<(usize, i64), String>,
     /// Calls that rang here and were over when it connected: of these ends it must be told.
     pub(super) missed_ends: BTreeSet<String>,
 }
@@ -73,6 +78,32 @@ impl View {
     /// Behind which message the last change stands that the client was told of.
     pub(super) fn changed_after(&self, chat: usize) -> i64 {
         self.changed_after.get(&chat).copied().unwrap_or_default()
+    }
+
+    /// The rev of the last change that the client knows of.
+    pub(super) fn told_rev(&self, chat: usize) -> i64 {
+        self.told_revs.get(&chat).copied().unwrap_or_default()
+    }
+
+    /// The client knows of all changes up to this one.
+    pub(super) fn tell_rev(&mut self, chat: usize, rev: i64) {
+        self.told_revs.insert(chat, rev);
+    }
+
+    /// A message, or a change of one, shows what it is now.
+    pub(super) fn show(&mut self, chat: usize, heard: &Heard) {
+        let reactions = heard.reactions.as_ref().map_or("{}", |reactions| reactions.get());
+        self.shown.insert((chat, heard.seq), reactions.to_owned());
+    }
+
+    /// The client has missed changes of a chat.
+    pub(super) fn forget_shown(&mut self, chat: usize) {
+        self.shown.retain(|(of, _), _| *of != chat);
+    }
+
+    /// What is shown of messages.
+    pub(super) fn shown(&self) -> impl Iterator<Item = (&(usize, i64), &String)> {
+        self.shown.iter()
     }
 
     /// The seq up to which the client has everything; `None` before it has begun.

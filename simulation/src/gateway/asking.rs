@@ -1,9 +1,14 @@
 //! The core's questions to the services.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
+use chat_service::{
+    command::{ChangeMessage, MessageChange, Windows},
+    outcome::Refusal,
+};
 use gateway_core::{
     Answer, Ask, Failure, Snapshot,
+    message_command::{MessageAct, MessageCommand, MessageDone},
     tries::{Route, Tries},
 };
 use proto::{
@@ -22,6 +27,8 @@ use crate::{
 
 /// How often a call is made when its replica turns out to be gone.
 const TRIES: usize = 3;
+/// Longer than any run.
+const WINDOWS: Windows = Windows { edit: Duration::from_hours(1), unsend: Duration::from_hours(1) };
 
 impl Gateway {
     /// Asks, and waits for the answer. `None` where the core does without.
@@ -29,8 +36,9 @@ impl Gateway {
         let of = |chat: &MatchId| (chat.clone(), user.id.clone());
         Some(match ask {
             Ask::Send { turn, chat, request, .. } => Answer::Sent(turn, self.send(&chat, request).await),
-            Ask::Open { turn, chat, since_seq, limit } => {
-                let found = self.find(|store| store.get_match(chat.clone(), since_seq, limit)).await;
+            Ask::Change { turn, chat, command } => Answer::Changed(turn, self.change(user, &chat, &command).await),
+            Ask::Open { turn, chat, since } => {
+                let found = self.find(|store| store.get_match(chat.clone(), since)).await;
                 let snapshot = found.and_then(|response| Snapshot::for_member(response, &user.id));
                 Answer::Opened(turn, snapshot.map(|snapshot| (snapshot, None)))
             }
@@ -52,8 +60,35 @@ impl Gateway {
             // There is no signaling here that takes commands.
             Ask::Call(socket, of, ..) => Answer::Called(socket, of, Err(Code::CallNotFound.into())),
             Ask::FindCall(socket, of, _) => Answer::CallFound(socket, of, Ok(GetCallResponse::default())),
+            // Receipts are turned off here.
+            Ask::Mark { chat, .. } => Answer::Marked(chat, Err(Code::Forbidden.into())),
+            Ask::Receipts(socket, _) => Answer::Receipts(socket, Err(Code::Forbidden.into())),
             Ask::Identify(socket, reply, _) => Answer::Identified(socket, reply, Err(Code::Unauthenticated.into())),
         })
+    }
+
+    /// Has a message changed, by a replica that is asked once, as a command may be repeated by its client.
+    async fn change(&self, user: &User, chat: &MatchId, command: &MessageCommand) -> Result<MessageDone, Failure> {
+        let change = match command.act.clone() {
+            MessageAct::Edit(body) => MessageChange::Edit(body),
+            MessageAct::React(emoji, on) => MessageChange::React(emoji, on),
+            MessageAct::Delete | MessageAct::Hide => MessageChange::Delete,
+        };
+        let change = ChangeMessage {
+            match_id: chat.clone(),
+            actor: user.id.clone(),
+            seq: command.seq,
+            client_id: command.client_id.clone(),
+            change,
+            windows: WINDOWS,
+        };
+        let changed = self.replicas.change(change).await.map_err(|Away| Failure::unavailable())?;
+        match changed {
+            Ok(changed) => Ok(MessageDone { rev: Some(changed.change.rev), duplicate: !changed.is_new }),
+            Err(Refusal::MayNot(code)) => Err(proto::chat::Failure { code: code.into(), ..Default::default() }.into()),
+            Err(Refusal::NoMatch) => Err(Code::MatchNotFound.into()),
+            Err(_) => Err(Failure::unavailable()),
+        }
     }
 
     /// Asks a replica of chat-service, and another one if that is not there.

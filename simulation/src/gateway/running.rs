@@ -68,7 +68,8 @@ impl Gateway {
                 gateway.world.sim.sleep(gateway.world.net.delay()).await;
                 gateway.step(user, |core, step| core.has_room(id, &chat, step));
             }),
-            Output::Rejected(_) | Output::PauseReads(_) => {}
+            // Receipts are turned off here.
+            Output::Prove(_) | Output::Rejected(_) | Output::PauseReads(_) => {}
         }
     }
 

@@ -58,7 +58,7 @@ impl Replica {
 fn parse(send: &SendRequest) -> Option<SendMessages> {
     let drafts = send.drafts.iter().map(|draft| {
         let client_id = ClientId::new(draft.client_id.as_str()).ok()?;
-        Some(Draft { client_id, body: draft.body.clone(), names: Vec::new() })
+        Some(Draft { client_id, body: draft.body.clone(), names: Vec::new(), reply_to: draft.reply_to })
     });
     let author = Author { id: UserId::new(send.sender_id.as_str()).ok()?, origin: send.origin, by_rest: false };
     Some(SendMessages {

@@ -1,5 +1,6 @@
 //! What the checks of the simulation read, at once and without a trip.
 
+use gateway_core::views::{self, ReactionsView};
 use promises::{MatchFacts, MilestoneRow, Row};
 use proto::{
     MatchId, UserId,
@@ -35,6 +36,12 @@ impl Store {
     /// How far a match has come.
     pub(crate) fn last_seq(&self, id: &MatchId) -> i64 {
         self.rows.borrow()[id].head.last_seq
+    }
+
+    /// The reactions to a message, as clients see them.
+    pub(crate) fn reactions(&self, id: &MatchId, seq: i64) -> String {
+        let rows = self.rows.borrow();
+        rows[id].row(seq).map(|row| views::to_json(&ReactionsView::new(&row.message.reactions))).unwrap_or_default()
     }
 
     /// Behind which message a milestone was recorded, by the number of messages that reaches it.

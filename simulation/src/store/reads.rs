@@ -3,9 +3,12 @@
 use std::rc::Rc;
 
 use chat_service::audience::Audience;
+use gateway_core::output::Since;
 use proto::{
     MatchId, UserId,
-    chat::{Change, GetMatchResponse, ListChangesResponse, ListMessagesResponse, Match, MatchHead, Message},
+    chat::{
+        Change, GetMatchResponse, ListChangesResponse, ListMessagesResponse, Match, MatchHead, Message, change::Kind,
+    },
 };
 
 use super::{EPOCH, Store, Stored};
@@ -35,19 +38,20 @@ impl Store {
         self.trip(|store| store.rows.borrow().get(id).map(|stored| stored.audience.clone())).await
     }
 
-    /// The match, and at most `limit` messages after `since`.
+    /// The match, with messages and changes.
     pub(crate) async fn get_match(
         self: Rc<Self>,
         id: MatchId,
-        since: Option<i64>,
-        limit: i32,
+        Since { seq, rev, limit }: Since,
     ) -> Result<Option<GetMatchResponse>, Away> {
         self.trip(|store| {
             let rows = store.rows.borrow();
             let stored = rows.get(&id)?;
-            let (messages, has_more) = stored.page(since.unwrap_or(i64::MAX), limit);
-            let (of, epoch) = (Some(stored.to_match(&id)), EPOCH.to_owned());
-            Some(GetMatchResponse { r#match: of, messages, has_more, epoch, ..GetMatchResponse::default() })
+            let (messages, has_more) = stored.page(seq.unwrap_or(i64::MAX), limit);
+            let (changes, limited) = stored.log(rev.unwrap_or(i64::MAX), limit);
+            let (r#match, epoch) = (Some(stored.to_match(&id)), EPOCH.to_owned());
+            let none = GetMatchResponse::default();
+            Some(GetMatchResponse { r#match, messages, has_more, epoch, changes, limited, ..none })
         })
         .await
     }
@@ -80,11 +84,11 @@ impl Store {
         self.trip(|store| {
             let rows = store.rows.borrow();
             let stored = rows.get(&id).filter(|stored| stored.audience.has(&user))?;
-            let rest: Vec<&Change> = stored.changes.iter().filter(|change| change.rev > after).collect();
-            let (changes, has_more) = cut(rest, limit);
+            let (changes, has_more) = stored.log(after, limit);
             let last = changes.last().filter(|_| has_more);
             let through_rev = last.map_or(stored.head.rev, |last| last.rev);
-            Some(ListChangesResponse { through_rev, changes, has_more })
+            let oldest_rev = stored.changes.first().map_or(0, |first| first.rev);
+            Some(ListChangesResponse { through_rev, changes, has_more, oldest_rev })
         })
         .await
     }
@@ -124,6 +128,20 @@ impl Stored {
     fn page(&self, after: i64, limit: i32) -> (Vec<Message>, bool) {
         let rest = self.messages.iter().skip(usize::try_from(after).unwrap_or(usize::MAX));
         cut(rest.map(|row| &row.message), limit)
+    }
+}
+
+impl Stored {
+    /// Changes after a rev, with messages as they are now.
+    fn log(&self, after: i64, limit: i32) -> (Vec<Change>, bool) {
+        let rest = self.changes.iter().filter(|change| change.rev > after);
+        let (mut changes, has_more) = cut(rest, limit);
+        for change in &mut changes {
+            if let Some(Kind::Reacted(reacted)) = &mut change.kind {
+                reacted.reactions = self.row(reacted.seq).map(|row| row.message.reactions.clone()).unwrap_or_default();
+            }
+        }
+        (changes, has_more)
     }
 }
 

@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use chat_service::{
     batch::Writes,
     command::Wanted,
-    lanes::{TripError, transaction::Locked},
+    lanes::{
+        TripError,
+        transaction::{Found, Locked},
+    },
     news::Logged,
-    room::{Head, Row},
+    room::Head,
+    stored::{Named, Row},
 };
 use proto::{
     MatchId, UserId,
@@ -47,7 +51,13 @@ impl Store {
         });
         let looks = self.mistake != Some(Mistake::ChangeAgain);
         let changes = closings.chain(milestones).filter(|_| looks).chain(memberships).collect();
-        Locked { heads, rows, changes, changed: newer }
+        let commands = wanted.commands.iter().filter_map(|(id, user, client_id)| {
+            let (id, stored) = stored.get_key_value(*id)?;
+            let is_it = |named: &&Named| named.user.as_str() == *user && named.client_id.as_str() == *client_id;
+            Some((id.clone(), stored.commands.iter().find(is_it)?.clone()))
+        });
+        let commands = commands.filter(|_| self.mistake != Some(Mistake::ForgetCommands)).collect();
+        Locked { heads, found: Found { rows, changes, commands }, changed: newer }
     }
 
     /// Stores all of it, or nothing.
@@ -82,6 +92,14 @@ impl Store {
                 _ => {}
             }
             stored.changes.push(change);
+        }
+        for row in writes.updates {
+            let Some(stored) = stored.get_mut(row.message.match_id.as_str()) else { continue };
+            let at = usize::try_from(row.message.seq - 1).unwrap_or(usize::MAX);
+            stored.messages.get_mut(at).into_iter().for_each(|before| before.clone_from(&row));
+        }
+        for (id, command) in writes.commands {
+            stored.get_mut(&id).into_iter().for_each(|stored| stored.commands.push(command.clone()));
         }
         for (id, head) in heads {
             let Some(stored) = stored.get_mut(&id) else { continue };

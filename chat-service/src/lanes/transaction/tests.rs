@@ -35,13 +35,7 @@ impl Connection for Recorder {
         self.trips.push(format!("lock {ids:?}, {} messages", wanted.by_client_id.len()));
         let stale = matches.iter().filter(|(_, version)| *version != 0);
         let changed = stale.map(|(id, _)| (MatchId::new(*id).unwrap(), audience(0))).collect();
-        Ok(Locked {
-            heads: heads(ids.into_iter()),
-            rows: Vec::new(),
-            changes: Vec::new(),
-            commands: Vec::new(),
-            changed,
-        })
+        Ok(Locked { heads: heads(ids.into_iter()), found: Found::default(), changed })
     }
 
     async fn write(&mut self, writes: &Writes, heads: &BTreeMap<MatchId, Head>) -> Result<(), TripError> {

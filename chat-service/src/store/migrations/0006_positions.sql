@@ -1,5 +1,5 @@
--- How far each member has read and received a match. Without a row: nothing of it. What is there when this version comes
--- counts as read, so that no old history is unread.
+-- How far each member has read and received a match. Without a row: nothing of it. What is there when this version
+-- comes counts as read, so that no old history is unread.
 CREATE TABLE positions (
     match_id      text COLLATE "C" NOT NULL,
     user_id       text COLLATE "C" NOT NULL,

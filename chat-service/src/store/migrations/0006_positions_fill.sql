@@ -1,5 +1,5 @@
--- One batch of the matches of before there were positions: $1 is the last match of the batch before, $2 the size of a batch.
--- The last row tells where the next batch begins.
+-- One batch of the matches of before there were positions: $1 is the last match of the batch before, $2 the size of a
+-- batch. The last row tells where the next batch begins.
 WITH batch AS (
     SELECT match_id, last_seq FROM matches WHERE match_id > $1 ORDER BY match_id LIMIT $2
 ), placed AS (

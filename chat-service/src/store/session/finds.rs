@@ -9,42 +9,35 @@ use tokio_postgres::{Error, Row as SqlRow, Statement, types::ToSql};
 use super::{Session, statements::Statements};
 use crate::{
     command::Wanted,
-    news::Logged,
-    room::{Made, Named, Row},
+    lanes::transaction::Found,
     store::{changes, messages, milestones, time::to_ms},
+    stored::{Made, Named},
 };
-
-/// What was found.
-pub(super) struct Found {
-    pub(super) rows: Vec<Row>,
-    pub(super) changes: Vec<Logged>,
-    pub(super) commands: Vec<(MatchId, Named)>,
-}
 
 impl Session {
     /// Sends the statements that are needed together, behind whatever was sent before.
     pub(super) async fn find(&self, wanted: &Wanted<'_>) -> Result<Found, Error> {
         let sent = keys(&wanted.by_client_id);
         let (seq_ids, seqs): (Vec<&str>, Vec<i64>) = wanted.by_seq.iter().copied().unzip();
-        let named = keys(&wanted.commands);
+        let commands = keys(&wanted.commands);
         let closed: Vec<&str> = wanted.closings.iter().copied().collect();
         let grouped: Vec<&str> = wanted.memberships.iter().copied().collect();
-        let (reached, names): (Vec<&str>, Vec<&str>) = wanted.milestones.iter().copied().unzip();
+        let (reached, milestones): (Vec<&str>, Vec<&str>) = wanted.milestones.iter().copied().unzip();
         let Statements { find_by_client_id, find_by_seq, find_commands, .. } = &self.statements;
         let Statements { find_closings, find_memberships, find_milestones, .. } = &self.statements;
-        let (by_client_id, by_seq, commands, closings, memberships, milestones) = join!(
+        let (by_client_id, by_seq, named, closed_by, changed_by, recorded_by) = join!(
             self.query_unless(sent.0.is_empty(), find_by_client_id, [&sent.0, &sent.1, &sent.2]),
             self.query_unless(seqs.is_empty(), find_by_seq, [&seq_ids, &seqs]),
-            self.query_unless(named.0.is_empty(), find_commands, [&named.0, &named.1, &named.2]),
+            self.query_unless(commands.0.is_empty(), find_commands, [&commands.0, &commands.1, &commands.2]),
             self.query_unless(closed.is_empty(), find_closings, [&closed]),
             self.query_unless(grouped.is_empty(), find_memberships, [&grouped]),
-            self.query_unless(names.is_empty(), find_milestones, [&reached, &names]),
+            self.query_unless(milestones.is_empty(), find_milestones, [&reached, &milestones]),
         );
         let rows = by_client_id?.iter().chain(&by_seq?).map(messages::whole_row).collect::<Result<_, _>>()?;
-        let changes = closings?.iter().chain(&memberships?).map(changes::logged).collect::<Result<Vec<_>, _>>()?;
-        let milestones = milestones?.iter().map(milestones::logged).collect::<Result<Vec<_>, _>>()?;
-        let commands = commands?.iter().map(command).collect::<Result<Vec<_>, _>>()?;
-        let changes = changes.into_iter().chain(milestones).flatten().collect();
+        let changes = closed_by?.iter().chain(&changed_by?).map(changes::logged).collect::<Result<Vec<_>, _>>()?;
+        let recorded = recorded_by?.iter().map(milestones::logged).collect::<Result<Vec<_>, _>>()?;
+        let commands = named?.iter().map(command).collect::<Result<Vec<_>, _>>()?;
+        let changes = changes.into_iter().chain(recorded).flatten().collect();
         Ok(Found { rows, changes, commands: commands.into_iter().flatten().collect() })
     }
 

@@ -13,8 +13,9 @@ use super::Session;
 use crate::{
     batch::Writes,
     news::Logged,
-    room::{Head, Named, Row, Version},
+    room::Head,
     store::{changes::Columns, reactions, time::from_ms},
+    stored::{Named, Row, Version},
 };
 
 impl Session {
@@ -52,6 +53,14 @@ impl Session {
 
     /// What stored messages have become, what they were, and which commands asked for it.
     pub(super) async fn update(&self, writes: &Writes) -> Result<(), Error> {
+        if writes.updates.is_empty() && writes.commands.is_empty() {
+            return Ok(());
+        }
+        // In a box, as most batches have nothing of it.
+        Box::pin(self.update_all(writes)).await
+    }
+
+    async fn update_all(&self, writes: &Writes) -> Result<(), Error> {
         let (updated, kept, noted) =
             join!(self.update_rows(&writes.updates), self.keep(&writes.versions), self.note(&writes.commands));
         updated.and(kept).and(noted)
