@@ -148,7 +148,7 @@ mod tests {
             (0x501a_81a0_dc5f_ca56, None),
             (0x9c5b_d291_6bec_c5cb, Some(0x04da_3d4c_2ec0_0a0b)),
             (0x21f7_63b3_953a_1830, None),
-            (0x8c75_180f_593d_2505, None),
+            (0x048a_4441_11ac_9e89, None),
             (0xd930_871b_42e4_4a0e, Some(0xa85e_6712_5f2c_8d35)),
         ];
         assert_eq!(MIGRATIONS.map(hash), shipped);

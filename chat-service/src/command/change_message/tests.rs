@@ -9,7 +9,7 @@ use crate::{
 
 const MINUTE_MS: i64 = 60_000;
 const NOW_MS: i64 = 100 * MINUTE_MS;
-const WINDOWS: Windows = Windows { edit: Duration::from_mins(15), unsend: Duration::from_mins(60) };
+const WINDOWS: Windows = Windows { edit: Duration::from_mins(15), unsend: Duration::from_hours(1) };
 
 fn user(name: &str) -> UserId {
     UserId::new(name).unwrap()

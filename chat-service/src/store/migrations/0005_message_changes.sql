@@ -1,5 +1,6 @@
 -- What becomes of a message after it was stored. The row holds the state as it is. `original` is the SHA-256 of the
--- body as it was sent, once that is another: a repeat of the send is told by it. The body of a deleted message is empty.
+-- body as it was sent, once that is another: a repeat of the send is told by it. The body of a deleted message is
+-- empty.
 ALTER TABLE messages
     ADD COLUMN reply_to   bigint,
     ADD COLUMN edits      smallint NOT NULL DEFAULT 0,

@@ -22,7 +22,7 @@ use proto::{
 use super::*;
 use crate::{
     Failure, Moment, Settings,
-    output::{Ask, Snapshot, TurnId},
+    output::{Answer, Ask, CallFor, Snapshot, Timer, TurnId},
     pid::Pid,
     recovery::{Brought, Recovery},
     step::{Flood, Limited},

@@ -14,9 +14,9 @@ fn alice() -> Alice {
     alice
 }
 
-fn stands(read_seq: i64, last_seq: i64) -> Result<Position, Failure> {
+fn stands(read_seq: i64, last_seq: i64) -> Position {
     let user_id = "alice".to_owned();
-    Ok(Position { user_id, read_seq, delivered_seq: read_seq, at_ms: Some(0), last_seq, unread: last_seq - read_seq })
+    Position { user_id, read_seq, delivered_seq: read_seq, at_ms: Some(0), last_seq, unread: last_seq - read_seq }
 }
 
 fn marked(alice: &mut Alice, position: Result<Position, Failure>) {
@@ -40,11 +40,11 @@ fn marks_of_a_chat_are_folded_and_each_is_answered_for_itself() {
     alice.emits(phone, "mark_read", &mark(99), 3);
     alice.emits(phone, "mark_read", &mark(-1), 4);
     assert_eq!(alice.put_out(), ["rejected", "ack 4 INVALID_PAYLOAD"]);
-    marked(&mut alice, stands(3, 7));
+    marked(&mut alice, Ok(stands(3, 7)));
     assert_eq!(alice.put_out(), ["after 1000 ms", "ack 1"]);
     passes(&mut alice, Duration::from_secs(1), Timer::Mark(chat("m")));
     assert_eq!(alice.put_out(), ["mark m [5, 99] []"]);
-    marked(&mut alice, stands(5, 7));
+    marked(&mut alice, Ok(stands(5, 7)));
     assert_eq!(alice.put_out(), ["after 1000 ms", "ack 2", "rejected", "ack 3 INVALID_PAYLOAD"]);
     passes(&mut alice, Duration::from_secs(1), Timer::Mark(chat("m")));
     alice.emits(phone, "mark_read", &mark(6), 5);
@@ -61,7 +61,7 @@ fn several_chats_are_answered_when_all_are_known() {
     let chats = r#"{"chats":[{"matchId":"m","seq":3},{"matchId":"n","seq":4}]}"#;
     alice.emits(socket, "mark_delivered", chats, 1);
     assert_eq!(alice.put_out(), ["mark m [] [3]", "mark n [] [4]"]);
-    marked(&mut alice, stands(3, 7));
+    marked(&mut alice, Ok(stands(3, 7)));
     assert_eq!(alice.put_out(), ["after 1000 ms"]);
     let refused = Answer::Marked(chat("n"), Err(Code::MatchNotFound.into()));
     alice.step(|core, step| core.answered(refused, step));
@@ -84,7 +84,7 @@ fn what_a_client_proves_is_delivered_and_it_is_asked_once_a_second() {
     assert_eq!(alice.put_out(), ["receive_message 2", "receive_message 3"], "the first is not proved yet");
     alice.step(|core, step| core.proved(socket, step));
     assert_eq!(alice.put_out(), ["after 1000 ms", "mark m [] [1]"]);
-    marked(&mut alice, stands(1, 3));
+    marked(&mut alice, Ok(stands(1, 3)));
     alice.out.clear();
     passes(&mut alice, Duration::from_secs(1), Timer::Prove(socket));
     assert_eq!(alice.put_out(), ["prove"]);
