@@ -1,5 +1,6 @@
 //! PostgreSQL, the only truth: the schema, the lanes' sessions, and a small pool for everything else.
 
+mod blocks;
 mod changes;
 mod error;
 mod heads;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod api;
+mod blocks;
 mod body;
 mod caller;
 mod changes;
@@ -41,6 +42,10 @@ pub fn routes(api: Api, origins: Origins) -> Router {
         .route("/matches/{id}/changes", get(changes::page))
         .route("/matches/{id}/milestones", get(milestones::progress))
         .route("/matches/{id}/receipts", get(receipts::get).put(receipts::put))
+        .route("/users/me/blocks", get(blocks::list))
+        .route("/users/me/blocks/{other}", put(blocks::put).delete(blocks::delete))
+        .route("/users/{id}/blocks", get(blocks::list_of))
+        .route("/users/{id}/blocks/{other}", put(blocks::put_of).delete(blocks::delete_of))
         .route("/users/me/settings", get(settings::get).put(settings::put))
         .route("/users/{id}/settings", get(settings::get_of).put(settings::put_of))
         .route("/users/{id}/revoke", post(users::revoke))

@@ -3,7 +3,7 @@
 use proto::{
     MatchId, UserId,
     chat::{
-        Action, GetMatchRequest, GetReceiptsRequest, GetReceiptsResponse, HeadsRequest, HeadsResponse,
+        Action, GetMatchRequest, GetReceiptsRequest, GetReceiptsResponse, HeadsRequest, HeadsResponse, ListBlocksRequest, ListBlocksResponse,
         ListChangesRequest, ListChangesResponse, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest,
         ListMessagesResponse, MatchHead, RevocationsRequest, RevocationsResponse, list_messages_request::Position,
     },
@@ -39,6 +39,17 @@ impl Services {
     ) -> Result<ListMatchesResponse, Failure> {
         let request = ListMatchesRequest { user_id: user.to_string(), after: after.map(ToString::to_string), limit };
         ask(async || self.chat.clone().list_matches(request.clone()).await).await
+    }
+
+    /// The users whom a user has blocked and whose id comes after `after`, by user id, at most `limit` (≤ 200).
+    pub async fn list_blocks(
+        &self,
+        user: &UserId,
+        after: Option<&UserId>,
+        limit: i32,
+    ) -> Result<ListBlocksResponse, Failure> {
+        let request = ListBlocksRequest { user_id: user.to_string(), after: after.map(ToString::to_string), limit };
+        ask(async || self.chat.clone().list_blocks(request.clone()).await).await
     }
 
     /// A page of a match's messages, ascending; without a position the latest. `MATCH_NOT_FOUND` unless `user` is a
