@@ -6,6 +6,7 @@ mod matches;
 mod messages;
 mod milestones;
 mod receipts;
+mod reports;
 mod revocations;
 mod status;
 
@@ -13,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use proto::chat::{
     ChangeMembersRequest, ChangeMembersResponse, ChangeMessageRequest, ChangeMessageResponse, CloseMatchRequest,
-    CloseMatchResponse, DeleteBlockRequest, DeleteBlockResponse, GetMatchRequest, GetMatchResponse, GetReceiptsRequest, GetReceiptsResponse, GetSettingsRequest,
+    CloseMatchResponse, DeleteBlockRequest, DeleteBlockResponse, GetMatchRequest, GetMatchResponse, GetReceiptsRequest, GetReceiptsResponse, GetReportRequest, GetReportResponse, GetSettingsRequest,
     HeadsRequest, HeadsResponse, HideMessageRequest, HideMessageResponse, ListBlocksRequest, ListBlocksResponse, ListChangesRequest, ListChangesResponse,
-    ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, MarkRequest, MarkResponse,
-    PutBlockRequest, PutBlockResponse, PutMatchRequest, PutMatchResponse, PutSettingsRequest, RecordMilestoneRequest, RecordMilestoneResponse,
+    ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, ListReportsRequest, ListReportsResponse, MarkRequest, MarkResponse,
+    PutBlockRequest, PutBlockResponse, PutMatchRequest, PutMatchResponse, PutSettingsRequest, RecordMilestoneRequest, RecordMilestoneResponse, ReportRequest, ReportResponse, ReportSummary, ResolveReportRequest,
     RevocationsRequest, RevocationsResponse, RevokeRequest, RevokeResponse, Settings, chat_service_server::ChatService,
 };
 use service_kit::grpc;
@@ -138,6 +139,22 @@ impl ChatService for Rpc {
 
     async fn list_blocks(&self, request: Request<ListBlocksRequest>) -> Answer<ListBlocksResponse> {
         bounded(self.blocks_of(request.into_inner())).await
+    }
+
+    async fn report(&self, request: Request<ReportRequest>) -> Answer<ReportResponse> {
+        bounded(self.report_of(request.into_inner())).await
+    }
+
+    async fn list_reports(&self, request: Request<ListReportsRequest>) -> Answer<ListReportsResponse> {
+        bounded(self.reports(request.into_inner())).await
+    }
+
+    async fn get_report(&self, request: Request<GetReportRequest>) -> Answer<GetReportResponse> {
+        bounded(self.report_with_evidence(request.into_inner())).await
+    }
+
+    async fn resolve_report(&self, request: Request<ResolveReportRequest>) -> Answer<ReportSummary> {
+        bounded(self.resolve(request.into_inner())).await
     }
 
     async fn list_matches(&self, request: Request<ListMatchesRequest>) -> Answer<ListMatchesResponse> {

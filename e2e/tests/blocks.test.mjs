@@ -97,3 +97,68 @@ describe('a block', { concurrency: 4 }, () => {
     assert.equal((await refused(late, 'join_chat', match.id)).code, 'MATCH_CLOSED');
   });
 });
+
+describe('a report', { concurrency: 4 }, () => {
+  const stack = useStack();
+  const report = (match, user, body, headers = {}) =>
+    rest(stack, 'POST', `/matches/${match.id}/report`, { token: userToken(stack, user), body, headers });
+  const evidence = async (id) => (await call(stack, null, 'GET', `/reports/${id}`)).json;
+
+  test('keeps what was delivered, also when it was edited and deleted since', async () => {
+    const { match, alice } = await joinedPair(stack);
+    for (const text of ['one', 'two', 'three']) await done(alice, 'send_message', { matchId: match.id, message: text });
+    await done(alice, 'edit_message', { matchId: match.id, seq: 2, message: 'dos' });
+    await done(alice, 'delete_message', { matchId: match.id, seq: 3, scope: 'everyone' });
+    const { status, json } = await report(match, match.bob, { reason: 'rude', seqs: [2, 3], note: 'look', block: true });
+    assert.deepEqual([status, json.duplicate], [201, false]);
+    await eventually(() => seen(alice, 'match_closed').length, 'the closing');
+    const filed = await evidence(json.reportId);
+    assert.deepEqual([filed.state, filed.reason, filed.note, filed.seqs], ['open', 'rude', 'look', [2, 3]]);
+    const contents = filed.evidence.map(({ seq, message, replacedByRev }) => [seq, message, replacedByRev]);
+    assert.deepEqual(contents, [[1, 'one', undefined], [2, 'dos', undefined], [2, 'two', 1], [3, 'three', 2]]);
+    assert.ok(filed.evidence.every(({ senderId }) => senderId === match.alice));
+    const late = await report(match, match.bob, { reason: 'again', seqs: [3] });
+    assert.equal((await evidence(late.json.reportId)).evidence.length, 4, 'also of a closed match');
+    const resolved = await call(stack, null, 'POST', `/reports/${json.reportId}/resolve`);
+    assert.deepEqual([resolved.status, resolved.json.state], [200, 'resolved']);
+    const page = await call(stack, null, 'GET', `/reports?after=${json.reportId - 1}&limit=1`);
+    assert.deepEqual(page.json.reports.map(({ reportId, state }) => [reportId, state]), [[json.reportId, 'resolved']]);
+  });
+
+  test('is one report under one key, and 20 a day', async () => {
+    const { match, alice } = await joinedPair(stack);
+    await done(alice, 'send_message', { matchId: match.id, message: 'x' });
+    const headers = { 'idempotency-key': randomUUID() };
+    const [first, second] = [
+      await report(match, match.bob, { reason: 'x' }, headers),
+      await report(match, match.bob, { reason: 'x' }, headers),
+    ];
+    assert.deepEqual([first.status, second.status], [201, 200]);
+    assert.equal(first.json.reportId, second.json.reportId);
+    for (let count = 1; count < 20; count += 1) assert.equal((await report(match, match.bob, { reason: 'x' })).status, 201);
+    const refusal = await report(match, match.bob, { reason: 'x' });
+    assert.deepEqual([refusal.status, refusal.json.code], [429, 'RATE_LIMITED']);
+  });
+
+  test('that cannot be is refused', async () => {
+    const { match, alice } = await joinedPair(stack);
+    await done(alice, 'send_message', { matchId: match.id, message: 'x' });
+    for (const [body, status] of [
+      [{}, 400],
+      [{ reason: '' }, 400],
+      [{ reason: 'x', seqs: [0] }, 400],
+      [{ reason: 'x', seqs: Array.from({ length: 51 }, (_, n) => n + 1) }, 400],
+      [{ reason: 'x', note: 'x'.repeat(1_001) }, 400],
+      [{ reason: 'x', seqs: [2] }, 404],
+    ]) {
+      assert.equal((await report(match, match.bob, body)).status, status, JSON.stringify(body).slice(0, 80));
+    }
+    for (const id of [match.id, 'absent']) {
+      const strange = await report({ id }, 'stranger', { reason: 'x' });
+      assert.deepEqual([strange.status, strange.json.code], [404, 'MATCH_NOT_FOUND']);
+    }
+    for (const path of ['/reports', '/reports/1']) assert.equal((await call(stack, match.bob, 'GET', path)).status, 403);
+    assert.equal((await call(stack, null, 'GET', '/reports/999999999')).status, 404);
+    assert.equal((await call(stack, null, 'GET', '/reports/x')).status, 400);
+  });
+});

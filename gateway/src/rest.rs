@@ -14,6 +14,7 @@ mod observe;
 mod openapi;
 mod params;
 mod receipts;
+mod reports;
 mod request;
 mod settings;
 mod users;
@@ -42,6 +43,10 @@ pub fn routes(api: Api, origins: Origins) -> Router {
         .route("/matches/{id}/changes", get(changes::page))
         .route("/matches/{id}/milestones", get(milestones::progress))
         .route("/matches/{id}/receipts", get(receipts::get).put(receipts::put))
+        .route("/matches/{id}/report", post(reports::post))
+        .route("/reports", get(reports::list))
+        .route("/reports/{id}", get(reports::get))
+        .route("/reports/{id}/resolve", post(reports::resolve))
         .route("/users/me/blocks", get(blocks::list))
         .route("/users/me/blocks/{other}", put(blocks::put).delete(blocks::delete))
         .route("/users/{id}/blocks", get(blocks::list_of))

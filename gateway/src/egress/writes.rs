@@ -6,9 +6,9 @@ use proto::{
     Code, MatchId, UserId,
     chat::{
         ChangeMessageRequest, CloseMatchRequest, DeleteBlockRequest, GetSettingsRequest, HideMessageRequest, Mark, Match, MessageChange,
-        MessageHidden, Position, PutBlockRequest, PutMatchRequest, PutSettingsRequest, RevokeRequest, Settings,
+        MessageHidden, Position, PutBlockRequest, PutMatchRequest, PutSettingsRequest, ReportRequest, ReportSummary, Reported, ResolveReportRequest, RevokeRequest, Settings,
         change_message_request::{Change, DeleteForEveryone, React},
-        change_message_response, hide_message_response,
+        change_message_response, hide_message_response, report_response,
     },
 };
 
@@ -95,6 +95,21 @@ impl Services {
     pub async fn unblock(&self, user: &UserId, other: &UserId) -> Result<(), Failure> {
         let request = DeleteBlockRequest { user_id: user.to_string(), blocked_id: other.to_string() };
         ask(async || self.chat.clone().delete_block(request.clone()).await).await.map(|_| ())
+    }
+
+    /// Files a report of a member.
+    pub async fn report(&self, request: ReportRequest) -> Result<Reported, Failure> {
+        let response = ask(async || self.chat.clone().report(request.clone()).await).await?;
+        match response.result.ok_or(Code::Internal)? {
+            report_response::Result::Reported(reported) => Ok(reported),
+            report_response::Result::Failure(failure) => Err(failure.into()),
+        }
+    }
+
+    /// Notes that a report was dealt with. `MATCH_NOT_FOUND` when it does not exist.
+    pub async fn resolve_report(&self, report_id: i64) -> Result<ReportSummary, Failure> {
+        let request = ResolveReportRequest { report_id };
+        ask(async || self.chat.clone().resolve_report(request).await).await
     }
 
     /// Closes a match for good. `MATCH_NOT_FOUND` when it does not exist.
