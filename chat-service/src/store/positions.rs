@@ -112,8 +112,8 @@ fn statement() -> String {
                 ) ELSE ARRAY[]::text[] END
          FROM judged j
          CROSS JOIN LATERAL (SELECT j.match_id, j.last_seq) m
-         LEFT JOIN moved n USING (match_id, user_id)
-         LEFT JOIN positions q USING (match_id, user_id)
+         LEFT JOIN moved n ON n.match_id = j.match_id AND n.user_id = j.user_id
+         LEFT JOIN positions q ON q.match_id = j.match_id AND q.user_id = j.user_id
          CROSS JOIN LATERAL (SELECT j.user_id, coalesce(n.read_seq, q.read_seq, 0) AS read_seq,
                                     coalesce(n.delivered_seq, q.delivered_seq, 0) AS delivered_seq,
                                     coalesce(n.at, q.at) AS at, n.user_id IS NOT NULL AS has_moved) p"

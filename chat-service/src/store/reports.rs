@@ -140,10 +140,10 @@ const EVIDENCE: &str = "WITH named AS (SELECT unnest($3::bigint[]) AS seq
          GROUP BY m.seq ORDER BY distance, m.seq LIMIT $5
      )
      INSERT INTO evidence (report_id, seq, rev, sender_id, body, created_at)
-     SELECT $1, m.seq, 0, m.sender_id, m.body, coalesce(m.edited_at, m.created_at)
+     SELECT $1::bigint, m.seq, 0, m.sender_id, m.body, coalesce(m.edited_at, m.created_at)
      FROM near JOIN messages m ON m.match_id = $2 AND m.seq = near.seq WHERE m.deleted_at IS NULL
      UNION ALL
-     SELECT $1, m.seq, v.rev, m.sender_id, v.body, m.created_at
+     SELECT $1::bigint, m.seq, v.rev, m.sender_id, v.body, m.created_at
      FROM near JOIN messages m ON m.match_id = $2 AND m.seq = near.seq
      JOIN versions v ON v.match_id = $2 AND v.seq = m.seq";
 
