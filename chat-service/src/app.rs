@@ -144,8 +144,12 @@ impl Serving {
             let _ = done.send(publisher.run(lanes_ended).await);
         });
         lifecycle.spawn_essential("announcer", announcer.run());
-        let (revocations, versions) = (self.config.revocation_retention, self.config.deleted_retention);
-        let retention = Retention { store: shared.store.clone(), revocations, versions };
+        let retention = Retention {
+            store: shared.store.clone(),
+            revocations: self.config.revocation_retention,
+            versions: self.config.deleted_retention,
+            reports: self.config.report_retention,
+        };
         lifecycle.spawn_essential("retention", retention.run(lifecycle.clone()));
         let limits = SendLimits::new(self.config.rates);
         let lanes = (self.lanes.clone(), open);

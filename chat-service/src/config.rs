@@ -49,6 +49,10 @@ pub struct Config {
     #[arg(long, env = "DELETED_RETENTION", value_name = "TIME", default_value = "30d", value_parser = period::parse)]
     pub deleted_retention: Duration,
 
+    /// For how long reports and their evidence are kept.
+    #[arg(long, env = "REPORT_RETENTION", value_name = "TIME", default_value = "365d", value_parser = period::parse)]
+    pub report_retention: Duration,
+
     /// Whether it is noted and told how far members have read and received.
     #[arg(long, env = "RECEIPTS", value_name = "ON|OFF", value_enum, default_value = "on")]
     pub receipts: Switch,

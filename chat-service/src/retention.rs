@@ -1,5 +1,5 @@
-//! Forgets what has lost its use: revocations of tokens that have all expired, and bodies of messages that were edited
-//! or deleted long ago.
+//! Forgets what has lost its use: revocations of tokens that have all expired, bodies of messages that were edited or
+//! deleted long ago, and old reports.
 
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ pub(crate) struct Retention {
     pub(crate) store: Store,
     pub(crate) revocations: Duration,
     pub(crate) versions: Duration,
+    pub(crate) reports: Duration,
 }
 
 impl Retention {
@@ -48,8 +49,9 @@ impl Retention {
     async fn forget(&self) -> Result<(), StoreError> {
         let revocations = in_batches(|| self.store.forget_revocations(self.revocations, BATCH)).await?;
         let versions = in_batches(|| self.store.forget_versions(self.versions, BATCH)).await?;
-        if revocations + versions > 0 {
-            info!(revocations, versions, "forgotten");
+        let reports = in_batches(|| self.store.forget_reports(self.reports, BATCH)).await?;
+        if revocations + versions + reports > 0 {
+            info!(revocations, versions, reports, "forgotten");
         }
         Ok(())
     }

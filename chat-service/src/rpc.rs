@@ -1,10 +1,12 @@
 //! `ChatService` as gRPC serves it: what a call asks is checked here. What it reads is the store's; what it writes to a
 //! match is a command for the lanes of this replica, whoever owns the match.
 
+mod blocks;
 mod matches;
 mod messages;
 mod milestones;
 mod receipts;
+mod reports;
 mod revocations;
 mod status;
 
@@ -12,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use proto::chat::{
     ChangeMembersRequest, ChangeMembersResponse, ChangeMessageRequest, ChangeMessageResponse, CloseMatchRequest,
-    CloseMatchResponse, GetMatchRequest, GetMatchResponse, GetReceiptsRequest, GetReceiptsResponse, GetSettingsRequest,
-    HeadsRequest, HeadsResponse, HideMessageRequest, HideMessageResponse, ListChangesRequest, ListChangesResponse,
-    ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, MarkRequest, MarkResponse,
-    PutMatchRequest, PutMatchResponse, PutSettingsRequest, RecordMilestoneRequest, RecordMilestoneResponse,
+    CloseMatchResponse, DeleteBlockRequest, DeleteBlockResponse, GetMatchRequest, GetMatchResponse, GetReceiptsRequest, GetReceiptsResponse, GetReportRequest, GetReportResponse, GetSettingsRequest,
+    HeadsRequest, HeadsResponse, HideMessageRequest, HideMessageResponse, ListBlocksRequest, ListBlocksResponse, ListChangesRequest, ListChangesResponse,
+    ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, ListReportsRequest, ListReportsResponse, MarkRequest, MarkResponse,
+    PutBlockRequest, PutBlockResponse, PutMatchRequest, PutMatchResponse, PutSettingsRequest, RecordMilestoneRequest, RecordMilestoneResponse, ReportRequest, ReportResponse, ReportSummary, ResolveReportRequest,
     RevocationsRequest, RevocationsResponse, RevokeRequest, RevokeResponse, Settings, chat_service_server::ChatService,
 };
 use service_kit::grpc;
@@ -125,6 +127,34 @@ impl ChatService for Rpc {
 
     async fn put_settings(&self, request: Request<PutSettingsRequest>) -> Answer<Settings> {
         bounded(self.set(request.into_inner())).await
+    }
+
+    async fn put_block(&self, request: Request<PutBlockRequest>) -> Answer<PutBlockResponse> {
+        bounded(self.block(request.into_inner())).await
+    }
+
+    async fn delete_block(&self, request: Request<DeleteBlockRequest>) -> Answer<DeleteBlockResponse> {
+        bounded(self.unblock(request.into_inner())).await
+    }
+
+    async fn list_blocks(&self, request: Request<ListBlocksRequest>) -> Answer<ListBlocksResponse> {
+        bounded(self.blocks_of(request.into_inner())).await
+    }
+
+    async fn report(&self, request: Request<ReportRequest>) -> Answer<ReportResponse> {
+        bounded(self.report_of(request.into_inner())).await
+    }
+
+    async fn list_reports(&self, request: Request<ListReportsRequest>) -> Answer<ListReportsResponse> {
+        bounded(self.reports(request.into_inner())).await
+    }
+
+    async fn get_report(&self, request: Request<GetReportRequest>) -> Answer<GetReportResponse> {
+        bounded(self.report_with_evidence(request.into_inner())).await
+    }
+
+    async fn resolve_report(&self, request: Request<ResolveReportRequest>) -> Answer<ReportSummary> {
+        bounded(self.resolve(request.into_inner())).await
     }
 
     async fn list_matches(&self, request: Request<ListMatchesRequest>) -> Answer<ListMatchesResponse> {

@@ -1,5 +1,6 @@
 //! PostgreSQL, the only truth: the schema, the lanes' sessions, and a small pool for everything else.
 
+mod blocks;
 mod changes;
 mod error;
 mod heads;
@@ -12,6 +13,7 @@ mod milestones;
 mod outage;
 mod positions;
 mod reactions;
+mod reports;
 mod revocations;
 mod session;
 mod settings;
@@ -25,6 +27,7 @@ pub(crate) use matches::{Page, Put, Since};
 pub(crate) use messages::{Listed, Position};
 pub(crate) use milestones::Unannounced;
 pub(crate) use positions::Marked;
+pub(crate) use reports::{Complaint, Filed};
 pub(crate) use revocations::Revoked;
 pub(crate) use session::Session;
 

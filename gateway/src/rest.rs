@@ -2,6 +2,7 @@
 
 mod answers;
 mod api;
+mod blocks;
 mod body;
 mod caller;
 mod changes;
@@ -13,6 +14,7 @@ mod observe;
 mod openapi;
 mod params;
 mod receipts;
+mod reports;
 mod request;
 mod settings;
 mod users;
@@ -41,6 +43,14 @@ pub fn routes(api: Api, origins: Origins) -> Router {
         .route("/matches/{id}/changes", get(changes::page))
         .route("/matches/{id}/milestones", get(milestones::progress))
         .route("/matches/{id}/receipts", get(receipts::get).put(receipts::put))
+        .route("/matches/{id}/report", post(reports::post))
+        .route("/reports", get(reports::list))
+        .route("/reports/{id}", get(reports::get))
+        .route("/reports/{id}/resolve", post(reports::resolve))
+        .route("/users/me/blocks", get(blocks::list))
+        .route("/users/me/blocks/{other}", put(blocks::put).delete(blocks::delete))
+        .route("/users/{id}/blocks", get(blocks::list_of))
+        .route("/users/{id}/blocks/{other}", put(blocks::put_of).delete(blocks::delete_of))
         .route("/users/me/settings", get(settings::get).put(settings::put))
         .route("/users/{id}/settings", get(settings::get_of).put(settings::put_of))
         .route("/users/{id}/revoke", post(users::revoke))

@@ -21,6 +21,8 @@ pub enum Code {
     WindowPassed,
     /// The clientId was used for another body, or a match exists in another state.
     IdempotencyConflict,
+    /// One of the two users has blocked the other (the app server only).
+    BlockedPair,
     /// The call is not in a state that allows this.
     CallStateConflict,
     /// One of the two is in another call.
@@ -47,7 +49,7 @@ pub enum Code {
 
 impl Code {
     /// Every code there is.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidPayload,
         Self::Unauthenticated,
         Self::TokenExpired,
@@ -57,6 +59,7 @@ impl Code {
         Self::MessageDeleted,
         Self::WindowPassed,
         Self::IdempotencyConflict,
+        Self::BlockedPair,
         Self::CallStateConflict,
         Self::CallBusy,
         Self::MilestoneRequired,
@@ -82,6 +85,7 @@ impl Code {
             Self::MessageDeleted => "MESSAGE_DELETED",
             Self::WindowPassed => "WINDOW_PASSED",
             Self::IdempotencyConflict => "IDEMPOTENCY_CONFLICT",
+            Self::BlockedPair => "BLOCKED_PAIR",
             Self::CallStateConflict => "CALL_STATE_CONFLICT",
             Self::CallBusy => "CALL_BUSY",
             Self::MilestoneRequired => "MILESTONE_REQUIRED",
@@ -108,6 +112,7 @@ impl Code {
             Self::MessageDeleted => "The message was deleted.",
             Self::WindowPassed => "It is too late to change the message.",
             Self::IdempotencyConflict => "This id was used for something else before.",
+            Self::BlockedPair => "One of the two has blocked the other.",
             Self::CallStateConflict => "The call is in a state that does not allow this.",
             Self::CallBusy => "One of the two is in another call.",
             Self::MilestoneRequired => "The match has not unlocked this yet.",
@@ -131,6 +136,7 @@ impl Code {
             Self::MatchNotFound | Self::MessageNotFound | Self::CallNotFound => 404,
             Self::WindowPassed
             | Self::IdempotencyConflict
+            | Self::BlockedPair
             | Self::CallStateConflict
             | Self::CallBusy
             | Self::MilestoneRequired

@@ -50,8 +50,9 @@ impl Rpc {
         let id = match_id(request.match_id)?;
         let members = members(request.members)?;
         match self.store.put_match(&id, &members).await? {
-            Put::Created(found) => Ok(PutMatchResponse { r#match: Some(found), created: true }),
-            Put::Present(found) => Ok(PutMatchResponse { r#match: Some(found), created: false }),
+            Put::Created(found) => Ok(PutMatchResponse { r#match: Some(found), created: true, blocked: false }),
+            Put::Present(found) => Ok(PutMatchResponse { r#match: Some(found), created: false, blocked: false }),
+            Put::Blocked => Ok(PutMatchResponse { r#match: None, created: false, blocked: true }),
             Put::Refused => Err(Status::failed_precondition("the match is closed or has other members")),
         }
     }

@@ -8,7 +8,7 @@ use proto::{
 use tokio_postgres::{Error, Row};
 
 use super::{
-    Store, StoreError,
+    Store, StoreError, blocks,
     changes::{self, ListedChanges},
     messages::{MessagePage, Position, one_more_than},
     milestones, positions,
@@ -57,6 +57,8 @@ pub(crate) enum Put {
     Present(Match),
     /// It is closed, or has other members.
     Refused,
+    /// One of two members has blocked the other.
+    Blocked,
 }
 
 impl Store {
@@ -109,6 +111,11 @@ impl Store {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
         let users: Vec<&str> = members.iter().map(UserId::as_str).collect();
+        if let [one, other] = users[..]
+            && blocks::is_blocked(&transaction, one, other).await?
+        {
+            return Ok(Put::Blocked);
+        }
         let insert =
             "INSERT INTO matches (match_id, created_at) VALUES ($1, date_trunc('milliseconds', clock_timestamp()))
                       ON CONFLICT DO NOTHING";

@@ -6,7 +6,7 @@ use proto::{
 };
 use tokio_postgres::{Error, Row};
 
-use super::{Store, StoreError, members::users, time::to_ms};
+use super::{Store, StoreError, blocks::are_not_blocked, members::users, time::to_ms};
 use crate::mark::Mark;
 
 /// In larger matches nobody is told how far the others have come.
@@ -65,6 +65,7 @@ impl Store {
 /// The positions of members that a user may see, with parameters (matches, user): match by match, the user's own first.
 pub(super) fn select_receipts() -> String {
     let (mine, theirs) = (shares("$2"), shares("u.user_id"));
+    let apart = are_not_blocked("$2", "u.user_id");
     format!(
         "SELECT p.user_id, p.read_seq, p.delivered_seq, p.at, m.last_seq,
                 CASE WHEN p.user_id = $2 THEN {UNREAD} ELSE 0 END, m.match_id
@@ -73,7 +74,7 @@ pub(super) fn select_receipts() -> String {
              SELECT u.user_id, coalesce(q.read_seq, 0) AS read_seq, coalesce(q.delivered_seq, 0) AS delivered_seq, q.at
              FROM members u LEFT JOIN positions q USING (match_id, user_id)
              WHERE u.match_id = m.match_id AND (u.user_id = $2 OR (
-                 {mine} AND {theirs}
+                 {mine} AND {theirs} AND {apart}
                  AND (SELECT count(*) FROM members c WHERE c.match_id = m.match_id) <= {MAX_SHARING}))
          ) p
          WHERE m.match_id = ANY ($1) ORDER BY m.match_id, p.user_id <> $2, p.user_id"
@@ -83,6 +84,7 @@ pub(super) fn select_receipts() -> String {
 /// What marks come to. A mark that lies beyond the head moves nothing.
 fn statement() -> String {
     let (mine, theirs) = (shares("p.user_id"), shares("u.user_id"));
+    let apart = are_not_blocked("p.user_id", "u.user_id");
     format!(
         "WITH judged AS MATERIALIZED (
              SELECT k.place, k.match_id, k.user_id, m.last_seq,
@@ -105,7 +107,8 @@ fn statement() -> String {
          SELECT j.place, p.user_id, p.read_seq, p.delivered_seq, p.at, m.last_seq, {UNREAD}, p.has_moved,
                 CASE WHEN p.has_moved AND {mine} THEN ARRAY (
                     SELECT u.user_id FROM members u
-                    WHERE u.match_id = m.match_id AND u.user_id <> p.user_id AND {theirs} LIMIT {MAX_SHARING}
+                    WHERE u.match_id = m.match_id AND u.user_id <> p.user_id AND {theirs} AND {apart}
+                    LIMIT {MAX_SHARING}
                 ) ELSE ARRAY[]::text[] END
          FROM judged j
          CROSS JOIN LATERAL (SELECT j.match_id, j.last_seq) m

@@ -3,9 +3,9 @@
 use proto::{
     MatchId, UserId,
     chat::{
-        Action, GetMatchRequest, GetReceiptsRequest, GetReceiptsResponse, HeadsRequest, HeadsResponse,
+        Action, GetMatchRequest, GetReceiptsRequest, GetReceiptsResponse, GetReportRequest, GetReportResponse, HeadsRequest, HeadsResponse, ListBlocksRequest, ListBlocksResponse,
         ListChangesRequest, ListChangesResponse, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest,
-        ListMessagesResponse, MatchHead, RevocationsRequest, RevocationsResponse, list_messages_request::Position,
+        ListMessagesResponse, MatchHead, ListReportsRequest, ListReportsResponse, RevocationsRequest, RevocationsResponse, list_messages_request::Position,
     },
     milestone::{GetProgressRequest, GetProgressResponse},
     signaling::{GetCallRequest, GetCallResponse, get_call_request::Of},
@@ -39,6 +39,28 @@ impl Services {
     ) -> Result<ListMatchesResponse, Failure> {
         let request = ListMatchesRequest { user_id: user.to_string(), after: after.map(ToString::to_string), limit };
         ask(async || self.chat.clone().list_matches(request.clone()).await).await
+    }
+
+    /// The users whom a user has blocked and whose id comes after `after`, by user id, at most `limit` (≤ 200).
+    pub async fn list_blocks(
+        &self,
+        user: &UserId,
+        after: Option<&UserId>,
+        limit: i32,
+    ) -> Result<ListBlocksResponse, Failure> {
+        let request = ListBlocksRequest { user_id: user.to_string(), after: after.map(ToString::to_string), limit };
+        ask(async || self.chat.clone().list_blocks(request.clone()).await).await
+    }
+
+    /// The reports with higher numbers than `after`, at most `limit` (≤ 200).
+    pub async fn list_reports(&self, after: Option<i64>, limit: i32) -> Result<ListReportsResponse, Failure> {
+        let request = ListReportsRequest { after, limit };
+        ask(async || self.chat.clone().list_reports(request).await).await
+    }
+
+    /// A report with its evidence. `MATCH_NOT_FOUND` when it does not exist.
+    pub async fn get_report(&self, report_id: i64) -> Result<GetReportResponse, Failure> {
+        ask(async || self.chat.clone().get_report(GetReportRequest { report_id }).await).await
     }
 
     /// A page of a match's messages, ascending; without a position the latest. `MATCH_NOT_FOUND` unless `user` is a

@@ -5,10 +5,10 @@ use gateway_core::message_command::{MessageAct, MessageCommand, MessageDone};
 use proto::{
     Code, MatchId, UserId,
     chat::{
-        ChangeMessageRequest, CloseMatchRequest, GetSettingsRequest, HideMessageRequest, Mark, Match, MessageChange,
-        MessageHidden, Position, PutMatchRequest, PutSettingsRequest, RevokeRequest, Settings,
+        ChangeMessageRequest, CloseMatchRequest, DeleteBlockRequest, GetSettingsRequest, HideMessageRequest, Mark, Match, MessageChange,
+        MessageHidden, Position, PutBlockRequest, PutMatchRequest, PutSettingsRequest, ReportRequest, ReportSummary, Reported, ResolveReportRequest, RevokeRequest, Settings,
         change_message_request::{Change, DeleteForEveryone, React},
-        change_message_response, hide_message_response,
+        change_message_response, hide_message_response, report_response,
     },
 };
 
@@ -73,12 +73,43 @@ impl Services {
     }
 
     /// Creates the match of two users, and says whether it is new. `IDEMPOTENCY_CONFLICT` when it is closed or has
-    /// other members.
+    /// other members, `BLOCKED_PAIR` when one has blocked the other.
     pub async fn put_match(&self, match_id: &MatchId, members: &[UserId; 2]) -> Result<(Match, bool), Failure> {
         let members = members.iter().map(ToString::to_string).collect();
         let request = PutMatchRequest { match_id: match_id.to_string(), members };
         let response = ask(async || self.chat.clone().put_match(request.clone()).await).await?;
+        if response.blocked {
+            return Err(Code::BlockedPair.into());
+        }
         Ok((response.r#match.ok_or(Code::Internal)?, response.created))
+    }
+
+    /// Blocks a user for another one. `FORBIDDEN` when that one has blocked too many.
+    pub async fn block(&self, user: &UserId, other: &UserId) -> Result<(), Failure> {
+        let request = PutBlockRequest { user_id: user.to_string(), blocked_id: other.to_string() };
+        let response = ask(async || self.chat.clone().put_block(request.clone()).await).await?;
+        response.failure.map_or(Ok(()), |failure| Err(failure.into()))
+    }
+
+    /// Takes a block back.
+    pub async fn unblock(&self, user: &UserId, other: &UserId) -> Result<(), Failure> {
+        let request = DeleteBlockRequest { user_id: user.to_string(), blocked_id: other.to_string() };
+        ask(async || self.chat.clone().delete_block(request.clone()).await).await.map(|_| ())
+    }
+
+    /// Files a report of a member.
+    pub async fn report(&self, request: ReportRequest) -> Result<Reported, Failure> {
+        let response = ask(async || self.chat.clone().report(request.clone()).await).await?;
+        match response.result.ok_or(Code::Internal)? {
+            report_response::Result::Reported(reported) => Ok(reported),
+            report_response::Result::Failure(failure) => Err(failure.into()),
+        }
+    }
+
+    /// Notes that a report was dealt with. `MATCH_NOT_FOUND` when it does not exist.
+    pub async fn resolve_report(&self, report_id: i64) -> Result<ReportSummary, Failure> {
+        let request = ResolveReportRequest { report_id };
+        ask(async || self.chat.clone().resolve_report(request).await).await
     }
 
     /// Closes a match for good. `MATCH_NOT_FOUND` when it does not exist.
