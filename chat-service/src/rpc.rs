@@ -14,11 +14,14 @@ use std::time::{Duration, Instant};
 
 use proto::chat::{
     ChangeMembersRequest, ChangeMembersResponse, ChangeMessageRequest, ChangeMessageResponse, CloseMatchRequest,
-    CloseMatchResponse, DeleteBlockRequest, DeleteBlockResponse, GetMatchRequest, GetMatchResponse, GetReceiptsRequest, GetReceiptsResponse, GetReportRequest, GetReportResponse, GetSettingsRequest,
-    HeadsRequest, HeadsResponse, HideMessageRequest, HideMessageResponse, ListBlocksRequest, ListBlocksResponse, ListChangesRequest, ListChangesResponse,
-    ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, ListReportsRequest, ListReportsResponse, MarkRequest, MarkResponse,
-    PutBlockRequest, PutBlockResponse, PutMatchRequest, PutMatchResponse, PutSettingsRequest, RecordMilestoneRequest, RecordMilestoneResponse, ReportRequest, ReportResponse, ReportSummary, ResolveReportRequest,
-    RevocationsRequest, RevocationsResponse, RevokeRequest, RevokeResponse, Settings, chat_service_server::ChatService,
+    CloseMatchResponse, DeleteBlockRequest, DeleteBlockResponse, GetMatchRequest, GetMatchResponse, GetReceiptsRequest,
+    GetReceiptsResponse, GetReportRequest, GetReportResponse, GetSettingsRequest, HeadsRequest, HeadsResponse,
+    HideMessageRequest, HideMessageResponse, ListBlocksRequest, ListBlocksResponse, ListChangesRequest,
+    ListChangesResponse, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse,
+    ListReportsRequest, ListReportsResponse, MarkRequest, MarkResponse, PutBlockRequest, PutBlockResponse,
+    PutMatchRequest, PutMatchResponse, PutSettingsRequest, RecordMilestoneRequest, RecordMilestoneResponse,
+    ReportRequest, ReportResponse, ReportSummary, ResolveReportRequest, RevocationsRequest, RevocationsResponse,
+    RevokeRequest, RevokeResponse, Settings, chat_service_server::ChatService,
 };
 use service_kit::grpc;
 use tokio::time::timeout;

@@ -43,7 +43,8 @@ describe('a block', { concurrency: 4 }, () => {
     const open = await call(stack, match.alice, 'GET', `/matches/${others.id}`);
     assert.equal(open.json.closed, false);
     const log = await call(stack, match.bob, 'GET', `/matches/${match.id}/changes`);
-    assert.deepEqual(log.json.changes.map(({ kind, afterSeq, by }) => [kind, afterSeq, by]), [['closing', 1, undefined]]);
+    const [{ kind, afterSeq, by }] = log.json.changes;
+    assert.deepEqual([kind, afterSeq, by], ['closing', 1, undefined]);
     assert.ok(!JSON.stringify(bob.received).includes('block'));
     assert.equal((await block(stack, match.alice, match.bob)).status, 204, 'a repeat');
   });
@@ -109,7 +110,8 @@ describe('a report', { concurrency: 4 }, () => {
     for (const text of ['one', 'two', 'three']) await done(alice, 'send_message', { matchId: match.id, message: text });
     await done(alice, 'edit_message', { matchId: match.id, seq: 2, message: 'dos' });
     await done(alice, 'delete_message', { matchId: match.id, seq: 3, scope: 'everyone' });
-    const { status, json } = await report(match, match.bob, { reason: 'rude', seqs: [2, 3], note: 'look', block: true });
+    const rude = { reason: 'rude', seqs: [2, 3], note: 'look', block: true };
+    const { status, json } = await report(match, match.bob, rude);
     assert.deepEqual([status, json.duplicate], [201, false]);
     await eventually(() => seen(alice, 'match_closed').length, 'the closing');
     const filed = await evidence(json.reportId);
@@ -135,7 +137,9 @@ describe('a report', { concurrency: 4 }, () => {
     ];
     assert.deepEqual([first.status, second.status], [201, 200]);
     assert.equal(first.json.reportId, second.json.reportId);
-    for (let count = 1; count < 20; count += 1) assert.equal((await report(match, match.bob, { reason: 'x' })).status, 201);
+    for (let count = 1; count < 20; count += 1) {
+      assert.equal((await report(match, match.bob, { reason: 'x' })).status, 201);
+    }
     const refusal = await report(match, match.bob, { reason: 'x' });
     assert.deepEqual([refusal.status, refusal.json.code], [429, 'RATE_LIMITED']);
   });
@@ -157,7 +161,9 @@ describe('a report', { concurrency: 4 }, () => {
       const strange = await report({ id }, 'stranger', { reason: 'x' });
       assert.deepEqual([strange.status, strange.json.code], [404, 'MATCH_NOT_FOUND']);
     }
-    for (const path of ['/reports', '/reports/1']) assert.equal((await call(stack, match.bob, 'GET', path)).status, 403);
+    for (const path of ['/reports', '/reports/1']) {
+      assert.equal((await call(stack, match.bob, 'GET', path)).status, 403);
+    }
     assert.equal((await call(stack, null, 'GET', '/reports/999999999')).status, 404);
     assert.equal((await call(stack, null, 'GET', '/reports/x')).status, 400);
   });

@@ -17,8 +17,7 @@ const MAX_MESSAGES: i64 = 500;
 const MAX_A_DAY: i64 = 20;
 
 /// The columns of [`summary`], in its order.
-const SELECT: &str =
-    "SELECT report_id, match_id, user_id, reason, note, seqs, created_at, resolved_at FROM reports";
+const SELECT: &str = "SELECT report_id, match_id, user_id, reason, note, seqs, created_at, resolved_at FROM reports";
 
 /// What is reported.
 #[derive(Debug)]
@@ -69,7 +68,8 @@ impl Store {
             let filed = Filed::Report { id: row.try_get(0)?, duplicate: true, other };
             return Ok(if is_same { filed } else { Filed::Conflict });
         }
-        let count = "SELECT count(*) FROM reports WHERE user_id = $1 AND created_at > clock_timestamp() - interval '1 day'";
+        let count = "SELECT count(*) FROM reports
+                     WHERE user_id = $1 AND created_at > clock_timestamp() - interval '1 day'";
         if transaction.query_one(count, &[&user]).await?.try_get::<_, i64>(0)? >= MAX_A_DAY {
             return Ok(Filed::TooMany);
         }
@@ -81,15 +81,18 @@ impl Store {
         let insert = "INSERT INTO reports (match_id, user_id, key, reason, note, seqs, created_at)
                       VALUES ($1, $2, $3, $4, $5, $6, date_trunc('milliseconds', clock_timestamp()))
                       RETURNING report_id";
-        let report: i64 =
-            transaction.query_one(insert, &[&id, &user, key, reason, note, seqs]).await?.try_get(0)?;
+        let report: i64 = transaction.query_one(insert, &[&id, &user, key, reason, note, seqs]).await?.try_get(0)?;
         transaction.execute(EVIDENCE, &[&report, &id, seqs, &AROUND, &MAX_MESSAGES]).await?;
         transaction.commit().await?;
         Ok(Filed::Report { id: report, duplicate: false, other })
     }
 
     /// At most `limit` reports with higher numbers than `after`, and whether more follow.
-    pub(crate) async fn list_reports(&self, after: i64, limit: usize) -> Result<(Vec<ReportSummary>, bool), StoreError> {
+    pub(crate) async fn list_reports(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<(Vec<ReportSummary>, bool), StoreError> {
         let client = self.client().await?;
         let sql = format!("{SELECT} WHERE report_id > $1 ORDER BY report_id LIMIT $2");
         let rows = client.query(&sql, &[&after, &one_more_than(limit)]).await?;
@@ -111,7 +114,8 @@ impl Store {
     /// Notes that a report was dealt with, when that was done first.
     pub(crate) async fn resolve_report(&self, id: i64) -> Result<Option<ReportSummary>, StoreError> {
         let client = self.client().await?;
-        let sql = "UPDATE reports SET resolved_at = coalesce(resolved_at, date_trunc('milliseconds', clock_timestamp()))
+        let sql =
+            "UPDATE reports SET resolved_at = coalesce(resolved_at, date_trunc('milliseconds', clock_timestamp()))
                    WHERE report_id = $1
                    RETURNING report_id, match_id, user_id, reason, note, seqs, created_at, resolved_at";
         let row = client.query_opt(sql, &[&id]).await?;

@@ -3,9 +3,10 @@
 use proto::{
     MatchId, UserId,
     chat::{
-        Action, GetMatchRequest, GetReceiptsRequest, GetReceiptsResponse, GetReportRequest, GetReportResponse, HeadsRequest, HeadsResponse, ListBlocksRequest, ListBlocksResponse,
-        ListChangesRequest, ListChangesResponse, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest,
-        ListMessagesResponse, MatchHead, ListReportsRequest, ListReportsResponse, RevocationsRequest, RevocationsResponse, list_messages_request::Position,
+        Action, GetMatchRequest, GetReceiptsRequest, GetReceiptsResponse, GetReportRequest, GetReportResponse,
+        HeadsRequest, HeadsResponse, ListBlocksRequest, ListBlocksResponse, ListChangesRequest, ListChangesResponse,
+        ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, ListReportsRequest,
+        ListReportsResponse, MatchHead, RevocationsRequest, RevocationsResponse, list_messages_request::Position,
     },
     milestone::{GetProgressRequest, GetProgressResponse},
     signaling::{GetCallRequest, GetCallResponse, get_call_request::Of},

@@ -5,8 +5,9 @@ use gateway_core::message_command::{MessageAct, MessageCommand, MessageDone};
 use proto::{
     Code, MatchId, UserId,
     chat::{
-        ChangeMessageRequest, CloseMatchRequest, DeleteBlockRequest, GetSettingsRequest, HideMessageRequest, Mark, Match, MessageChange,
-        MessageHidden, Position, PutBlockRequest, PutMatchRequest, PutSettingsRequest, ReportRequest, ReportSummary, Reported, ResolveReportRequest, RevokeRequest, Settings,
+        ChangeMessageRequest, CloseMatchRequest, DeleteBlockRequest, GetSettingsRequest, HideMessageRequest, Mark,
+        Match, MessageChange, MessageHidden, Position, PutBlockRequest, PutMatchRequest, PutSettingsRequest,
+        ReportRequest, ReportSummary, Reported, ResolveReportRequest, RevokeRequest, Settings,
         change_message_request::{Change, DeleteForEveryone, React},
         change_message_response, hide_message_response, report_response,
     },

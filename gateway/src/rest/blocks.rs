@@ -1,5 +1,5 @@
-//! `/users/me/blocks` and `/users/{id}/blocks`: whom users have blocked. A user asks for oneself, the app server for any
-//! user.
+//! `/users/me/blocks` and `/users/{id}/blocks`: whom users have blocked. A user asks for oneself, the app server for
+//! any user.
 
 use axum::{
     extract::{FromRequestParts, Path, State},

@@ -11,7 +11,7 @@ use proto::client::command;
 use serde_json::{Value, json};
 
 use super::{
-    Client,
+    Client, State,
     heard::{Answered, Changes, Heard},
     view::Asked,
 };
@@ -26,8 +26,8 @@ impl Client {
         self.state.borrow_mut().wanted.insert(chat);
         // Who is not connected joins when it is.
         if self.state.borrow().is_connected {
-            let view = &self.state.borrow().view;
-            let (since_seq, since_rev) = (view.complete_to(chat), view.told_rev(chat));
+            let known = |state: &State| (state.view.complete_to(chat), state.view.told_rev(chat));
+            let (since_seq, since_rev) = known(&self.state.borrow());
             let argument = self.join_argument(chat, (since_seq, since_rev), keep_others);
             let ack = self.emit(command::JOIN_CHAT, &argument);
             let known = self.world.promises.known(chat);
