@@ -55,15 +55,15 @@ mistakes_are_found! {
     an_ack_before_the_commit_is_found: AckBeforeCommit breaks Durable | Once;
     what_is_left_waiting_in_a_lane_is_found: ForgetWaiting breaks Answered;
     a_store_without_unique_keys_is_found: NoDedupe breaks Once;
-    a_change_that_takes_the_place_of_the_last_one_is_found: ForgetRev breaks Milestones | Closed;
+    a_change_that_takes_the_place_of_the_last_one_is_found: ForgetRev breaks Milestones | Closed | Changes;
     a_milestone_that_is_recorded_again_is_found: ChangeAgain breaks Milestones;
     a_repeat_that_undoes_what_came_later_is_found: ForgetCommands breaks Changes;
     a_repeat_with_new_ids_is_found: NewIdsOnRetry breaks Once | Durable;
     sends_that_overtake_each_other_are_found: NoTurns breaks Ordered;
-    a_message_delivered_twice_is_found: NoDrop breaks Delivered | Milestones;
+    a_message_delivered_twice_is_found: NoDrop breaks Delivered | Milestones | Changes;
     a_message_delivered_before_an_earlier_one_is_found: NoHold breaks Delivered;
-    a_gap_that_is_never_healed_is_found: NoHealing breaks Delivered | Milestones;
-    heads_that_are_never_compared_are_found: NoComparison breaks Delivered | Milestones;
+    a_gap_that_is_never_healed_is_found: NoHealing breaks Delivered | Milestones | Changes;
+    heads_that_are_never_compared_are_found: NoComparison breaks Delivered | Milestones | Changes;
     what_a_join_forgets_is_found: ForgetHeld breaks Delivered;
     own_messages_that_come_back_are_found: OwnMessages breaks Delivered;
     a_recovery_that_believes_strangers_is_found: NoMembership breaks Secret;
@@ -77,7 +77,7 @@ mistakes_are_found! {
     a_step_of_a_call_that_is_told_twice_is_found: CallsAgain breaks Delivered;
     a_step_of_a_call_that_another_gateway_tells_again_is_found: ForgetCalls breaks Delivered;
     an_end_of_a_call_that_is_lost_while_a_device_is_away_is_found: ForgetEnds breaks Delivered;
-    a_change_before_the_message_that_it_follows_is_found: EarlyChanges breaks Delivered | Milestones;
+    a_change_before_the_message_that_it_follows_is_found: EarlyChanges breaks Delivered | Milestones | Changes;
     a_refusal_that_is_not_answered_is_found: SilentRefusals breaks Answered;
     members_who_are_remembered_after_they_were_removed_are_found: ForgetMembers breaks Secret;
     a_chat_that_who_was_removed_keeps_is_found: KeepRemoved breaks Delivered | Secret;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{
     Client, State,
     heard::{Answered, Changes, Heard},
-    view::Asked,
+    view::{AckedJoin, Asked},
 };
 use crate::promises::seq;
 
@@ -54,7 +54,7 @@ impl Client {
                 self.hear_changes(chat, &changes);
                 self.hear_page(chat, since_seq, &messages);
                 let view = &mut self.state.borrow_mut().view;
-                view.acked_joins.push((asked, last_seq, milestones));
+                view.acked_joins.push(AckedJoin { asked, last_seq, rev: changes.rev, milestones });
                 view.begin(chat, last_seq);
                 // More follows, or this join left to paging what an earlier one would have given.
                 if has_more || view.complete_to(chat) < Some(last_seq) {
@@ -80,11 +80,12 @@ impl Client {
     /// The socket has joined a chat.
     pub(super) fn joined(&self, chat: usize, cursor: String) {
         let mut state = self.state.borrow_mut();
-        let acked = state.view.acked_joins.iter().position(|(asked, _, _)| asked.chat == chat);
+        let acked = state.view.acked_joins.iter().position(|join| join.asked.chat == chat);
         let Some(index) = acked else {
             return self.check(Promise::Delivered, false, || format!("has joined {chat} before its ack"));
         };
-        let (Asked { keep_others, known, .. }, head, milestones) = state.view.acked_joins.remove(index);
+        let AckedJoin { asked, last_seq, rev, milestones } = state.view.acked_joins.remove(index);
+        let Asked { keep_others, known, .. } = asked;
         let is_kept = |other: &usize| keep_others || *other == chat;
         for other in state.view.joined.extract_if(.., |other| !is_kept(other)) {
             self.note(other, Event::Left);
@@ -95,20 +96,20 @@ impl Client {
             format!("has left all chats but {chat} and still sees somebody type")
         });
         state.view.joined.insert(chat);
+        state.view.tell_rev(chat, rev);
         state.offset = Some(cursor);
         let told = u16::try_from(milestones).unwrap_or(u16::MAX);
-        self.note(chat, Event::Joined { last_seq: seq(head), known, told });
+        self.note(chat, Event::Joined { last_seq: seq(last_seq), known, told });
     }
 
     /// What has changed of the messages that it has. If that was too much, it knows of nothing what it is now.
-    fn hear_changes(&self, chat: usize, Changes { rev, since, limited }: &Changes) {
+    fn hear_changes(&self, chat: usize, Changes { since, limited, .. }: &Changes) {
         let view = &mut self.state.borrow_mut().view;
         if *limited {
             view.forget_shown(chat);
         }
         let changes = since.iter().map(|change| Heard::read(change)).filter(|change| change.kind == "reactions");
         changes.filter(|_| !limited).for_each(|change| view.show(chat, &change));
-        view.tell_rev(chat, *rev);
     }
 
     /// A page of history came: the messages that follow `since_seq`.

@@ -18,13 +18,23 @@ pub(super) struct Asked {
     pub(super) known: Known,
 }
 
+/// A join whose ack has told this.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AckedJoin {
+    pub(super) asked: Asked,
+    pub(super) last_seq: i64,
+    pub(super) rev: i64,
+    /// How many were reached.
+    pub(super) milestones: usize,
+}
+
 /// What a client knows.
 #[derive(Default)]
 pub(super) struct View {
     /// The chats that its socket has joined.
     pub(super) joined: BTreeSet<usize>,
-    /// Joins that were acked and whose `chat_joined` follows, with the head and the number of milestones in the ack.
-    pub(super) acked_joins: Vec<(Asked, i64, usize)>,
+    /// Joins that were acked and whose `chat_joined` follows.
+    pub(super) acked_joins: Vec<AckedJoin>,
     /// The messages it has.
     known: BTreeMap<usize, BTreeSet<i64>>,
     /// Where it began to collect them: what is older it does not ask for.
@@ -51,7 +61,7 @@ impl View {
 
     /// Whether its socket has joined a chat, or the join was acked.
     pub(super) fn is_joining(&self, chat: usize) -> bool {
-        self.joined.contains(&chat) || self.acked_joins.iter().any(|(asked, _, _)| asked.chat == chat)
+        self.joined.contains(&chat) || self.acked_joins.iter().any(|join| join.asked.chat == chat)
     }
 
     /// The client has connected: the last call that it heard of may be over. Of earlier ones nothing is told any more.
