@@ -38,9 +38,12 @@ pub(crate) fn give<L: Limits>(
     if let Some(removal) = removal.filter(|_| is_removed) {
         due.changes.truncate(removal);
     }
-    let newest = due.messages.last().map(Counted::number);
-    for event in socket.chats.given(socket.viewer(step.user), chat, due).filter_map(event_of) {
-        step.emit(socket.id, event);
+    let mut newest = None;
+    for given in socket.chats.given(socket.viewer(step.user), chat, due) {
+        if let Given::Message(posted, _) = &given {
+            newest = Some(posted.number());
+        }
+        event_of(given).into_iter().for_each(|event| step.emit(socket.id, event));
     }
     if let Some(newest) = newest {
         proofs::given(socket, chat, newest, step);

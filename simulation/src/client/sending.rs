@@ -14,6 +14,9 @@ use crate::{channel::Arrives, pipe::Up, promises::seq};
 
 const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(500);
+/// How long a send without an answer may still be carried out. Until then that its sender is no member says nothing: who
+/// is one again meanwhile has sent it.
+const UNKNOWN_FOR: Duration = Duration::from_secs(10);
 
 impl Client {
     /// Sends a new message.
@@ -80,6 +83,7 @@ impl Client {
     }
 
     async fn send_until_answered(&self, letter: Letter, mut emitted: (u64, Arrives<Answered>)) -> Option<Stored> {
+        let mut unknown_since = None;
         loop {
             let (ack, answer) = emitted;
             let answer = self.world.sim.timeout(ACK_TIMEOUT, answer.pop()).await.flatten();
@@ -92,13 +96,18 @@ impl Client {
                 Some(Answered::Failed { code, retry_after_ms }) if code.is_retryable() => {
                     self.world.sim.sleep(retry_after_ms.map_or(RETRY, Duration::from_millis)).await;
                 }
+                Some(Answered::Failed { code: Code::MatchNotFound, .. })
+                    if unknown_since.is_some_and(|since| self.world.sim.now() < since + UNKNOWN_FOR) =>
+                {
+                    self.world.sim.sleep(RETRY).await;
+                }
                 Some(Answered::Failed { code, .. }) => {
                     self.note(letter.chat, Event::Refused { tag: letter.tag, code });
                     self.state.borrow_mut().wanted.remove(&letter.chat);
                     return None;
                 }
                 Some(other) => self.check(Promise::Answered, false, || format!("sends and is answered {other:?}")),
-                None => {}
+                None => unknown_since = Some(self.world.sim.now()),
             }
             emitted = self.emit_letter(letter);
         }

@@ -94,6 +94,20 @@ fn what_a_client_proves_is_delivered_and_it_is_asked_once_a_second() {
 }
 
 #[test]
+fn of_ones_own_messages_nothing_is_to_be_proved() {
+    let mut alice = alice();
+    let socket = alice.connects(1);
+    alice.joins(socket, "m", 0);
+    let origin = Some(alice.core.sockets()[0].origin);
+    alice.out.clear();
+    alice.hears_messages(&[1], "alice", origin);
+    assert_eq!(alice.put_out(), [""; 0]);
+    alice.hears_messages(&[2], "bob", None);
+    alice.hears_messages(&[3], "alice", origin);
+    assert_eq!(alice.put_out(), ["receive_message 2", "prove"]);
+}
+
+#[test]
 fn others_receipts_are_told_where_the_chat_is_open_and_ones_own_everywhere() {
     let mut alice = alice();
     let socket = alice.connects(1);
