@@ -75,10 +75,10 @@ fn add(blamed: &mut BTreeMap<String, Waits>, label: &str, stalls: &Stalls, (from
     let ms = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     blamed.entry(label.to_owned()).or_default().merge(&Waits {
         times: 1,
-        silence_ms: ms(stalls.silence(from, to)),
-        ack_ms: ms(stalls.slowest_ack(from, to)),
-        return_ms: ms(stalls.slowest_return(from, to)),
-        milestone_ms: ms(stalls.slowest_milestone(from, to)),
+        silence_ms: ms(stalls.beats.longest_pause(from, to)),
+        ack_ms: ms(stalls.acks.longest(from, to)),
+        return_ms: ms(stalls.returns.longest(from, to)),
+        milestone_ms: ms(stalls.milestones.longest(from, to)),
     });
 }
 
@@ -96,9 +96,9 @@ mod tests {
 
     /// An ack each second, the one at 12 s after a wait of 4 s.
     fn stalls() -> Stalls {
-        let mut stalls = Stalls::new(1);
+        let mut stalls = Stalls::default();
         for at in (0..30).filter(|at| !(8..12).contains(at)) {
-            stalls.acked(0, s(if at == 12 { 8 } else { at }), s(at));
+            stalls.acked(s(if at == 12 { 8 } else { at }), s(at));
         }
         stalls
     }
@@ -120,8 +120,8 @@ mod tests {
 
     #[test]
     fn a_fault_that_outlasts_a_later_one_is_charged_until_its_own_end() {
-        let mut stalls = Stalls::new(1);
-        stalls.acked(0, s(41), s(45));
+        let mut stalls = Stalls::default();
+        stalls.acked(s(41), s(45));
         let blamed = blame(&[span("slow a", 7, 44), span("kill b", 9, 10)], &stalls, (s(1), s(60)));
         assert_eq!(blamed["several at once"].ack_ms, 4_000);
     }

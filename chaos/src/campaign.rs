@@ -1,20 +1,15 @@
 //! A run: a stack of its own, a crowd, the faults of a schedule, the verdict. A campaign is many of them.
 
-use std::{
-    convert::Infallible,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{convert::Infallible, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
 use local_stack::{Stack, StackConfig, stack::Role};
-use tempfile::TempDir;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::{
     blame::{Span, blame},
     config::Config,
-    crowd::{Crowd, CrowdConfig},
+    crowd::Crowd,
     injector::{Injector, Struck},
     report::{Line, RunReport},
     schedule::{Kind, Schedule},
@@ -32,22 +27,23 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// When the stack does not start, a fault cannot be injected, or somebody does not get fit again at the end.
 pub async fn run(config: &Config, seed: u64) -> Result<RunReport> {
     let schedule = config.schedule(seed);
-    let dir = Folder::create(config.keep)?;
+    std::fs::create_dir_all(FOLDER).with_context(|| format!("cannot create {FOLDER}"))?;
+    let dir = tempfile::Builder::new().prefix("chaos.").disable_cleanup(config.keep).tempdir_in(FOLDER);
+    let dir = dir.with_context(|| format!("cannot create a folder in {FOLDER}"))?;
     let stack = Stack::start(&stack_config(config, &schedule, dir.path())).await?;
-    let outcome = strike_and_judge(config, seed, stack, schedule).await;
-    match outcome {
-        // Services of another folder are meant to fail.
-        Ok(report) => Ok(RunReport { folder: dir.close(!report.is_ok() && config.programs.is_none()), ..report }),
-        Err(error) => match dir.close(true) {
-            Some(folder) => Err(error.context(format!("see {}", folder.join("log").display()))),
-            None => Err(error),
-        },
+    match strike_and_judge(config, seed, stack, schedule).await {
+        Ok(report) => {
+            // Services of another folder are meant to fail.
+            let is_worth_a_look = !report.is_ok() && config.programs.is_none();
+            Ok(RunReport { folder: (is_worth_a_look || config.keep).then(|| dir.keep()), ..report })
+        }
+        Err(error) => Err(error.context(format!("see {}", dir.keep().join("log").display()))),
     }
 }
 
 async fn strike_and_judge(config: &Config, seed: u64, stack: Stack, schedule: Schedule) -> Result<RunReport> {
     let mut injector = Injector::new(stack, schedule.clone())?;
-    let crowd = Crowd::start(crowd_config(config, seed, injector.stack())).await?;
+    let crowd = Crowd::start(config, seed, injector.stack().manifest()).await?;
     let (origin, start) = (crowd.origin(), Instant::now());
     let struck = tokio::select! {
         struck = injector.run(start, start + config.duration) => struck,
@@ -102,17 +98,6 @@ fn stack_config(config: &Config, schedule: &Schedule, dir: &Path) -> StackConfig
     }
 }
 
-fn crowd_config(config: &Config, seed: u64, stack: &Stack) -> CrowdConfig {
-    CrowdConfig {
-        gateways: stack.manifest().gateways.iter().map(|gateway| gateway.url.clone()).collect(),
-        jwt_secret: stack.manifest().jwt_secret.clone(),
-        clients: usize::try_from(config.clients).unwrap_or(usize::MAX),
-        rate: config.rate,
-        match_length: config.match_length,
-        seed,
-    }
-}
-
 fn spans(struck: &[Struck], origin: Instant, end: Instant) -> Vec<Span> {
     let span = |struck: &Struck| Span {
         label: struck.label.clone(),
@@ -126,32 +111,9 @@ fn spans(struck: &[Struck], origin: Instant, end: Instant) -> Vec<Span> {
 /// stop, a fault that could not be injected. A server whose disk is full may end by itself.
 fn troubles(injector: &mut Injector, outcomes: [Result<()>; 2]) -> Vec<String> {
     let overdue = injector.overdue().iter().map(|name| format!("{name} was to stop, and had to be killed"));
-    let overdue: Vec<String> = overdue.collect();
+    let mut troubles: Vec<String> = overdue.collect();
     let ours = injector.unasked_ends().iter().filter(|end| end.role != Role::Server);
-    let crashes = ours.map(|end| format!("nobody ended it: {}", end.obituary));
-    let undone = outcomes.into_iter().filter_map(Result::err).map(|error| format!("{error:#}"));
-    overdue.into_iter().chain(crashes).chain(undone).collect()
-}
-
-/// The data folder of a run: removed with it unless it is worth a look.
-struct Folder {
-    dir: TempDir,
-    keep: bool,
-}
-
-impl Folder {
-    fn create(keep: bool) -> Result<Self> {
-        std::fs::create_dir_all(FOLDER).with_context(|| format!("cannot create {FOLDER}"))?;
-        let dir = tempfile::Builder::new().prefix("chaos.").tempdir_in(FOLDER);
-        Ok(Self { dir: dir.with_context(|| format!("cannot create a folder in {FOLDER}"))?, keep })
-    }
-
-    fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// Where it is, if it was kept.
-    fn close(self, keep: bool) -> Option<PathBuf> {
-        (keep || self.keep).then(|| self.dir.keep())
-    }
+    troubles.extend(ours.map(|end| format!("nobody ended it: {}", end.obituary)));
+    troubles.extend(outcomes.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")));
+    troubles
 }

@@ -41,7 +41,7 @@ pub struct Config {
     /// Faults of these kinds only
     #[arg(long, value_delimiter = ',', value_name = "KIND", value_parser = kind, conflicts_with = "schedule")]
     pub only: Vec<Kind>,
-    /// Connections of the users
+    /// Connections of the users, rounded up to a multiple of eight
     #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u32).range(8..=20_000))]
     pub clients: u32,
     /// Messages a second of all users together
@@ -78,9 +78,6 @@ pub struct Config {
 
 impl Config {
     /// Refuses what cannot work.
-    ///
-    /// # Errors
-    /// Names the flag.
     pub fn validate(&self) -> anyhow::Result<()> {
         ensure!(self.rate.is_finite() && self.rate > 0.0, "--rate must be above 0");
         ensure!(self.match_length > 0, "--match-length must be at least 1");
@@ -137,8 +134,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn kind(text: &str) -> Result<Kind, String> {
-    let found = Kind::ALL.into_iter().find(|kind| kind.name() == text);
-    found.ok_or_else(|| format!("one of {}", Kind::ALL.map(Kind::name).join(", ")))
+    Kind::named(text).map_err(|error| error.to_string())
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

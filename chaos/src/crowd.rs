@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use load_test::{tokens::TokenIssuer, transport::Endpoint};
+use load_test::{matches, tokens::TokenIssuer, transport::Endpoint};
+use local_stack::stack::Manifest;
 use promises::{MatchFacts, Promise, Tally};
 use reqwest::Client;
 use tokio::{
@@ -12,6 +13,7 @@ use tokio::{
 };
 
 use crate::{
+    config::Config,
     facts::Database,
     people::{
         life::{Identity, Life},
@@ -27,7 +29,7 @@ pub(crate) mod world;
 
 use matchmaker::Matchmaker;
 use room::{MILESTONE, Pairing, Room};
-use world::{Ground, Phase, World};
+use world::{Phase, World};
 pub use world::{Progress, Refusals};
 
 /// Handshakes in flight at a time.
@@ -41,23 +43,6 @@ const ANNOUNCEMENT_LIMIT: Duration = Duration::from_secs(10);
 const ANNOUNCEMENT_POLL: Duration = Duration::from_millis(250);
 /// How long users may take to leave.
 const LEAVE_LIMIT: Duration = Duration::from_secs(10);
-
-/// Who chats, where, and how much.
-#[derive(Debug, Clone)]
-pub struct CrowdConfig {
-    /// Base URLs, `http://host:port`.
-    pub gateways: Vec<String>,
-    /// The secret of the stack's tokens (HS256).
-    pub jwt_secret: String,
-    /// Connections: rounded up to a multiple of eight. Some users have two, some are in two matches.
-    pub clients: usize,
-    /// Messages a second that all clients together mean to send.
-    pub rate: f64,
-    /// Messages after which a pair goes on in another match, so that milestones are reached all the time.
-    pub match_length: u32,
-    /// Makes what the users do repeatable, as far as the system lets it.
-    pub seed: u64,
-}
 
 /// What became of a crowd.
 #[derive(Debug)]
@@ -82,32 +67,29 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Creates the matches and lets the users connect and chat.
-    ///
-    /// # Errors
-    /// When a gateway cannot be found or the matches cannot be created.
-    pub async fn start(config: CrowdConfig) -> anyhow::Result<Self> {
-        anyhow::ensure!(!config.gateways.is_empty(), "a crowd needs a gateway");
-        let mut gateways = Vec::new();
-        for url in &config.gateways {
-            gateways.push(Endpoint::resolve(url).await?);
-        }
-        let couples = roster::couples(config.clients);
-        let clients = config.clients.div_ceil(roster::TOWN) * roster::TOWN;
+    /// Creates the matches and lets the users of a seed connect and chat. Some have two connections, some are in two
+    /// matches.
+    pub async fn start(config: &Config, seed: u64, stack: &Manifest) -> anyhow::Result<Self> {
+        let urls: Vec<_> = stack.gateways.iter().map(|gateway| gateway.url.clone()).collect();
+        let gateways = Endpoint::resolve_all(&urls).await?;
+        let clients = usize::try_from(config.clients)?.next_multiple_of(roster::TOWN);
+        let couples = roster::couples(clients);
         let (phase, changes) = watch::channel(Phase::Chatting);
-        let world = Arc::new(World::new(Ground {
-            gateways,
+        let world = Arc::new(World {
             http: Client::builder().timeout(Duration::from_secs(20)).build()?,
             rate: config.rate / f64::from(u32::try_from(clients)?),
             match_length: config.match_length,
-            seed: config.seed,
-            phase: changes,
-        }));
+            seed,
+            ..World::new(gateways, changes)
+        });
         let pairings = (0..).zip(couples).map(|(number, couple)| Arc::new(Pairing::new(&world, couple, number)));
         let pairings: Vec<_> = pairings.collect();
-        let tokens = world::tokens(&config.jwt_secret);
-        let matchmaker = Matchmaker::new(&world, &pairings, tokens.service()?);
-        matchmaker.create_first().await?;
+        let tokens = world::tokens(&stack.jwt_secret);
+        let token = tokens.service()?;
+        let rooms = pairings.iter().filter_map(|pairing| pairing.current());
+        let first = rooms.map(|room| (room.id.clone(), room.members.clone()));
+        matches::create(first, &world.gateways, &token).await?;
+        let matchmaker = Matchmaker::new(&world, &pairings, token);
         let mut crowd = Self { world, pairings, phase, tasks: JoinSet::new() };
         crowd.populate(clients, &tokens)?;
         crowd.tasks.spawn(matchmaker.run());
@@ -149,16 +131,8 @@ impl Crowd {
         *self.world.progress()
     }
 
-    /// When whom had to wait, so far.
-    pub fn stalls(&self) -> Stalls {
-        self.world.stalls().clone()
-    }
-
     /// Stops sending, waits at most `settle` until all that was acked has arrived everywhere, hangs up, and compares
     /// with what the database holds.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
     pub async fn finish(mut self, settle: Duration, database_url: &str) -> anyhow::Result<Outcome> {
         // Receivers live as long as the world.
         let _ = self.phase.send(Phase::Settling);
@@ -174,9 +148,9 @@ impl Crowd {
         if tokio::time::timeout(LEAVE_LIMIT, leaving).await.is_err() {
             self.tasks.shutdown().await;
         }
-        let (progress, refusals, stalls) = (self.progress(), self.world.refusals(), self.stalls());
         let tally = self.conclude(database_url).await?;
-        Ok(Outcome { progress, refusals, stalls, tally })
+        let stalls = std::mem::take(&mut *self.world.stalls());
+        Ok(Outcome { progress: self.progress(), refusals: self.world.refusals(), stalls, tally })
     }
 
     /// Nothing is open any more, and everybody has the current chat open and has been given all of every open one.
@@ -200,7 +174,7 @@ impl Crowd {
             let chat = room.chat();
             for (slot, (client, _)) in (0..).zip(&pairing.couple.clients) {
                 let what = || (format!("client {client} could not open the chat again"), chat.about(slot));
-                self.world.judge(Promise::Answered, &room.id, (!chat.is_joined(slot)).then(what));
+                self.world.judge_traced(Promise::Answered, &room.id, (!chat.is_joined(slot)).then(what));
             }
         }
     }

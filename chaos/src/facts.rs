@@ -20,9 +20,6 @@ pub struct Database {
 
 impl Database {
     /// Connects to it.
-    ///
-    /// # Errors
-    /// When that fails.
     pub async fn connect(url: &str) -> anyhow::Result<Self> {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("cannot connect to PostgreSQL")?;
         let mut driver = tokio::task::JoinSet::new();
@@ -32,9 +29,6 @@ impl Database {
     }
 
     /// Reads one match. `user_of` names the user of each client.
-    ///
-    /// # Errors
-    /// When PostgreSQL does not answer.
     pub async fn read(&self, match_id: &str, user_of: &[String]) -> anyhow::Result<MatchFacts> {
         let found = self.client.query_opt(MATCH, &[&match_id]).await?;
         let (last_seq, is_closed, stored_late): (i64, bool, i64) = match &found {

@@ -110,9 +110,6 @@ impl Injector {
     }
 
     /// Mends whatever is still broken, and waits until everybody is fit to serve.
-    ///
-    /// # Errors
-    /// When somebody does not get fit.
     pub async fn heal(&mut self) -> Result<()> {
         self.lock = None;
         self.disk.free().await;

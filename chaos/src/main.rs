@@ -1,43 +1,19 @@
 //! `./dev chaos`: faults from a seeded schedule strike a stack while simulated users chat; the exit code is the
 //! verdict.
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use chaos::{campaign, config::Config, report::Campaign};
 use clap::Parser as _;
-use tokio::{
-    runtime::Builder,
-    signal::unix::{SignalKind, signal},
-};
-
-/// As shells report a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
+use load_test::program;
 
 fn main() -> ExitCode {
-    match start() {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("chaos: {error:#}");
-            ExitCode::from(2)
-        }
-    }
-}
-
-fn start() -> anyhow::Result<ExitCode> {
-    let config = Config::parse();
-    config.validate()?;
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().context("no runtime")?;
-    runtime.block_on(async {
-        tokio::select! {
-            ended = all_runs(&config) => ended,
-            // What was started ends as it is dropped.
-            interrupted = interrupted() => interrupted,
-        }
-    })
+    program::run("chaos", 2, all_runs(&Config::parse()))
 }
 
 async fn all_runs(config: &Config) -> anyhow::Result<ExitCode> {
+    config.validate()?;
     let mut campaign = Campaign::default();
     for seed in (config.seed..).take(usize::try_from(config.runs)?) {
         match campaign::run(config, seed).await {
@@ -57,26 +33,9 @@ async fn all_runs(config: &Config) -> anyhow::Result<ExitCode> {
             Err(error) => return Err(error.context(format!("seed {seed}"))),
         }
         if let Some(file) = &config.out {
-            std::fs::write(file, campaign.json()?).with_context(|| format!("cannot write {}", file.display()))?;
+            std::fs::write(file, campaign.json()).with_context(|| format!("cannot write {}", file.display()))?;
         }
     }
-    print_summary(&campaign.summary())?;
+    std::io::stdout().write_all(campaign.summary().as_bytes())?;
     Ok(if campaign.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(1) })
-}
-
-fn print_summary(summary: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    std::io::stdout().write_all(summary.as_bytes())
-}
-
-async fn interrupted() -> anyhow::Result<ExitCode> {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        bail!("signals cannot be received")
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(ExitCode::from(INTERRUPTED))
 }

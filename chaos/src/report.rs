@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, time::Duration}
 
 use promises::{Promise, Tally};
 use serde::Serialize;
+use serde_json::{Map, json};
 
 use crate::{
     blame::Waits,
@@ -57,10 +58,8 @@ impl RunReport {
         if self.outcome.progress.acked == 0 {
             text += "  no message was acked\n";
         }
-        for promise in Promise::ALL {
-            for violation in &self.outcome.tally.of(promise).kept {
-                let _ = writeln!(text, "  {violation}");
-            }
+        for violation in self.outcome.tally.kept() {
+            let _ = writeln!(text, "  {violation}");
         }
         text
     }
@@ -175,50 +174,26 @@ impl Campaign {
     }
 
     /// The JSON result.
-    ///
-    /// # Errors
-    /// Never: everything has a form in JSON.
-    pub fn json(&self) -> serde_json::Result<String> {
+    pub fn json(&self) -> String {
         let promises = Promise::ALL.iter().map(|promise| {
             let count = self.tally.of(*promise);
-            (promise.name(), PromiseResult { checked: count.checked, violations: count.violations })
+            (promise.name().to_owned(), json!({ "checked": count.checked, "violations": count.violations }))
         });
-        serde_json::to_string_pretty(&CampaignResult {
-            ok: self.is_ok(),
-            runs: self.runs,
-            failed: self.failed,
-            faults: self.faults,
-            seconds: self.lasted.as_secs_f64(),
-            acked: self.acked,
-            received: self.received,
-            refused: self.refused,
-            promises: promises.collect(),
-            longest_waits: &self.waits,
-            failures: &self.failures,
-        })
+        let result = json!({
+            "ok": self.is_ok(),
+            "runs": self.runs,
+            "failed": self.failed,
+            "faults": self.faults,
+            "seconds": self.lasted.as_secs_f64(),
+            "acked": self.acked,
+            "received": self.received,
+            "refused": self.refused,
+            "promises": promises.collect::<Map<_, _>>(),
+            "longestWaits": self.waits,
+            "failures": self.failures,
+        });
+        format!("{result:#}")
     }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CampaignResult<'a> {
-    ok: bool,
-    runs: u64,
-    failed: u64,
-    faults: u64,
-    seconds: f64,
-    acked: u64,
-    received: u64,
-    refused: u64,
-    promises: BTreeMap<&'static str, PromiseResult>,
-    longest_waits: &'a BTreeMap<String, Waits>,
-    failures: &'a [Failure],
-}
-
-#[derive(Serialize)]
-struct PromiseResult {
-    checked: u64,
-    violations: u64,
 }
 
 fn seconds(ms: u64) -> String {
@@ -242,7 +217,7 @@ mod tests {
             lasted: Duration::from_secs(4),
             waits: BTreeMap::new(),
             troubles: Vec::new(),
-            outcome: Outcome { progress, refusals: Refusals::new(), stalls: Stalls::new(1), tally },
+            outcome: Outcome { progress, refusals: Refusals::new(), stalls: Stalls::default(), tally },
             folder: None,
         }
     }

@@ -97,6 +97,12 @@ impl Kind {
         }
     }
 
+    /// The kind of this name, with zero for a value.
+    pub fn named(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        found.with_context(|| format!("there is no fault {name:?}: {}", Self::ALL.map(Self::name).join(", ")))
+    }
+
     /// Whether it breaks a link, and not a process.
     pub fn is_of_links(self) -> bool {
         matches!(self, Self::Cut | Self::Slow(_) | Self::Silent | Self::HalfOpen)
@@ -193,9 +199,7 @@ impl FromStr for Kind {
 
     fn from_str(text: &str) -> Result<Self> {
         let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
-        let Some(kind) = Self::ALL.into_iter().find(|kind| kind.name() == name) else {
-            bail!("there is no fault {name:?}: {}", Self::ALL.map(Self::name).join(", "))
-        };
+        let kind = Self::named(name)?;
         match (value, kind.value()) {
             (None, None) => Ok(kind),
             (None, Some(_)) => bail!("{name} needs a value, as in {name}=80"),

@@ -6,75 +6,29 @@ use std::time::Duration;
 const SLOT: Duration = Duration::from_millis(20);
 
 /// The waits of a run. All times are since the crowd's origin.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Stalls {
-    crowd: Beats,
-    gateways: Vec<Beats>,
-    acks: Peaks,
-    returns: Peaks,
-    milestones: Peaks,
+    /// When anybody had an ack.
+    pub beats: Beats,
+    /// How long messages waited for their ack, from their first emit on.
+    pub acks: Peaks,
+    /// How long clients were away, from the end of a connection to the next one.
+    pub returns: Peaks,
+    /// How long joined clients waited for a milestone, from when its message was known to be stored.
+    pub milestones: Peaks,
 }
 
 impl Stalls {
-    /// Nothing has happened yet on so many gateways.
-    pub fn new(gateways: usize) -> Self {
-        Self {
-            crowd: Beats::default(),
-            gateways: vec![Beats::default(); gateways],
-            acks: Peaks::default(),
-            returns: Peaks::default(),
-            milestones: Peaks::default(),
-        }
-    }
-
-    /// A message was acked by a gateway at `now`, that was sent first at `since`.
-    pub fn acked(&mut self, gateway: usize, since: Duration, now: Duration) {
-        self.crowd.beat(now);
-        if let Some(beats) = self.gateways.get_mut(gateway) {
-            beats.beat(now);
-        }
+    /// A message was acked at `now`, that was sent first at `since`.
+    pub fn acked(&mut self, since: Duration, now: Duration) {
+        self.beats.beat(now);
         self.acks.add(since, now);
-    }
-
-    /// A client whose connection had ended at `since` is connected again.
-    pub fn returned(&mut self, since: Duration, now: Duration) {
-        self.returns.add(since, now);
-    }
-
-    /// A joined client was told of a milestone that was reached at `since`, as far as the crowd knows.
-    pub fn milestone_told(&mut self, since: Duration, now: Duration) {
-        self.milestones.add(since, now);
-    }
-
-    /// The longest time between two instants in which nobody had an ack.
-    pub fn silence(&self, from: Duration, to: Duration) -> Duration {
-        self.crowd.longest_pause(from, to)
-    }
-
-    /// The longest time between two instants in which nobody had an ack from a gateway.
-    pub fn gateway_silence(&self, gateway: usize, from: Duration, to: Duration) -> Duration {
-        self.gateways.get(gateway).map_or(Duration::ZERO, |beats| beats.longest_pause(from, to))
-    }
-
-    /// The longest that a message waited for its ack between two instants, from its first emit on.
-    pub fn slowest_ack(&self, from: Duration, to: Duration) -> Duration {
-        self.acks.longest(from, to)
-    }
-
-    /// The longest that a client was away between two instants, from the end of a connection to the next one.
-    pub fn slowest_return(&self, from: Duration, to: Duration) -> Duration {
-        self.returns.longest(from, to)
-    }
-
-    /// The longest that a joined client waited for a milestone between two instants, from the ack of its message on.
-    pub fn slowest_milestone(&self, from: Duration, to: Duration) -> Duration {
-        self.milestones.longest(from, to)
     }
 }
 
 /// In which slots of time something happened: one bit each, 22 KB an hour.
 #[derive(Debug, Clone, Default)]
-struct Beats(Vec<u64>);
+pub struct Beats(Vec<u64>);
 
 impl Beats {
     fn beat(&mut self, at: Duration) {
@@ -85,7 +39,8 @@ impl Beats {
         self.0[slot / 64] |= 1 << (slot % 64);
     }
 
-    fn longest_pause(&self, from: Duration, to: Duration) -> Duration {
+    /// The longest time between two instants in which nobody had an ack.
+    pub fn longest_pause(&self, from: Duration, to: Duration) -> Duration {
         let (mut longest, mut pause) = (0_u32, 0);
         // Before the first one nobody waits: the crowd is still coming in.
         let first =
@@ -101,10 +56,11 @@ impl Beats {
 
 /// The longest wait that ended in each slot of time, in milliseconds.
 #[derive(Debug, Clone, Default)]
-struct Peaks(Vec<u32>);
+pub struct Peaks(Vec<u32>);
 
 impl Peaks {
-    fn add(&mut self, since: Duration, now: Duration) {
+    /// A wait that began at `since` is over.
+    pub fn add(&mut self, since: Duration, now: Duration) {
         let slot = slot(now);
         if self.0.len() <= slot {
             self.0.resize(slot + 1, 0);
@@ -114,7 +70,7 @@ impl Peaks {
     }
 
     /// The longest part of a wait that lies between two instants.
-    fn longest(&self, from: Duration, to: Duration) -> Duration {
+    pub fn longest(&self, from: Duration, to: Duration) -> Duration {
         let ended = self.0.iter().enumerate().skip(slot(from));
         let part = ended.map(|(slot, ms)| {
             let now = SLOT * u32::try_from(slot).unwrap_or(u32::MAX);
@@ -139,32 +95,31 @@ mod tests {
 
     #[test]
     fn a_silence_is_the_longest_pause_between_two_acks() {
-        let mut stalls = Stalls::new(2);
+        let mut beats = Beats::default();
         for at in [0, 100, 900, 1_000] {
-            stalls.acked(1, ms(at), ms(at));
+            beats.beat(ms(at));
         }
-        assert_eq!(stalls.silence(ms(0), ms(1_000)), ms(780));
-        assert_eq!(stalls.silence(ms(0), ms(400)), ms(280), "what lies outside is not charged");
-        assert_eq!(stalls.gateway_silence(0, ms(0), ms(1_000)), ms(1_000));
-        assert_eq!(stalls.silence(ms(1_020), ms(1_500)), ms(480), "a silence that has not ended counts too");
+        assert_eq!(beats.longest_pause(ms(0), ms(1_000)), ms(780));
+        assert_eq!(beats.longest_pause(ms(0), ms(400)), ms(280), "what lies outside is not charged");
+        assert_eq!(beats.longest_pause(ms(1_020), ms(1_500)), ms(480), "a silence that has not ended counts too");
     }
 
     #[test]
     fn who_has_not_begun_does_not_wait() {
-        let mut stalls = Stalls::new(1);
-        stalls.acked(0, ms(4_000), ms(4_000));
-        assert_eq!(stalls.silence(ms(0), ms(5_000)), ms(980));
+        let mut beats = Beats::default();
+        beats.beat(ms(4_000));
+        assert_eq!(beats.longest_pause(ms(0), ms(5_000)), ms(980));
     }
 
     #[test]
     fn the_slowest_ack_counts_from_the_first_emit() {
-        let mut stalls = Stalls::new(1);
-        stalls.acked(0, ms(100), ms(130));
-        stalls.acked(0, ms(100), ms(2_600));
-        assert_eq!(stalls.slowest_ack(ms(0), ms(9_000)), ms(2_500));
-        assert_eq!(stalls.slowest_ack(ms(0), ms(90)), ms(0));
-        assert_eq!(stalls.slowest_ack(ms(0), ms(2_000)), ms(1_900), "what lies outside is not charged");
-        assert_eq!(stalls.slowest_ack(ms(2_000), ms(9_000)), ms(600));
-        assert_eq!(stalls.slowest_ack(ms(9_000), ms(9_500)), ms(0));
+        let mut acks = Peaks::default();
+        acks.add(ms(100), ms(130));
+        acks.add(ms(100), ms(2_600));
+        assert_eq!(acks.longest(ms(0), ms(9_000)), ms(2_500));
+        assert_eq!(acks.longest(ms(0), ms(90)), ms(0));
+        assert_eq!(acks.longest(ms(0), ms(2_000)), ms(1_900), "what lies outside is not charged");
+        assert_eq!(acks.longest(ms(2_000), ms(9_000)), ms(600));
+        assert_eq!(acks.longest(ms(9_000), ms(9_500)), ms(0));
     }
 }

@@ -3,9 +3,11 @@
 use std::{collections::VecDeque, time::Duration};
 
 use clap::ValueEnum;
+use serde::Serialize;
 
 /// How the intended send times of one user are spaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Spacing {
     /// Independent of each other, as people write: exponential gaps.
     Poisson,
@@ -80,7 +82,7 @@ impl Iterator for Arrivals {
 }
 
 /// An exponentially distributed gap, by inversion.
-fn exponential(rng: &mut fastrand::Rng, mean: f64) -> f64 {
+pub fn exponential(rng: &mut fastrand::Rng, mean: f64) -> f64 {
     // The logarithm of 1 would make 0 of an infinite mean undefined.
     -mean * (1.0 - rng.f64()).ln().min(-f64::MIN_POSITIVE)
 }

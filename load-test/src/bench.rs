@@ -20,18 +20,9 @@ pub fn run_name() -> String {
 }
 
 /// Writes a result as JSON.
-///
-/// # Errors
-/// If the file cannot be written.
 pub fn write_json(file: &Path, result: &impl Serialize) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(result)?;
     std::fs::write(file, text + "\n").with_context(|| format!("cannot write {}", file.display()))
-}
-
-/// A count as a number to calculate with.
-#[expect(clippy::cast_precision_loss, reason = "no count here comes near 2^52")]
-pub fn number(count: u64) -> f64 {
-    count as f64
 }
 
 /// What was measured, by the name of who was.

@@ -1,14 +1,11 @@
 //! The flags of a run, and what the local stack's description adds to them.
 
-use std::{
-    net::IpAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
-use serde::{Deserialize, Serialize};
+use local_stack::stack::Manifest;
+use serde::Serialize;
 
 use crate::{arrivals::Spacing, outbox::SendRules, stage::Stage};
 
@@ -22,7 +19,9 @@ the draining.";
 
 /// Simulated pairs chat across gateways at a fixed rate, whatever the answers. Every acked message must reach the other
 /// member once, in seq order; otherwise the exit code is not 0.
-#[derive(Debug, Clone, Parser)]
+// The JSON result repeats it, less the secret.
+#[derive(Debug, Clone, Parser, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[command(name = "load-test", version, after_help = EXIT_CODES)]
 pub struct Config {
     /// Gateways, `http://host:port`; several by comma or by repeating. Absent: those of the local stack
@@ -30,6 +29,7 @@ pub struct Config {
     pub urls: Vec<String>,
     /// The gateways' HS256 secret, to sign the users' tokens. Absent: that of the local stack
     #[arg(long, env = "JWT_SECRET", hide_env_values = true)]
+    #[serde(skip)]
     pub jwt_secret: Option<String>,
     /// Description of the running local stack, as `./dev run` writes it
     #[arg(long, default_value = ".local/run/stack.json", value_name = "FILE")]
@@ -39,6 +39,7 @@ pub struct Config {
     pub pairs: usize,
     /// Messages a second of all users together
     #[arg(long, default_value_t = 100.0)]
+    #[serde(rename = "ratePerS")]
     pub rate: f64,
     /// How a user's messages are spaced
     #[arg(long, value_enum, default_value_t = Spacing::Poisson)]
@@ -91,47 +92,16 @@ pub struct Config {
     pub json: Option<PathBuf>,
 }
 
-/// What `./dev run` tells of the stack that it started.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Stack {
-    gateways: Vec<Gateway>,
-    jwt_secret: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Gateway {
-    url: String,
-}
-
-/// What a run was asked to do, as the result repeats it.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Asked<'a> {
-    urls: &'a [String],
-    pairs: usize,
-    rate_per_s: f64,
-    surge: Option<f64>,
-    surge_s: f64,
-    arrivals: String,
-    duration_s: f64,
-    warmup_s: f64,
-    window: usize,
-    body_chars: usize,
-    threads: usize,
-    seed: u64,
-}
-
 impl Config {
-    /// Adds what is absent from the local stack's description.
-    ///
-    /// # Errors
-    /// If something is neither given nor described.
+    /// Adds what is absent from the local stack's description; fails if that is missing.
     pub fn with_stack(mut self) -> anyhow::Result<Self> {
         if !self.urls.is_empty() && self.jwt_secret.is_some() {
             return Ok(self);
         }
-        let stack = read_stack(&self.stack)?;
+        let file = self.stack.display();
+        let hint = || format!("{file}: start `./dev run`, or give --url and --jwt-secret");
+        let text = std::fs::read_to_string(&self.stack).with_context(hint)?;
+        let stack: Manifest = serde_json::from_str(&text).with_context(|| format!("{file} is not as expected"))?;
         if self.urls.is_empty() {
             self.urls = stack.gateways.into_iter().map(|gateway| gateway.url).collect();
         }
@@ -139,10 +109,7 @@ impl Config {
         Ok(self)
     }
 
-    /// Refuses what cannot work.
-    ///
-    /// # Errors
-    /// Names the flag.
+    /// Refuses what cannot work, and names the flag.
     pub fn validate(&self) -> anyhow::Result<()> {
         ensure!(!self.urls.is_empty(), "--url: no gateway");
         ensure!(self.pairs > 0, "--pairs must be at least 1");
@@ -197,30 +164,6 @@ impl Config {
         let sending_s: f64 = self.stages().iter().map(|stage| stage.duration.as_secs_f64()).sum();
         Duration::from_secs_f64(self.join_timeout_s + self.warmup_s + sending_s + self.drain_s + 3_600.0)
     }
-
-    /// What was asked, less the secret.
-    pub fn asked(&self) -> Asked<'_> {
-        Asked {
-            urls: &self.urls,
-            pairs: self.pairs,
-            rate_per_s: self.rate,
-            surge: self.surge,
-            surge_s: self.surge_s,
-            arrivals: format!("{:?}", self.arrivals).to_lowercase(),
-            duration_s: self.duration_s,
-            warmup_s: self.warmup_s,
-            window: self.window,
-            body_chars: self.body_chars,
-            threads: self.threads,
-            seed: self.seed,
-        }
-    }
-}
-
-fn read_stack(path: &Path) -> anyhow::Result<Stack> {
-    let hint = || format!("{}: start `./dev run`, or give --url and --jwt-secret", path.display());
-    let text = std::fs::read_to_string(path).with_context(hint)?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not as expected", path.display()))
 }
 
 /// One connection is one file: better one clear line now than ten thousand failures later.

@@ -7,14 +7,14 @@ use std::{
     time::Duration,
 };
 
-use promises::{Chat, Entry, Event, Known, Route, Rules, Tag};
+use promises::{Chat, Entry, Event, Known, Route, Rules};
 use proto::{Code, client::event};
 
 use crate::{
     arrivals::Arrivals,
-    identity::{Pair, Side},
+    identity::{Pair, Side, Tag},
     inbox::{Inbox, Incoming},
-    message::{self, Received, Refusal, SendAck},
+    message::{self, Ack, Received, Refusal},
     outbox::{Outbox, Step},
     run::Run,
     stats::{Span, lock},
@@ -45,9 +45,9 @@ pub enum End {
 #[derive(Debug, Clone, Copy)]
 enum Join {
     /// A join is asked for.
-    Asked { since: Option<u64>, deadline: Duration },
+    Asked { since: Option<u32>, deadline: Duration },
     /// A join was refused and is asked for again.
-    Paused { since: Option<u64>, until: Duration },
+    Paused { since: Option<u32>, until: Duration },
     /// All that was missed is read.
     Joined,
 }
@@ -181,7 +181,7 @@ impl Conversation {
     }
 
     fn received(&mut self, incoming: &Incoming, now: Duration) {
-        self.note(now, Event::Received { tag: incoming.tag(), seq: seq(incoming.seq) });
+        self.note(now, Event::Received { tag: incoming.tag(), seq: incoming.seq });
         if let Some(incoming) = self.inbox.live(*incoming) {
             self.run.stats.counters.received_live.add(u64::from(incoming.from_other(self.side).is_some()));
             self.measure_receipt(&incoming, now);
@@ -213,21 +213,17 @@ impl Conversation {
 
     fn acked(&mut self, id: u64, arguments: &str, now: Duration) -> Result<(), End> {
         let Some(at) = self.awaited.iter().position(|(ack_id, _)| *ack_id == id) else { return Ok(()) };
-        match self.awaited.swap_remove(at).1 {
-            Awaited::Join { known } => {
-                let ack = first_argument(arguments).map_err(|_| End::Closed)?;
-                self.join_acked(&ack, known, now)
-            }
-            Awaited::Send { index, emitted } => {
-                let ack = first_argument(arguments).map_err(|_| End::Closed)?;
-                self.send_acked(index, emitted, &ack, now);
-                Ok(())
-            }
+        let awaited = self.awaited.swap_remove(at).1;
+        let ack = first_argument(arguments).map_err(|_| End::Closed)?;
+        match awaited {
+            Awaited::Join { known } => return self.join_acked(&ack, known, now),
+            Awaited::Send { index, emitted } => self.send_acked(index, emitted, &ack, now),
         }
+        Ok(())
     }
 
     /// A message without an ack stays open for the checker: whatever became of it, somebody may still be given it.
-    fn send_acked(&mut self, index: u32, emitted: Duration, ack: &SendAck<'_>, now: Duration) {
+    fn send_acked(&mut self, index: u32, emitted: Duration, ack: &Ack<Received<'_>>, now: Duration) {
         if let Some(refusal) = &ack.error {
             self.count_refusal(refusal);
             if refusal.retryable {
@@ -237,19 +233,17 @@ impl Conversation {
             }
             return;
         }
-        let Some(at) = ack.seq else { return };
         self.run.stats.counters.duplicates.add(u64::from(ack.duplicate));
-        self.note(now, Event::Acked { tag: self.own(index), seq: seq(at), duplicate: ack.duplicate });
+        self.note(now, Event::Acked { tag: self.own(index), seq: ack.seq, duplicate: ack.duplicate });
         // An ack after another one says nothing new but its seq, and that must be the same.
-        let Some(settled) = self.outbox.settle(index) else { return };
+        let Some(Tag { intended, .. }) = self.outbox.settle(index) else { return };
         self.note(now, Event::Settled { index });
         self.run.stats.counters.acked.count();
-        let intended = settled.tag.intended;
         self.measure(Span::Ack, intended, now, intended);
         self.measure(Span::Service, emitted, now, intended);
     }
 
-    fn count_refusal(&self, refusal: &Refusal<'_>) {
+    fn count_refusal(&self, refusal: &Refusal) {
         let stats = &self.run.stats;
         stats.count_code(&refusal.code);
         if refusal.code == Code::RateLimited.as_str() {
@@ -278,19 +272,14 @@ impl Conversation {
         id
     }
 
-    fn own(&self, index: u32) -> Tag {
-        Tag { slot: self.side as u8, index, variant: 0 }
+    fn own(&self, index: u32) -> promises::Tag {
+        promises::Tag { slot: self.side as u8, index, variant: 0 }
     }
 
     fn note(&self, now: Duration, event: Event) {
         let at_ms = u32::try_from(now.as_millis()).unwrap_or(u32::MAX);
         lock(&self.chat).observe(Entry { at_ms, slot: self.side as u8, event });
     }
-}
-
-/// A seq as the checker counts; a larger one is none.
-fn seq(seq: u64) -> u32 {
-    u32::try_from(seq).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -2,11 +2,8 @@
 
 use std::{fmt, time::Duration};
 
-use serde::Serialize;
-
 /// One of the two members of a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The first member.
     A,
@@ -17,23 +14,11 @@ pub enum Side {
 impl Side {
     /// Both members.
     pub const BOTH: [Self; 2] = [Self::A, Self::B];
-
-    /// The other member.
-    #[must_use]
-    pub fn other(self) -> Self {
-        match self {
-            Self::A => Self::B,
-            Self::B => Self::A,
-        }
-    }
 }
 
 impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::A => "a",
-            Self::B => "b",
-        })
+        f.write_str(["a", "b"][*self as usize])
     }
 }
 

@@ -6,7 +6,7 @@ use crate::identity::{Side, Tag};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Incoming {
     /// Its place in the match.
-    pub seq: u64,
+    pub seq: u32,
     /// Who wrote it, and which of its messages it is; none if it is not of this run.
     pub sent: Option<(Side, Tag)>,
 }
@@ -23,21 +23,10 @@ impl Incoming {
     }
 }
 
-/// A page of a join.
-#[derive(Debug)]
-pub struct Page {
-    /// Messages after the `sinceSeq` asked for, ascending.
-    pub messages: Vec<Incoming>,
-    /// The last seq of the match when the page was read.
-    pub last_seq: u64,
-    /// Whether more follow before `last_seq`.
-    pub has_more: bool,
-}
-
 /// What a user has seen of its match.
 #[derive(Debug, Default)]
 pub struct Inbox {
-    cursor: Option<u64>,
+    cursor: Option<u32>,
     catching_up: bool,
     held: Vec<Incoming>,
 }
@@ -45,7 +34,7 @@ pub struct Inbox {
 impl Inbox {
     /// A connection begins: what comes live is held until the pages have caught up. Returns the `sinceSeq` to ask for,
     /// none at the first join.
-    pub fn connected(&mut self) -> Option<u64> {
+    pub fn connected(&mut self) -> Option<u32> {
         self.catching_up = true;
         self.held.clear();
         self.cursor
@@ -62,27 +51,21 @@ impl Inbox {
         Some(message)
     }
 
-    /// Takes a page; returns what it delivers, and the `sinceSeq` of the next page if there is more.
-    pub fn page(&mut self, page: Page) -> (Vec<Incoming>, Option<u64>) {
+    /// Takes a page of a join, ascending, that was read when `last_seq` was the head; returns what it delivers, and the
+    /// `sinceSeq` of the next page if there is more.
+    pub fn page(&mut self, page: &[Incoming], last_seq: u32, has_more: bool) -> (Vec<Incoming>, Option<u32>) {
         let seen = self.cursor.unwrap_or(0);
-        let mut delivered: Vec<_> = page.messages.into_iter().filter(|message| message.seq > seen).collect();
-        if page.has_more
-            && let Some(last) = delivered.last().map(|message| message.seq)
-        {
+        let mut delivered: Vec<_> = page.iter().copied().filter(|message| message.seq > seen).collect();
+        if has_more && let Some(last) = delivered.last().map(|message| message.seq) {
             self.cursor = Some(last);
             return (delivered, Some(last));
         }
         // Held messages that stood in a page too came live between two pages: an overlap, not a repeat.
-        let head = seen.max(page.last_seq);
+        let head = seen.max(last_seq);
         delivered.extend(self.held.drain(..).filter(|message| message.seq > head));
         self.cursor = Some(delivered.last().map_or(head, |message| message.seq.max(head)));
         self.catching_up = false;
         (delivered, None)
-    }
-
-    /// Whether the pages have caught up with the live messages.
-    pub fn is_live(&self) -> bool {
-        !self.catching_up && self.cursor.is_some()
     }
 }
 
@@ -90,25 +73,24 @@ impl Inbox {
 mod tests {
     use super::*;
 
-    fn message(seq: u64) -> Incoming {
+    fn message(seq: u32) -> Incoming {
         Incoming { seq, sent: None }
     }
 
-    fn page(seqs: &[u64], last_seq: u64, has_more: bool) -> Page {
-        Page { messages: seqs.iter().copied().map(message).collect(), last_seq, has_more }
-    }
-
-    fn seqs(messages: &[Incoming]) -> Vec<u64> {
-        messages.iter().map(|message| message.seq).collect()
+    /// What a page delivers, and where the next one begins.
+    fn page(inbox: &mut Inbox, seqs: &[u32], last_seq: u32, has_more: bool) -> (Vec<u32>, Option<u32>) {
+        let messages: Vec<_> = seqs.iter().copied().map(message).collect();
+        let (delivered, next) = inbox.page(&messages, last_seq, has_more);
+        (delivered.iter().map(|message| message.seq).collect(), next)
     }
 
     #[test]
     fn the_first_join_asks_for_nothing_older() {
         let mut inbox = Inbox::default();
         assert_eq!(inbox.connected(), None);
-        assert!(!inbox.is_live());
-        assert_eq!(inbox.page(page(&[], 7, false)), (vec![], None));
-        assert!(inbox.is_live());
+        assert!(inbox.catching_up);
+        assert_eq!(page(&mut inbox, &[], 7, false), (vec![], None));
+        assert!(!inbox.catching_up);
         assert_eq!(inbox.live(message(8)), Some(message(8)));
         assert_eq!(inbox.connected(), Some(8));
     }
@@ -117,14 +99,12 @@ mod tests {
     fn a_reconnect_pages_what_was_missed_and_then_releases_what_came_meanwhile() {
         let mut inbox = Inbox::default();
         inbox.connected();
-        inbox.page(page(&[], 1, false));
+        page(&mut inbox, &[], 1, false);
         assert_eq!(inbox.connected(), Some(1));
-        let (first, next) = inbox.page(page(&[2, 3], 4, true));
-        assert_eq!((seqs(&first), next), (vec![2, 3], Some(3)));
+        assert_eq!(page(&mut inbox, &[2, 3], 4, true), (vec![2, 3], Some(3)));
         assert_eq!(inbox.live(message(5)), None);
         assert_eq!(inbox.live(message(6)), None);
-        let (second, next) = inbox.page(page(&[4, 5], 5, false));
-        assert_eq!((seqs(&second), next), (vec![4, 5, 6], None));
+        assert_eq!(page(&mut inbox, &[4, 5], 5, false), (vec![4, 5, 6], None));
         assert_eq!(inbox.connected(), Some(6));
     }
 
@@ -132,7 +112,7 @@ mod tests {
     fn a_live_repeat_is_left_for_the_checker_to_find() {
         let mut inbox = Inbox::default();
         inbox.connected();
-        inbox.page(page(&[], 0, false));
+        page(&mut inbox, &[], 0, false);
         assert!(inbox.live(message(1)).is_some());
         assert!(inbox.live(message(1)).is_some());
     }
@@ -141,6 +121,6 @@ mod tests {
     fn an_empty_page_that_promises_more_ends_the_paging() {
         let mut inbox = Inbox::default();
         inbox.connected();
-        assert_eq!(inbox.page(page(&[], 3, true)), (vec![], None));
+        assert_eq!(page(&mut inbox, &[], 3, true), (vec![], None));
     }
 }

@@ -15,6 +15,7 @@ pub mod message;
 pub mod outbox;
 pub mod outcome;
 pub mod pacer;
+pub mod program;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -4,25 +4,21 @@ use std::{io::Write as _, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use load_test::{config::Config, report, scenario};
+use load_test::{
+    config::Config,
+    program::{self, Interrupts},
+    report, scenario,
+};
 use tokio::{
     runtime::{Builder, Runtime},
-    signal::unix::{SignalKind, signal},
     sync::mpsc,
 };
 
 fn main() -> ExitCode {
-    match start() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            eprintln!("load-test: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+    program::exit_code("load-test", 2, start())
 }
 
-fn start() -> anyhow::Result<bool> {
+fn start() -> anyhow::Result<ExitCode> {
     let config = Config::parse().with_stack()?;
     config.validate()?;
     runtime(config.threads)?.block_on(measure(&config))
@@ -36,31 +32,24 @@ fn runtime(threads: usize) -> std::io::Result<Runtime> {
     }
 }
 
-async fn measure(config: &Config) -> anyhow::Result<bool> {
+async fn measure(config: &Config) -> anyhow::Result<ExitCode> {
     let (interrupt, mut interrupts) = mpsc::channel(2);
+    let mut signals = Interrupts::listen()?;
+    let forward = async {
+        loop {
+            signals.next().await;
+            // Two that wait are enough: the second one ends everything.
+            let _ = interrupt.try_send(());
+        }
+    };
     let outcome = tokio::select! {
         outcome = scenario::run(config, &mut interrupts) => outcome?,
-        failed = forward_signals(interrupt) => return Err(failed),
+        () = forward => unreachable!("it goes on for ever"),
     };
     if let Some(file) = &config.json {
-        let result = report::json(config, &outcome)?;
-        std::fs::write(file, result).with_context(|| format!("cannot write {}", file.display()))?;
+        std::fs::write(file, report::json(config, &outcome))
+            .with_context(|| format!("cannot write {}", file.display()))?;
     }
     std::io::stdout().write_all(report::summary(config, &outcome).as_bytes())?;
-    Ok(outcome.is_ok())
-}
-
-/// Passes Ctrl-C and SIGTERM on; returns only if that is impossible.
-async fn forward_signals(interrupt: mpsc::Sender<()>) -> anyhow::Error {
-    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
-        return anyhow::anyhow!("signals cannot be received");
-    };
-    loop {
-        tokio::select! {
-            _ = int.recv() => {}
-            _ = term.recv() => {}
-        }
-        // Two that wait are enough: the second one ends everything.
-        let _ = interrupt.try_send(());
-    }
+    Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

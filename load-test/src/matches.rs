@@ -7,31 +7,29 @@ use reqwest::{Client, StatusCode};
 use serde_json::json;
 use tokio::{task::JoinSet, time::sleep};
 
-use crate::{
-    identity::{Pair, Side},
-    transport::Endpoint,
-};
+use crate::transport::Endpoint;
 
 /// Requests in flight at a time.
 const CONCURRENCY: usize = 16;
 /// How often a request that may succeed later is repeated.
 const ATTEMPTS: u32 = 8;
 
-/// Creates every pair's match, spread over the gateways.
-///
-/// # Errors
-/// If a match cannot be created: the first such answer.
-pub async fn create(pairs: &[Arc<Pair>], gateways: &[Endpoint], token: &str) -> anyhow::Result<()> {
+/// Creates matches, each with its id and its members, spread over the gateways. If one cannot be created, the first
+/// such answer is the error.
+pub async fn create(
+    matches: impl IntoIterator<Item = (String, [String; 2])>,
+    gateways: &[Arc<Endpoint>],
+    token: &str,
+) -> anyhow::Result<()> {
     let client = Client::builder().timeout(Duration::from_secs(10)).build()?;
     let mut requests = JoinSet::new();
-    for (pair, gateway) in pairs.iter().zip(gateways.iter().cycle()) {
+    for ((match_id, members), gateway) in matches.into_iter().zip(gateways.iter().cycle()) {
         if requests.len() >= CONCURRENCY
             && let Some(done) = requests.join_next().await
         {
             done??;
         }
-        let url = format!("{}/api/v1/matches/{}", gateway.base_url, pair.match_id);
-        requests.spawn(put(client.clone(), url, token.to_owned(), Arc::clone(pair)));
+        requests.spawn(put(client.clone(), gateway.match_url(&match_id), token.to_owned(), members));
     }
     while let Some(done) = requests.join_next().await {
         done??;
@@ -39,8 +37,8 @@ pub async fn create(pairs: &[Arc<Pair>], gateways: &[Endpoint], token: &str) -> 
     Ok(())
 }
 
-async fn put(client: Client, url: String, token: String, pair: Arc<Pair>) -> anyhow::Result<()> {
-    let body = json!({ "members": Side::BOTH.map(|side| pair.user(side)) });
+async fn put(client: Client, url: String, token: String, members: [String; 2]) -> anyhow::Result<()> {
+    let body = json!({ "members": members });
     for attempt in 0..ATTEMPTS {
         let sent = client.put(&url).bearer_auth(&token).json(&body).send().await;
         match sent {
@@ -56,6 +54,7 @@ async fn put(client: Client, url: String, token: String, pair: Arc<Pair>) -> any
     bail!("PUT {url}: still refused after {ATTEMPTS} attempts")
 }
 
-fn is_retryable(status: StatusCode) -> bool {
+/// Whether another try may bring another answer.
+pub fn is_retryable(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }

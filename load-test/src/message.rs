@@ -2,75 +2,72 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use proto::client::command::{JOIN_CHAT, SEND_MESSAGE};
-use serde::Deserialize;
+use proto::{
+    Code,
+    client::command::{JOIN_CHAT, SEND_MESSAGE},
+};
+use serde::{Deserialize, Deserializer};
 
 use crate::{
     identity::{Pair, Tag},
-    inbox::{Incoming, Page},
+    inbox::Incoming,
 };
 
-/// Why an ack says `ok: false`.
+/// Why something is refused, by ack or by REST.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Refusal<'a> {
-    /// The code, as the table of the client contract has it.
-    #[serde(borrow)]
-    pub code: Cow<'a, str>,
+pub struct Refusal {
+    /// As the table of the client contract has it.
+    pub code: String,
     /// Whether the same may succeed later.
     #[serde(default)]
     pub retryable: bool,
-    /// How long the server asks to wait.
-    pub retry_after_ms: Option<u64>,
+    retry_after_ms: Option<u64>,
 }
 
-/// The ack of `send_message`.
+/// An ack of any kind, with messages as far as they matter: `M`. What an ack does not say is zero, none, or false.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SendAck<'a> {
-    /// The place in the match, if it was stored.
-    pub seq: Option<u64>,
-    /// Whether it had been stored before.
+#[expect(missing_docs, reason = "the client contract has these names")]
+pub struct Ack<M> {
+    pub ok: bool,
+    pub error: Option<Refusal>,
+    #[serde(default, deserialize_with = "seq")]
+    pub seq: u32,
     #[serde(default)]
     pub duplicate: bool,
-    /// Why it was not.
-    #[serde(borrow)]
-    pub error: Option<Refusal<'a>>,
-}
-
-/// The ack of `join_chat`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JoinAck<'a> {
-    /// The last seq of the match.
-    #[serde(default)]
-    pub last_seq: u64,
-    /// The page after `sinceSeq`.
-    #[serde(default, borrow)]
-    pub messages: Vec<Received<'a>>,
-    /// Whether more follow.
+    #[serde(default, deserialize_with = "seq")]
+    pub last_seq: u32,
+    #[serde(default = "Vec::new")]
+    pub messages: Vec<M>,
     #[serde(default)]
     pub has_more: bool,
-    /// Why the chat was not joined.
-    #[serde(borrow)]
-    pub error: Option<Refusal<'a>>,
+    pub call_id: Option<String>,
 }
 
 /// What matters of a received message: `receive_message`, and the messages of a page.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Received<'a> {
-    /// Its place in the match.
-    pub seq: u64,
-    /// Who wrote it.
+    #[serde(deserialize_with = "seq")]
+    seq: u32,
     #[serde(borrow)]
-    pub sender_id: Cow<'a, str>,
-    /// The sender's name for it.
+    sender_id: Cow<'a, str>,
     #[serde(borrow)]
-    pub client_id: Option<Cow<'a, str>>,
+    client_id: Option<Cow<'a, str>>,
 }
 
-impl Refusal<'_> {
+/// Reads a seq as the checker counts; a larger one is none that the system gives.
+pub fn seq<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    Ok(u32::try_from(u64::deserialize(deserializer)?).unwrap_or(u32::MAX))
+}
+
+impl Refusal {
+    /// The code, if the contract knows it.
+    pub fn code(&self) -> Option<Code> {
+        Code::ALL.into_iter().find(|code| code.as_str() == self.code)
+    }
+
     /// How long the server asks to wait.
     pub fn pause(&self) -> Option<Duration> {
         self.retry_after_ms.map(Duration::from_millis)
@@ -85,19 +82,8 @@ impl Received<'_> {
     }
 }
 
-impl JoinAck<'_> {
-    /// The page as one of this pair in this run.
-    pub fn page(&self, run: &str, pair: &Pair) -> Page {
-        Page {
-            messages: self.messages.iter().map(|message| message.incoming(run, pair)).collect(),
-            last_seq: self.last_seq,
-            has_more: self.has_more,
-        }
-    }
-}
-
 /// The frame that opens a chat, from `since` if it was open before.
-pub fn join_chat(ack_id: u64, match_id: &str, since: Option<u64>) -> String {
+pub fn join_chat(ack_id: u64, match_id: &str, since: Option<u32>) -> String {
     match since {
         Some(since) => format!(r#"42{ack_id}["{JOIN_CHAT}",{{"matchId":"{match_id}","sinceSeq":{since}}}]"#),
         None => format!(r#"42{ack_id}["{JOIN_CHAT}","{match_id}"]"#),
@@ -127,9 +113,10 @@ mod tests {
     #[test]
     fn a_refusal_tells_whether_and_when_to_try_again() {
         let text = r#"{"ok":false,"error":{"code":"RATE_LIMITED","message":"…","retryable":true,"retryAfterMs":150}}"#;
-        let ack: SendAck<'_> = serde_json::from_str(text).unwrap();
-        let error = ack.error.unwrap();
-        assert_eq!((&*error.code, error.retryable, error.retry_after_ms), ("RATE_LIMITED", true, Some(150)));
+        let error = serde_json::from_str::<Ack<Received<'_>>>(text).unwrap().error.unwrap();
+        assert_eq!((error.code(), error.retryable), (Some(Code::RateLimited), true));
+        assert_eq!(error.pause(), Some(Duration::from_millis(150)));
+        assert_eq!(serde_json::from_str::<Refusal>(r#"{"code":"OOPS"}"#).unwrap().code(), None);
     }
 
     #[test]
@@ -138,10 +125,12 @@ mod tests {
             "messages":[{"id":"m:1","seq":1,"senderId":"load-r-0-a","clientId":"r-0-5","message":"x"},
                         {"id":"m:2","seq":2,"senderId":"load-r-0-b","clientId":"r-7-5","message":"x"},
                         {"id":"m:3","seq":3,"senderId":"load-r-0-b","clientId":null,"message":{"a":1}}]}"#;
-        let page = serde_json::from_str::<JoinAck<'_>>(text).unwrap().page("r", &Pair::new("r", 0));
-        assert_eq!((page.last_seq, page.has_more), (3, false));
-        let from_b: Vec<_> = page.messages.iter().map(|message| message.from_other(Side::A)).collect();
-        assert_eq!(from_b.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true, false]);
-        assert_eq!(page.messages.iter().filter(|message| message.tag().is_none()).count(), 1);
+        let ack: Ack<Received<'_>> = serde_json::from_str(text).unwrap();
+        assert_eq!((ack.last_seq, ack.has_more), (3, false));
+        let pair = Pair::new("r", 0);
+        let messages: Vec<_> = ack.messages.iter().map(|message| message.incoming("r", &pair)).collect();
+        let from_b: Vec<_> = messages.iter().map(|message| message.from_other(Side::A).is_some()).collect();
+        assert_eq!(from_b, [false, true, false]);
+        assert_eq!(messages.iter().filter(|message| message.tag().is_none()).count(), 1);
     }
 }

@@ -37,26 +37,12 @@ pub enum Step {
     GaveUp,
 }
 
-/// A message that was acked or refused for the first time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settled {
-    /// Which message.
-    pub tag: Tag,
-    /// How often it had been emitted.
-    pub attempts: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Waiting,
-    InFlight { since: Duration },
-}
-
 #[derive(Debug)]
 struct Unsettled {
     tag: Tag,
     attempts: u32,
-    state: State,
+    /// When it was emitted last; none while it waits to be again.
+    in_flight_since: Option<Duration>,
 }
 
 /// The messages of one user: those still to come, and those not yet settled (at most a window of them).
@@ -93,27 +79,25 @@ impl Outbox {
         if let Some(step) = self.expire(now) {
             return Some(step);
         }
-        if let Some(message) = self.unsettled.iter_mut().find(|message| message.state == State::Waiting) {
+        if let Some(message) = self.unsettled.iter_mut().find(|message| message.in_flight_since.is_none()) {
             if now < self.paused_until {
                 return None;
             }
             message.attempts += 1;
-            message.state = State::InFlight { since: now };
+            message.in_flight_since = Some(now);
             return Some(Step::Emit { tag: message.tag, attempt: message.attempts });
         }
         let tag = self.next.filter(|next| next.intended <= now && self.unsettled.len() < self.rules.window)?;
         self.next = self.arrivals.as_mut().and_then(Iterator::next).map(|at| self::tag(tag.index + 1, at));
-        self.unsettled.push_back(Unsettled { tag, attempts: 1, state: State::InFlight { since: now } });
+        self.unsettled.push_back(Unsettled { tag, attempts: 1, in_flight_since: Some(now) });
         Some(Step::Emit { tag, attempt: 1 })
     }
 
     /// When [`Outbox::poll`] may have to repeat or give up something, if nothing else happens.
     pub fn repeat_at(&self) -> Option<Duration> {
-        let times = self.unsettled.iter().map(|message| match message.state {
-            State::Waiting => self.paused_until,
-            State::InFlight { since } => since + self.rules.ack_timeout,
-        });
-        times.min()
+        let ack_timeout = self.rules.ack_timeout;
+        let times = self.unsettled.iter().map(|message| message.in_flight_since.map(|since| since + ack_timeout));
+        times.map(|ack_due| ack_due.unwrap_or(self.paused_until)).min()
     }
 
     /// When [`Outbox::poll`] has something new to send, if the window has room for it.
@@ -122,9 +106,9 @@ impl Outbox {
     }
 
     /// The message was acked, or refused for good. None if that was known already.
-    pub fn settle(&mut self, index: u32) -> Option<Settled> {
+    pub fn settle(&mut self, index: u32) -> Option<Tag> {
         let at = self.position(index)?;
-        self.unsettled.remove(at).map(|message| Settled { tag: message.tag, attempts: message.attempts })
+        self.unsettled.remove(at).map(|message| message.tag)
     }
 
     /// The message was refused with a retryable error: it is emitted again, after `pause` if the server named one. All
@@ -132,7 +116,7 @@ impl Outbox {
     pub fn retry(&mut self, index: u32, now: Duration, pause: Option<Duration>) {
         let Some(at) = self.position(index) else { return };
         let message = &mut self.unsettled[at];
-        message.state = State::Waiting;
+        message.in_flight_since = None;
         let own = FIRST_PAUSE.saturating_mul(1 << message.attempts.saturating_sub(1).min(8)).min(LONGEST_PAUSE);
         self.paused_until = self.paused_until.max(now + pause.unwrap_or(own));
     }
@@ -140,13 +124,8 @@ impl Outbox {
     /// The connection is gone: what was in flight on it is to be emitted again on the next.
     pub fn disconnected(&mut self) {
         for message in &mut self.unsettled {
-            message.state = State::Waiting;
+            message.in_flight_since = None;
         }
-    }
-
-    /// Whether no message waits for an ack or a repeat.
-    pub fn is_settled(&self) -> bool {
-        self.unsettled.is_empty()
     }
 
     fn position(&self, index: u32) -> Option<usize> {
@@ -155,17 +134,18 @@ impl Outbox {
 
     /// Finds a message whose ack is overdue, or whose attempts are spent.
     fn expire(&mut self, now: Duration) -> Option<Step> {
-        let overdue =
-            |state: State| matches!(state, State::InFlight { since } if since + self.rules.ack_timeout <= now);
-        let spent = self.unsettled.iter().position(|message| {
-            message.attempts >= self.rules.attempts && (message.state == State::Waiting || overdue(message.state))
-        });
+        let SendRules { attempts, ack_timeout, .. } = self.rules;
+        let is_overdue = |since: Duration| since + ack_timeout <= now;
+        let spent = self
+            .unsettled
+            .iter()
+            .position(|message| message.attempts >= attempts && message.in_flight_since.is_none_or(is_overdue));
         if let Some(at) = spent {
             self.unsettled.remove(at);
             return Some(Step::GaveUp);
         }
-        let message = self.unsettled.iter_mut().find(|message| overdue(message.state))?;
-        message.state = State::Waiting;
+        let message = self.unsettled.iter_mut().find(|message| message.in_flight_since.is_some_and(is_overdue))?;
+        message.in_flight_since = None;
         Some(Step::TimedOut)
     }
 }

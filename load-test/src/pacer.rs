@@ -19,9 +19,6 @@ pub struct Pacer {
 
 impl Pacer {
     /// A pacer for `users` users.
-    ///
-    /// # Errors
-    /// If the kernel has no timer to give.
     #[expect(deprecated, reason = "an OwnedFd keeps its descriptor open for as long as it is registered")]
     pub fn new(users: usize) -> io::Result<Self> {
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
@@ -48,9 +45,6 @@ impl Pacer {
     }
 
     /// Wakes users as their times come; never ends by itself.
-    ///
-    /// # Errors
-    /// If the kernel's timer cannot be read.
     pub async fn run(&self) -> io::Result<()> {
         let mut expirations = [0; 8];
         loop {

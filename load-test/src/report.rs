@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
+    bench::process::{Cpu, Process},
     config::Config,
     outcome::Outcome,
     stage::{Measured, Second},
-    stats::{Counts, Span, Stats},
+    stats::{Counts, Span, Stats, number},
 };
 
 mod result;
@@ -54,12 +55,8 @@ impl Progress {
         let ack_p99_us = interval.of(Span::Ack).value_at_quantile(0.99);
         self.seconds.push(Second { end: self.origin.elapsed(), ack_p99_us });
         let latency = |span| {
-            let histogram = interval.of(span);
-            format!(
-                "{}/{}",
-                milliseconds(histogram.value_at_quantile(0.5)),
-                milliseconds(histogram.value_at_quantile(0.99))
-            )
+            let [p50, p99] = [0.5, 0.99].map(|q| milliseconds(interval.of(span).value_at_quantile(q)));
+            format!("{p50}/{p99}")
         };
         let joined = counts.joined_users;
         let mut line = format!(
@@ -73,7 +70,7 @@ impl Progress {
             latency(Span::Receive),
             counts.unsettled(),
         );
-        for (name, count) in troubles_of(&now) {
+        for (name, count) in troubles(&now) {
             let _ = write!(line, "  {name} {count}");
         }
         eprintln!("{line}");
@@ -81,16 +78,19 @@ impl Progress {
     }
 }
 
-/// What went wrong in the last second.
-fn troubles_of(now: &Counts) -> impl Iterator<Item = (&'static str, u64)> {
+/// What went wrong, how often.
+fn troubles(counts: &Counts) -> impl Iterator<Item = (&'static str, u64)> {
     let named = [
-        ("resent", now.resent),
-        ("rate limited", now.rate_limited),
-        ("retryable", now.retryable_errors),
-        ("refused", now.refused),
-        ("timed out", now.ack_timeouts),
-        ("disconnected", now.disconnects),
-        ("not connected", now.connect_failures),
+        ("resent", counts.resent),
+        ("rate limited", counts.rate_limited),
+        ("retryable errors", counts.retryable_errors),
+        ("refused", counts.refused),
+        ("acks timed out", counts.ack_timeouts),
+        ("given up", counts.given_up),
+        ("due but never sent", counts.unsent),
+        ("disconnects", counts.disconnects),
+        ("failed connects", counts.connect_failures),
+        ("users refused", counts.refused_users),
     ];
     named.into_iter().filter(|(_, count)| *count > 0)
 }
@@ -118,7 +118,7 @@ pub fn summary(config: &Config, outcome: &Outcome) -> String {
         total.received_caught_up,
     );
     text += &stages(outcome);
-    text += &troubles(&total, &outcome.codes);
+    text += &troubles_in_all(&total, &outcome.codes);
     text += "latency, ms         p50      p90      p99    p99.9      max\n";
     for (span, name, meaning) in SPANS {
         let histogram = outcome.latencies.of(span);
@@ -126,10 +126,22 @@ pub fn summary(config: &Config, outcome: &Outcome) -> String {
         let max = milliseconds(histogram.max());
         let _ = writeln!(text, "  {name:<12} {p50:>8} {p90:>8} {p99:>8} {p999:>8} {max:>8}   {meaning}");
     }
-    if let Some(seconds) = cpu_seconds() {
+    if let Some(seconds) = generator_cpu_s() {
         let _ = writeln!(text, "the generator itself used {seconds:.1} s of CPU");
     }
     text + &verdict(outcome)
+}
+
+fn troubles_in_all(total: &Counts, codes: &BTreeMap<String, u64>) -> String {
+    let mut text = String::new();
+    let open = Some(("open at the end", total.unsettled())).filter(|(_, count)| *count > 0);
+    for (name, count) in troubles(total).chain(open) {
+        let _ = writeln!(text, "  {name}: {count}");
+    }
+    if !codes.is_empty() {
+        let _ = writeln!(text, "  errors: {}", by_count(codes));
+    }
+    text
 }
 
 /// A line for each stage, if there are several.
@@ -156,46 +168,18 @@ fn stages(outcome: &Outcome) -> String {
     text
 }
 
-fn troubles(total: &Counts, codes: &BTreeMap<String, u64>) -> String {
-    let mut text = String::new();
-    let named = [
-        ("resent", total.resent),
-        ("rate limited", total.rate_limited),
-        ("retryable errors", total.retryable_errors),
-        ("refused", total.refused),
-        ("acks timed out", total.ack_timeouts),
-        ("given up", total.given_up),
-        ("open at the end", total.unsettled()),
-        ("due but never sent", total.unsent),
-        ("disconnects", total.disconnects),
-        ("failed connects", total.connect_failures),
-        ("users refused", total.refused_users),
-    ];
-    for (name, count) in named.into_iter().filter(|(_, count)| *count > 0) {
-        let _ = writeln!(text, "  {name}: {count}");
-    }
-    if !codes.is_empty() {
-        let _ = writeln!(text, "  errors: {}", by_count(codes));
-    }
-    text
-}
-
 fn verdict(outcome: &Outcome) -> String {
-    let mut text = String::new();
     let check = &outcome.check;
     if check.violations() > 0 {
-        let _ = writeln!(text, "check: FAILED, {} violations, the first of them:", check.violations());
-        for violation in check.kept() {
-            let _ = writeln!(text, "  {violation}");
-        }
+        let examples: Vec<_> = check.kept().map(|violation| format!("  {violation}\n")).collect();
+        format!("check: FAILED, {} violations, the first of them:\n{}", check.violations(), examples.concat())
     } else if outcome.total.acked == 0 {
-        text += "check: FAILED, no message was acked\n";
+        "check: FAILED, no message was acked\n".to_owned()
     } else if outcome.total.refused_users > 0 {
-        text += "check: FAILED, users were refused\n";
+        "check: FAILED, users were refused\n".to_owned()
     } else {
-        text += "check: ok, every acked message was delivered once and in order\n";
+        "check: ok, every acked message was delivered once and in order\n".to_owned()
     }
-    text
 }
 
 /// `RATE_LIMITED 3, UNAVAILABLE 1`: the most frequent first.
@@ -208,25 +192,19 @@ pub fn by_count(codes: &BTreeMap<String, u64>) -> String {
     codes.iter().map(|(code, count)| format!("{code} {count}")).collect::<Vec<_>>().join(", ")
 }
 
-/// User and system time of this process so far (proc(5), fields 14 and 15, in ticks of 10 ms).
-fn cpu_seconds() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks: u32 = fields.get(11)?.parse::<u32>().ok()? + fields.get(12)?.parse::<u32>().ok()?;
-    Some(f64::from(ticks) / 100.0)
+/// User and system time of this process so far.
+fn generator_cpu_s() -> Option<f64> {
+    Process(std::process::id()).cpu().ok().map(Cpu::total_s)
 }
 
 fn milliseconds(us: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "at most two minutes")]
-    let ms = us as f64 / 1_000.0;
-    format!("{ms:.2}")
+    format!("{:.2}", number(us) / 1_000.0)
 }
 
 fn per_second(count: u64, time: Duration) -> String {
     format!("{:.0}", per_second_exact(count, time))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
 fn per_second_exact(count: u64, time: Duration) -> f64 {
-    if time.is_zero() { 0.0 } else { count as f64 / time.as_secs_f64() }
+    if time.is_zero() { 0.0 } else { number(count) / time.as_secs_f64() }
 }

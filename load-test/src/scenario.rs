@@ -23,7 +23,7 @@ use crate::{
     report::Progress,
     run::Run,
     stage::{self, Measured, Stage},
-    stats::{Counts, Stats, lock},
+    stats::{self, Counts, Stats, lock},
     tokens::TokenIssuer,
     transport::Endpoint,
     user::{Pace, Phase, User},
@@ -59,10 +59,7 @@ struct Scenario<'a> {
 /// # Errors
 /// If it never came to sending: a gateway is unknown, a match cannot be created, not all users could join.
 pub async fn run(config: &Config, interrupts: &mut mpsc::Receiver<()>) -> anyhow::Result<Outcome> {
-    let mut gateways = Vec::new();
-    for url in &config.urls {
-        gateways.push(Endpoint::resolve(url).await?);
-    }
+    let gateways = Endpoint::resolve_all(&config.urls).await?;
     let secret = config.jwt_secret.as_deref().context("--jwt-secret is missing")?;
     let tokens = TokenIssuer::new(secret, config.token_lifetime());
     let mut scenario = Scenario::new(config, interrupts)?;
@@ -84,8 +81,7 @@ impl<'a> Scenario<'a> {
         let body = serde_json::to_string(&"m".repeat(config.body_chars))?;
         let run = Arc::new(Run { body, rules: config.send_rules(), stats: Stats::new()?, name });
         let origin = Instant::now();
-        #[expect(clippy::cast_precision_loss, reason = "a count of users")]
-        let users = (2 * config.pairs) as f64;
+        let users = stats::number(2 * config.pairs as u64);
         let pairs: Vec<_> = (0..config.pairs).map(|number| Arc::new(Pair::new(&run.name, number))).collect();
         let chats = pairs.iter().map(|pair| Arc::new(Mutex::new(conversation::chat(&pair.match_id)))).collect();
         Ok(Self {
@@ -104,8 +100,9 @@ impl<'a> Scenario<'a> {
         })
     }
 
-    async fn course(&mut self, gateways: &[Endpoint], tokens: &TokenIssuer) -> anyhow::Result<Outcome> {
-        matches::create(&self.pairs, gateways, &tokens.service()?).await?;
+    async fn course(&mut self, gateways: &[Arc<Endpoint>], tokens: &TokenIssuer) -> anyhow::Result<Outcome> {
+        let matches = self.pairs.iter().map(|pair| (pair.match_id.clone(), pair.users.clone()));
+        matches::create(matches, gateways, &tokens.service()?).await?;
         self.connect_users(gateways, tokens).await?;
         self.await_joined().await?;
         let (stages, interrupted) = self.send().await;
@@ -124,15 +121,14 @@ impl<'a> Scenario<'a> {
     }
 
     /// Starts all users at the configured rate.
-    async fn connect_users(&mut self, gateways: &[Endpoint], tokens: &TokenIssuer) -> anyhow::Result<()> {
-        let gateways: Vec<_> = gateways.iter().cloned().map(Arc::new).collect();
+    async fn connect_users(&mut self, gateways: &[Arc<Endpoint>], tokens: &TokenIssuer) -> anyhow::Result<()> {
         let begun = Instant::now();
         for number in 0..2 * self.pairs.len() {
-            let user = self.user(number, &gateways, tokens)?;
+            let user = self.user(number, gateways, tokens)?;
             let run = Arc::clone(&self.run);
             self.users.spawn(async move { user.live(&run.stats).await });
-            #[expect(clippy::cast_precision_loss, reason = "a count of users")]
-            sleep_until(begun + Duration::from_secs_f64(number as f64 / self.config.connect_rate)).await;
+            let after_s = stats::number(number as u64) / self.config.connect_rate;
+            sleep_until(begun + Duration::from_secs_f64(after_s)).await;
         }
         Ok(())
     }

@@ -191,9 +191,6 @@ pub struct Stats {
 
 impl Stats {
     /// Nothing counted yet.
-    ///
-    /// # Errors
-    /// If the histogram's bounds are impossible.
     pub fn new() -> anyhow::Result<Self> {
         Ok(Self {
             counters: Counters::default(),
@@ -210,13 +207,7 @@ impl Stats {
 
     /// Counts an error code of the server.
     pub fn count_code(&self, code: &str) {
-        let mut codes = lock(&self.codes);
-        match codes.get_mut(code) {
-            Some(count) => *count += 1,
-            None => {
-                codes.insert(code.to_owned(), 1);
-            }
-        }
+        *lock(&self.codes).entry(code.to_owned()).or_default() += 1;
     }
 
     /// The error codes so far.
@@ -237,6 +228,12 @@ impl Stats {
         self.take_interval();
         lock(&self.total).clone()
     }
+}
+
+/// A count as a number to calculate with.
+#[expect(clippy::cast_precision_loss, reason = "no count here comes near 2^52")]
+pub fn number(count: u64) -> f64 {
+    count as f64
 }
 
 /// Locks, even after a panic elsewhere: counts are right at any moment.

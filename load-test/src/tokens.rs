@@ -41,17 +41,11 @@ impl TokenIssuer {
     }
 
     /// A user's token.
-    ///
-    /// # Errors
-    /// If signing fails.
     pub fn user(&self, user: &str) -> anyhow::Result<String> {
         self.sign(user, None)
     }
 
     /// The app server's token.
-    ///
-    /// # Errors
-    /// If signing fails.
     pub fn service(&self) -> anyhow::Result<String> {
         self.sign("load-test", Some("service"))
     }

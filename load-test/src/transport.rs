@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,7 +20,7 @@ use tokio_tungstenite::{
 
 pub mod packet;
 
-use packet::{ConnectError, Heartbeat, Malformed, Packet};
+use packet::{Heartbeat, Malformed, Packet, refusal_code};
 
 /// How long TCP, WebSocket and Socket.IO handshakes may take together.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
@@ -48,7 +49,7 @@ pub struct Closed;
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     /// Where REST is, without a slash at the end.
-    pub base_url: String,
+    base_url: String,
     authority: String,
     address: SocketAddr,
 }
@@ -69,6 +70,20 @@ impl Endpoint {
         let address = found.min_by_key(SocketAddr::is_ipv6).with_context(|| format!("cannot resolve {host}"))?;
         Ok(Self { base_url: format!("http://{authority}"), authority, address })
     }
+
+    /// Resolves all of these.
+    pub async fn resolve_all(urls: &[String]) -> anyhow::Result<Vec<Arc<Self>>> {
+        let mut endpoints = Vec::new();
+        for url in urls {
+            endpoints.push(Arc::new(Self::resolve(url).await?));
+        }
+        Ok(endpoints)
+    }
+
+    /// Where a match is, by REST.
+    pub fn match_url(&self, match_id: &str) -> String {
+        format!("{}/api/v1/matches/{match_id}", self.base_url)
+    }
 }
 
 /// A connection on which the namespace `/` has accepted the user.
@@ -80,9 +95,6 @@ pub struct Connection {
 
 impl Connection {
     /// Connects as the user of `token`, from `source` if given.
-    ///
-    /// # Errors
-    /// See [`ConnectFailure`].
     pub async fn open(endpoint: &Endpoint, source: Option<IpAddr>, token: &str) -> Result<Self, ConnectFailure> {
         let handshake = async {
             let mut connection = Self::open_transport(endpoint, source).await?;
@@ -93,9 +105,6 @@ impl Connection {
     }
 
     /// TCP, WebSocket and the Engine.IO open packet: the first half of [`open`](Self::open).
-    ///
-    /// # Errors
-    /// See [`ConnectFailure`].
     pub async fn open_transport(endpoint: &Endpoint, source: Option<IpAddr>) -> Result<Self, ConnectFailure> {
         let stream = dial(endpoint.address, source).await.map_err(|error| unreachable(&error))?;
         let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", endpoint.authority);
@@ -112,24 +121,13 @@ impl Connection {
     }
 
     /// CONNECT and its answer: the second half of [`open`](Self::open).
-    ///
-    /// # Errors
-    /// See [`ConnectFailure`].
     pub async fn authenticate(&mut self, token: &str) -> Result<(), ConnectFailure> {
         self.connect(&format!(r#"{{"token":"{token}"}}"#)).await.map(drop)
     }
 
     /// CONNECT with `auth`, a JSON object; returns the JSON of its answer.
-    ///
-    /// # Errors
-    /// See [`ConnectFailure`].
     pub async fn connect(&mut self, auth: &str) -> Result<String, ConnectFailure> {
         self.send(format!("40{auth}")).await.map_err(|closed| unreachable(&closed))?;
-        self.accepted().await
-    }
-
-    /// Waits for the answer to CONNECT.
-    async fn accepted(&mut self) -> Result<String, ConnectFailure> {
         loop {
             let text = self.receive().await.map_err(|closed| unreachable(&closed))?;
             match Packet::parse(&text).map_err(|error| unreachable(&error))? {
@@ -148,9 +146,6 @@ impl Connection {
     }
 
     /// Writes one text frame.
-    ///
-    /// # Errors
-    /// If the connection is gone, or the peer does not read.
     pub async fn send(&mut self, text: String) -> Result<(), Closed> {
         match timeout(WRITE_LIMIT, self.socket.send(Message::text(text))).await {
             Ok(Ok(())) => Ok(()),
@@ -159,9 +154,6 @@ impl Connection {
     }
 
     /// The next text frame. Nothing is lost if it is cancelled.
-    ///
-    /// # Errors
-    /// If the connection is gone.
     pub async fn receive(&mut self) -> Result<Utf8Bytes, Closed> {
         loop {
             match self.socket.next().await {
@@ -193,10 +185,4 @@ async fn dial(address: SocketAddr, source: Option<IpAddr>) -> std::io::Result<Tc
 
 fn unreachable(error: &impl ToString) -> ConnectFailure {
     ConnectFailure::Unreachable(error.to_string())
-}
-
-fn refusal_code(body: &str) -> String {
-    let error = serde_json::from_str::<ConnectError<'_>>(body).ok();
-    let code = error.as_ref().and_then(|error| error.data.as_ref()?.code.as_deref());
-    code.or(error.as_ref().map(|error| &*error.message)).unwrap_or("no code").to_owned()
 }

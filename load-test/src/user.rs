@@ -119,7 +119,7 @@ impl User {
         loop {
             let Ok(()) = self.write_frames(&mut connection).await else { return Some(End::Closed) };
             let wake_at = self.conversation.wake_at().map_or(check_at, |at| at.min(check_at));
-            set(timer.as_mut(), self.origin + wake_at);
+            set_timer(timer.as_mut(), self.origin + wake_at);
             self.ask_pacer(&mut paced);
             tokio::select! {
                 biased;
@@ -214,7 +214,7 @@ impl Pace {
 }
 
 /// Moves a timer only if it has to: most wake-ups leave it where it is.
-fn set(timer: std::pin::Pin<&mut Sleep>, deadline: Instant) {
+pub fn set_timer(timer: std::pin::Pin<&mut Sleep>, deadline: Instant) {
     if timer.deadline() != deadline || timer.is_elapsed() {
         timer.reset(deadline);
     }

@@ -12,8 +12,6 @@ mod gateway;
 
 use gateway::Fault;
 
-const DELIVERED: &str = "delivered once, in order";
-
 /// A short run against a gateway with this fault.
 async fn run(fault: Fault) -> anyhow::Result<(Config, Outcome)> {
     let mut tasks = JoinSet::new();
@@ -34,7 +32,7 @@ async fn run(fault: Fault) -> anyhow::Result<(Config, Outcome)> {
 async fn violations(fault: Fault) -> Vec<String> {
     let (config, outcome) = run(fault).await.unwrap();
     assert!(!outcome.is_ok(), "{fault:?} was not noticed");
-    let result: Value = serde_json::from_str(&report::json(&config, &outcome).unwrap()).unwrap();
+    let result: Value = serde_json::from_str(&report::json(&config, &outcome)).unwrap();
     assert_eq!(result["ok"], false);
     let examples = result["check"]["examples"].as_array().unwrap();
     examples.iter().map(|example| example["promise"].as_str().unwrap().to_owned()).collect()
@@ -47,7 +45,8 @@ async fn a_gateway_that_keeps_its_promises_passes() {
     let total = outcome.total;
     assert!((300..=500).contains(&(total.sent + total.unsent)), "{total:?}");
     assert_eq!((total.acked, total.received()), (total.sent, total.sent));
-    let result: Value = serde_json::from_str(&report::json(&config, &outcome).unwrap()).unwrap();
+    let result: Value = serde_json::from_str(&report::json(&config, &outcome)).unwrap();
+    assert_eq!(result["asked"].get("jwtSecret"), None, "nobody may read it here");
     assert_eq!((&result["ok"], &result["latencyUs"]["ack"]["count"]), (&Value::Bool(true), &total.acked.into()));
 }
 
@@ -68,24 +67,16 @@ async fn a_lost_ack_is_made_up_by_a_repeat_with_the_same_client_id() {
 }
 
 #[tokio::test]
-async fn a_lost_delivery_is_found() {
-    assert!(violations(Fault::LosesDelivery).await.contains(&DELIVERED.to_owned()));
-}
-
-#[tokio::test]
-async fn a_repeated_delivery_is_found() {
-    assert!(violations(Fault::DeliversTwice).await.contains(&DELIVERED.to_owned()));
-}
-
-#[tokio::test]
-async fn a_message_stored_twice_is_found() {
-    assert!(violations(Fault::ForgetsClientIds).await.contains(&"stored once".to_owned()));
-}
-
-#[tokio::test]
-async fn a_seq_of_two_messages_is_found() {
-    let found = violations(Fault::ReusesSeq).await;
-    assert!(found.contains(&"acked is stored".to_owned()), "{found:?}");
+async fn a_broken_promise_is_found() {
+    for (fault, promise) in [
+        (Fault::LosesDelivery, "delivered once, in order"),
+        (Fault::DeliversTwice, "delivered once, in order"),
+        (Fault::ForgetsClientIds, "stored once"),
+        (Fault::ReusesSeq, "acked is stored"),
+    ] {
+        let found = violations(fault).await;
+        assert!(found.contains(&promise.to_owned()), "{fault:?}: {found:?}");
+    }
 }
 
 #[tokio::test]

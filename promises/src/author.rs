@@ -58,13 +58,6 @@ impl Sending {
     }
 }
 
-/// Why a send is not what it should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Misplaced {
-    pub(crate) seq: u32,
-    pub(crate) after: u32,
-}
-
 /// The sends of one client in one match.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Author {
@@ -141,20 +134,20 @@ impl Author {
     }
 
     /// The oldest message, if nothing more can come of it, or at the end; what is wrong with its place.
-    pub(crate) fn pop(&mut self, at_end: bool) -> Option<(u32, Sent, Option<Misplaced>)> {
+    pub(crate) fn pop(&mut self, at_end: bool) -> Option<(u32, Sent, Option<String>)> {
         self.sends.front().filter(|sent| sent.settled || at_end)?;
         let sent = self.sends.pop_front()?;
         let index = self.first;
         self.first += 1;
-        let misplaced = if sent.attempts == 1 && sent.seq != 0 { self.place(&sent) } else { None };
+        let misplaced = if sent.attempts == 1 && sent.seq != 0 { self.place(index, &sent) } else { None };
         Some((index, sent, misplaced))
     }
 
     /// What one connection emitted once keeps its order.
-    fn place(&mut self, sent: &Sent) -> Option<Misplaced> {
+    fn place(&mut self, index: u32, sent: &Sent) -> Option<String> {
         let before = self.last_single.replace((sent.connection, sent.seq));
         let (_, after) = before.filter(|(connection, seq)| *connection == sent.connection && *seq > sent.seq)?;
-        Some(Misplaced { seq: sent.seq, after })
+        Some(format!("message {index} is at {}, one emitted before it at {after}", sent.seq))
     }
 }
 

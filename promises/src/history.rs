@@ -32,41 +32,26 @@ pub struct Known {
 /// How a call ended.
 pub type Reason = &'static str;
 
-/// Something that a client did or saw.
+/// Something that a client did or saw. A `tag` is none where the body is nobody's, a `call` is the hash of its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "a field has no more to say than its name and its variant")]
 pub enum Event {
-    /// A connection was accepted; `recovered` if it goes on where an earlier one ended.
-    Connected {
-        /// Whether it has the earlier one's pid.
-        recovered: bool,
-    },
+    /// A connection was accepted; `recovered` if it goes on where an earlier one ended, with that one's pid.
+    Connected { recovered: bool },
     /// The page was reloaded: it brings nothing of its earlier connections, and is another device.
     Reloaded,
-    /// The cursor that the recovered connection brought has this chat.
-    Resumed {
-        /// Up to where it was read.
-        seq: u32,
-        /// How many of its milestones were told.
-        told: u16,
-    },
+    /// The cursor that the recovered connection brought has this chat: up to where it was read, and how many of its
+    /// milestones were told.
+    Resumed { seq: u32, told: u16 },
     /// The cursor that the recovered connection brought lacks this chat, which was open.
     Forgotten,
     /// The connection is gone.
     Disconnected,
-    /// The chat is open: live messages follow `last_seq`.
-    Joined {
-        /// The head of the snapshot.
-        last_seq: u32,
-        /// When it was asked for.
-        known: Known,
-        /// How many milestones the snapshot has.
-        told: u16,
-    },
+    /// The chat is open: live messages follow `last_seq`, the head of the snapshot, which has `told` milestones.
+    /// `known` is of the time when the join was asked for.
+    Joined { last_seq: u32, known: Known, told: u16 },
     /// A join was refused.
-    JoinRefused {
-        /// Why.
-        code: Code,
-    },
+    JoinRefused { code: Code },
     /// The chat is not open any more.
     Left,
     /// The app server asks for the match to be closed.
@@ -78,71 +63,25 @@ pub enum Event {
     /// The same, as the client is no member any more.
     ToldRemoved,
     /// A message was sent, for the first time or again.
-    Emitted {
-        /// Which.
-        tag: Tag,
-        /// How.
-        route: Route,
-    },
-    /// An `ok` ack.
-    Acked {
-        /// Of which message.
-        tag: Tag,
-        /// Where it is stored.
-        seq: u32,
-        /// Whether it was stored before.
-        duplicate: bool,
-    },
+    Emitted { tag: Tag, route: Route },
+    /// An `ok` ack: the message is stored at `seq`, and was before if it is a `duplicate`.
+    Acked { tag: Tag, seq: u32, duplicate: bool },
     /// An ack that is not `ok`.
-    Refused {
-        /// Of which message.
-        tag: Tag,
-        /// Why.
-        code: Code,
-    },
-    /// Nothing more will be sent or answered under the clientId of the message `index`.
-    Settled {
-        /// Which of the client's messages.
-        index: u32,
-    },
+    Refused { tag: Tag, code: Code },
+    /// Nothing more will be sent or answered under the clientId of the client's message `index`.
+    Settled { index: u32 },
     /// A live or replayed message.
-    Received {
-        /// Which; none if the body is nobody's.
-        tag: Option<Tag>,
-        /// Its place.
-        seq: u32,
-    },
+    Received { tag: Option<Tag>, seq: u32 },
     /// A message in a page.
-    Paged {
-        /// Which; none if the body is nobody's.
-        tag: Option<Tag>,
-        /// Its place.
-        seq: u32,
-    },
-    /// A page lacks a message or has it at the wrong place.
-    PageBroken {
-        /// What was due.
-        expected: u32,
-        /// What was there, 0 for nothing.
-        found: u32,
-    },
-    /// `milestone_reached`.
-    Milestone {
-        /// Which of the match's milestones, from 1.
-        ord: u16,
-    },
+    Paged { tag: Option<Tag>, seq: u32 },
+    /// A page lacks a message or has it at the wrong place: what was due and what was there, 0 for nothing.
+    PageBroken { expected: u32, found: u32 },
+    /// `milestone_reached`: the match's milestone number `ord`, from 1.
+    Milestone { ord: u16 },
     /// The client accepted a call, and was told that it did.
-    CallAccepted {
-        /// The hash of its id.
-        call: u64,
-    },
+    CallAccepted { call: u64 },
     /// The client was told that a call is over.
-    CallEnded {
-        /// The hash of its id.
-        call: u64,
-        /// Why.
-        reason: Reason,
-    },
+    CallEnded { call: u64, reason: Reason },
 }
 
 /// An event, of whom and when.

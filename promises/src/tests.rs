@@ -1,5 +1,7 @@
 //! Every kind of violation is found, and an honest history has none.
 
+use proto::Code;
+
 use super::*;
 
 mod answers;
@@ -57,20 +59,42 @@ impl Script {
         self.now(tag.slot, Event::Settled { index: tag.index });
     }
 
-    fn receive(&mut self, slot: u8, tag: Tag, seq: u32) {
-        self.now(slot, Event::Received { tag: Some(tag), seq });
+    fn refuse(&mut self, tag: Tag, code: Code) {
+        self.now(tag.slot, Event::Refused { tag, code });
+        self.now(tag.slot, Event::Settled { index: tag.index });
     }
 
-    /// A message goes all the way.
-    fn send(&mut self, slot: u8, index: u32) -> u32 {
-        let tag = message(slot, index);
+    /// The same happens to several clients.
+    fn each(&mut self, slots: &[u8], event: Event) {
+        for slot in slots {
+            self.now(*slot, event);
+        }
+    }
+
+    /// A client is connected again, with the cursor that it had.
+    fn recover(&mut self, slot: u8, seq: u32, told: u16) {
+        self.now(slot, Event::Connected { recovered: true });
+        self.now(slot, Event::Resumed { seq, told });
+    }
+
+    /// Several clients are given a message.
+    fn give(&mut self, tag: Tag, seq: u32, slots: &[u8]) {
+        self.each(slots, Event::Received { tag: Some(tag), seq });
+    }
+
+    /// A message goes all the way to these clients.
+    fn send_to(&mut self, tag: Tag, slots: &[u8]) -> u32 {
         self.emit(tag);
         let seq = self.store(tag);
         self.ack(tag, seq);
-        for other in (0..3).filter(|other| *other != slot) {
-            self.receive(other, tag, seq);
-        }
+        self.give(tag, seq, slots);
         seq
+    }
+
+    /// A message goes all the way to everybody.
+    fn send(&mut self, slot: u8, index: u32) -> u32 {
+        let others: Vec<u8> = (0..3).filter(|other| *other != slot).collect();
+        self.send_to(message(slot, index), &others)
     }
 
     fn conclude(self) -> Tally {
@@ -82,8 +106,7 @@ impl Script {
     fn breaks(self, promises: &[Promise]) {
         let tally = self.conclude();
         let broken: Vec<_> = Promise::ALL.into_iter().filter(|promise| tally.of(*promise).violations > 0).collect();
-        let kept: Vec<_> = Promise::ALL.iter().flat_map(|promise| &tally.of(*promise).kept).collect();
-        assert_eq!(broken, promises, "{kept:#?}");
+        assert_eq!(broken, promises, "{:#?}", tally.kept().collect::<Vec<_>>());
     }
 }
 

@@ -25,13 +25,6 @@ pub(crate) struct View {
     pub(crate) announced: u64,
 }
 
-/// What is wrong with a message that was given to a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    NotJoined,
-    Repeated,
-}
-
 impl View {
     /// A connection was accepted.
     pub(crate) fn connected(&mut self, recovered: bool) {
@@ -60,12 +53,12 @@ impl View {
     }
 
     /// A message was given; what is wrong with that.
-    pub(crate) fn received(&mut self, seq: u32) -> Option<Fault> {
+    pub(crate) fn received(&mut self, seq: u32) -> Option<String> {
         if !self.joined {
-            return Some(Fault::NotJoined);
+            return Some(format!("{seq} came to a chat that is not open"));
         }
         if seq <= self.cursor {
-            return Some(Fault::Repeated);
+            return Some(format!("{seq} came after {}: twice, or out of order", self.cursor));
         }
         self.advance(seq);
         None

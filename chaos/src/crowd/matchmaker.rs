@@ -3,7 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
+use load_test::matches::is_retryable;
 use promises::{APP_SERVER, Event, Promise};
 use reqwest::StatusCode;
 use serde_json::json;
@@ -16,8 +17,6 @@ use super::{
 
 /// How often it is looked which matches are long enough.
 const POLL: Duration = Duration::from_millis(200);
-/// How often a match is asked for at the start before that fails.
-const ATTEMPTS: usize = 50;
 const PAUSE: Duration = Duration::from_millis(200);
 const CALL_LIMIT: Duration = Duration::from_secs(5);
 /// One in so many of the matches that are left behind is closed.
@@ -39,23 +38,6 @@ impl Matchmaker {
         Self { world: Arc::clone(world), pairings: pairings.to_vec(), token: token.into(), rng }
     }
 
-    /// Creates every pair's first match.
-    ///
-    /// # Errors
-    /// When one cannot be created.
-    pub(super) async fn create_first(&self) -> anyhow::Result<()> {
-        for pairing in &self.pairings {
-            let room = pairing.current().context("a pairing has a match")?;
-            let mut attempt = 0;
-            while !self.create(&room, attempt).await? {
-                attempt += 1;
-                ensure!(attempt < ATTEMPTS, "the match {} cannot be created", room.id);
-                sleep(PAUSE).await;
-            }
-        }
-        Ok(())
-    }
-
     /// Sends pairs on until the crowd settles; then every close is seen through.
     pub(super) async fn run(mut self) {
         let mut attempt = 0;
@@ -68,8 +50,8 @@ impl Matchmaker {
                 attempt += 1;
                 let room = pairing.next(&self.world);
                 let created = self.create(&room, attempt).await;
-                let what = created.as_ref().err().map(|error| (format!("{error:#}"), Vec::new()));
-                self.world.judge(Promise::Answered, &room.id, what);
+                let wrong = created.as_ref().err().map(|error| format!("{error:#}"));
+                self.world.judge(Promise::Answered, &room.id, wrong);
                 // Whoever cannot be reached is asked again at the next look.
                 if !created.is_ok_and(|created| created) {
                     continue;
@@ -101,9 +83,8 @@ impl Matchmaker {
                 let request = world.http.delete(&url).bearer_auth(&token).timeout(CALL_LIMIT);
                 match request.send().await.map(|answer| answer.status()) {
                     Ok(StatusCode::NO_CONTENT) => return room.note(&world, APP_SERVER, Event::Closed),
-                    Ok(status) if !may_succeed(status) => {
-                        let what = (format!("DELETE {url}: {status}"), Vec::new());
-                        return world.judge(Promise::Answered, &room.id, Some(what));
+                    Ok(status) if !is_retryable(status) => {
+                        return world.judge(Promise::Answered, &room.id, Some(format!("DELETE {url}: {status}")));
                     }
                     _ => sleep(PAUSE).await,
                 }
@@ -118,19 +99,13 @@ impl Matchmaker {
         let request = self.world.http.put(&url).bearer_auth(&self.token).timeout(CALL_LIMIT).json(&body);
         let Ok(answer) = request.send().await else { return Ok(false) };
         let status = answer.status();
-        ensure!(status.is_success() || may_succeed(status), "PUT {url}: {status}");
+        ensure!(status.is_success() || is_retryable(status), "PUT {url}: {status}");
         Ok(status.is_success())
     }
 }
 
 fn url(world: &World, room: &Room, attempt: usize) -> String {
-    let gateway = &world.gateways[attempt % world.gateways.len()];
-    format!("{}/api/v1/matches/{}", gateway.base_url, room.id)
-}
-
-/// Whether another try may bring another answer.
-fn may_succeed(status: StatusCode) -> bool {
-    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+    world.gateways[attempt % world.gateways.len()].match_url(&room.id)
 }
 
 #[cfg(test)]
@@ -143,7 +118,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::crowd::{roster, world::Ground};
+    use crate::crowd::roster;
 
     /// A gateway that answers everything with 409.
     async fn refuse(listener: TcpListener) {
@@ -157,9 +132,10 @@ mod tests {
     #[tokio::test]
     async fn a_match_that_is_refused_for_good_is_a_violation() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let gateway = Endpoint::resolve(&format!("http://{}", listener.local_addr().unwrap())).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let gateways = Endpoint::resolve_all(&[url]).await.unwrap();
         let (phase, changes) = watch::channel(Phase::Chatting);
-        let world = Arc::new(World::new(Ground { gateways: vec![gateway], match_length: 0, ..Ground::quiet(changes) }));
+        let world = Arc::new(World { match_length: 0, ..World::new(gateways, changes) });
         let pairing = Arc::new(Pairing::new(&world, roster::couples(8).swap_remove(0), 0));
         let matchmaker = Matchmaker::new(&world, &[Arc::clone(&pairing)], String::new());
         let mut tasks = JoinSet::new();

@@ -1,10 +1,11 @@
 //! One match as the crowd shares it, and the series of matches in which two users chat one after the other.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard,
     atomic::{AtomicU32, Ordering},
 };
 
+use load_test::stats::lock;
 use promises::{Chat, Entry, Event, Rules};
 
 use super::{roster::Couple, world::World};
@@ -45,7 +46,7 @@ impl Room {
     }
 
     pub(crate) fn chat(&self) -> MutexGuard<'_, Chat> {
-        self.chat.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.chat)
     }
 
     /// What was found, to be concluded: nobody may note anything after this.
@@ -111,6 +112,6 @@ impl Pairing {
     }
 
     fn rooms(&self) -> MutexGuard<'_, Vec<Arc<Room>>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.rooms)
     }
 }

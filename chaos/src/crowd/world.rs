@@ -2,11 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
-use load_test::{tokens::TokenIssuer, transport::Endpoint};
+use load_test::{stats::lock, tokens::TokenIssuer, transport::Endpoint};
 use promises::{Promise, Tally, Violation};
 use proto::Code;
 use reqwest::Client;
@@ -51,51 +51,34 @@ pub(crate) struct World {
     /// Begins every id, so that two crowds never meet.
     pub(crate) name: String,
     pub(crate) origin: Instant,
-    pub(crate) gateways: Vec<Endpoint>,
+    pub(crate) gateways: Vec<Arc<Endpoint>>,
     pub(crate) http: Client,
     /// Messages a second that one client means to send.
     pub(crate) rate: f64,
     pub(crate) match_length: u32,
     pub(crate) seed: u64,
-    phase: watch::Receiver<Phase>,
-    progress: Mutex<Progress>,
-    stalls: Mutex<Stalls>,
-    refusals: Mutex<Refusals>,
-    tally: Mutex<Tally>,
-}
-
-/// What a world is made of.
-pub(crate) struct Ground {
-    pub(crate) gateways: Vec<Endpoint>,
-    pub(crate) http: Client,
-    pub(crate) rate: f64,
-    pub(crate) match_length: u32,
-    pub(crate) seed: u64,
-    pub(crate) phase: watch::Receiver<Phase>,
-}
-
-#[cfg(test)]
-impl Ground {
-    /// Of a world in which nothing happens by itself.
-    pub(crate) fn quiet(phase: watch::Receiver<Phase>) -> Self {
-        Self { gateways: Vec::new(), http: Client::new(), rate: 0.0, match_length: 100, seed: 1, phase }
-    }
+    pub(super) phase: watch::Receiver<Phase>,
+    pub(super) progress: Mutex<Progress>,
+    pub(super) stalls: Mutex<Stalls>,
+    pub(super) refusals: Mutex<Refusals>,
+    pub(super) tally: Mutex<Tally>,
 }
 
 impl World {
-    pub(crate) fn new(ground: Ground) -> Self {
+    /// In which nobody writes by itself and matches are never long enough, until somebody sets that.
+    pub(crate) fn new(gateways: Vec<Arc<Endpoint>>, phase: watch::Receiver<Phase>) -> Self {
         let name: String = std::iter::repeat_with(fastrand::lowercase).take(6).collect();
         Self {
             name: format!("c{name}"),
             origin: Instant::now(),
-            stalls: Mutex::new(Stalls::new(ground.gateways.len())),
-            gateways: ground.gateways,
-            http: ground.http,
+            gateways,
+            http: Client::new(),
+            rate: 0.0,
+            match_length: u32::MAX,
+            seed: 1,
+            phase,
             progress: Mutex::default(),
-            rate: ground.rate,
-            match_length: ground.match_length,
-            seed: ground.seed,
-            phase: ground.phase,
+            stalls: Mutex::default(),
             refusals: Mutex::default(),
             tally: Mutex::default(),
         }
@@ -123,35 +106,35 @@ impl World {
     }
 
     pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.progress)
     }
 
     pub(crate) fn stalls(&self) -> MutexGuard<'_, Stalls> {
-        self.stalls.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.stalls)
     }
 
     pub(crate) fn tally(&self) -> MutexGuard<'_, Tally> {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.tally)
     }
 
     /// Something was refused, with this code if it is one.
     pub(crate) fn refused(&self, code: Option<Code>) {
         self.progress().refused += 1;
-        *self
-            .refusals
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(code.map_or("?", Code::as_str))
-            .or_default() += 1;
+        *lock(&self.refusals).entry(code.map_or("?", Code::as_str)).or_default() += 1;
     }
 
     /// How often what was refused, by code.
     pub(crate) fn refusals(&self) -> Refusals {
-        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.refusals).clone()
     }
 
-    /// A promise was put to the test where no match is concerned; what was wrong, and what led to it.
-    pub(crate) fn judge(&self, promise: Promise, scene: &str, wrong: Option<(String, Vec<String>)>) {
+    /// A promise was put to the test where no match is concerned; what was wrong.
+    pub(crate) fn judge(&self, promise: Promise, scene: &str, wrong: Option<String>) {
+        self.judge_traced(promise, scene, wrong.map(|what| (what, Vec::new())));
+    }
+
+    /// The same, with what led to it.
+    pub(crate) fn judge_traced(&self, promise: Promise, scene: &str, wrong: Option<(String, Vec<String>)>) {
         let mut tally = self.tally();
         tally.checked(promise, 1);
         if let Some((what, trace)) = wrong {

@@ -20,17 +20,11 @@ pub(super) fn meant_by(target: &str, stack: &mut Stack) -> Vec<String> {
 }
 
 /// The process with this name.
-///
-/// # Errors
-/// When nobody is called so.
 pub(super) fn daemon<'a>(name: &str, stack: &'a mut Stack) -> Result<&'a mut Daemon> {
     member(name, stack).map(|member| &mut member.daemon)
 }
 
 /// The process with this name, and what it is.
-///
-/// # Errors
-/// When nobody is called so.
 pub(super) fn member<'a>(name: &str, stack: &'a mut Stack) -> Result<&'a mut Member> {
     stack.member_mut(name).with_context(|| format!("nobody is called {name}"))
 }

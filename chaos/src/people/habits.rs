@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
+use load_test::arrivals::exponential;
 
 /// Something that a user does now and then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +98,7 @@ impl Habits {
 
 /// An exponentially distributed pause; a day at most.
 fn pause(rng: &mut Rng, mean_s: f64) -> Duration {
-    Duration::from_secs_f64((-mean_s * (1.0 - rng.f64()).ln().min(-f64::MIN_POSITIVE)).min(86_400.0))
+    Duration::from_secs_f64(exponential(rng, mean_s).min(86_400.0))
 }
 
 #[cfg(test)]

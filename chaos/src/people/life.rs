@@ -2,16 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use load_test::transport::{ConnectFailure, Connection, Endpoint};
+use load_test::{transport::Connection, user::set_timer};
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
-    time::{Instant, Sleep, sleep, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
     person::{End, Person},
-    rest::{Call, Done},
+    rest::Done,
 };
 use crate::crowd::world::{Phase, World};
 
@@ -51,7 +51,7 @@ impl Life {
         while self.world().phase() != Phase::Over {
             let gateway = self.rng.usize(0..self.world().gateways.len());
             if let Some((connection, answer)) = self.connect(gateway).await
-                && self.person.connected(&answer, gateway).is_ok()
+                && self.person.connected(&answer).is_ok()
             {
                 self.converse(connection).await;
                 self.person.disconnected();
@@ -70,9 +70,12 @@ impl Life {
     async fn connect(&self, gateway: usize) -> Option<(Connection, String)> {
         // The semaphore is never closed.
         let _permit = self.handshakes.acquire().await;
-        let world = self.world();
-        let connecting = open(&world.gateways[gateway], &self.person);
-        timeout(CONNECT_LIMIT, connecting).await.ok()?.ok()
+        let connecting = async {
+            let mut connection = Connection::open_transport(&self.world().gateways[gateway], None).await.ok()?;
+            let answer = connection.connect(&self.person.auth()).await.ok()?;
+            Some((connection, answer))
+        };
+        timeout(CONNECT_LIMIT, connecting).await.ok()?
     }
 
     async fn converse(&mut self, mut connection: Connection) {
@@ -81,9 +84,10 @@ impl Life {
         let mut heard = Instant::now();
         let mut timer = std::pin::pin!(sleep_until(heard));
         loop {
-            if let Err(end) = self.person.advance() {
-                let in_order = end == End::HangUp { in_order: true };
-                return self.hang_up(connection, in_order).await;
+            match self.person.advance() {
+                Ok(()) => {}
+                Err(End::HangUp { in_order: true }) => return connection.close().await,
+                Err(_) => return,
             }
             while let Some(frame) = self.person.next_frame() {
                 if connection.send(frame).await.is_err() {
@@ -91,7 +95,7 @@ impl Life {
                 }
             }
             self.make_calls(&world);
-            set(timer.as_mut(), (world.origin + self.person.wake_at()).min(heard + silence_limit));
+            set_timer(timer.as_mut(), (world.origin + self.person.wake_at()).min(heard + silence_limit));
             tokio::select! {
                 biased;
                 _ = self.phase.changed() => if world.phase() == Phase::Over {
@@ -112,17 +116,12 @@ impl Life {
         }
     }
 
-    async fn hang_up(&mut self, connection: Connection, in_order: bool) {
-        if in_order {
-            connection.close().await;
-        }
-    }
-
     fn make_calls(&mut self, world: &Arc<World>) {
         while self.calls.len() < MAX_CALLS
             && let Some(call) = self.person.next_call()
         {
-            self.calls.spawn(make(call, Arc::clone(world)));
+            let world = Arc::clone(world);
+            self.calls.spawn(async move { call.run(&world).await });
         }
     }
 
@@ -131,22 +130,5 @@ impl Life {
         while let Some(Ok(done)) = self.calls.try_join_next() {
             self.person.called(done);
         }
-    }
-}
-
-async fn open(endpoint: &Endpoint, person: &Person) -> Result<(Connection, String), ConnectFailure> {
-    let mut connection = Connection::open_transport(endpoint, None).await?;
-    let answer = connection.connect(&person.auth()).await?;
-    Ok((connection, answer))
-}
-
-async fn make(call: Call, world: Arc<World>) -> Done {
-    call.run(&world).await
-}
-
-/// Moves a timer only if it has to.
-fn set(timer: std::pin::Pin<&mut Sleep>, deadline: Instant) {
-    if timer.deadline() != deadline || timer.is_elapsed() {
-        timer.reset(deadline);
     }
 }

@@ -5,21 +5,12 @@ use std::{collections::VecDeque, time::Duration};
 /// How long an ack may take before the message is sent again.
 pub(super) const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// Emitted, and to be emitted again if there is no answer until then.
-    Answer(Duration),
-    /// To be emitted then.
-    Emit(Duration),
-    /// Nothing: it is answered, or goes by REST.
-    Nothing,
-}
-
 #[derive(Debug)]
 struct Item {
     index: u32,
     first: Duration,
-    next: Next,
+    /// When it is to be emitted, again if there is no answer until then; never if it is answered, or goes by REST.
+    emit_at: Option<Duration>,
     /// Requests under its clientId that may still be answered.
     asked: u32,
 }
@@ -36,8 +27,7 @@ impl Outbox {
     pub(super) fn push(&mut self, now: Duration, emits: bool) -> u32 {
         let index = self.next_index;
         self.next_index += 1;
-        let next = if emits { Next::Emit(now) } else { Next::Nothing };
-        self.items.push_back(Item { index, first: now, next, asked: 0 });
+        self.items.push_back(Item { index, first: now, emit_at: emits.then_some(now), asked: 0 });
         index
     }
 
@@ -53,21 +43,14 @@ impl Outbox {
 
     /// The next message to be emitted now.
     pub(super) fn due(&mut self, now: Duration) -> Option<u32> {
-        let item = self.items.iter_mut().find(|item| match item.next {
-            Next::Answer(until) | Next::Emit(until) => until <= now,
-            Next::Nothing => false,
-        })?;
-        item.next = Next::Answer(now + ACK_TIMEOUT);
+        let item = self.items.iter_mut().find(|item| item.emit_at.is_some_and(|at| at <= now))?;
+        item.emit_at = Some(now + ACK_TIMEOUT);
         Some(item.index)
     }
 
     /// When something is due.
     pub(super) fn due_at(&self) -> Option<Duration> {
-        let due = self.items.iter().filter_map(|item| match item.next {
-            Next::Answer(until) | Next::Emit(until) => Some(until),
-            Next::Nothing => None,
-        });
-        due.min()
+        self.items.iter().filter_map(|item| item.emit_at).min()
     }
 
     /// A request under the message's clientId was made.
@@ -87,23 +70,21 @@ impl Outbox {
     /// The message is stored or refused for good; when it was first sent, if that is news.
     pub(super) fn done(&mut self, index: u32) -> Option<Duration> {
         let item = self.item(index)?;
-        let is_news = item.next != Next::Nothing;
-        item.next = Next::Nothing;
-        is_news.then_some(item.first)
+        item.emit_at.take().map(|_| item.first)
     }
 
     /// The message is to be sent again after a pause.
     pub(super) fn retry(&mut self, index: u32, at: Duration) {
-        if let Some(item) = self.item(index).filter(|item| item.next != Next::Nothing) {
-            item.next = Next::Emit(at);
+        if let Some(item) = self.item(index).filter(|item| item.emit_at.is_some()) {
+            item.emit_at = Some(at);
         }
     }
 
     /// The connection is new: what was not answered is sent again at once, in order. Unless the one before was lost,
     /// nobody but the user is to blame for the time in between, and it counts as sent first now.
     pub(super) fn connected(&mut self, now: Duration, was_lost: bool) {
-        for item in self.items.iter_mut().filter(|item| item.next != Next::Nothing) {
-            item.next = Next::Emit(now);
+        for item in self.items.iter_mut().filter(|item| item.emit_at.is_some()) {
+            item.emit_at = Some(now);
             if !was_lost {
                 item.first = now;
             }
@@ -112,7 +93,7 @@ impl Outbox {
 
     /// Takes a message out of which nothing more can come.
     pub(super) fn settled(&mut self) -> Option<u32> {
-        let at = self.items.iter().position(|item| item.next == Next::Nothing && item.asked == 0)?;
+        let at = self.items.iter().position(|item| item.emit_at.is_none() && item.asked == 0)?;
         self.items.remove(at).map(|item| item.index)
     }
 

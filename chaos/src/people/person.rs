@@ -70,8 +70,7 @@ pub(super) struct Person {
     pid: String,
     offset: Option<String>,
     socket_id: String,
-    /// The gateway of the connection, if there is one.
-    gateway: Option<usize>,
+    is_connected: bool,
     /// When the connection was lost; what the user ends is not lost.
     lost_at: Option<Duration>,
     hangs_up: bool,
@@ -109,7 +108,7 @@ impl Person {
             pid: String::new(),
             offset: None,
             socket_id: String::new(),
-            gateway: None,
+            is_connected: false,
             lost_at: None,
             hangs_up: false,
             tend_at: Duration::ZERO,
@@ -169,10 +168,9 @@ impl Person {
 
     fn tend(&mut self, now: Duration) {
         self.move_on(now);
-        let dropped = self.asks.dropped(now);
-        if let Some((asked, age)) = dropped {
+        if let Some((asked, age)) = self.asks.dropped(now) {
             let what = format!("no answer to {asked:?} after {:.1} s on a living connection", age.as_secs_f64());
-            self.world.judge(Promise::Answered, &self.name, Some((what, Vec::new())));
+            self.world.judge(Promise::Answered, &self.name, Some(what));
             self.unanswered(asked);
         }
         let is_chatting = self.world.phase() == Phase::Chatting;
@@ -214,7 +212,7 @@ impl Person {
     }
 
     fn ask(&mut self, asked: Asked, name: &str, body: &Value, now: Duration) {
-        if self.gateway.is_some() {
+        if self.is_connected {
             let id = self.asks.ask(asked, now);
             self.frames.push_back(format!(r#"42{id}["{name}",{body}]"#));
         }
@@ -236,7 +234,7 @@ impl Person {
         let mut all = seats.chain(self.past.iter().map(|(room, slot)| (room, *slot)));
         let found = all.find(|(room, _)| room.id == id).map(|(room, slot)| (Arc::clone(room), slot));
         let is_own = found.is_some() || self.seats.iter().any(|seat| seat.pairing.has(id));
-        let what = || (format!("{} was told of {id}", self.user), Vec::new());
+        let what = || format!("{} was told of {id}", self.user);
         self.world.judge(Promise::Secret, &self.name, (!is_own).then(what));
         found
     }

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use promises::{Event, Promise, Route, Tag, end_of_page};
 use proto::Code;
-use reqwest::{Response, StatusCode};
+use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::{seat, wire};
 use crate::{
@@ -97,13 +97,12 @@ impl Call {
                 Some(socket_id) => request.header("x-socket-id", socket_id),
                 None => request,
             };
-            let answer = timeout(CALL_LIMIT, async { read(request.send().await?).await }).await;
-            let Ok(Ok((status, text))) = answer else {
+            let Some((status, text)) = answer(request).await else {
                 sleep(Duration::from_millis(300)).await;
                 continue;
             };
             match self.saved(world, tag, status, &text) {
-                Ok(saved) => return Outcome::Stored(emits.then_some(saved).flatten()),
+                Ok(saved) => return Outcome::Stored(emits.then_some(saved)),
                 Err(Some(pause)) => sleep(pause).await,
                 Err(None) => return Outcome::Refused,
             }
@@ -112,19 +111,13 @@ impl Call {
     }
 
     /// Notes the answer; what was saved, or after which pause to try again.
-    fn saved(
-        &self,
-        world: &World,
-        tag: Tag,
-        status: StatusCode,
-        text: &str,
-    ) -> Result<Option<Value>, Option<Duration>> {
+    fn saved(&self, world: &World, tag: Tag, status: StatusCode, text: &str) -> Result<Value, Option<Duration>> {
         if status.is_success() {
             let saved: Value = serde_json::from_str(text).unwrap_or_default();
             let seq = saved.get("seq").and_then(Value::as_u64).and_then(|seq| u32::try_from(seq).ok()).unwrap_or(0);
             let duplicate = status == StatusCode::OK;
             self.room.note(world, self.slot, Event::Acked { tag, seq, duplicate });
-            return Ok(Some(saved));
+            return Ok(saved);
         }
         let (code, pause) = self.refused(world, status, text);
         self.room.note(world, self.slot, Event::Refused { tag, code });
@@ -133,25 +126,23 @@ impl Call {
 
     /// The code of an answer that is no success, and how long to wait; it has one, and its status is the code's.
     fn refused(&self, world: &World, status: StatusCode, text: &str) -> (Code, Duration) {
-        let refusal = serde_json::from_str::<wire::Refusal<'_>>(text).ok();
+        let refusal = serde_json::from_str::<wire::Refusal>(text).ok();
         let code = refusal.as_ref().and_then(wire::Refusal::code);
         world.refused(code);
         let is_wrong = code.is_none_or(|code| code.http_status() != status.as_u16());
-        let what = || (format!("{status} came with {text}"), Vec::new());
+        let what = || format!("{status} came with {text}");
         world.judge(Promise::Answered, &self.room.id, is_wrong.then(what));
-        let pause = refusal.map_or(Duration::from_millis(500), |refusal| refusal.pause());
+        let pause = refusal.as_ref().map_or(wire::PAUSE, wire::pause);
         (code.unwrap_or(Code::Internal), pause)
     }
 
     async fn read(&self, world: &World, after: u32, limit: u32) {
         let floor = self.room.chat().known().highest;
         let url = self.url(world, 0, &format!("?after={after}&limit={limit}"));
-        let request = world.http.get(url).bearer_auth(&self.token);
-        let answer = timeout(CALL_LIMIT, async { read(request.send().await?).await }).await;
-        let Ok(Ok((status, text))) = answer else { return };
+        let Some((status, text)) = answer(world.http.get(url).bearer_auth(&self.token)).await else { return };
         if status != StatusCode::OK {
             let (code, _) = self.refused(world, status, &text);
-            let what = || (format!("a member's page was refused with {}", code.as_str()), Vec::new());
+            let what = || format!("a member's page was refused with {}", code.as_str());
             return world.judge(Promise::Answered, &self.room.id, (!code.is_retryable()).then(what));
         }
         let Ok(page) = serde_json::from_str::<wire::Page<'_>>(&text) else {
@@ -166,13 +157,13 @@ impl Call {
 
     fn url(&self, world: &World, attempt: usize, query: &str) -> String {
         let gateway = &world.gateways[(self.gateway + attempt) % world.gateways.len()];
-        format!("{}/api/v1/matches/{}/messages{query}", gateway.base_url, self.room.id)
+        format!("{}/messages{query}", gateway.match_url(&self.room.id))
     }
 }
 
-async fn read(response: Response) -> reqwest::Result<(StatusCode, String)> {
-    let status = response.status();
-    Ok((status, response.text().await?))
+async fn answer(request: RequestBuilder) -> Option<(StatusCode, String)> {
+    let response = request.timeout(CALL_LIMIT).send().await.ok()?;
+    Some((response.status(), response.text().await.ok()?))
 }
 
 #[cfg(test)]
@@ -180,12 +171,12 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::crowd::{room::Pairing, roster, world::Ground};
+    use crate::crowd::{room::Pairing, roster};
 
     #[test]
     fn a_refusal_has_a_code_and_the_status_of_that() {
         let (_phase, changes) = watch::channel(Phase::Chatting);
-        let world = World::new(Ground::quiet(changes));
+        let world = World::new(Vec::new(), changes);
         let room = Pairing::new(&world, roster::couples(8).swap_remove(0), 0).current().unwrap();
         let what = What::Read { after: 0, limit: 1 };
         let call = Call { room, key: 0, slot: 0, token: "t".into(), gateway: 0, what };

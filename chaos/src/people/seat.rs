@@ -58,22 +58,18 @@ pub(super) struct Seat {
 impl Seat {
     pub(super) fn new(key: u32, pairing: &Arc<Pairing>, slot: u8) -> Option<Self> {
         let generation = pairing.generation();
-        let room = pairing.current()?;
-        let eager = pairing.number().is_multiple_of(EAGER_EVERY) && generation == 0;
-        let (pairing, outbox) = (Arc::clone(pairing), Outbox::default());
-        let door = Door::Shut(Duration::ZERO);
         Some(Self {
             key,
-            pairing,
             generation,
-            room,
+            room: pairing.current()?,
             slot,
-            outbox,
-            door,
+            outbox: Outbox::default(),
+            door: Door::Shut(Duration::ZERO),
             known: 0,
             acked_head: None,
             retired: false,
-            eager,
+            eager: pairing.number().is_multiple_of(EAGER_EVERY) && generation == 0,
+            pairing: Arc::clone(pairing),
         })
     }
 
@@ -117,7 +113,7 @@ impl Seat {
         let acked = self.acked_head.take();
         let what = || format!("chat_joined says {}, the ack of the join before it {acked:?}", told.last_seq);
         let wrong = (acked != Some(told.last_seq)).then(|| (what(), self.room.chat().about(self.slot)));
-        world.judge(Promise::Delivered, &self.room.id, wrong);
+        world.judge_traced(Promise::Delivered, &self.room.id, wrong);
         let milestones = u16::try_from(told.milestones.len()).unwrap_or(u16::MAX);
         self.note(world, Event::Joined { last_seq: told.last_seq, known, told: milestones });
         self.known = self.known.max(told.last_seq);
@@ -125,19 +121,19 @@ impl Seat {
     }
 
     /// A join was refused.
-    pub(super) fn join_refused(&mut self, world: &World, refusal: &Refusal<'_>) {
+    pub(super) fn join_refused(&mut self, world: &World, refusal: &Refusal) {
         let code = refusal.code().unwrap_or(Code::Internal);
         self.note(world, Event::JoinRefused { code });
         if self.door == Door::Opening {
             let is_closed = code == Code::MatchClosed;
-            self.door = if is_closed { Door::Closed } else { Door::Shut(world.now() + refusal.pause()) };
+            self.door = if is_closed { Door::Closed } else { Door::Shut(world.now() + wire::pause(refusal)) };
         }
     }
 
     /// The page of a join; where the next one begins, if there is more.
     pub(super) fn paged(&mut self, world: &World, since: u32, ack: &Ack<'_>) -> Option<u32> {
         self.acked_head = Some(ack.last_seq);
-        let last = self.note_page(world, since, &ack.messages);
+        let last = note_page(&self.room, world, self.slot, since, &ack.messages);
         if ack.has_more && last > since {
             return Some(last);
         }
@@ -145,11 +141,6 @@ impl Seat {
             self.note(world, broken);
         }
         None
-    }
-
-    /// Notes the messages of a page that begins after `since`; the last one.
-    fn note_page(&self, world: &World, since: u32, messages: &[wire::Message<'_>]) -> u32 {
-        note_page(&self.room, world, self.slot, since, messages)
     }
 
     /// Takes out what is settled.

@@ -71,14 +71,13 @@ impl Stranger {
         let refused = answers[0].contains("MATCH_NOT_FOUND");
         let wrong = (answers[0] != answers[1] || !refused)
             .then(|| ("the answers for a foreign match and for none differ, or tell something".to_owned(), answers));
-        self.world.judge(Promise::Secret, &self.name, wrong);
+        self.world.judge_traced(Promise::Secret, &self.name, wrong);
         Some(())
     }
 
     async fn by_rest(&mut self, probe: usize, id: &str) -> Option<String> {
         let gateway = self.rng.choice(&self.world.gateways)?;
-        let url =
-            format!("{}/api/v1/matches/{id}{}", gateway.base_url, ["", "/messages", "/milestones", "/messages"][probe]);
+        let url = gateway.match_url(id) + ["", "/messages", "/milestones", "/messages"][probe];
         let request = match probe {
             3 => self.world.http.post(url).json(&serde_json::json!({ "message": "hello" })),
             _ => self.world.http.get(url),
@@ -109,7 +108,7 @@ impl Stranger {
                 Packet::Event { name: "server_draining" | "token_expiring", .. } | Packet::Other => {}
                 Packet::Event { name, arguments } => {
                     let what = format!("a stranger was told {name}: {arguments}");
-                    self.world.judge(Promise::Secret, &self.name, Some((what, Vec::new())));
+                    self.world.judge(Promise::Secret, &self.name, Some(what));
                 }
                 _ => return Err(Closed),
             }

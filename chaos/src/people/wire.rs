@@ -2,8 +2,9 @@
 
 use std::{borrow::Cow, time::Duration};
 
+pub(super) use load_test::message::Refusal;
+use load_test::message::{self, seq};
 use promises::Tag;
-use proto::Code;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -21,32 +22,14 @@ pub(super) struct Accepted {
 }
 
 /// An ack of any kind.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Ack<'a> {
-    pub(super) ok: bool,
-    #[serde(borrow)]
-    pub(super) error: Option<Refusal<'a>>,
-    #[serde(default)]
-    pub(super) seq: u32,
-    #[serde(default)]
-    pub(super) duplicate: bool,
-    #[serde(default)]
-    pub(super) last_seq: u32,
-    #[serde(default, borrow)]
-    pub(super) messages: Vec<Message<'a>>,
-    #[serde(default)]
-    pub(super) has_more: bool,
-    pub(super) call_id: Option<Cow<'a, str>>,
-}
+pub(super) type Ack<'a> = message::Ack<Message<'a>>;
 
-/// Why an ack, or an answer by REST, is not what was asked for.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Refusal<'a> {
-    #[serde(borrow)]
-    code: Cow<'a, str>,
-    retry_after_ms: Option<u64>,
+/// The pause before another try, if the server names none, as `sendReliably` has it.
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long to wait before the next try.
+pub(super) fn pause(refusal: &Refusal) -> Duration {
+    refusal.pause().unwrap_or(PAUSE)
 }
 
 /// `receive_message`, and a message of a page.
@@ -55,6 +38,7 @@ pub(super) struct Refusal<'a> {
 pub(super) struct Message<'a> {
     #[serde(borrow)]
     pub(super) match_id: Cow<'a, str>,
+    #[serde(deserialize_with = "seq")]
     pub(super) seq: u32,
     #[serde(borrow)]
     sender_id: Cow<'a, str>,
@@ -91,18 +75,6 @@ pub(super) struct Page<'a> {
     #[serde(borrow)]
     pub(super) messages: Vec<Message<'a>>,
     pub(super) has_more: bool,
-}
-
-impl Refusal<'_> {
-    /// The code, if the contract knows it.
-    pub(super) fn code(&self) -> Option<Code> {
-        Code::ALL.into_iter().find(|code| code.as_str() == self.code)
-    }
-
-    /// How long to wait before the next try, as `sendReliably` has it.
-    pub(super) fn pause(&self) -> Duration {
-        Duration::from_millis(self.retry_after_ms.unwrap_or(500))
-    }
 }
 
 impl Message<'_> {
@@ -152,13 +124,5 @@ mod tests {
         assert_eq!(position(offset, "m-1"), Some((7, 0)));
         assert_eq!(position(offset, "m-12"), Some((100, 1)));
         assert_eq!(position(offset, "m"), None);
-    }
-
-    #[test]
-    fn every_code_is_known() {
-        let refusal: Refusal<'_> = serde_json::from_str(r#"{"code":"RATE_LIMITED","retryAfterMs":40}"#).unwrap();
-        assert_eq!((refusal.code(), refusal.pause()), (Some(Code::RateLimited), Duration::from_millis(40)));
-        let refusal: Refusal<'_> = serde_json::from_str(r#"{"code":"OOPS"}"#).unwrap();
-        assert_eq!(refusal.code(), None);
     }
 }

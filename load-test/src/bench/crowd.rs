@@ -54,9 +54,6 @@ pub struct Crowd {
 
 impl Crowd {
     /// Opens `size` connections, so many `devices` for each user, two users to a match.
-    ///
-    /// # Errors
-    /// If one cannot be opened.
     pub async fn open(target: &Target, size: usize, devices: usize) -> anyhow::Result<Self> {
         let run = super::run_name();
         let pairs: Vec<Arc<Pair>> =
@@ -83,9 +80,6 @@ impl Crowd {
     }
 
     /// Has all clients take the next step.
-    ///
-    /// # Errors
-    /// If one fails.
     pub async fn take(&mut self, step: Step) -> anyhow::Result<()> {
         self.taken.store(0, Ordering::Relaxed);
         self.step.send_replace(step);
@@ -123,15 +117,12 @@ impl Crowd {
 }
 
 /// Creates the matches of these pairs, where a target keeps any.
-///
-/// # Errors
-/// If one cannot be created.
 pub async fn create_matches(target: &Target, pairs: &[Arc<Pair>]) -> anyhow::Result<()> {
     if target.stack.is_none() {
         return Ok(());
     }
-    let gateways: Vec<Endpoint> = target.endpoints.iter().map(|endpoint| Endpoint::clone(endpoint)).collect();
-    matches::create(pairs, &gateways, &target.tokens.service()?).await
+    let matches = pairs.iter().map(|pair| (pair.match_id.clone(), pair.users.clone()));
+    matches::create(matches, &target.endpoints, &target.tokens.service()?).await
 }
 
 fn source(number: usize) -> IpAddr {
@@ -183,9 +174,6 @@ async fn take(step: Option<Step>, client: &Client, connection: &mut Connection) 
 }
 
 /// Joins a match and waits for the ack.
-///
-/// # Errors
-/// If it is refused.
 pub async fn join(connection: &mut Connection, match_id: &str) -> anyhow::Result<()> {
     connection.send(message::join_chat(JOIN_ACK, match_id, None)).await?;
     loop {

@@ -15,9 +15,6 @@ pub const EVENTS: usize = 40;
 
 /// Tells each user that somebody has stopped typing, in a chat that none of them has open: all is done as for any other
 /// event, and no client hears of it.
-///
-/// # Errors
-/// If the server cannot be reached.
 #[expect(clippy::disallowed_methods, reason = "a tool that takes nothing else from the service kit")]
 pub async fn publish<'a>(nats_url: &str, users: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
     let stopped = TypingChanged { match_id: "nobody".into(), user_id: "nobody".into(), is_typing: false };

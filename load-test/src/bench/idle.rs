@@ -10,12 +10,12 @@ use super::{
     ByTarget,
     crowd::{Crowd, Step},
     events::{self, EVENTS},
-    number,
     process::settled_pss,
     table::{kilobytes, row},
     target::Target,
     write_json,
 };
+use crate::stats::number;
 
 /// Connections that come and go before, so that what is needed only once is there. Few: what they leave free is taken
 /// again.
@@ -83,9 +83,6 @@ struct Outcome {
 }
 
 /// Measures and returns the report.
-///
-/// # Errors
-/// If something does not start, or a connection fails.
 pub async fn run(idle: &Idle) -> anyhow::Result<String> {
     ensure!((2..=MOST).contains(&idle.connections), "--connections must be 2 to {MOST}: each is a file");
     let mut memory = ByTarget::new();

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use super::number;
+use crate::stats::number;
 
 /// How often memory is looked at while it settles.
 const POLL: Duration = Duration::from_secs(1);
@@ -44,9 +44,6 @@ impl Process {
     }
 
     /// Processor time since its start, all threads together.
-    ///
-    /// # Errors
-    /// If it is gone.
     pub fn cpu(self) -> anyhow::Result<Cpu> {
         let path = format!("/proc/{}/stat", self.0);
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
@@ -85,25 +82,16 @@ impl ops::Sub for Cpu {
 }
 
 /// The memory of several processes together.
-///
-/// # Errors
-/// If one is gone.
 pub fn pss(processes: &[Process]) -> anyhow::Result<u64> {
     processes.iter().map(|process| process.pss()).sum()
 }
 
 /// The processor time of several processes together.
-///
-/// # Errors
-/// If one is gone.
 pub fn cpu(processes: &[Process]) -> anyhow::Result<Cpu> {
     processes.iter().try_fold(Cpu::default(), |sum, process| Ok(sum + process.cpu()?))
 }
 
 /// Their memory once it has stopped to change.
-///
-/// # Errors
-/// If one is gone.
 pub async fn settled_pss(processes: &[Process]) -> anyhow::Result<u64> {
     ensure!(!processes.is_empty(), "nothing to measure");
     let begun = Instant::now();

@@ -7,13 +7,13 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    number,
     process::{Cpu, cpu},
     table::{microseconds, row},
     talkers::Talkers,
     target::Target,
     write_json,
 };
+use crate::stats::number;
 
 /// Sends a second that the gateway lets one user have, less a reserve.
 const MOST_PER_USER: f64 = 15.0;
@@ -80,9 +80,6 @@ struct Outcome {
 }
 
 /// Measures and returns the report.
-///
-/// # Errors
-/// If something does not start, or a message is lost.
 pub async fn run(relay: &Relay) -> anyhow::Result<String> {
     ensure!(relay.pairs > 0 && relay.rounds > 0, "--pairs and --rounds must be at least 1");
     ensure!(relay.duration_s > 0.0 && relay.duration_s <= 600.0, "--duration-s must be above 0 and at most 600");
@@ -98,7 +95,6 @@ pub async fn run(relay: &Relay) -> anyhow::Result<String> {
     for talkers in talkers {
         talkers.leave().await;
     }
-    drop(targets);
     let ratio = total(&gateway) / total(&reference);
     let Relay { pairs, rate, duration_s, gateways, .. } = *relay;
     let outcome = Outcome { pairs, rate_per_s: rate, duration_s, gateways, gateway, reference, ratio };

@@ -1,12 +1,6 @@
 //! Clients that send as they are told, and count what is acked and what the others hear.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
 use proto::client::event::RECEIVE_MESSAGE;
@@ -23,7 +17,8 @@ use super::{
 use crate::{
     identity::{Pair, Side},
     message,
-    transport::{Connection, Endpoint, packet::Packet},
+    stats::Counter,
+    transport::{Connection, packet::Packet},
 };
 
 /// Sends that may wait for one client's turn.
@@ -36,8 +31,8 @@ const FIRST_SEND: u64 = 100;
 /// What became of the sends of all rounds.
 #[derive(Debug, Default)]
 struct Counts {
-    acked: AtomicU64,
-    delivered: AtomicU64,
+    acked: Counter,
+    delivered: Counter,
 }
 
 /// Pairs whose members talk to each other, on different gateways if there are several.
@@ -50,9 +45,6 @@ pub struct Talkers {
 
 impl Talkers {
     /// Connects and joins all.
-    ///
-    /// # Errors
-    /// If one cannot.
     pub async fn connect(target: &Target, pairs: usize) -> anyhow::Result<Self> {
         let run = super::run_name();
         let pairs: Vec<Arc<Pair>> = (0..pairs).map(|number| Arc::new(Pair::new(&run, number))).collect();
@@ -61,7 +53,8 @@ impl Talkers {
         for pair in &pairs {
             for side in Side::BOTH {
                 let endpoint = &target.endpoints[side as usize % target.endpoints.len()];
-                let connection = enter(endpoint, &target.tokens.user(pair.user(side))?, &pair.match_id).await?;
+                let mut connection = Connection::open(endpoint, None, &target.tokens.user(pair.user(side))?).await?;
+                join(&mut connection, &pair.match_id).await?;
                 let (order, ordered) = mpsc::channel(WAITING);
                 orders.push(order);
                 clients.spawn(talk(connection, pair.match_id.clone(), ordered, Arc::clone(&counts)));
@@ -72,9 +65,6 @@ impl Talkers {
 
     /// Sends at `rate` messages a second for `duration`, all clients by turns, whatever is heard of it, and waits until
     /// everything has arrived. Returns how many were delivered.
-    ///
-    /// # Errors
-    /// If something is lost or refused.
     pub async fn round(&mut self, rate: f64, duration: Duration) -> anyhow::Result<u64> {
         let before = self.sent;
         let begun = Instant::now();
@@ -103,8 +93,7 @@ impl Talkers {
     async fn everything_has_arrived(&mut self) -> anyhow::Result<()> {
         let begun = Instant::now();
         loop {
-            let acked = self.counts.acked.load(Ordering::Relaxed);
-            let delivered = self.counts.delivered.load(Ordering::Relaxed);
+            let (acked, delivered) = (self.counts.acked.get(), self.counts.delivered.get());
             if acked == self.sent && delivered == self.sent {
                 return Ok(());
             }
@@ -131,12 +120,6 @@ fn due(rate: f64, elapsed: Duration) -> u64 {
     (rate * elapsed.as_secs_f64()) as u64
 }
 
-async fn enter(endpoint: &Endpoint, token: &str, match_id: &str) -> anyhow::Result<Connection> {
-    let mut connection = Connection::open(endpoint, None, token).await?;
-    join(&mut connection, match_id).await?;
-    Ok(connection)
-}
-
 async fn talk(
     mut connection: Connection,
     match_id: String,
@@ -155,10 +138,10 @@ async fn talk(
             },
             received = connection.receive() => match Packet::parse(&received?)? {
                 Packet::Ping => connection.send("3".to_owned()).await?,
-                Packet::Event { name: RECEIVE_MESSAGE, .. } => count(&counts.delivered),
+                Packet::Event { name: RECEIVE_MESSAGE, .. } => counts.delivered.count(),
                 Packet::Ack { arguments, .. } => {
                     ensure!(arguments.contains(r#""ok":true"#), "a send is refused: {arguments}");
-                    count(&counts.acked);
+                    counts.acked.count();
                 }
                 _ => {}
             },
@@ -166,8 +149,4 @@ async fn talk(
     }
     connection.close().await;
     Ok(())
-}
-
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }

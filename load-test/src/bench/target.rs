@@ -51,11 +51,7 @@ pub struct Target {
 
 impl Target {
     /// Starts a stack with so many gateways. They allow an hour for a CONNECT, so that bare connections can be
-    /// measured;
-    /// `variables` (`KEY=VALUE`) are set besides.
-    ///
-    /// # Errors
-    /// If it does not start.
+    /// measured; `variables` (`KEY=VALUE`) are set besides.
     pub async fn gateways(count: u16, variables: &[String]) -> anyhow::Result<Self> {
         std::fs::create_dir_all(DATA).context("cannot create the data folder")?;
         let dir = tempfile::Builder::new().prefix("bench.").tempdir_in(DATA)?;
@@ -68,10 +64,10 @@ impl Target {
         ensure!(first.starts_with("ready "), "the stack did not start: {first}");
         let stack = Manifest::read(dir.path())?;
         let pids = stack.members.iter().filter(|member| member.name.starts_with("gateway-"));
-        let urls = stack.gateways.iter().map(|gateway| format!("http://127.0.0.1:{}", gateway.port));
+        let urls: Vec<_> = stack.gateways.iter().map(|gateway| format!("http://127.0.0.1:{}", gateway.port)).collect();
         Ok(Self {
             name: "gateway".to_owned(),
-            endpoints: resolve(urls).await?,
+            endpoints: Endpoint::resolve_all(&urls).await?,
             processes: pids.filter_map(|member| member.pid.map(Process)).collect(),
             tokens: TokenIssuer::new(&stack.jwt_secret, TOKEN_LIFETIME),
             stack: Some(stack),
@@ -81,9 +77,6 @@ impl Target {
     }
 
     /// Starts socket.io from npm.
-    ///
-    /// # Errors
-    /// If Node or the packages are missing.
     pub async fn reference() -> anyhow::Result<Self> {
         ensure!(Path::new(REFERENCE).is_file(), "{REFERENCE} is missing: run through ./dev bench");
         let mut command = Command::new("node");
@@ -92,7 +85,7 @@ impl Target {
         let pid = program.child.id().context("the reference ended at once")?;
         Ok(Self {
             name: "socket.io".to_owned(),
-            endpoints: resolve([format!("http://127.0.0.1:{port}")]).await?,
+            endpoints: Endpoint::resolve_all(&[format!("http://127.0.0.1:{port}")]).await?,
             processes: vec![Process(pid)],
             // It believes everybody.
             tokens: TokenIssuer::new("", TOKEN_LIFETIME),
@@ -103,9 +96,6 @@ impl Target {
     }
 
     /// Has the reference collect its garbage; the gateway has none.
-    ///
-    /// # Errors
-    /// If it does not answer.
     pub async fn collect_garbage(&mut self) -> anyhow::Result<()> {
         if self.stack.is_some() {
             return Ok(());
@@ -114,14 +104,6 @@ impl Target {
         ensure!(answer == "collected", "the reference says {answer}");
         Ok(())
     }
-}
-
-async fn resolve(urls: impl IntoIterator<Item = String>) -> anyhow::Result<Vec<Arc<Endpoint>>> {
-    let mut endpoints = Vec::new();
-    for url in urls {
-        endpoints.push(Arc::new(Endpoint::resolve(&url).await?));
-    }
-    Ok(endpoints)
 }
 
 /// A child that is told what to do on its standard input, and ends with that: also if we are killed.

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use promises::{Event, Known, end_of_page, page};
 
-use super::{Awaited, Conversation, End, Join, seq};
+use super::{Awaited, Conversation, End, Join};
 use crate::{
-    message::{self, JoinAck},
+    inbox::Incoming,
+    message::{self, Ack, Received},
     stats::lock,
 };
 
@@ -16,14 +17,14 @@ pub(super) const JOIN_LIMIT: Duration = Duration::from_secs(10);
 const JOIN_PAUSE: Duration = Duration::from_millis(500);
 
 impl Conversation {
-    pub(super) fn ask_to_join(&mut self, since: Option<u64>, now: Duration) {
+    pub(super) fn ask_to_join(&mut self, since: Option<u32>, now: Duration) {
         let known = lock(&self.chat).known();
         let ack_id = self.await_ack(Awaited::Join { known });
         self.frames.push_back(message::join_chat(ack_id, &self.pair.match_id, since));
         self.join = Join::Asked { since, deadline: now + JOIN_LIMIT };
     }
 
-    pub(super) fn join_acked(&mut self, ack: &JoinAck<'_>, known: Known, now: Duration) -> Result<(), End> {
+    pub(super) fn join_acked(&mut self, ack: &Ack<Received<'_>>, known: Known, now: Duration) -> Result<(), End> {
         let Join::Asked { since, .. } = self.join else { return Ok(()) };
         if let Some(refusal) = &ack.error {
             self.count_refusal(refusal);
@@ -33,12 +34,22 @@ impl Conversation {
             self.join = Join::Paused { since, until: now + refusal.pause().unwrap_or(JOIN_PAUSE) };
             return Ok(());
         }
-        if !self.joined_before {
-            self.joined_before = true;
+        if !std::mem::replace(&mut self.joined_before, true) {
             self.run.stats.counters.joined_users.count();
         }
-        self.note_join(ack, since, known, now);
-        let (delivered, next) = self.inbox.page(ack.page(&self.run.name, &self.pair));
+        // The first join of a connection is where that begins for the checker. So a user that never comes back has
+        // missed what followed.
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.note(now, Event::Connected { recovered: false });
+        }
+        let messages: Vec<_> =
+            ack.messages.iter().map(|message| message.incoming(&self.run.name, &self.pair)).collect();
+        self.note(now, Event::Joined { last_seq: ack.last_seq, known, told: 0 });
+        // A first join asks for nothing older.
+        if let Some(since) = since {
+            self.note_page(since, &messages, ack, now);
+        }
+        let (delivered, next) = self.inbox.page(&messages, ack.last_seq, ack.has_more);
         for incoming in delivered.iter().filter(|incoming| incoming.from_other(self.side).is_some()) {
             self.run.stats.counters.received_caught_up.count();
             self.measure_receipt(incoming, now);
@@ -50,19 +61,10 @@ impl Conversation {
         Ok(())
     }
 
-    /// The first join of a connection is where that begins for the checker. So a user that never comes back has missed
-    /// what followed.
-    fn note_join(&mut self, ack: &JoinAck<'_>, since: Option<u64>, known: Known, now: Duration) {
-        if !std::mem::replace(&mut self.has_begun, true) {
-            self.note(now, Event::Connected { recovered: false });
-        }
-        self.note(now, Event::Joined { last_seq: seq(ack.last_seq), known, told: 0 });
-        // A first join asks for nothing older.
-        let Some(since) = since.map(seq) else { return };
-        let messages = ack.page(&self.run.name, &self.pair).messages;
-        let messages = messages.iter().map(|message| (seq(message.seq), message.tag()));
+    fn note_page(&self, since: u32, messages: &[Incoming], ack: &Ack<Received<'_>>, now: Duration) {
+        let messages = messages.iter().map(|message| (message.seq, message.tag()));
         let last = page(since, messages, |event| self.note(now, event));
-        if let Some(broken) = end_of_page(since, last, seq(ack.last_seq), ack.has_more) {
+        if let Some(broken) = end_of_page(since, last, ack.last_seq, ack.has_more) {
             self.note(now, broken);
         }
     }

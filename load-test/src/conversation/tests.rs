@@ -60,14 +60,14 @@ impl Chat {
 
     /// The other member sends this message, which is stored at `seq`.
     fn other_sends(&self, index: u32, seq: u32) {
-        let tag = Tag { slot: 1, index, variant: 0 };
+        let tag = promises::Tag { slot: 1, index, variant: 0 };
         self.other(Event::Emitted { tag, route: Route::Socket });
         self.other(Event::Acked { tag, seq, duplicate: false });
     }
 
     /// The other member is given a message of this one.
     fn other_gets(&self, index: u32, seq: u32) {
-        self.other(Event::Received { tag: Some(Tag { slot: 0, index, variant: 0 }), seq });
+        self.other(Event::Received { tag: Some(promises::Tag { slot: 0, index, variant: 0 }), seq });
     }
 
     fn other(&self, event: Event) {

@@ -9,7 +9,7 @@ use crate::{
     promise::Promise,
     stored::{Origin, Stored},
     tag::Tag,
-    view::{self, Fault},
+    view,
 };
 
 impl Chat {
@@ -73,16 +73,8 @@ impl Chat {
     fn received(&mut self, slot: u8, tag: Option<Tag>, seq: u32) {
         self.tally.checked(Promise::Delivered, 1);
         let Some(tag) = self.intact(slot, tag, seq) else { return };
-        let view = &mut self.views[usize::from(slot)];
-        let cursor = view.cursor;
-        match view.received(seq) {
-            Some(Fault::NotJoined) => {
-                self.broken(Promise::Delivered, slot, format!("{seq} came to a chat that is not open"));
-            }
-            Some(Fault::Repeated) => {
-                self.broken(Promise::Delivered, slot, format!("{seq} came after {cursor}: twice, or out of order"));
-            }
-            None => {}
+        if let Some(what) = self.views[usize::from(slot)].received(seq) {
+            self.broken(Promise::Delivered, slot, what);
         }
         self.learn(seq, tag);
         self.explain(slot);

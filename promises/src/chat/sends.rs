@@ -133,9 +133,7 @@ impl Chat {
     /// Forgets what is settled of a client's messages, or all at the end.
     pub(crate) fn forget(&mut self, slot: u8, at_end: bool) {
         while let Some((index, sent, misplaced)) = self.authors[usize::from(slot)].pop(at_end) {
-            if let Some(misplaced) = misplaced {
-                let what =
-                    format!("message {index} is at {}, one emitted before it at {}", misplaced.seq, misplaced.after);
+            if let Some(what) = misplaced {
                 self.broken(Promise::Ordered, slot, what);
             }
             self.judge_settled(slot, index, &sent, at_end);

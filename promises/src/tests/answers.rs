@@ -1,7 +1,5 @@
 //! Answers that never come, or that a member should not get; calls on which the two do not agree.
 
-use proto::Code;
-
 use super::*;
 use Promise::{Answered, Calls};
 
@@ -16,8 +14,7 @@ fn a_message_that_is_never_answered_is_found() {
 fn a_refusal_that_a_member_should_not_get_is_found() {
     let mut script = Script::new();
     script.emit(message(0, 0));
-    script.now(0, Event::Refused { tag: message(0, 0), code: Code::MatchNotFound });
-    script.now(0, Event::Settled { index: 0 });
+    script.refuse(message(0, 0), Code::MatchNotFound);
     script.breaks(&[Answered]);
 }
 

@@ -6,24 +6,15 @@ use Promise::Delivered;
 #[test]
 fn a_message_that_is_left_out_is_found() {
     let mut script = Script::new();
-    let (one, two) = (message(0, 0), message(0, 1));
-    for tag in [one, two] {
-        script.emit(tag);
-        let seq = script.store(tag);
-        script.ack(tag, seq);
-        script.receive(1, tag, seq);
-    }
-    script.receive(2, two, 2);
+    script.send_to(message(0, 0), &[1]);
+    script.send_to(message(0, 1), &[1, 2]);
     script.breaks(&[Delivered]);
 }
 
 #[test]
 fn a_last_message_that_never_comes_is_found() {
     let mut script = Script::new();
-    script.emit(message(0, 0));
-    script.store(message(0, 0));
-    script.ack(message(0, 0), 1);
-    script.receive(2, message(0, 0), 1);
+    script.send_to(message(0, 0), &[2]);
     script.breaks(&[Delivered]);
 }
 
@@ -31,28 +22,23 @@ fn a_last_message_that_never_comes_is_found() {
 fn a_message_that_comes_twice_or_late_is_found() {
     let mut script = Script::new();
     let seq = script.send(0, 0);
-    script.receive(2, message(0, 0), seq);
+    script.give(message(0, 0), seq, &[2]);
     script.breaks(&[Delivered]);
 }
 
 #[test]
 fn a_message_that_a_recovered_cursor_claims_is_found() {
     let mut script = Script::new();
-    script.emit(message(0, 0));
-    script.store(message(0, 0));
-    script.ack(message(0, 0), 1);
-    script.receive(1, message(0, 0), 1);
+    let seq = script.send_to(message(0, 0), &[1]);
     script.now(2, Event::Disconnected);
-    script.now(2, Event::Connected { recovered: true });
-    script.now(2, Event::Resumed { seq: 1, told: 0 });
+    script.recover(2, seq, 0);
     script.breaks(&[Delivered]);
 }
 
 #[test]
 fn a_cursor_that_is_beyond_every_seq_is_found() {
     let mut script = Script::new();
-    script.now(2, Event::Connected { recovered: true });
-    script.now(2, Event::Resumed { seq: u32::MAX, told: 0 });
+    script.recover(2, u32::MAX, 0);
     script.breaks(&[Delivered]);
 }
 
@@ -60,11 +46,9 @@ fn a_cursor_that_is_beyond_every_seq_is_found() {
 fn a_message_that_comes_back_to_its_sender_is_found() {
     let mut script = Script::new();
     script.emit(message(0, 0));
-    script.store(message(0, 0));
-    script.receive(0, message(0, 0), 1);
-    script.receive(1, message(0, 0), 1);
-    script.receive(2, message(0, 0), 1);
-    script.ack(message(0, 0), 1);
+    let seq = script.store(message(0, 0));
+    script.give(message(0, 0), seq, &[0, 1, 2]);
+    script.ack(message(0, 0), seq);
     script.breaks(&[Delivered]);
 }
 
@@ -72,10 +56,9 @@ fn a_message_that_comes_back_to_its_sender_is_found() {
 fn a_message_saved_by_rest_that_comes_back_to_its_sender_is_found() {
     let mut script = Script::new();
     script.now(0, Event::Emitted { tag: message(0, 0), route: Route::Rest });
-    script.store(message(0, 0));
-    script.ack(message(0, 0), 1);
-    script.receive(1, message(0, 0), 1);
-    script.receive(2, message(0, 0), 1);
+    let seq = script.store(message(0, 0));
+    script.ack(message(0, 0), seq);
+    script.give(message(0, 0), seq, &[1, 2]);
     script.breaks(&[Delivered]);
 }
 
@@ -100,7 +83,7 @@ fn a_violation_comes_with_what_led_to_it() {
     let mut script = Script::new();
     let seq = script.send(0, 0);
     script.send(2, 0);
-    script.receive(2, message(0, 0), seq);
+    script.give(message(0, 0), seq, &[2]);
     let tally = script.conclude();
     let trace = &tally.of(Delivered).kept[0].trace;
     assert!(trace.iter().any(|line| line.contains("Emitted")), "{trace:#?}");

@@ -1,7 +1,5 @@
 //! A guest, who is a member only sometimes.
 
-use proto::Code;
-
 use super::*;
 use Promise::{Answered, Delivered};
 
@@ -12,9 +10,7 @@ fn script() -> Script {
     let mut script = Script::new();
     let sides = [script.chat.sides.clone(), vec![GUEST]].concat();
     script.chat = Chat::new("match".to_owned(), sides, script.chat.rules);
-    for slot in 0..GUEST_SLOT {
-        script.now(slot, Event::Joined { last_seq: 0, known: Known::default(), told: 0 });
-    }
+    script.each(&[0, 1, 2], Event::Joined { last_seq: 0, known: Known::default(), told: 0 });
     script
 }
 
@@ -22,23 +18,17 @@ fn join(script: &mut Script, last_seq: u32) {
     script.now(GUEST_SLOT, Event::Joined { last_seq, known: script.chat.known(), told: 0 });
 }
 
-fn refuse(script: &mut Script, tag: Tag) {
-    script.now(tag.slot, Event::Refused { tag, code: Code::MatchNotFound });
-    script.now(tag.slot, Event::Settled { index: tag.index });
-}
-
 #[test]
 fn a_guest_misses_what_is_said_while_it_is_out_and_may_be_refused() {
     let mut script = script();
     script.now(GUEST_SLOT, Event::JoinRefused { code: Code::MatchNotFound });
     join(&mut script, 0);
-    let first = message(0, 0);
-    script.send(0, 0);
-    script.receive(GUEST_SLOT, first, 1);
+    let seq = script.send(0, 0);
+    script.give(message(0, 0), seq, &[GUEST_SLOT]);
     script.now(GUEST_SLOT, Event::ToldRemoved);
     script.send(0, 1);
     script.emit(message(GUEST_SLOT, 0));
-    refuse(&mut script, message(GUEST_SLOT, 0));
+    script.refuse(message(GUEST_SLOT, 0), Code::MatchNotFound);
     script.facts.removed = vec![GUEST_SLOT];
     script.breaks(&[]);
 }
@@ -48,11 +38,9 @@ fn what_a_guest_was_refused_may_have_been_stored_before() {
     let mut script = script();
     let unclear = message(GUEST_SLOT, 0);
     script.emit(unclear);
-    script.store(unclear);
-    refuse(&mut script, unclear);
-    for slot in 0..GUEST_SLOT {
-        script.receive(slot, unclear, 1);
-    }
+    let seq = script.store(unclear);
+    script.refuse(unclear, Code::MatchNotFound);
+    script.give(unclear, seq, &[0, 1, 2]);
     script.facts.removed = vec![GUEST_SLOT];
     script.breaks(&[]);
 }
@@ -66,8 +54,8 @@ fn a_removal_that_is_not_told_and_what_comes_behind_one_are_found() {
     let mut script = self::script();
     join(&mut script, 0);
     script.now(GUEST_SLOT, Event::ToldRemoved);
-    script.send(0, 0);
-    script.receive(GUEST_SLOT, message(0, 0), 1);
+    let seq = script.send(0, 0);
+    script.give(message(0, 0), seq, &[GUEST_SLOT]);
     script.breaks(&[Delivered]);
 }
 

@@ -3,55 +3,49 @@
 use super::*;
 use Promise::Milestones;
 
+const TOLD: Event = Event::Milestone { ord: 1 };
+
+/// The milestone is reached, and these clients are told.
+fn reached_and_told(slots: &[u8]) -> Script {
+    let mut script = Script::new();
+    for index in 0..MILESTONE {
+        script.send(2, index);
+    }
+    script.facts.milestones = vec![reached(true)];
+    script.each(slots, TOLD);
+    script
+}
+
 #[test]
 fn a_milestone_that_is_told_twice_is_found() {
-    let mut script = hundred();
-    for slot in [0, 1, 2, 2] {
-        script.now(slot, Event::Milestone { ord: 1 });
-    }
-    script.breaks(&[Milestones]);
+    reached_and_told(&[0, 1, 2, 2]).breaks(&[Milestones]);
 }
 
 #[test]
 fn a_milestone_that_a_recovered_socket_is_told_again_is_found() {
-    let mut script = hundred();
-    for slot in [0, 1, 2] {
-        script.now(slot, Event::Milestone { ord: 1 });
-    }
-    script.now(2, Event::Connected { recovered: true });
-    script.now(2, Event::Resumed { seq: MILESTONE, told: 1 });
-    script.now(2, Event::Milestone { ord: 1 });
+    let mut script = reached_and_told(&[0, 1, 2]);
+    script.recover(2, MILESTONE, 1);
+    script.now(2, TOLD);
     script.breaks(&[Milestones]);
 }
 
 #[test]
 fn a_milestone_that_a_cursor_forgets_is_found() {
-    let mut script = hundred();
-    for slot in [0, 1, 2] {
-        script.now(slot, Event::Milestone { ord: 1 });
-    }
-    script.now(2, Event::Connected { recovered: true });
-    script.now(2, Event::Resumed { seq: MILESTONE, told: 0 });
-    script.now(2, Event::Milestone { ord: 1 });
+    let mut script = reached_and_told(&[0, 1, 2]);
+    script.recover(2, MILESTONE, 0);
+    script.now(2, TOLD);
     script.breaks(&[Milestones]);
 }
 
 #[test]
 fn a_milestone_that_is_never_told_is_found() {
-    let mut script = hundred();
-    for slot in [0, 1] {
-        script.now(slot, Event::Milestone { ord: 1 });
-    }
-    script.breaks(&[Milestones]);
+    reached_and_told(&[0, 1]).breaks(&[Milestones]);
 }
 
 #[test]
 fn a_milestone_that_is_not_recorded_or_not_announced_is_found() {
     for milestones in [vec![], vec![reached(false)], vec![reached(true), reached(true)]] {
-        let mut script = hundred();
-        for slot in [0, 1, 2] {
-            script.now(slot, Event::Milestone { ord: 1 });
-        }
+        let mut script = reached_and_told(&[0, 1, 2]);
         script.facts.milestones = milestones;
         script.breaks(&[Milestones]);
     }
@@ -63,9 +57,7 @@ fn a_milestone_that_nobody_can_have_reached_is_found() {
     for index in 0..MILESTONE - 1 {
         script.send(2, index);
     }
-    for slot in [0, 1, 2] {
-        script.now(slot, Event::Milestone { ord: 1 });
-    }
+    script.each(&[0, 1, 2], TOLD);
     script.send(2, MILESTONE - 1);
     script.facts.milestones = vec![reached(true)];
     script.breaks(&[Milestones]);
@@ -86,27 +78,21 @@ fn several(messages: u32) -> Script {
 
 fn tell(script: &mut Script, slots: &[u8], ords: &[u16]) {
     for ord in ords {
-        for slot in slots {
-            script.now(*slot, Event::Milestone { ord: *ord });
-        }
+        script.each(slots, Event::Milestone { ord: *ord });
     }
 }
 
 #[test]
 fn several_milestones_are_told_one_after_the_other() {
-    let mut script = several(5);
-    tell(&mut script, &[0, 1, 2], &[1, 2]);
-    assert!(script.chat.has_caught_up(0));
-    script.breaks(&[]);
-    let mut script = several(5);
-    tell(&mut script, &[0, 1], &[1, 2]);
-    tell(&mut script, &[2], &[1]);
-    assert!(!script.chat.has_caught_up(2));
-    script.breaks(&[Milestones]);
-    let mut script = several(5);
-    tell(&mut script, &[0, 1], &[1, 2]);
-    tell(&mut script, &[2], &[2]);
-    script.breaks(&[Milestones]);
+    let cases: [(&[u16], bool, &[Promise]); 3] =
+        [(&[1, 2], true, &[]), (&[1], false, &[Milestones]), (&[2], true, &[Milestones])];
+    for (told, has_caught_up, broken) in cases {
+        let mut script = several(5);
+        tell(&mut script, &[0, 1], &[1, 2]);
+        tell(&mut script, &[2], told);
+        assert_eq!(script.chat.has_caught_up(2), has_caught_up, "{told:?}");
+        script.breaks(broken);
+    }
 }
 
 #[test]
@@ -131,13 +117,4 @@ fn a_milestone_that_another_connection_is_told_again_is_found_where_a_client_is_
         }
         assert_eq!(script.chat.tally().of(Milestones).violations, u64::from(told_once));
     }
-}
-
-fn hundred() -> Script {
-    let mut script = Script::new();
-    for index in 0..MILESTONE {
-        script.send(2, index);
-    }
-    script.facts.milestones = vec![reached(true)];
-    script
 }

@@ -32,9 +32,7 @@ fn an_acked_message_that_is_never_given_to_the_other_is_found() {
         if !is_there {
             script.now(2, Event::Disconnected);
         }
-        script.emit(message(0, 1));
-        script.ack(message(0, 1), 2);
-        script.receive(1, message(0, 1), 2);
+        script.send_to(message(0, 1), &[1]);
         assert!(!script.chat.has_caught_up(2));
         breaks(script, &[Delivered]);
     }
@@ -50,10 +48,8 @@ fn a_hole_in_the_seqs_is_found_unless_a_message_without_an_ack_fills_it() {
             if index != 1 {
                 script.ack(tag, seq);
             }
-            for slot in [1, 2] {
-                if is_filled || index != 1 {
-                    script.receive(slot, tag, seq);
-                }
+            if is_filled || index != 1 {
+                script.give(tag, seq, &[1, 2]);
             }
         }
         let tally = script.chat.clone().conclude(&script.chat.as_seen());
@@ -65,12 +61,10 @@ fn a_hole_in_the_seqs_is_found_unless_a_message_without_an_ack_fills_it() {
 fn deliveries_in_the_wrong_order_are_found() {
     let mut script = script();
     for index in [0, 1] {
-        script.emit(message(0, index));
-        script.ack(message(0, index), index + 1);
-        script.receive(1, message(0, index), index + 1);
+        script.send_to(message(0, index), &[1]);
     }
-    script.receive(2, message(0, 1), 2);
-    script.receive(2, message(0, 0), 1);
+    script.give(message(0, 1), 2, &[2]);
+    script.give(message(0, 0), 1, &[2]);
     breaks(script, &[Delivered]);
 }
 
@@ -92,8 +86,7 @@ fn a_message_that_was_given_up_may_be_stored_or_not() {
         let mut script = script();
         script.emit(message(0, 0));
         if is_stored {
-            script.receive(1, message(0, 0), 1);
-            script.receive(2, message(0, 0), 1);
+            script.give(message(0, 0), 1, &[1, 2]);
         }
         breaks(script, &[]);
     }

@@ -1,7 +1,5 @@
 //! Messages that are lost, stored twice, elsewhere, or out of order.
 
-use proto::Code;
-
 use super::*;
 use Promise::{Durable, Once, Ordered};
 
@@ -13,21 +11,35 @@ fn an_acked_message_that_is_not_stored_is_found() {
     script.breaks(&[Durable]);
 }
 
-#[test]
-fn an_acked_message_that_is_stored_elsewhere_is_found() {
+/// Two messages of one client: emitted in this order, stored in the other.
+fn stored_the_other_way_round() -> (Script, Tag, Tag) {
     let mut script = Script::new();
     let (one, two) = (message(0, 0), message(0, 1));
     script.emit(one);
     script.emit(two);
-    script.ack(one, 1);
-    script.ack(two, 2);
     script.store(two);
     script.store(one);
-    for (tag, seq) in [(one, 1), (two, 2)] {
-        script.receive(1, tag, seq);
-        script.receive(2, tag, seq);
-    }
+    (script, one, two)
+}
+
+#[test]
+fn an_acked_message_that_is_stored_elsewhere_is_found() {
+    let (mut script, one, two) = stored_the_other_way_round();
+    script.ack(one, 1);
+    script.ack(two, 2);
+    script.give(one, 1, &[1, 2]);
+    script.give(two, 2, &[1, 2]);
     script.breaks(&[Durable]);
+}
+
+#[test]
+fn emits_of_one_connection_that_change_places_are_found() {
+    let (mut script, one, two) = stored_the_other_way_round();
+    script.ack(two, 1);
+    script.ack(one, 2);
+    script.give(two, 1, &[1, 2]);
+    script.give(one, 2, &[1, 2]);
+    script.breaks(&[Ordered]);
 }
 
 #[test]
@@ -35,16 +47,14 @@ fn a_body_that_nobody_sent_is_found_where_it_is_seen_and_where_it_is_stored() {
     let mut script = Script::new();
     script.now(2, Event::Received { tag: None, seq: 1 });
     script.facts = MatchFacts { last_seq: 1, rows: vec![Row { seq: 1, tag: None }], ..MatchFacts::default() };
-    let tally = script.conclude();
-    assert_eq!(tally.of(Durable).violations, 2);
+    assert_eq!(script.conclude().of(Durable).violations, 2);
 }
 
 #[test]
 fn a_stored_message_that_was_never_sent_is_found() {
     let mut script = Script::new();
     script.store(message(0, 7));
-    let tally = script.conclude();
-    assert_eq!(tally.of(Durable).violations, 1);
+    assert_eq!(script.conclude().of(Durable).violations, 1);
 }
 
 #[test]
@@ -53,8 +63,7 @@ fn a_join_that_does_not_see_what_was_acked_is_found() {
     script.send(0, 0);
     script.now(2, Event::Left);
     script.now(2, Event::Joined { last_seq: 0, known: Known { highest: 1, ..Known::default() }, told: 0 });
-    let tally = script.conclude();
-    assert_eq!(tally.of(Durable).violations, 1);
+    assert_eq!(script.conclude().of(Durable).violations, 1);
 }
 
 #[test]
@@ -88,8 +97,7 @@ fn two_acks_that_both_say_new_are_found() {
     script.store(tag);
     script.now(0, Event::Acked { tag, seq: 1, duplicate: false });
     script.ack(tag, 1);
-    script.receive(1, tag, 1);
-    script.receive(2, tag, 1);
+    script.give(tag, 1, &[1, 2]);
     script.breaks(&[Once]);
 }
 
@@ -102,32 +110,33 @@ fn a_conflict_with_nothing_is_found() {
     assert!(script.conclude().of(Once).violations > 0);
 }
 
-#[test]
-fn a_second_body_that_is_acked_is_found() {
+/// One message was emitted with two bodies.
+fn two_bodies() -> (Script, Tag, Tag) {
     let mut script = Script::new();
     let (first, second) = (message(0, 0), Tag { variant: 1, ..message(0, 0) });
     script.emit(first);
     script.emit(second);
+    (script, first, second)
+}
+
+#[test]
+fn a_second_body_that_is_acked_is_found() {
+    let (mut script, first, second) = two_bodies();
     script.store(first);
     script.now(0, Event::Acked { tag: first, seq: 1, duplicate: false });
     script.now(0, Event::Acked { tag: second, seq: 1, duplicate: true });
     script.now(0, Event::Settled { index: 0 });
-    script.receive(1, first, 1);
-    script.receive(2, first, 1);
+    script.give(first, 1, &[1, 2]);
     script.breaks(&[Durable]);
 }
 
 #[test]
 fn a_conflict_that_was_stored_is_found() {
-    let mut script = Script::new();
-    let (first, second) = (message(0, 0), Tag { variant: 1, ..message(0, 0) });
-    script.emit(first);
-    script.emit(second);
+    let (mut script, _, second) = two_bodies();
     script.now(0, Event::Refused { tag: second, code: Code::IdempotencyConflict });
     script.store(second);
     script.ack(second, 1);
-    script.receive(1, second, 1);
-    script.receive(2, second, 1);
+    script.give(second, 1, &[1, 2]);
     script.breaks(&[Once]);
 }
 
@@ -143,23 +152,6 @@ fn a_gap_in_the_database_is_found() {
 }
 
 #[test]
-fn emits_of_one_connection_that_change_places_are_found() {
-    let mut script = Script::new();
-    let (one, two) = (message(0, 0), message(0, 1));
-    script.emit(one);
-    script.emit(two);
-    script.store(two);
-    script.store(one);
-    script.ack(two, 1);
-    script.ack(one, 2);
-    for (tag, seq) in [(two, 1), (one, 2)] {
-        script.receive(1, tag, seq);
-        script.receive(2, tag, seq);
-    }
-    script.breaks(&[Ordered]);
-}
-
-#[test]
 fn a_message_below_one_that_was_acked_before_it_was_sent_is_found() {
     let mut script = Script::new();
     let (one, two) = (message(0, 0), message(2, 0));
@@ -169,9 +161,7 @@ fn a_message_below_one_that_was_acked_before_it_was_sent_is_found() {
     script.ack(one, 2);
     script.emit(two);
     script.ack(two, 1);
-    script.receive(0, two, 1);
-    script.receive(1, two, 1);
-    script.receive(1, one, 2);
-    script.receive(2, one, 2);
+    script.give(two, 1, &[0, 1]);
+    script.give(one, 2, &[1, 2]);
     script.breaks(&[Ordered]);
 }

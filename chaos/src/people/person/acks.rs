@@ -12,7 +12,7 @@ use crate::people::{
     calls::Step,
     rest::{Done, Outcome},
     seat::Door,
-    wire::Ack,
+    wire::{self, Ack},
 };
 
 impl Person {
@@ -21,7 +21,7 @@ impl Person {
         let asked = self.asks.answered(id, now);
         let ack: Ack<'_> = first_argument(arguments).map_err(|_| End::Closed)?;
         let is_due = asked.is_some_and(|asked| is_possible(asked, &ack));
-        let what = || (format!("{asked:?} was answered with {arguments}"), Vec::new());
+        let what = || format!("{asked:?} was answered with {arguments}");
         self.world.judge(Promise::Answered, &self.name, (!is_due).then(what));
         if let Some(refusal) = &ack.error {
             self.world.refused(refusal.code());
@@ -38,7 +38,7 @@ impl Person {
     }
 
     fn send_acked(&mut self, key: u32, (index, variant): (u32, u8), ack: &Ack<'_>, now: Duration) {
-        let (world, gateway) = (Arc::clone(&self.world), self.gateway.unwrap_or(0));
+        let world = Arc::clone(&self.world);
         let Some(seat) = self.seat(key) else { return };
         let tag = seat.tag(index, variant);
         seat.outbox.answered(index);
@@ -46,13 +46,13 @@ impl Person {
             seat.note(&world, Event::Acked { tag, seq: ack.seq, duplicate: ack.duplicate });
             seat.known = seat.known.max(ack.seq.min(seat.known + 1));
             if let Some(first) = seat.outbox.done(index) {
-                world.stalls().acked(gateway, first, now);
+                world.stalls().acked(first, now);
             }
         } else if let Some(refusal) = &ack.error {
             let code = refusal.code().unwrap_or(Code::Internal);
             seat.note(&world, Event::Refused { tag, code });
             if code.is_retryable() {
-                seat.outbox.retry(index, now + refusal.pause());
+                seat.outbox.retry(index, now + wire::pause(refusal));
             } else {
                 seat.outbox.done(index);
             }
@@ -96,14 +96,13 @@ impl Person {
         }
         seat.note(&world, Event::CallAccepted { call });
         if let Some(call_id) = &ack.call_id {
-            let call_id = call_id.clone().into_owned();
-            self.will(key, call_id, Step::End);
+            self.will(key, call_id.clone(), Step::End);
         }
     }
 
     /// A call by REST is over.
     pub(in crate::people) fn called(&mut self, done: Done) {
-        let (world, now, connected) = (Arc::clone(&self.world), self.world.now(), self.gateway.is_some());
+        let (world, now, connected) = (Arc::clone(&self.world), self.world.now(), self.is_connected);
         let Some(seat) = self.seat(done.key) else { return };
         let Some((tag, outcome)) = done.saved else { return };
         match outcome {

@@ -101,14 +101,14 @@ impl Person {
 
     fn milestone_reached(&self, room: &Room, slot: u8, told: &Told<'_>) {
         self.world.progress().milestones += 1;
-        let wrong = (told.milestone, told.message_count) != (100, 100);
-        let what =
-            wrong.then(|| (format!("the milestone says {} and {}", told.milestone, told.message_count), Vec::new()));
+        let (milestone, count) = (told.milestone, told.message_count);
+        let wrong = (milestone, count) != (100, 100);
+        let what = wrong.then(|| format!("the milestone says {milestone} and {count}"));
         self.world.judge(Promise::Milestones, &room.id, what);
         room.note(&self.world, slot, Event::Milestone { ord: 1 });
         let (reached_at_ms, now) = (room.chat().reached_at_ms(), self.world.now());
         if let Some(at_ms) = reached_at_ms {
-            self.world.stalls().milestone_told(Duration::from_millis(u64::from(at_ms)), now);
+            self.world.stalls().milestones.add(Duration::from_millis(u64::from(at_ms)), now);
         }
     }
 

@@ -23,13 +23,13 @@ impl Person {
     }
 
     /// A gateway has accepted the connection.
-    pub(in crate::people) fn connected(&mut self, answer: &str, gateway: usize) -> Result<(), End> {
+    pub(in crate::people) fn connected(&mut self, answer: &str) -> Result<(), End> {
         let accepted: Accepted = serde_json::from_str(answer).map_err(|_| End::Closed)?;
         let recovered = !self.pid.is_empty() && self.pid == accepted.pid;
         self.judge_recovery(recovered);
         self.pid = accepted.pid;
         self.socket_id = accepted.sid;
-        self.gateway = Some(gateway);
+        self.is_connected = true;
         self.world.progress().connected += 1;
         // A cursor of an earlier pid counts as none.
         let offset = self.offset.clone().filter(|offset| wire::is_of(offset, &self.pid)).unwrap_or_default();
@@ -42,7 +42,7 @@ impl Person {
             room.note(&self.world, *slot, Event::Connected { recovered });
         }
         if let Some(since) = lost {
-            self.world.stalls().returned(since, self.world.now());
+            self.world.stalls().returns.add(since, self.world.now());
         }
         Ok(())
     }
@@ -66,14 +66,14 @@ impl Person {
             return;
         }
         let Some(offset) = self.offset.as_deref().filter(|offset| wire::is_of(offset, &self.pid)) else {
-            let what = || (format!("{} brought no cursor of its pid and was recovered", self.name), Vec::new());
+            let what = || format!("{} brought no cursor of its pid and was recovered", self.name);
             return self.world.judge(Promise::Delivered, &self.name, recovered.then(what));
         };
         let has_missed_little = self.seats.iter().all(|seat| {
             let seq = wire::position(offset, &seat.room.id).map(|(seq, _)| seq);
             seq.is_none_or(|seq| seat.room.chat().known().highest <= seq + SURELY_RECOVERED)
         });
-        let what = || (format!("{} brought its pid and cursor and was given another pid", self.name), Vec::new());
+        let what = || format!("{} brought its pid and cursor and was given another pid", self.name);
         let is_wrong = !recovered && has_missed_little;
         self.world.judge(Promise::Delivered, &self.name, is_wrong.then(what));
     }
@@ -82,7 +82,7 @@ impl Person {
     pub(in crate::people) fn disconnected(&mut self) {
         self.frames.clear();
         self.joins.clear();
-        self.gateway = None;
+        self.is_connected = false;
         self.lost_at = (!std::mem::take(&mut self.hangs_up)).then(|| self.world.now());
         self.world.progress().connected -= 1;
         for asked in self.asks.clear().collect::<Vec<_>>() {
