@@ -47,7 +47,7 @@ async function load(stack) {
 }
 
 describe('a gateway that loses events of chats in which rows are missing', { concurrency: true }, () => {
-  const stack = useStack({ losing: LOST, env: { LIMIT_SENDS: '1000/1000' } });
+  const stack = useStack({ losing: LOST, env: { LIMIT_SENDS: '1000/1000', RECEIPTS: 'off' } });
 
   /** Bob has the chat open and hears two of three; the third is erased before it can be fetched. */
   async function erased() {
@@ -174,7 +174,7 @@ describe('a chat in which rows are missing', { concurrency: true }, () => {
 });
 
 describe('gateways after chats in which rows are missing were healed', () => {
-  const stack = useStack({ losing: 1, env: { LIMIT_SENDS: '1000/1000' } });
+  const stack = useStack({ losing: 1, env: { LIMIT_SENDS: '1000/1000', RECEIPTS: 'off' } });
 
   test('are idle', async () => {
     const chats = await Promise.all(upTo(8).map(() => joinedPair(stack)));

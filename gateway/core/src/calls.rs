@@ -45,6 +45,11 @@ impl Calls {
         self.0.iter().max_by_key(|known| &known.call_id).map(|known| (&*known.call_id, known.version))
     }
 
+    /// The call that the cursor named: of what became of it the socket has to be told, whatever it has heard since.
+    pub(crate) fn brought(&self) -> Option<&str> {
+        self.0.iter().find(|known| known.is_restored).map(|known| &*known.call_id)
+    }
+
     /// Whether an event of this version is news; it then counts as seen. Repeats carry the same version.
     ///
     /// Ids of calls grow with time, and a user's next call begins when the last one is over: who has heard of a later
@@ -144,9 +149,11 @@ mod tests {
         assert_eq!(calls.last(), Some(("b", 1)), "the end of a came late");
         let mut calls = Calls::restored(Some(CallPosition { id: CallId::new("b").unwrap(), version: 2 }));
         assert_eq!(calls.chat_of("b"), None);
+        assert_eq!(calls.brought(), Some("b"));
         assert!(!calls.is_news("b", &chat, 2) && calls.is_news("b", &chat, 3));
         assert_eq!(calls.chat_of("b"), Some(&chat));
         assert!(calls.is_news("c", &chat, 1) && !calls.is_news("a", &chat, 9), "a was over before b began");
+        assert_eq!((calls.last(), calls.brought()), (Some(("c", 1)), Some("b")));
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(crate) fn find<L: Limits>(socket: &SocketState<L::Ticket>, tries: u32, step:
     let device = OfDevice {
         user_id: step.user.to_string(),
         device: socket.name.device(),
-        heard_of: socket.calls.last().map(|(id, _)| id.to_owned()),
+        heard_of: socket.calls.brought().map(str::to_owned),
     };
     step.ask(Ask::FindCall(socket.id, CallFor::Newcomer(tries), Of::OfDevice(device)));
 }

@@ -14,8 +14,8 @@ use crate::{channel::Arrives, pipe::Up, promises::seq};
 
 const ACK_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(500);
-/// How long a send without an answer may still be carried out. Until then that its sender is no member says nothing: who
-/// is one again meanwhile has sent it.
+/// How long a send without an answer may still be carried out. Until then that its sender is no member says nothing:
+/// who is one again meanwhile has sent it.
 const UNKNOWN_FOR: Duration = Duration::from_secs(10);
 
 impl Client {
