@@ -43,7 +43,9 @@ pub(crate) fn give<L: Limits>(
         if let Given::Message(posted, _) = &given {
             newest = Some(posted.number());
         }
-        event_of(given).into_iter().for_each(|event| step.emit(socket.id, event));
+        if let Some(event) = event_of(given) {
+            step.emit(socket.id, event);
+        }
     }
     if let Some(newest) = newest {
         proofs::given(socket, chat, newest, step);
