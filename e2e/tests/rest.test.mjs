@@ -293,7 +293,7 @@ describe('REST', () => {
     assert.match(document.openapi, /^3\./);
     const routes = Object.entries(document.paths).flatMap(([path, item]) =>
       Object.keys(item)
-        .filter((key) => ['get', 'put', 'post', 'delete'].includes(key))
+        .filter((key) => ['get', 'put', 'post', 'patch', 'delete'].includes(key))
         .map((method) => `${method} ${path}`),
     );
     const expected = [
@@ -303,7 +303,28 @@ describe('REST', () => {
       'delete /matches/{id}',
       'get /matches/{id}/messages',
       'post /matches/{id}/messages',
+      'patch /matches/{id}/messages/{id}',
+      'delete /matches/{id}/messages/{id}',
+      'put /matches/{id}/messages/{id}/reactions/{id}',
+      'delete /matches/{id}/messages/{id}/reactions/{id}',
+      'get /matches/{id}/changes',
+      'get /matches/{id}/receipts',
+      'put /matches/{id}/receipts',
       'get /matches/{id}/milestones',
+      'post /matches/{id}/report',
+      'get /reports',
+      'get /reports/{id}',
+      'post /reports/{id}/resolve',
+      'get /users/me/blocks',
+      'put /users/me/blocks/{id}',
+      'delete /users/me/blocks/{id}',
+      'get /users/me/settings',
+      'put /users/me/settings',
+      'get /users/{id}/blocks',
+      'put /users/{id}/blocks/{id}',
+      'delete /users/{id}/blocks/{id}',
+      'get /users/{id}/settings',
+      'put /users/{id}/settings',
       'post /users/{id}/revoke',
     ];
     const base = (path) => path.replace('/api/v1', '').replaceAll(/\{\w+\}/g, '{id}');

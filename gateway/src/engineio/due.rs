@@ -99,11 +99,12 @@ impl Session {
     /// Has the client prove that it has all that was queued until now.
     pub(super) fn prove(self: &Arc<Self>) {
         let mut state = self.lock();
-        let is_polling = state.polling.is_some();
-        if state.proof.want(is_polling) {
-            drop(state);
-            self.ping_for_proof();
+        if state.polling.is_some() {
+            let is_fetched = state.queue.is_empty();
+            return state.proof.want_by_polling(is_fetched);
         }
+        drop(state);
+        self.ping_for_proof();
     }
 
     /// The same by a ping.

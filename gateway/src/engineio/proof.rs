@@ -26,12 +26,10 @@ enum Awaited {
 }
 
 impl Proof {
-    /// A proof is wanted of all that was queued until now. True if a ping has to be queued for it.
-    pub(super) fn want(&mut self, is_polling: bool) -> bool {
-        if is_polling {
-            self.awaited = Awaited::Fetch;
-        }
-        !is_polling
+    /// A proof is wanted of all that was queued until now, from a client that polls. Without a queue the GET that waited
+    /// has fetched it already.
+    pub(super) fn want_by_polling(&mut self, is_fetched: bool) {
+        self.awaited = if is_fetched { Awaited::NextGet } else { Awaited::Fetch };
     }
 
     /// The ping is queued that is to bring the proof.
@@ -104,7 +102,6 @@ mod tests {
         let mut proof = Proof::default();
         assert!(!proof.ponged(), "an answer to no ping");
         proof.pinged();
-        assert!(proof.want(false));
         proof.pings_for_it();
         assert_eq!([proof.ponged(), proof.ponged(), proof.ponged()], [false, true, false]);
         proof.pinged();
@@ -114,17 +111,19 @@ mod tests {
     #[test]
     fn a_client_that_polls_proves_it_by_the_get_after_the_one_that_fetched_it() {
         let mut proof = Proof::default();
-        assert!(!proof.want(true));
+        proof.want_by_polling(false);
         assert!(!proof.fetches(), "the GET that is to fetch it");
         proof.fetched();
         assert!(proof.fetches());
         assert_eq!([proof.tells(), proof.tells()], [true, false]);
+        proof.want_by_polling(true);
+        assert!(proof.fetches(), "what was fetched already");
     }
 
     #[test]
     fn what_polling_has_not_proved_a_ping_proves_after_the_upgrade() {
         let mut proof = Proof::default();
-        proof.want(true);
+        proof.want_by_polling(false);
         proof.fetched();
         assert!(proof.upgraded());
         proof.pings_for_it();
