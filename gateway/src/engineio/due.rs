@@ -99,9 +99,12 @@ impl Session {
     /// Has the client prove that it has all that was queued until now.
     pub(super) fn prove(self: &Arc<Self>) {
         let mut state = self.lock();
-        if state.polling.is_some() {
-            let is_fetched = state.queue.is_empty();
-            return state.proof.want_by_polling(is_fetched);
+        if let Some(polling) = &state.polling {
+            let (is_fetched, has_get) = (state.queue.is_empty(), polling.has_get());
+            if state.proof.want_by_polling(is_fetched, has_get) {
+                state.wake_task();
+            }
+            return;
         }
         drop(state);
         self.ping_for_proof();

@@ -26,10 +26,15 @@ enum Awaited {
 }
 
 impl Proof {
-    /// A proof is wanted of all that was queued until now, from a client that polls. Without a queue the GET that waited
-    /// has fetched it already.
-    pub(super) fn want_by_polling(&mut self, is_fetched: bool) {
-        self.awaited = if is_fetched { Awaited::NextGet } else { Awaited::Fetch };
+    /// A proof is wanted of all that was queued until now, from a client that polls. True if it is there, of which the
+    /// session's task is to [tell](Self::tells): all was fetched, and another GET waits since.
+    pub(super) fn want_by_polling(&mut self, is_fetched: bool, has_get: bool) -> bool {
+        self.awaited = match (is_fetched, has_get) {
+            (false, _) => Awaited::Fetch,
+            (true, false) => Awaited::NextGet,
+            (true, true) => Awaited::Telling,
+        };
+        self.awaited == Awaited::Telling
     }
 
     /// The ping is queued that is to bring the proof.
@@ -111,19 +116,23 @@ mod tests {
     #[test]
     fn a_client_that_polls_proves_it_by_the_get_after_the_one_that_fetched_it() {
         let mut proof = Proof::default();
-        proof.want_by_polling(false);
+        assert!(!proof.want_by_polling(false, true));
         assert!(!proof.fetches(), "the GET that is to fetch it");
         proof.fetched();
         assert!(proof.fetches());
         assert_eq!([proof.tells(), proof.tells()], [true, false]);
-        proof.want_by_polling(true);
+        assert!(!proof.want_by_polling(true, false));
         assert!(proof.fetches(), "what was fetched already");
+        assert!(
+            proof.tells() && proof.want_by_polling(true, true) && proof.tells(),
+            "and what was fetched before that"
+        );
     }
 
     #[test]
     fn what_polling_has_not_proved_a_ping_proves_after_the_upgrade() {
         let mut proof = Proof::default();
-        proof.want_by_polling(false);
+        proof.want_by_polling(false, true);
         proof.fetched();
         assert!(proof.upgraded());
         proof.pings_for_it();
