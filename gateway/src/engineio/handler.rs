@@ -20,7 +20,7 @@ pub trait Handler: Send + Sync + 'static {
     /// A wait that [`message`](Self::message) or this method asked for is over.
     fn resume(&self, session: &mut Self::Session, outcome: Self::Outcome) -> Control<Self::Outcome>;
 
-    /// The client has all that was sent before the last [`Handle::prove`].
+    /// The client has all that was sent before it was last asked to prove that.
     fn proved(&self, session: &mut Self::Session) {
         let _ = session;
     }
