@@ -119,7 +119,8 @@ impl Client {
             format!("is given {} of {chat} after a change that follows {changed_after}", heard.seq)
         });
         state.view.know(chat, heard.seq);
-        state.view.show(chat, heard);
+        let told = state.view.told_rev(chat);
+        state.view.show(chat, heard, told);
     }
 
     /// Who has the chat open is told with a cursor.

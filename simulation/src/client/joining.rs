@@ -52,7 +52,7 @@ impl Client {
         match answer {
             Answered::Joined { last_seq, messages, has_more, milestones, changes } => {
                 self.hear_changes(chat, &changes);
-                self.hear_page(chat, since_seq, &messages);
+                self.hear_page(chat, (since_seq, changes.rev), &messages);
                 let view = &mut self.state.borrow_mut().view;
                 view.acked_joins.push(AckedJoin { asked, last_seq, rev: changes.rev, milestones });
                 view.begin(chat, last_seq);
@@ -109,18 +109,18 @@ impl Client {
             view.forget_shown(chat);
         }
         let changes = since.iter().map(|change| Heard::read(change)).filter(|change| change.kind == "reactions");
-        changes.filter(|_| !limited).for_each(|change| view.show(chat, &change));
+        changes.filter(|_| !limited).for_each(|change| view.show(chat, &change, change.rev));
     }
 
-    /// A page of history came: the messages that follow `since_seq`.
-    fn hear_page(&self, chat: usize, since_seq: Option<i64>, messages: &[String]) {
+    /// A page of history came, as a rev of the match shows it: the messages that follow `since_seq`.
+    fn hear_page(&self, chat: usize, (since_seq, rev): (Option<i64>, i64), messages: &[String]) {
         let messages: Vec<Heard> = messages.iter().map(|message| Heard::read(message)).collect();
         let tags = messages.iter().map(|message| (seq(message.seq), message.tag(&self.world.cast)));
         page(since_seq.map_or(0, seq), tags, |event| self.note(chat, event));
         let view = &mut self.state.borrow_mut().view;
         for message in &messages {
             view.know(chat, message.seq);
-            view.show(chat, message);
+            view.show(chat, message, rev);
         }
     }
 
@@ -138,7 +138,8 @@ impl Client {
                 .await
             {
                 let shown = page.messages.iter().map(|message| views::message(message, MessageFields::Spread));
-                self.hear_page(chat, Some(since), &shown.collect::<Vec<_>>());
+                let rev = page.r#match.as_ref().map_or(0, |of| of.rev);
+                self.hear_page(chat, (Some(since), rev), &shown.collect::<Vec<_>>());
             } else {
                 self.world.sim.sleep(JOIN_AGAIN).await;
             }

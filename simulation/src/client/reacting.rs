@@ -83,7 +83,7 @@ impl Client {
         self.check(Promise::Changes, state.view.joined.contains(&chat), || format!("is told a change of {chat}"));
         state.view.changed(chat, heard.after_seq);
         state.view.tell_rev(chat, heard.rev);
-        state.view.show(chat, heard);
+        state.view.show(chat, heard, heard.rev);
     }
 
     /// What is shown of the messages of the chats that it has joined is what is stored.

@@ -47,8 +47,9 @@ pub(super) struct View {
     changed_after: BTreeMap<usize, i64>,
     /// The rev of the last change of a message that it was told of, or that its join showed.
     told_revs: BTreeMap<usize, i64>,
-    /// The reactions to messages, as it was last told of them; of those of which it may have missed some nothing.
-    shown: BTreeMap<(usize, i64), String>,
+    /// The reactions to messages, as it was last told of them, and which rev of the match that was; of those of which it
+    /// may have missed some nothing.
+    shown: BTreeMap<(usize, i64), (i64, String)>,
     /// Calls that rang here and were over when it connected: of these ends it must be told.
     pub(super) missed_ends: BTreeSet<String>,
 }
@@ -100,10 +101,13 @@ impl View {
         self.told_revs.insert(chat, rev);
     }
 
-    /// A message, or a change of one, shows what it is now.
-    pub(super) fn show(&mut self, chat: usize, heard: &Heard) {
+    /// A message, or a change of one, shows what it was at a rev of its match. A page that was read before is late.
+    pub(super) fn show(&mut self, chat: usize, heard: &Heard, rev: i64) {
         let reactions = heard.reactions.as_ref().map_or("{}", |reactions| reactions.get());
-        self.shown.insert((chat, heard.seq), reactions.to_owned());
+        let shown = self.shown.entry((chat, heard.seq)).or_default();
+        if shown.0 <= rev {
+            *shown = (rev, reactions.to_owned());
+        }
     }
 
     /// The client has missed changes of a chat.
@@ -113,7 +117,7 @@ impl View {
 
     /// What is shown of messages.
     pub(super) fn shown(&self) -> impl Iterator<Item = (&(usize, i64), &String)> {
-        self.shown.iter()
+        self.shown.iter().map(|(of, (_, reactions))| (of, reactions))
     }
 
     /// The seq up to which the client has everything; `None` before it has begun.
