@@ -38,8 +38,8 @@ pub(super) fn are_not_blocked(one: &str, other: &str) -> String {
 }
 
 impl Store {
-    /// Blocks a user. Returns the closings of all matches of the two alone, also those of before; `None` when the user
-    /// has blocked too many.
+    /// Blocks a user. Returns the closings that this block has made, now or before; `None` when the user has blocked
+    /// too many. Of earlier ones nobody hears again: that would tell of the block.
     pub(crate) async fn put_block(&self, user: &UserId, other: &UserId) -> Result<Option<Vec<Logged>>, StoreError> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
@@ -99,9 +99,10 @@ async fn close_pairs(
     let rows = transaction.query(&lock, both).await?;
     let ids = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<&str>, _>>()?;
     transaction.execute(CLOSE, &[&ids]).await?;
-    let closings = "SELECT match_id, rev, after_seq, created_at FROM changes
-                    WHERE match_id = ANY ($1) AND kind = 'closing' ORDER BY match_id";
-    let rows = transaction.query(closings, &[&ids]).await?;
+    let closings = "SELECT c.match_id, c.rev, c.after_seq, c.created_at FROM changes c
+                    JOIN blocks b ON b.user_id = $2 AND b.blocked_id = $3 AND b.created_at <= c.created_at
+                    WHERE c.match_id = ANY ($1) AND c.kind = 'closing' ORDER BY c.match_id";
+    let rows = transaction.query(closings, &[&ids, both[0], both[1]]).await?;
     let closings = rows.iter().map(closing).collect::<Result<Vec<_>, _>>()?;
     Ok(closings.into_iter().flatten().collect())
 }

@@ -25,6 +25,9 @@ const EDITED: &str = "edited";
 const DELETED: &str = "deleted";
 const REACTED: &str = "reacted";
 
+/// What messages take of a page of changes at most.
+const MAX_PAGE_BYTES: usize = 64 * 1024;
+
 /// The columns of [`logged`], in its order, of a `changes c`.
 pub(super) const SELECT: &str =
     "SELECT c.match_id, c.rev, c.kind, c.seq, c.after_seq, c.body, c.created_at, c.actor FROM changes c";
@@ -143,14 +146,28 @@ pub(super) fn statement() -> String {
     )
 }
 
+/// How many rows a page holds by the bytes of what they show of messages: at least one.
+fn fitting(rows: &[Row], limit: usize) -> Result<usize, Error> {
+    let mut total = 0;
+    for (count, row) in rows.iter().take(limit).enumerate() {
+        let (body, reactions): (Option<&str>, Option<&str>) = (row.try_get(8)?, row.try_get(9)?);
+        total += body.map_or(0, str::len) + reactions.map_or(0, str::len);
+        if total > MAX_PAGE_BYTES && count > 0 {
+            return Ok(count);
+        }
+    }
+    Ok(limit)
+}
+
 impl ListedChanges {
     /// From the rows of [`statement`], which was asked for one more than the page holds; `None` without rows.
     pub(super) fn of(rows: &[Row], limit: usize) -> Result<Option<Self>, Error> {
         let Some(first) = rows.first() else { return Ok(None) };
         let (head, oldest_rev) = (first.try_get(0)?, first.try_get::<_, Option<i64>>(10)?.unwrap_or(0));
-        let changes = rows.iter().take(limit).map(of_row).collect::<Result<Vec<_>, _>>()?;
+        let count = fitting(rows, limit)?;
+        let changes = rows.iter().take(count).map(of_row).collect::<Result<Vec<_>, _>>()?;
         let changes: Vec<Change> = changes.into_iter().flatten().collect();
-        let has_more = rows.len() > limit;
+        let has_more = rows.len() > count;
         let through_rev = changes.last().filter(|_| has_more).map_or(head, |last| last.rev);
         Ok(Some(Self { changes, through_rev, has_more, oldest_rev }))
     }

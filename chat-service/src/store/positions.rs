@@ -12,11 +12,13 @@ use crate::mark::Mark;
 /// In larger matches nobody is told how far the others have come.
 const MAX_SHARING: i64 = 100;
 
-/// How many messages lie behind what `p` has read in `m` and behind the own last one. What lies behind a position is
-/// looked through from the head, so that it takes no longer than what is unread is long.
+/// How many messages lie behind what `p` has read in `m` and behind the own last one, which is looked for among the
+/// newest thousand: who has left more unanswered has them unread.
 const UNREAD: &str = "m.last_seq - coalesce(
-        (SELECT s.seq FROM messages s WHERE s.match_id = m.match_id AND s.seq > p.read_seq AND s.sender_id = p.user_id
-         ORDER BY s.seq DESC LIMIT 1), p.read_seq)";
+        (SELECT max(s.seq) FROM (
+             SELECT o.seq, o.sender_id FROM messages o WHERE o.match_id = m.match_id AND o.seq > p.read_seq
+             ORDER BY o.seq DESC LIMIT 1000) s
+         WHERE s.sender_id = p.user_id), p.read_seq)";
 
 /// Whether the user in this expression shares how far it has come.
 fn shares(user: &str) -> String {
@@ -74,7 +76,7 @@ pub(super) fn select_receipts() -> String {
              SELECT u.user_id, coalesce(q.read_seq, 0) AS read_seq, coalesce(q.delivered_seq, 0) AS delivered_seq, q.at
              FROM members u LEFT JOIN positions q USING (match_id, user_id)
              WHERE u.match_id = m.match_id AND (u.user_id = $2 OR (
-                 {mine} AND {theirs} AND {apart}
+                 m.closed_at IS NULL AND {mine} AND {theirs} AND {apart}
                  AND (SELECT count(*) FROM members c WHERE c.match_id = m.match_id) <= {MAX_SHARING}))
          ) p
          WHERE m.match_id = ANY ($1) ORDER BY m.match_id, p.user_id <> $2, p.user_id"
@@ -87,13 +89,13 @@ fn statement() -> String {
     let apart = are_not_blocked("p.user_id", "u.user_id");
     format!(
         "WITH judged AS MATERIALIZED (
-             SELECT k.place, k.match_id, k.user_id, m.last_seq,
+             SELECT k.place, k.match_id, k.user_id, m.last_seq, m.closed_at IS NULL AS is_open,
                     coalesce(max(k.seq) FILTER (WHERE k.is_read AND k.seq <= m.last_seq), 0) AS read_seq,
                     coalesce(max(k.seq) FILTER (WHERE k.seq <= m.last_seq), 0) AS delivered_seq
              FROM unnest($1::integer[], $2::text[], $3::text[], $4::bigint[], $5::boolean[])
                  AS k (place, match_id, user_id, seq, is_read)
              JOIN user_matches o USING (match_id, user_id) JOIN matches m USING (match_id)
-             GROUP BY k.place, k.match_id, k.user_id, m.last_seq
+             GROUP BY k.place, k.match_id, k.user_id, m.last_seq, m.closed_at
          ), moved AS (
              INSERT INTO positions AS p (match_id, user_id, read_seq, delivered_seq, at)
              SELECT match_id, user_id, read_seq, delivered_seq, date_trunc('milliseconds', clock_timestamp())
@@ -105,7 +107,7 @@ fn statement() -> String {
              RETURNING match_id, user_id, read_seq, delivered_seq, at
          )
          SELECT j.place, p.user_id, p.read_seq, p.delivered_seq, p.at, m.last_seq, {UNREAD}, p.has_moved,
-                CASE WHEN p.has_moved AND {mine} THEN ARRAY (
+                CASE WHEN p.has_moved AND j.is_open AND {mine} THEN ARRAY (
                     SELECT u.user_id FROM members u
                     WHERE u.match_id = m.match_id AND u.user_id <> p.user_id AND {theirs} AND {apart}
                     LIMIT {MAX_SHARING}

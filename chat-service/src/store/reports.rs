@@ -13,6 +13,8 @@ use crate::may::may_read;
 const AROUND: i64 = 50;
 /// Most messages of evidence of one report.
 const MAX_MESSAGES: i64 = 500;
+/// Most bytes of their contents: a report is read in one answer.
+const MAX_BYTES: i64 = 2_000_000;
 /// Most reports of one user within a day.
 const MAX_A_DAY: i64 = 20;
 
@@ -82,7 +84,7 @@ impl Store {
                       VALUES ($1, $2, $3, $4, $5, $6, date_trunc('milliseconds', clock_timestamp()))
                       RETURNING report_id";
         let report: i64 = transaction.query_one(insert, &[&id, &user, key, reason, note, seqs]).await?.try_get(0)?;
-        transaction.execute(EVIDENCE, &[&report, &id, seqs, &AROUND, &MAX_MESSAGES]).await?;
+        transaction.execute(EVIDENCE, &[&report, &id, seqs, &AROUND, &MAX_MESSAGES, &MAX_BYTES]).await?;
         transaction.commit().await?;
         Ok(Filed::Report { id: report, duplicate: false, other })
     }
@@ -135,21 +137,26 @@ impl Store {
 
 /// The named messages and those around them, the nearest first if they are too many; without names the newest. Each
 /// with its content, which a deleted one has not, and with those that it had before. Parameters: report, match, seqs,
-/// how many around each, how many in all.
+/// how many around each, how many in all, how many bytes in all.
 const EVIDENCE: &str = "WITH named AS (SELECT unnest($3::bigint[]) AS seq
                    UNION SELECT last_seq FROM matches WHERE match_id = $2 AND cardinality($3::bigint[]) = 0),
      near AS (
          SELECT m.seq, min(abs(m.seq - n.seq)) AS distance
          FROM named n JOIN messages m ON m.match_id = $2 AND m.seq BETWEEN n.seq - $4 AND n.seq + $4
          GROUP BY m.seq ORDER BY distance, m.seq LIMIT $5
+     ),
+     contents AS (
+         SELECT m.seq, 0::bigint AS rev, m.sender_id, m.body, coalesce(m.edited_at, m.created_at) AS at, near.distance
+         FROM near JOIN messages m ON m.match_id = $2 AND m.seq = near.seq WHERE m.deleted_at IS NULL
+         UNION ALL
+         SELECT m.seq, v.rev, m.sender_id, v.body, m.created_at, near.distance
+         FROM near JOIN messages m ON m.match_id = $2 AND m.seq = near.seq
+         JOIN versions v ON v.match_id = $2 AND v.seq = m.seq
+     ), weighed AS (
+         SELECT *, sum(octet_length(body)) OVER (ORDER BY distance, seq, rev) AS bytes FROM contents
      )
      INSERT INTO evidence (report_id, seq, rev, sender_id, body, created_at)
-     SELECT $1::bigint, m.seq, 0, m.sender_id, m.body, coalesce(m.edited_at, m.created_at)
-     FROM near JOIN messages m ON m.match_id = $2 AND m.seq = near.seq WHERE m.deleted_at IS NULL
-     UNION ALL
-     SELECT $1::bigint, m.seq, v.rev, m.sender_id, v.body, m.created_at
-     FROM near JOIN messages m ON m.match_id = $2 AND m.seq = near.seq
-     JOIN versions v ON v.match_id = $2 AND v.seq = m.seq";
+     SELECT $1::bigint, seq, rev, sender_id, body, at FROM weighed WHERE bytes <= $6";
 
 fn summary(row: &Row) -> Result<ReportSummary, Error> {
     Ok(ReportSummary {

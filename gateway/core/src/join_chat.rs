@@ -13,6 +13,7 @@ use crate::{
     mistake::{self, Mistake},
     others::Others,
     output::{Ask, Event, Opened, Since, Snapshot, TurnId},
+    proofs,
     reply::Reply,
     restored,
     socket_state::SocketState,
@@ -112,8 +113,19 @@ pub(crate) fn end<L: Limits>(
     }
     let silences = if join.keep_others { Vec::new() } else { leave_others(socket, chat, step) };
     let joined = Joined { snapshot: &snapshot, fields: step.settings.fields, call: call.as_ref() };
+    let unproved = unproved(&snapshot, step);
     tell(socket, (chat, reply), (&joined, &due), (silences, step));
+    if let Some(seq) = unproved {
+        proofs::given(socket, chat, seq, step);
+    }
     delivery::give(socket, chat, due, step);
+}
+
+/// The last message of others in the page, if nobody knows yet that a device of the user has it.
+fn unproved<L: Limits>(snapshot: &Snapshot, step: &Step<'_, L>) -> Option<i64> {
+    let known = snapshot.receipts.as_ref()?.me.as_ref()?.delivered_seq;
+    let last = snapshot.messages.iter().rfind(|message| message.sender_id != step.user.as_str())?;
+    (last.seq > known).then_some(last.seq)
 }
 
 /// Acks, and tells of what was left and then of what was joined, in the same write.

@@ -1,6 +1,6 @@
 //! `mark_delivered`: a device has chats up to these messages, as when a push has shown them.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use proto::MatchId;
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use crate::{
     reply::Reply,
     several::Several,
     step::{Limits, Step},
+    turns::RETRY_AFTER,
 };
 
 /// Most chats of one command.
@@ -41,6 +42,7 @@ pub(crate) fn take<L: Limits>(
 ) {
     match read(event) {
         Ok(chats) if chats.is_empty() => step.ok(socket, &reply, Several::nothing()),
+        Ok(chats) if !marks.has_room(chats.len()) => step.fail(socket, &reply, &Failure::rate_limited(RETRY_AFTER)),
         Ok(chats) => {
             let several = Several::new(socket, reply, chats.len());
             for (chat, seq) in chats {
@@ -51,13 +53,18 @@ pub(crate) fn take<L: Limits>(
     }
 }
 
-/// Up to 100 chats, each with a message.
+/// Up to 100 chats, each once with a message.
 fn read(event: &ClientEvent<'_>) -> Result<Vec<(MatchId, i64)>, Failure> {
     let MarkDelivered { chats } = arguments::argument(event)?;
     if chats.len() > MAX_CHATS || chats.iter().any(|chat| chat.seq < 0) {
         return Err(Failure::invalid());
     }
-    chats.into_iter().map(|chat| Ok((arguments::match_id(chat.match_id)?, chat.seq))).collect()
+    let mut highest = BTreeMap::new();
+    for Chat { match_id, seq } in chats {
+        let named: &mut i64 = highest.entry(arguments::match_id(match_id)?).or_default();
+        *named = seq.max(*named);
+    }
+    Ok(highest.into_iter().collect())
 }
 
 #[cfg(test)]
@@ -69,7 +76,7 @@ mod tests {
     fn at_most_100_chats_are_named() {
         let read = |json: &str| read(&event("mark_delivered", [Some(json), None])).map(|chats| chats.len());
         let chats = |count| format!(r#"{{"chats":[{}]}}"#, vec![r#"{"matchId":"m","seq":1}"#; count].join(","));
-        assert_eq!((read(&chats(0)), read(&chats(100))), (Ok(0), Ok(100)));
+        assert_eq!((read(&chats(0)), read(&chats(100))), (Ok(0), Ok(1)));
         for json in
             [&chats(101), "{}", "[]", r#"{"chats":[{"matchId":"m"}]}"#, r#"{"chats":[{"matchId":"m","seq":-1}]}"#]
         {

@@ -16,7 +16,8 @@ pub(crate) fn answered<L: Limits>(
     marked: &Result<Position, Failure>,
     step: &mut Step<'_, L>,
 ) {
-    for waiter in marks.answered(chat, step) {
+    let is_unknown = marked.as_ref().is_err_and(|failure| failure.code.is_retryable());
+    for waiter in marks.answered(chat, is_unknown, step) {
         match waiter {
             Waiter::Read(socket, reply, seq) => mark_read::end((socket, &reply), (chat, seq), marked, step),
             Waiter::Several(several) => several.end(chat, marked, step),

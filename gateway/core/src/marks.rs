@@ -14,6 +14,10 @@ use crate::{
 
 /// How often a chat's marks are sent at most.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// The pause when chat-service does not answer.
+const PAUSE_UNKNOWN: Duration = Duration::from_secs(5);
+/// Most chats of one user with marks at work or less than a second ago, before more of `mark_delivered` are refused.
+const MAX_CHATS: usize = 256;
 /// Most different seqs that one request carries of a kind. Of more the lowest of the others are left out: a higher one
 /// says what they say.
 const MAX_SEQS: usize = 64;
@@ -88,14 +92,30 @@ impl Marks {
         }
     }
 
-    /// chat-service has answered: those who wait for it.
-    pub(crate) fn answered<L: Limits>(&mut self, chat: &MatchId, step: &mut Step<'_, L>) -> Vec<Waiter> {
+    /// Whether there is room for so many chats more.
+    pub(crate) fn has_room(&self, more: usize) -> bool {
+        self.0.as_ref().map_or(0, |all| all.len()) + more <= MAX_CHATS
+    }
+
+    /// chat-service has answered, or not: those who wait for it. What a device has is told again, as nobody else does.
+    pub(crate) fn answered<L: Limits>(
+        &mut self,
+        chat: &MatchId,
+        is_unknown: bool,
+        step: &mut Step<'_, L>,
+    ) -> Vec<Waiter> {
         let Some(marking) = self.0.iter_mut().flat_map(|all| all.iter_mut()).find(|of| of.chat == *chat) else {
             return Vec::new();
         };
         let since = marking.began.map(|began| step.at.now.saturating_duration_since(began)).unwrap_or_default();
-        step.out.push(Output::After(INTERVAL.saturating_sub(since), Timer::Mark(chat.clone())));
-        std::mem::take(&mut marking.at_work).waiters
+        let pause = if is_unknown { PAUSE_UNKNOWN } else { INTERVAL.saturating_sub(since) };
+        step.out.push(Output::After(pause, Timer::Mark(chat.clone())));
+        let Batch { delivered, waiters, .. } = std::mem::take(&mut marking.at_work);
+        if is_unknown {
+            marking.waiting.delivered.extend(delivered);
+            fold(&mut marking.waiting.delivered);
+        }
+        waiters
     }
 
     /// The chat's next request may begin.

@@ -166,7 +166,8 @@ impl<'a> EvidenceView<'a> {
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
-    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    // One of our own, as the call of the service may be made again.
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(Some(format!("{:032x}", fastrand::u128(..)))) };
     let key = key.to_str().ok().filter(|key| (1..=MAX_KEY_CHARS).contains(&key.len()));
     key.map(|key| Some(key.to_owned())).ok_or_else(Failure::invalid)
 }

@@ -47,8 +47,8 @@ pub(super) struct View {
     changed_after: BTreeMap<usize, i64>,
     /// The rev of the last change of a message that it was told of, or that its join showed.
     told_revs: BTreeMap<usize, i64>,
-    /// The reactions to messages, as it was last told of them, and which rev of the match that was; of those of which it
-    /// may have missed some nothing.
+    /// The reactions to messages, as it was last told of them, and which rev of the match that was; of those of which
+    /// it may have missed some nothing.
     shown: BTreeMap<(usize, i64), (i64, String)>,
     /// Calls that rang here and were over when it connected: of these ends it must be told.
     pub(super) missed_ends: BTreeSet<String>,
