@@ -49,6 +49,21 @@ describe('a block', { concurrency: 4 }, () => {
     assert.equal((await block(stack, match.alice, match.bob)).status, 204, 'a repeat');
   });
 
+  test('says nothing again of what was closed before it', async () => {
+    const match = await newMatch(stack);
+    await call(stack, null, 'DELETE', `/matches/${match.id}`);
+    const second = await newMatch(stack, match.members);
+    const [alice, bob] = await Promise.all(match.members.map((user) => connect(stack, user)));
+    for (let time = 0; time < 2; time += 1) await block(stack, match.alice, match.bob);
+    for (const socket of [alice, bob]) {
+      await eventually(() => seen(socket, 'match_closed').length, 'the closing');
+      await pause(300);
+      assert.ok(seen(socket, 'match_closed').every(({ matchId }) => matchId === second.id));
+    }
+    const { json } = await call(stack, match.bob, 'GET', `/matches/${second.id}/receipts`);
+    assert.deepEqual(json.others, [], 'as of any match that is closed');
+  });
+
   test('keeps the two from a new match, and unblocking reopens nothing', async () => {
     const match = await newMatch(stack);
     const put = (id) => call(stack, null, 'PUT', `/matches/${id}`, { members: match.members });

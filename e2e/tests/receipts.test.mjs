@@ -159,6 +159,15 @@ describe('what was delivered', { concurrency: 3 }, () => {
     });
   }
 
+  test('is also what a join has shown', async () => {
+    const { match, alice } = await pair(stack);
+    await done(alice, 'join_chat', match.id);
+    await send(alice, match);
+    const bob = await connect(stack, match.bob, { gateway: 1 });
+    await done(bob, 'join_chat', { matchId: match.id, sinceSeq: 0 });
+    await eventually(() => last(alice, match.bob).deliveredSeq === 1, 'the receipt');
+  });
+
   test('is not claimed of who does not answer', async () => {
     const { match, alice, bob } = await joinedPair(stack);
     bob.io.engine.transport.ws._socket?.pause();
