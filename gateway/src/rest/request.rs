@@ -2,11 +2,6 @@
 
 use std::borrow::Cow;
 
-use gateway_core::{
-    delete_message::Scope,
-    message_command::{MessageAct, MessageCommand},
-    react,
-};
 use proto::{ClientId, MatchId, UserId, chat::list_messages_request::Position};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -68,52 +63,6 @@ impl NewMessage<'_> {
         let content = Content::parse(self.message.get())?;
         let client_id = payload::client_id(self.client_id.as_deref(), moment::now())?;
         if self.reply_to.is_some_and(|seq| seq < 1) { Err(Failure::invalid()) } else { Ok((content, client_id)) }
-    }
-}
-
-/// Another content for a message.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Edit<'a> {
-    #[serde(borrow)]
-    message: &'a RawValue,
-    #[serde(borrow)]
-    client_id: Option<Cow<'a, str>>,
-}
-
-impl Edit<'_> {
-    /// The command to the message with this seq.
-    pub(super) fn command(&self, seq: i64) -> Result<MessageCommand, Failure> {
-        let content = Content::parse(self.message.get())?;
-        MessageCommand::new(seq, self.client_id.as_deref(), MessageAct::Edit(content.body))
-    }
-}
-
-/// For whom a message is to be deleted: for everyone unless the query says otherwise.
-#[derive(Debug, Deserialize)]
-pub(super) struct DeleteQuery {
-    scope: Option<Scope>,
-}
-
-impl DeleteQuery {
-    /// The command to the message with this seq.
-    pub(super) fn command(&self, seq: i64) -> Result<MessageCommand, Failure> {
-        MessageCommand::new(seq, None, self.scope.unwrap_or(Scope::Everyone).act())
-    }
-}
-
-/// Under which name a reaction is put or taken back.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ReactionQuery {
-    client_id: Option<String>,
-}
-
-impl ReactionQuery {
-    /// The command to the message with this seq.
-    pub(super) fn command(&self, seq: i64, emoji: &str, on: bool) -> Result<MessageCommand, Failure> {
-        let emoji = react::emoji(emoji)?.to_owned();
-        MessageCommand::new(seq, self.client_id.as_deref(), MessageAct::React(emoji, on))
     }
 }
 
