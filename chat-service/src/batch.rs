@@ -42,7 +42,7 @@ pub struct Writes {
     pub changes: Vec<Logged>,
     /// Messages that have become others, as they are now.
     pub updates: Vec<Row>,
-    /// What they were before.
+    /// Earlier versions of messages in `updates`.
     pub versions: Vec<(MatchId, Version)>,
     /// Commands that named themselves.
     pub commands: Vec<(MatchId, Named)>,

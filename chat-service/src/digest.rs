@@ -1,4 +1,4 @@
-//! What tells whether two contents are the same when one of them is not kept.
+//! A digest of a content tells later whether another content is the same, without keeping the first.
 
 use aws_lc_rs::digest::{Context, SHA256};
 

@@ -77,7 +77,7 @@ pub struct Additions {
     pub changes: Vec<Logged>,
     /// Messages that were there before and have become others, by seq.
     pub updates: BTreeMap<i64, Row>,
-    /// What they were before.
+    /// Earlier versions of messages in `updates`.
     pub versions: Vec<Version>,
     /// Commands that named themselves.
     pub commands: Vec<Named>,

@@ -24,19 +24,19 @@ const MAX_EDITS: i16 = 20;
 pub struct ChangeMessage {
     /// The match.
     pub match_id: MatchId,
-    /// Who asks for it.
+    /// The member who asks for the change.
     pub actor: UserId,
     /// The message.
     pub seq: i64,
     /// The actor's own name for this command.
     pub client_id: Option<ClientId>,
-    /// What is to be done.
+    /// How the message is to change.
     pub change: MessageChange,
     /// For how long it may be done after the message was sent.
     pub windows: Windows,
 }
 
-/// What is to be done with a message.
+/// How a message is to change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageChange {
     /// It is to have this body, canonical JSON.
@@ -111,7 +111,7 @@ impl ChangeMessage {
         Ok(changed)
     }
 
-    /// What is asked, to tell a repeat from another command of the same name.
+    /// The digest of the change that is asked for. It tells a repeat from another command of the same name.
     fn content(&self) -> Digest {
         let seq = self.seq.to_string();
         match &self.change {
@@ -121,7 +121,7 @@ impl ChangeMessage {
         }
     }
 
-    /// What the same command was answered before.
+    /// The earlier answer to this command, if it is a repeat; a refusal, if its name was given to another command.
     fn repeated(&self, content: &Digest, room: &mut Room) -> Option<Result<Changed, Refusal>> {
         let named = room.command(&self.actor, self.client_id.as_ref()?)?.clone();
         if named.content != *content {

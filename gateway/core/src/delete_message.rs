@@ -33,7 +33,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// What is to be done with the message.
+    /// The command that a deletion with this scope is.
     pub fn act(self) -> MessageAct {
         match self {
             Self::Everyone => MessageAct::Delete,

@@ -12,11 +12,11 @@ pub struct MessageCommand {
     pub seq: i64,
     /// The client's own name for the command.
     pub client_id: Option<ClientId>,
-    /// What is to be done.
+    /// How the message is to change.
     pub act: MessageAct,
 }
 
-/// What is to be done with a message.
+/// How a message is to change, for all or for the user alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageAct {
     /// It is to have this body, canonical JSON.
@@ -29,7 +29,7 @@ pub enum MessageAct {
     React(String, bool),
 }
 
-/// What has become of it.
+/// The outcome of a command that was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageDone {
     /// The rev of the change; `None` when it takes none.

@@ -129,7 +129,7 @@ pub enum Ask<T> {
         turn: TurnId,
         /// The match.
         chat: MatchId,
-        /// What is to be done.
+        /// The command to the message.
         command: MessageCommand,
     },
     /// Notes up to which messages the user has read and received a match: [`Answer::Marked`].

@@ -118,7 +118,7 @@ fn a_late_repeat_is_answered_as_before_and_undoes_nothing() {
     assert_eq!(decide(&off, &mut room), Ok((6, false)));
     assert_eq!(decide(&command("bob", 1, None, react("👍", true)), &mut room), Ok((7, true)));
     assert_eq!(decide(&command("alice", 1, None, MessageChange::Delete), &mut room), Ok((8, true)));
-    // Whatever has come since.
+    // The repeats come after other changes, and after the message was deleted.
     assert_eq!(decide(&first, &mut room), Ok((5, false)));
     assert_eq!(decide(&off, &mut room), Ok((6, false)));
     assert!(row(&room).message.deleted);
