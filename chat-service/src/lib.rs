@@ -39,3 +39,4 @@ mod shared;
 mod store;
 pub mod stored;
 pub mod succession;
+mod sync_token;

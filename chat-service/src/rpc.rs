@@ -9,6 +9,7 @@ mod receipts;
 mod reports;
 mod revocations;
 mod status;
+mod sync;
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use proto::chat::{
     ListReportsRequest, ListReportsResponse, MarkRequest, MarkResponse, PutBlockRequest, PutBlockResponse,
     PutMatchRequest, PutMatchResponse, PutSettingsRequest, RecordMilestoneRequest, RecordMilestoneResponse,
     ReportRequest, ReportResponse, ReportSummary, ResolveReportRequest, RevocationsRequest, RevocationsResponse,
-    RevokeRequest, RevokeResponse, Settings, chat_service_server::ChatService,
+    RevokeRequest, RevokeResponse, Settings, SyncRequest, SyncResponse, chat_service_server::ChatService,
 };
 use service_kit::grpc;
 use tokio::time::timeout;
@@ -158,6 +159,10 @@ impl ChatService for Rpc {
 
     async fn resolve_report(&self, request: Request<ResolveReportRequest>) -> Answer<ReportSummary> {
         bounded(self.resolve(request.into_inner())).await
+    }
+
+    async fn sync(&self, request: Request<SyncRequest>) -> Answer<SyncResponse> {
+        bounded(self.sync_of(request.into_inner())).await
     }
 
     async fn list_matches(&self, request: Request<ListMatchesRequest>) -> Answer<ListMatchesResponse> {

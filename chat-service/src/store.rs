@@ -17,6 +17,7 @@ mod reports;
 mod revocations;
 mod session;
 mod settings;
+mod sync;
 mod time;
 mod watch;
 
@@ -30,6 +31,7 @@ pub(crate) use positions::Marked;
 pub(crate) use reports::{Complaint, Filed};
 pub(crate) use revocations::Revoked;
 pub(crate) use session::Session;
+pub(crate) use sync::{SyncWish, Synced};
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ const QUIET_SENDS = 40;
 /** More than all buffers between the gateway and a client hold. */
 const MAX_SENDS = 900;
 /** Times that so many slow clients come and are cut off; a queue that stays would show after each. */
-const WAVES = 4;
+const WAVES = 8;
 const SLOW_AT_ONCE = 10;
 const QUEUE_BYTES = 256 * 1024;
 const WRITE_TIMEOUT_MS = 1_500;

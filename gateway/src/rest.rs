@@ -17,6 +17,7 @@ mod receipts;
 mod reports;
 mod request;
 mod settings;
+mod sync;
 mod users;
 
 use axum::{
@@ -44,6 +45,7 @@ pub fn routes(api: Api, origins: Origins) -> Router {
         .route("/matches/{id}/milestones", get(milestones::progress))
         .route("/matches/{id}/receipts", get(receipts::get).put(receipts::put))
         .route("/matches/{id}/report", post(reports::post))
+        .route("/sync", post(sync::post))
         .route("/reports", get(reports::list))
         .route("/reports/{id}", get(reports::get))
         .route("/reports/{id}/resolve", post(reports::resolve))

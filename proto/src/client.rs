@@ -24,6 +24,8 @@ pub mod command {
     pub const VIDEO_CALL_REQUEST: &str = "video_call_request";
     /// Relays WebRTC signaling of an accepted call: `{callId, …}`.
     pub const VIDEO_CALL_SIGNAL: &str = "video_call_signal";
+    /// Asks what has changed in all of the user's matches: `{token?, known?, messages?, limit?}`.
+    pub const SYNC: &str = "sync";
     /// Renews the token of the connection: `{token}`.
     pub const REFRESH_TOKEN: &str = "refresh_token";
 }

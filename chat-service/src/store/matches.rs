@@ -170,7 +170,12 @@ impl Store {
     }
 }
 
-fn of_row(row: &Row, milestones: Vec<Milestone>) -> Result<Match, Error> {
+/// The statement of the rows of matches by their ids, for [`of_row`].
+pub(super) fn select_of_ids() -> String {
+    format!("{SELECT} WHERE m.match_id = ANY ($1)")
+}
+
+pub(super) fn of_row(row: &Row, milestones: Vec<Milestone>) -> Result<Match, Error> {
     Ok(Match {
         match_id: row.try_get(0)?,
         members: row.try_get(4)?,

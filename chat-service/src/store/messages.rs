@@ -213,6 +213,16 @@ impl Store {
     }
 }
 
+/// The newest message of each match that a user has not hidden, with parameters (matches, user); for [`of_row`].
+pub(super) fn select_last() -> String {
+    format!(
+        "{SELECT} FROM unnest($1::text[]) AS k (match_id) CROSS JOIN LATERAL (
+             SELECT * FROM messages o WHERE o.match_id = k.match_id AND NOT EXISTS (
+                 SELECT FROM hidden h WHERE h.match_id = o.match_id AND h.user_id = $2 AND h.seq = o.seq)
+             ORDER BY o.seq DESC LIMIT 1) m"
+    )
+}
+
 /// How many rows to ask for to learn whether more follow a page.
 pub(super) fn one_more_than(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1

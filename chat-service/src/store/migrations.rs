@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Version n is the n-th.
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     Migration { sql: include_str!("migrations/0001_matches_and_messages.sql"), fill: None, runs_from: 1 },
     Migration { sql: include_str!("migrations/0002_revocations_by_change.sql"), fill: None, runs_from: 1 },
     Migration {
@@ -36,6 +36,7 @@ const MIGRATIONS: [Migration; 8] = [
     },
     Migration { sql: include_str!("migrations/0007_blocks.sql"), fill: None, runs_from: 3 },
     Migration { sql: include_str!("migrations/0008_reports.sql"), fill: None, runs_from: 3 },
+    Migration { sql: include_str!("migrations/0009_sync.sql"), fill: None, runs_from: 3 },
 ];
 
 /// Matches that one transaction fills: some 0.2 s of work.
@@ -154,6 +155,7 @@ mod tests {
             (0xd930_871b_42e4_4a0e, Some(0xa85e_6712_5f2c_8d35)),
             (0xfe4c_495f_b9fd_3944, None),
             (0x16f6_ad31_43b0_bd59, None),
+            (0x7783_13ff_2b63_09a7, None),
         ];
         assert_eq!(MIGRATIONS.map(hash), shipped);
     }

@@ -64,10 +64,19 @@ impl Store {
     }
 }
 
+/// Whether a user, in a statement in which two users and a match `m` are called so, sees the position of another one
+/// while the match is open.
+pub(super) fn sees(one: &str, other: &str) -> String {
+    let (mine, theirs, apart) = (shares(one), shares(other), are_not_blocked(one, other));
+    format!(
+        "{mine} AND {theirs} AND {apart}
+         AND (SELECT count(*) FROM members c WHERE c.match_id = m.match_id) <= {MAX_SHARING}"
+    )
+}
+
 /// The positions of members that a user may see, with parameters (matches, user): match by match, the user's own first.
 pub(super) fn select_receipts() -> String {
-    let (mine, theirs) = (shares("$2"), shares("u.user_id"));
-    let apart = are_not_blocked("$2", "u.user_id");
+    let sees = sees("$2", "u.user_id");
     format!(
         "SELECT p.user_id, p.read_seq, p.delivered_seq, p.at, m.last_seq,
                 CASE WHEN p.user_id = $2 THEN {UNREAD} ELSE 0 END, m.match_id
@@ -75,9 +84,7 @@ pub(super) fn select_receipts() -> String {
          CROSS JOIN LATERAL (
              SELECT u.user_id, coalesce(q.read_seq, 0) AS read_seq, coalesce(q.delivered_seq, 0) AS delivered_seq, q.at
              FROM members u LEFT JOIN positions q USING (match_id, user_id)
-             WHERE u.match_id = m.match_id AND (u.user_id = $2 OR (
-                 m.closed_at IS NULL AND {mine} AND {theirs} AND {apart}
-                 AND (SELECT count(*) FROM members c WHERE c.match_id = m.match_id) <= {MAX_SHARING}))
+             WHERE u.match_id = m.match_id AND (u.user_id = $2 OR m.closed_at IS NULL AND {sees})
          ) p
          WHERE m.match_id = ANY ($1) ORDER BY m.match_id, p.user_id <> $2, p.user_id"
     )

@@ -22,3 +22,5 @@ mod schema;
 mod sending;
 mod standby;
 mod support;
+mod sync;
+mod sync_schedules;

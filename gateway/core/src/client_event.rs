@@ -21,7 +21,7 @@ use crate::{
     send_message,
     socket_state::SocketState,
     step::{Flood, Limited, Limits, Step},
-    typing, video_call_accepted, video_call_ended, video_call_rejected, video_call_request, video_call_signal,
+    sync, typing, video_call_accepted, video_call_ended, video_call_rejected, video_call_request, video_call_signal,
 };
 
 /// Handles one event of a client.
@@ -63,6 +63,7 @@ pub(crate) fn handle<L: Limits>(
         command::DELETE_MESSAGE => message_line::take(socket, delete_message::read(event), reply, step),
         command::REACT => message_line::take(socket, react::read(event), reply, step),
         command::MARK_DELIVERED => return mark_delivered::take((socket.id, reply), event, marks, step),
+        command::SYNC => return sync::take(socket, event, reply, step),
         command::REFRESH_TOKEN => return refresh_token::take(socket, event, reply, step),
         _ => return call(socket, event, reply, step),
     };

@@ -66,6 +66,7 @@ mod several;
 mod socket_replaced;
 pub mod socket_state;
 pub mod step;
+pub mod sync;
 mod token;
 mod told;
 pub mod track;

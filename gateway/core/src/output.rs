@@ -6,7 +6,7 @@ use proto::{
     Code, MatchId, UserId,
     chat::{
         Change, GetMatchResponse, GetReceiptsResponse, ListChangesResponse, ListMessagesResponse, Match, MatchHead,
-        Message, Position, Receipts, SendReply, SendRequest,
+        Message, Position, Receipts, SendReply, SendRequest, SyncRequest,
     },
     inbox::SoftEvent,
     signaling::{Call, CallRequest, GetCallResponse, get_call_request::Of},
@@ -20,6 +20,7 @@ use crate::{
     others::names,
     posted::Posted,
     reply::Reply,
+    sync::Synced,
     validity::Validity,
 };
 
@@ -180,6 +181,8 @@ pub enum Ask<T> {
     Call(SocketId, CallFor, MatchId, Box<CallRequest>),
     /// Looks for a live call, or for what was missed of one: [`Answer::CallFound`].
     FindCall(SocketId, CallFor, Of),
+    /// Reads what has changed in the user's matches: [`Answer::Synced`].
+    Sync(SocketId, Reply, SyncRequest),
     /// Checks a token: [`Answer::Identified`].
     Identify(SocketId, Reply, String),
 }
@@ -232,6 +235,8 @@ pub enum Answer {
     Called(SocketId, CallFor, Result<Call, Failure>),
     /// The call, if there is one, and what was missed.
     CallFound(SocketId, CallFor, Result<GetCallResponse, Failure>),
+    /// What has changed, and the user's live call.
+    Synced(SocketId, Reply, Result<Synced, Failure>),
     /// Whose the token is, and how long it is good.
     Identified(SocketId, Reply, Result<(UserId, Validity), Failure>),
 }

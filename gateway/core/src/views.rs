@@ -9,6 +9,7 @@ mod message;
 mod milestone;
 mod reactions;
 mod receipts;
+mod synced_match;
 
 pub use call::{CallView, state_name};
 pub use change::ChangeView;
@@ -19,6 +20,7 @@ pub use message::{MessageFields, MessageId, MessageView};
 pub use milestone::{MilestoneReachedView, MilestoneView, unlocked};
 pub use reactions::ReactionsView;
 pub use receipts::ReceiptsView;
+pub use synced_match::SyncedMatchView;
 
 use proto::chat::{Message, Milestone};
 

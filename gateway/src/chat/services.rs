@@ -63,6 +63,10 @@ pub(super) async fn answer(context: &Context, user: &UserId, ask: Ask<Admitted>)
         Ask::FindCall(socket, of, which) => {
             Answer::CallFound(socket, of, contained(services.get_call(which)).await.and_then(|found| found))
         }
+        Ask::Sync(socket, reply, request) => {
+            let synced = contained(services.sync(user, request)).await;
+            Answer::Synced(socket, reply, synced.and_then(|synced| synced))
+        }
         Ask::Identify(socket, reply, token) => {
             let identified = contained(identity::identify(context, &token)).await;
             Answer::Identified(socket, reply, identified.and_then(|identified| identified))

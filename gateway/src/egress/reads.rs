@@ -6,13 +6,14 @@ use proto::{
         Action, GetMatchRequest, GetReceiptsRequest, GetReceiptsResponse, GetReportRequest, GetReportResponse,
         HeadsRequest, HeadsResponse, ListBlocksRequest, ListBlocksResponse, ListChangesRequest, ListChangesResponse,
         ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, ListReportsRequest,
-        ListReportsResponse, MatchHead, RevocationsRequest, RevocationsResponse, list_messages_request::Position,
+        ListReportsResponse, MatchHead, RevocationsRequest, RevocationsResponse, SyncRequest,
+        list_messages_request::Position,
     },
     milestone::{GetProgressRequest, GetProgressResponse},
     signaling::{GetCallRequest, GetCallResponse, get_call_request::Of},
 };
 
-use super::{Services, Since, Snapshot, asking::ask};
+use super::{Services, Since, Snapshot, Synced, asking::ask};
 use crate::failure::Failure;
 
 impl Services {
@@ -40,6 +41,16 @@ impl Services {
     ) -> Result<ListMatchesResponse, Failure> {
         let request = ListMatchesRequest { user_id: user.to_string(), after: after.map(ToString::to_string), limit };
         ask(async || self.chat.clone().list_matches(request.clone()).await).await
+    }
+
+    /// What has changed in a user's matches, and the user's live call, whose match is told of in any case. Without
+    /// signaling-service calls are left out.
+    pub async fn sync(&self, user: &UserId, mut request: SyncRequest) -> Result<Synced, Failure> {
+        let call = self.get_call(Of::UserId(user.to_string())).await.ok().and_then(|found| found.call);
+        request.user_id = user.to_string();
+        request.with_match_id = call.as_ref().map(|call| call.match_id.clone());
+        let response = ask(async || self.chat.clone().sync(request.clone()).await).await?;
+        Ok(Synced { response, call })
     }
 
     /// The users whom a user has blocked and whose id comes after `after`, by user id, at most `limit` (≤ 200).

@@ -12,15 +12,29 @@ use crate::{
     payload::{self, Content},
 };
 
-/// Which page of the caller's matches.
+/// Which page of the caller's matches, and in which order.
 #[derive(Debug, Deserialize)]
 pub(super) struct ListQuery {
-    after: Option<String>,
+    #[serde(default)]
+    pub(super) order: Order,
+    /// Of matches by id the one after which the page starts, else what the page before has named.
+    pub(super) after: Option<String>,
     pub(super) limit: Option<i32>,
 }
 
+/// How matches are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Order {
+    /// By their ids.
+    #[default]
+    Id,
+    /// The newest activity first.
+    Activity,
+}
+
 impl ListQuery {
-    /// The match after which the page starts.
+    /// The match after which the page starts, of matches by id.
     pub(super) fn after(&self) -> Result<Option<MatchId>, Failure> {
         self.after.as_deref().map(MatchId::new).transpose().map_err(|_| Failure::invalid())
     }

@@ -63,6 +63,7 @@ impl Gateway {
             // Receipts are turned off here.
             Ask::Mark { chat, .. } => Answer::Marked(chat, Err(Code::Forbidden.into())),
             Ask::Receipts(socket, _) => Answer::Receipts(socket, Err(Code::Forbidden.into())),
+            Ask::Sync(socket, reply, _) => Answer::Synced(socket, reply, Err(Code::Unavailable.into())),
             Ask::Identify(socket, reply, _) => Answer::Identified(socket, reply, Err(Code::Unauthenticated.into())),
         })
     }

@@ -5,6 +5,7 @@ use crate::{
     output::{Answer, CallFor, Timer},
     proofs, receipts, refresh_token,
     step::{Limits, Step},
+    sync,
 };
 
 use super::User;
@@ -45,6 +46,9 @@ impl<T> User<T> {
                     (CallFor::Newcomer(tries), found) => live_call::found(socket, found, (tries, step)),
                     (_, found) => call_line::found(socket, found, step),
                 });
+            }
+            Answer::Synced(id, reply, synced) => {
+                self.with(id, step, |socket, step| sync::end(socket, &reply, synced, step));
             }
             Answer::Identified(id, reply, identified) => {
                 self.with(id, step, |socket, step| refresh_token::end(socket, &reply, identified, step));

@@ -259,6 +259,7 @@ fn short(output: &Output<()>) -> String {
         Output::Ask(Ask::Heads(chats)) => format!("heads of {}", chats.join(" ")),
         Output::Ask(Ask::Call(..)) => "call".to_owned(),
         Output::Ask(Ask::FindCall(..)) => "find call".to_owned(),
+        Output::Ask(Ask::Sync(_, _, request)) => format!("sync {:?}", request.token),
         Output::Ask(Ask::Identify(..)) => "identify".to_owned(),
         Output::After(pause, _) => format!("after {} ms", pause.as_millis()),
         Output::AwaitRoom(_, chat) => format!("await room for {chat}"),

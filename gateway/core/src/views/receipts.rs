@@ -10,16 +10,16 @@ use serde::Serialize;
 /// never told.
 #[derive(Debug, Serialize)]
 pub struct ReceiptsView<'a> {
-    me: Mine,
+    pub(super) me: Mine,
     others: Vec<Theirs<'a>>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Mine {
+pub(super) struct Mine {
     read_seq: i64,
     delivered_seq: i64,
-    unread: i64,
+    pub(super) unread: i64,
 }
 
 #[derive(Debug, Serialize)]
