@@ -1,6 +1,6 @@
 // What a message costs in matches of 2, 64 and 256 members who all have it open, half of them on each of two gateways:
 // `node e2e/bench/fan-out.mjs [deliveries/s] [seconds]`, with LOCAL_STACK naming the program.
-import { readdirSync, readFileSync } from 'node:fs';
+import { cpuByKind } from './cpu.mjs';
 import { Stack } from '../tests/support/stack.mjs';
 import { changeMembers } from '../tests/support/grpc.mjs';
 import { connect, done, eventually, newMatch, pause, upTo } from '../tests/support/people.mjs';
@@ -13,33 +13,6 @@ const MESSAGES_PER_S = 1_000;
 const MEASURED_MS = (seconds || 10) * 1_000;
 // Of the 500 users that one call may name.
 const ADDED_AT_ONCE = 50;
-const TICKS_PER_S = 100;
-
-/** User and system time of a process and its children, in seconds. */
-function cpuSeconds(pid) {
-  const stats = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(statOf).filter(Boolean);
-  const own = stats.filter((stat) => stat.pid === pid || stat.parent === pid);
-  return own.reduce((sum, { ticks }) => sum + ticks, 0) / TICKS_PER_S;
-}
-
-function statOf(pid) {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-    return { pid: Number(pid), parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) };
-  } catch {
-    return null;
-  }
-}
-
-/** By the kind of process: `gateway`, `chat-service`, `nats`, `postgres`, … */
-function cpuByKind(stack) {
-  const byKind = {};
-  for (const { name, pid } of stack.manifest.members) {
-    const kind = name.replace(/-\d+$/, '');
-    byKind[kind] = (byKind[kind] ?? 0) + cpuSeconds(pid);
-  }
-  return byKind;
-}
 
 async function matchOf(stack, size) {
   const match = await newMatch(stack);

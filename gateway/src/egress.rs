@@ -9,7 +9,7 @@ mod sending;
 mod writes;
 
 pub use admission::Admitted;
-pub use gateway_core::{Snapshot, outcomes::outcome_of, output::Since, sync::Synced};
+pub use gateway_core::{Snapshot, outcomes::outcome_of, output::Since, synced::Synced};
 
 use std::time::Instant;
 

@@ -2,6 +2,7 @@
 
 mod answers;
 mod api;
+mod asyncapi;
 mod blocks;
 mod body;
 mod caller;
@@ -33,7 +34,7 @@ use crate::{cors::Origins, failure};
 
 pub use api::Api;
 
-/// The routes of the API and `/openapi.json`, for pages of `origins` and everything that is no web page.
+/// The routes of the API and its descriptions, for pages of `origins` and everything that is no web page.
 pub fn routes(api: Api, origins: Origins) -> Router {
     let v1 = Router::new()
         .route("/matches", get(matches::list))
@@ -63,6 +64,7 @@ pub fn routes(api: Api, origins: Origins) -> Router {
     Router::new()
         .nest("/api/v1", v1)
         .route("/openapi.json", get(openapi::document))
+        .route("/asyncapi.json", get(asyncapi::document))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(origins, cross_origin))
         .layer(from_fn(observe::request))

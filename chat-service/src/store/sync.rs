@@ -4,31 +4,16 @@
 
 mod content;
 mod page;
+mod wish;
 
-use proto::{MatchId, UserId, chat::SyncedMatch};
+pub(crate) use wish::{Known, SyncWish};
+
+use proto::{UserId, chat::SyncedMatch};
 use tokio_postgres::{Error, IsolationLevel};
 
 use super::{Store, StoreError};
-use crate::sync_token::{Place, Round, Snapshot, TokenKey};
+use crate::sync_token::{Round, Snapshot, TokenKey};
 use content::Content;
-
-/// What somebody asks for.
-#[derive(Debug)]
-pub(crate) struct SyncWish {
-    pub(crate) user: UserId,
-    pub(crate) token: Option<String>,
-    /// Up to which seq and rev the caller has matches.
-    pub(crate) known: Known,
-    /// Most messages of a match.
-    pub(crate) messages: usize,
-    /// Most matches.
-    pub(crate) limit: usize,
-    /// Counts as changed.
-    pub(crate) with: Option<MatchId>,
-}
-
-/// Seq and rev by match.
-pub(crate) type Known = std::collections::HashMap<String, (i64, i64)>;
 
 /// What it is told.
 #[derive(Debug)]
@@ -40,14 +25,6 @@ pub(crate) struct Synced {
     /// Whom the user has blocked, if that has changed.
     pub(crate) blocked: Option<Vec<String>>,
     pub(crate) epoch: String,
-}
-
-/// A match to be told of, in the order of activity.
-#[derive(Debug)]
-struct Found {
-    place: Place,
-    /// The user is no member any more.
-    is_gone: bool,
 }
 
 /// What the database says of itself and of a user.

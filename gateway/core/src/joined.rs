@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     epoch::Epoch,
-    output::Snapshot,
+    snapshot::Snapshot,
     views::{self, CallView, ChangeView, MessageFields, MilestoneView, ReceiptsView},
 };
 

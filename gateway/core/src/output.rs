@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use proto::{
     Code, MatchId, UserId,
     chat::{
-        Change, GetMatchResponse, GetReceiptsResponse, ListChangesResponse, ListMessagesResponse, Match, MatchHead,
-        Message, Position, Receipts, SendReply, SendRequest, SyncRequest,
+        GetReceiptsResponse, ListChangesResponse, ListMessagesResponse, MatchHead, Position, SendReply, SendRequest,
+        SyncRequest,
     },
     inbox::SoftEvent,
     signaling::{Call, CallRequest, GetCallResponse, get_call_request::Of},
@@ -14,13 +14,11 @@ use proto::{
 
 use crate::{
     Failure,
-    epoch::Epoch,
     message_command::{MessageCommand, MessageDone},
-    mistake::{self, Mistake},
-    others::names,
     posted::Posted,
     reply::Reply,
-    sync::Synced,
+    snapshot::Snapshot,
+    synced::Synced,
     validity::Validity,
 };
 
@@ -260,46 +258,4 @@ pub enum Timer {
     Renew(SocketId, String, MatchId),
     /// The end of a call that is gone should have been told by now.
     CallIsLost(SocketId, String, MatchId),
-}
-
-/// A match with a page of its messages, all of one moment.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
-    /// The match; its `last_seq` is the head at that moment.
-    pub of: Match,
-    /// Ascending.
-    pub messages: Vec<Message>,
-    /// Whether more messages follow the page.
-    pub has_more: bool,
-    /// The changes that were asked for, ascending.
-    pub changes: Vec<Change>,
-    /// Whether more changes follow those.
-    pub limited: bool,
-    /// How far the user has come, and the others as far as the user may see it; `None` while receipts are turned off.
-    pub receipts: Option<Box<Receipts>>,
-    /// The database's, if chat-service tells it.
-    pub epoch: Option<Epoch>,
-}
-
-impl Snapshot {
-    /// What a member of a match is shown of it.
-    ///
-    /// # Errors
-    /// `MATCH_NOT_FOUND` unless the user is one.
-    pub fn for_member(response: GetMatchResponse, user: &UserId) -> Result<Self, Failure> {
-        let GetMatchResponse { r#match, messages, has_more, epoch, changes, limited, receipts, .. } = response;
-        let of = r#match.ok_or(Code::Internal)?;
-        if !names(&of.members, user) && !mistake::is_planted(Mistake::OpenDoors) {
-            return Err(Code::MatchNotFound.into());
-        }
-        Ok(Self {
-            of,
-            messages,
-            has_more,
-            changes,
-            limited,
-            receipts: receipts.map(Box::new),
-            epoch: Epoch::read(&epoch),
-        })
-    }
 }

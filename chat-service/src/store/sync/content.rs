@@ -10,7 +10,10 @@ use proto::{
 };
 use tokio_postgres::{Error, Row};
 
-use super::{Found, Known, page::is_new};
+use super::{
+    page::is_new,
+    wish::{Found, Known},
+};
 use crate::store::{
     changes::{self, ListedChanges},
     matches,

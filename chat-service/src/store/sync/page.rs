@@ -4,7 +4,7 @@ use deadpool_postgres::Transaction;
 use proto::MatchId;
 use tokio_postgres::Error;
 
-use super::{Found, SyncWish};
+use super::wish::{Found, SyncWish};
 use crate::{
     store::{
         messages::one_more_than,
@@ -21,14 +21,16 @@ pub(super) fn is_new(row: &str) -> String {
     format!("age({row}.xmin) <= age($2::text::xid)")
 }
 
-/// The statement with parameters (user, transaction, whether everything is asked for, match that counts as changed, time
-/// and match behind which the page begins, count). What others see of a member's position is told only to who sees it.
+/// The statement with parameters (user, transaction, whether everything is asked for, match that counts as changed,
+/// time and match behind which the page begins, count). A position of others that moves counts only for who sees it.
+/// The order is one of milliseconds, as tokens name no more of a time.
 fn statement() -> String {
     let sees = positions::sees("$1", "p.user_id");
     let (of_match, of_position, of_hidden) = (is_new("m"), is_new("p"), is_new("h"));
     let of_departure = is_new("d");
     format!(
         "SELECT match_id, active_at, is_gone FROM (
+             SELECT match_id, is_gone, date_trunc('milliseconds', active_at) AS active_at FROM (
              SELECT m.match_id, false AS is_gone, coalesce(
                  (SELECT s.created_at FROM messages s WHERE s.match_id = m.match_id AND s.seq = m.last_seq),
                  m.created_at) AS active_at
@@ -41,6 +43,7 @@ fn statement() -> String {
              SELECT d.match_id, true, d.at FROM departures d
              WHERE d.user_id = $1 AND NOT $3 AND ($2::text IS NULL OR {of_departure})
                AND NOT EXISTS (SELECT FROM user_matches o WHERE o.user_id = $1 AND o.match_id = d.match_id)
+             ) written
          ) t
          WHERE $5::timestamptz IS NULL OR (active_at, match_id) < ($5, $6)
          ORDER BY active_at DESC, match_id DESC LIMIT $7"

@@ -22,9 +22,10 @@ use proto::{
 use super::*;
 use crate::{
     Failure, Moment, Settings,
-    output::{Answer, Ask, CallFor, Snapshot, Timer, TurnId},
+    output::{Answer, Ask, CallFor, Timer, TurnId},
     pid::Pid,
     recovery::{Brought, Recovery},
+    snapshot::Snapshot,
     step::{Flood, Limited},
     validity::Validity,
     views::MessageFields,

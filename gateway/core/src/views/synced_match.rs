@@ -12,8 +12,8 @@ const MAX_LIST_BYTES: usize = 32 * 1024;
 /// In larger matches there are no pairs.
 const PAIR: usize = 2;
 
-/// `{matchId, kind, members, state, lastSeq, rev, lastMessage, unread, me, others, milestones, unlocked, call, messages,
-/// changes, hidden, limited}`; of a match that the user has left `{matchId, state: "removed"}`.
+/// `{matchId, state, kind, members, lastSeq, rev, lastMessage, unread, me, others, milestones, unlocked, call,
+/// messages, changes, hidden, limited}`; of a match that the user has left `{matchId, state: "removed"}`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncedMatchView<'a> {
