@@ -8,7 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { io } from 'socket.io-client';
 
-const HELP = `Lines are sent. /call, /accept, /reject and /end are for video calls, /quit leaves.`;
+const HELP = `Lines are sent. /reply N TEXT, /edit N TEXT, /react N EMOJI, /delete N (for all) and /hide N (for oneself) are for
+message N. /call, /accept, /reject and /end are for video calls, /quit leaves.`;
 const TYPING_EVERY_MS = 2000;
 const RETRY_MS = 500;
 const ACK_TIMEOUT_MS = 10_000;
@@ -95,6 +96,8 @@ function listen() {
   });
   socket.on('disconnect', (reason) => socket.active && show(`connection lost (${reason})`));
   socket.on('receive_message', showMessage);
+  socket.on('message_changed', showChange);
+  socket.on('receipt_updated', showReceipt);
   socket.on('inbox_updated', ({ matchId, senderId }) => show(`a message of ${senderId} in ${matchId}`));
   socket.on('user_typing', ({ userId, isTyping }) => isTyping && show(`${userId} is typing …`));
   socket.on('milestone_reached', ({ milestone, unlocks }) => show(`${milestone} messages! unlocked: ${unlocks.join()}`));
@@ -110,16 +113,52 @@ async function joinChat() {
   const answer = await ask('join_chat', { matchId: match, sinceSeq: lastSeq });
   if (!answer.ok && answer.error.retryable) return sleep(answer.error.retryAfterMs ?? RETRY_MS).then(joinChat);
   if (!answer.ok) return fail(`cannot join ${match}: ${describe(answer.error)}`);
-  if (lastSeq === 0) show(`connected to ${url} as ${user}, chat ${match}. ${HELP}`);
+  if (lastSeq === 0) {
+    const unread = answer.me?.unread ? `, ${answer.me.unread} unread` : '';
+    show(`connected to ${url} as ${user}, chat ${match}${unread}. ${HELP}`);
+    await showOthers();
+  }
   answer.messages.forEach(showMessage);
-  if (answer.hasMore) await joinChat();
+  if (answer.hasMore) return joinChat();
+  answer.others?.filter(({ deliveredSeq }) => deliveredSeq).forEach(showReceipt);
 }
 
-function showMessage({ seq, senderId, message, createdAt }) {
+/** What is unread in the user's other matches. */
+async function showOthers() {
+  const { matches = [] } = await ask('sync', { messages: 0 });
+  for (const { matchId, unread } of matches) if (unread && matchId !== match) show(`${unread} unread in ${matchId}`);
+}
+
+function showMessage({ seq, senderId, message, createdAt, replyTo, editedAt, deleted, reactions = {} }) {
   if (seq <= lastSeq) return;
   lastSeq = seq;
-  const text = typeof message === 'string' ? message : JSON.stringify(message);
-  show(`${createdAt.slice(11, 16)} ${senderId}: ${text}`);
+  const marks = [replyTo && `to #${replyTo}`, editedAt && 'edited', ...Object.keys(reactions)].filter(Boolean);
+  const text = deleted ? '(deleted)' : textOf(message);
+  show(`${createdAt.slice(11, 16)} #${seq} ${senderId}: ${text}${marks.map((mark) => ` [${mark}]`).join('')}`);
+  if (senderId !== user) socket.emit('mark_read', { matchId: match, seq });
+}
+
+function textOf(message) {
+  return typeof message === 'string' ? message : JSON.stringify(message);
+}
+
+function showChange({ matchId, seq, kind, message, reactions }) {
+  if (matchId !== match) return;
+  const names = (emoji) => `${emoji} ${reactions[emoji].join()}`;
+  const shown = {
+    edited: () => `is now: ${textOf(message)}`,
+    deleted: () => 'was deleted',
+    hidden: () => 'is hidden from you',
+    reactions: () => `has ${Object.keys(reactions).map(names).join(' ') || 'no reactions'}`,
+  };
+  show(`#${seq} ${shown[kind]()}`);
+}
+
+/** Two ticks and one, in words. */
+function showReceipt({ matchId = match, userId, readSeq, deliveredSeq }) {
+  if (matchId !== match || userId === user) return;
+  if (readSeq) show(`${userId} has read up to #${readSeq}`);
+  else show(`${userId} has got up to #${deliveredSeq}`);
 }
 
 /** Prints above the line that is being typed. */
@@ -141,19 +180,38 @@ async function obey(line) {
     '/quit': quit,
     '': () => terminal.prompt(),
   };
-  const command = commands[line];
+  const command = commands[line] ?? ofMessage(line);
   if (command) await command();
   else if (line.startsWith('/')) show(HELP);
   else await send(line);
 }
 
-async function send(text) {
+/** What a line like `/edit 7 hello` asks to be done to a message, if it is one. */
+function ofMessage(line) {
+  const [, command, number, rest] = /^\/(\w+) #?(\d+) ?(.*)$/.exec(line) ?? [];
+  const [seq, clientId] = [Number(number), randomUUID()];
+  const commands = {
+    reply: () => send(rest, seq),
+    edit: () => change('edit_message', { seq, message: rest, clientId }),
+    react: () => change('react', { seq, emoji: rest, on: true, clientId }),
+    delete: () => change('delete_message', { seq, scope: 'everyone' }),
+    hide: () => change('delete_message', { seq, scope: 'me' }),
+  };
+  return commands[command];
+}
+
+async function change(event, payload) {
+  const answer = await ask(event, { matchId: match, ...payload });
+  if (!answer.ok) show(`not done: ${describe(answer.error)}`);
+}
+
+async function send(text, replyTo) {
   setTyping(false);
-  const answer = await sendReliably({ matchId: match, message: text, clientId: randomUUID() });
+  const answer = await sendReliably({ matchId: match, message: text, clientId: randomUUID(), replyTo });
   if (!answer.ok) return show(`not sent: ${describe(answer.error)}`);
   // What others sent just before comes on its own; only the own message is counted here.
   if (answer.seq === lastSeq + 1) lastSeq = answer.seq;
-  terminal.prompt();
+  show(`sent as #${answer.seq}`);
 }
 
 /** An ack with a retryable error means: send again with the same clientId. */

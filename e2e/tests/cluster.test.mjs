@@ -11,9 +11,11 @@ import {
   joinedPair,
   newMatch,
   pause,
+  rest,
   seen,
   sendReliably,
   upTo,
+  userToken,
   within,
 } from './support/people.mjs';
 import { sql } from './support/raw.mjs';
@@ -190,9 +192,19 @@ describe('PostgreSQL with a standby', () => {
     assert.equal((await history(stack, match)).length, 1);
   });
 
-  test('goes on after a promotion', async (t) => {
+  test('goes on after a promotion, and so do syncs', async (t) => {
+    const { match, alice } = await joinedPair(stack);
+    const sync = async (token) => {
+      const { json } = await rest(stack, 'POST', '/sync', { token: userToken(stack, match.bob), body: { token } });
+      return json;
+    };
+    const { token } = await sync();
+    await sendReliably(alice, match.id, 'before');
     const { all } = await underFault(t, stack, () => stack.control('promote', 'postgres'));
     assert.ok(all <= 10_000, 'stalls');
+    await sendReliably(alice, match.id, 'after');
+    const { reset, matches } = await sync(token);
+    assert.deepEqual([reset, matches.map(({ lastSeq }) => lastSeq)], [false, [2]]);
   });
 
   test('goes on after a promotion back, in the place of a server that hangs', async (t) => {
