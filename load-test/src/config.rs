@@ -63,6 +63,9 @@ pub struct Config {
     /// Messages that a user has in flight at most. With 1, order is checked through repeats too
     #[arg(long, default_value_t = 1)]
     pub window: usize,
+    /// Users mark as read what they are given, so that the other member hears of it
+    #[arg(long)]
+    pub reading: bool,
     /// Characters of a message
     #[arg(long, default_value_t = 40)]
     pub body_chars: usize,

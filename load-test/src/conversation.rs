@@ -185,6 +185,9 @@ impl Conversation {
         if let Some(incoming) = self.inbox.live(*incoming) {
             self.run.stats.counters.received_live.add(u64::from(incoming.from_other(self.side).is_some()));
             self.measure_receipt(&incoming, now);
+            if self.run.reading {
+                self.frames.push_back(message::mark_read(&self.pair.match_id, incoming.seq));
+            }
         }
     }
 

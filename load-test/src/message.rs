@@ -4,7 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use proto::{
     Code,
-    client::command::{JOIN_CHAT, SEND_MESSAGE},
+    client::command::{JOIN_CHAT, MARK_READ, SEND_MESSAGE},
 };
 use serde::{Deserialize, Deserializer};
 
@@ -95,6 +95,11 @@ pub fn send_message(ack_id: u64, match_id: &str, body: &str, client_id: &str) ->
     format!(r#"42{ack_id}["{SEND_MESSAGE}",{{"matchId":"{match_id}","message":{body},"clientId":"{client_id}"}}]"#)
 }
 
+/// The frame that marks a message as read, without an ack.
+pub fn mark_read(match_id: &str, seq: u32) -> String {
+    format!(r#"42["{MARK_READ}",{{"matchId":"{match_id}","seq":{seq}}}]"#)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +113,7 @@ mod tests {
             send_message(5, "m", "\"xx\"", "r-0-1"),
             r#"425["send_message",{"matchId":"m","message":"xx","clientId":"r-0-1"}]"#
         );
+        assert_eq!(mark_read("m", 7), r#"42["mark_read",{"matchId":"m","seq":7}]"#);
     }
 
     #[test]

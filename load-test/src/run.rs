@@ -10,6 +10,8 @@ pub struct Run {
     pub body: String,
     /// How users send.
     pub rules: SendRules,
+    /// Whether users mark as read what they are given.
+    pub reading: bool,
     /// What happens is counted here.
     pub stats: Stats,
 }

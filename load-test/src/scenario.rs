@@ -79,7 +79,8 @@ impl<'a> Scenario<'a> {
     fn new(config: &'a Config, interrupts: &'a mut mpsc::Receiver<()>) -> anyhow::Result<Self> {
         let name: String = std::iter::repeat_with(fastrand::lowercase).take(8).collect();
         let body = serde_json::to_string(&"m".repeat(config.body_chars))?;
-        let run = Arc::new(Run { body, rules: config.send_rules(), stats: Stats::new()?, name });
+        let run =
+            Arc::new(Run { body, rules: config.send_rules(), reading: config.reading, stats: Stats::new()?, name });
         let origin = Instant::now();
         let users = stats::number(2 * config.pairs as u64);
         let pairs: Vec<_> = (0..config.pairs).map(|number| Arc::new(Pair::new(&run.name, number))).collect();

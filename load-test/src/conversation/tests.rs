@@ -20,7 +20,8 @@ struct Chat {
 /// Side A of a pair that sends one message a second from 0 on.
 fn chat() -> Chat {
     let rules = SendRules { window: 1, attempts: 5, ack_timeout: 10 * SECOND };
-    let run = Arc::new(Run { name: "r".into(), body: r#""x""#.into(), rules, stats: Stats::new().unwrap() });
+    let (name, body) = ("r".into(), r#""x""#.into());
+    let run = Arc::new(Run { name, body, rules, reading: true, stats: Stats::new().unwrap() });
     let checked = Arc::new(Mutex::new(super::chat("load-r-0")));
     let pair = Arc::new(Pair::new("r", 0));
     let conversation = Conversation::new(Arc::clone(&run), pair, Side::A, Arc::clone(&checked));
