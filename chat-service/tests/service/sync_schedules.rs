@@ -55,7 +55,9 @@ impl Device {
     async fn sync(&mut self, limit: i32, is_lost: bool) -> bool {
         let request =
             SyncRequest { user_id: self.user.clone(), token: self.token.clone(), limit, ..SyncRequest::default() };
-        let answer = self.rpc.sync(request).await.unwrap().into_inner();
+        // On a busy machine a call may come too late; then it is made again, as after any answer that is lost.
+        let Ok(answer) = self.rpc.sync(request).await else { return true };
+        let answer = answer.into_inner();
         assert!(!answer.reset);
         let is_something = answer.has_more || !answer.matches.is_empty();
         if !is_lost {
@@ -82,7 +84,8 @@ async fn run(seed: u64, replica: &Replica, writers: &mut [Writer; WRITERS]) {
     for (n, writer) in writers.iter_mut().enumerate() {
         writer.matches = (0..MATCHES_OF_A_WRITER).map(|of| format!("m{seed}-{n}-{of}")).collect();
         for id in &writer.matches {
-            replica.put_members(id, [&user, &format!("{user}-other")]).await.unwrap();
+            let members = [&*user, &format!("{user}-other")];
+            eventually("the match is there", async || replica.put_members(id, members).await.is_ok()).await;
         }
     }
     let mut device = Device { rpc: replica.rpc(), user: user.clone(), token: None, kept: Kept::new() };
@@ -111,7 +114,7 @@ async fn run(seed: u64, replica: &Replica, writers: &mut [Writer; WRITERS]) {
     // The first of the two may be the last page of a round that began earlier.
     eventually("nothing is new", async || !device.sync(3, false).await & !device.sync(3, false).await).await;
     let mut newcomer = Device { rpc: replica.rpc(), user, token: None, kept: Kept::new() };
-    newcomer.sync(200, false).await;
+    eventually("everything is told", async || newcomer.sync(200, false).await && newcomer.token.is_some()).await;
     assert_eq!(device.kept, newcomer.kept, "seed {seed}");
 }
 
