@@ -2,9 +2,11 @@
 
 mod connection;
 mod server;
+mod slots;
 mod stream;
 
-pub use server::{Handler, Refusal, Slots, Subscription, decode};
+pub use server::{Handler, Refusal, Subscription, decode};
+pub use slots::Slots;
 
 use std::{sync::Arc, time::Duration};
 
