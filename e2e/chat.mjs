@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { io } from 'socket.io-client';
 
-const HELP = `Lines are sent. /reply N TEXT, /edit N TEXT, /react N EMOJI, /delete N (for all) and /hide N (for oneself) are for
-message N. /call, /accept, /reject and /end are for video calls, /quit leaves.`;
+const HELP = `Lines are sent. /reply N TEXT, /edit N TEXT, /react N EMOJI, /delete N (for all) and /hide N (for
+oneself) are for message N. /call, /accept, /reject and /end are for video calls, /quit leaves.`;
 const TYPING_EVERY_MS = 2000;
 const RETRY_MS = 500;
 const ACK_TIMEOUT_MS = 10_000;

@@ -35,8 +35,10 @@ async function measure(what, sync) {
   const began = performance.now();
   for (let n = 0; n < SYNCS; n += 1) await sync();
   const ms = (performance.now() - began) / SYNCS;
-  const used = Object.entries(cpuByKind(stack)).map(([kind, seconds]) => [kind, ((seconds - before[kind]) * 1e3) / SYNCS]);
+  const cost = ([kind, seconds]) => [kind, ((seconds - before[kind]) * 1e3) / SYNCS];
+  const used = Object.entries(cpuByKind(stack)).map(cost);
   const total = used.reduce((sum, [, each]) => sum + each, 0);
   const parts = used.map(([kind, each]) => `${kind} ${each.toFixed(2)}`).join(', ');
-  console.log(`${what}, ${MATCHES} matches: ${total.toFixed(2)} ms of CPU a sync (${parts}), answered in ${ms.toFixed(1)} ms`);
+  console.log(`${what}, ${MATCHES} matches: ${total.toFixed(2)} ms of CPU a sync (${parts})`);
+  console.log(`  answered in ${ms.toFixed(1)} ms`);
 }

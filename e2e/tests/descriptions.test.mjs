@@ -6,7 +6,18 @@ import { before, describe, test } from 'node:test';
 import { randomUUID } from 'node:crypto';
 import { described } from './support/described.mjs';
 import { changeMembers } from './support/grpc.mjs';
-import { ask, connect, done, eventually, newMatch, next, rest, seen, serviceToken, userToken } from './support/people.mjs';
+import {
+  ask,
+  connect,
+  done,
+  eventually,
+  newMatch,
+  next,
+  rest,
+  seen,
+  serviceToken,
+  userToken,
+} from './support/people.mjs';
 import { useStack } from './support/stack.mjs';
 
 const stack = useStack({
@@ -72,7 +83,8 @@ describe('the descriptions', () => {
     const typed = next(bob, 'user_typing');
     await command(alice, 'typing', { matchId, isTyping: true });
     await typed;
-    const { seq } = await command(alice, 'send_message', { matchId, message: { text: 'hi' }, clientId: 'c', replyTo: 1 });
+    const message = { matchId, message: { text: 'hi' }, clientId: 'c', replyTo: 1 };
+    const { seq } = await command(alice, 'send_message', message);
     await command(alice, 'edit_message', { matchId, seq, message: 'hello', clientId: 'e' });
     await command(bob, 'react', { matchId, seq, emoji: '👍', on: true, clientId: 'r' });
     await command(bob, 'mark_read', { matchId, seq });

@@ -43,14 +43,15 @@ export function described(asyncapi, openapi) {
     /** How to call an operation. */
     operation(id, parameters) {
       const { method, path } = operation(id);
-      return { method: method.toUpperCase(), url: path.replace(/{(\w+)}/g, (_, name) => encodeURIComponent(parameters[name])) };
+      const url = path.replace(/{(\w+)}/g, (_, name) => encodeURIComponent(parameters[name]));
+      return { method: method.toUpperCase(), url };
     },
     assertAnswer(id, { status, json, text }) {
       const { path, method, responses } = operation(id);
       assert.ok(responses[status] && status < 300, `${id}: ${status} ${text}`);
       if (!responses[status].content) return assert.equal(text, '');
-      const pointer = [path, method, 'responses', status, 'content', 'application/json', 'schema'].map(escaped).join('/');
-      check('openapi', `/paths/${pointer}`, json, id);
+      const pointer = ['paths', path, method, 'responses', status, 'content', 'application/json', 'schema'];
+      check('openapi', `/${pointer.map(escaped).join('/')}`, json, id);
     },
   };
 }

@@ -42,8 +42,8 @@ struct Answer<'a> {
 }
 
 impl Synced {
-    /// `{token, reset, hasMore, epoch, matches, blocked, blockedLimited?}`, in an ack with `ok`. What does not fit comes
-    /// with the next one.
+    /// `{token, reset, hasMore, epoch, matches, blocked, blockedLimited?}`, in an ack with `ok`. What does not fit
+    /// comes with the next one.
     pub fn json(&self, fields: MessageFields, ok: Option<bool>) -> String {
         let response = &self.response;
         let blocked = response.blocked.as_ref().map(|blocked| fitting(&blocked.user_ids));
