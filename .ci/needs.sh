@@ -23,10 +23,29 @@ need_node() {
   local version
   version=$(node --version)
   at_least "$node_min" "${version#v}" || fail "Node $node_min or newer is needed, this is $version"
-  cmp --silent e2e/package-lock.json e2e/node_modules/.lock-installed && return
+  has_client || exclusively install_client
+}
+
+has_client() {
+  cmp --silent e2e/package-lock.json e2e/node_modules/.lock-installed
+}
+
+install_client() {
+  has_client && return
   say "installing the official Socket.IO client into e2e/node_modules"
   npm --prefix e2e ci --loglevel=error
   cp e2e/package-lock.json e2e/node_modules/.lock-installed
+}
+
+# exclusively COMMAND…: installs something while nobody else does. Who has waited finds it there, and has to look.
+exclusively() {
+  has flock || install_packages util-linux
+  mkdir -p .local
+  local lock
+  exec {lock}>.local/installing.lock
+  flock "$lock"
+  "$@"
+  exec {lock}>&-
 }
 
 need_chromium() {
@@ -46,8 +65,16 @@ need_local_stack() {
 
 # A program that comes as a wheel, unpacked into .local/bin; its version and hashes stand in local-stack/tools.
 need_wheel() {
+  has_wheel "$1" || exclusively fetch_wheel "$1"
+}
+
+has_wheel() {
+  cmp --silent "local-stack/tools/$1.txt" ".local/bin/.$1.txt"
+}
+
+fetch_wheel() {
   local name=$1 pinned=local-stack/tools/$1.txt
-  cmp --silent "$pinned" ".local/bin/.$name.txt" && return
+  has_wheel "$name" && return
   python3 -m pip --version >/dev/null 2>&1 || install_packages python3-pip
   say "fetching $name into .local/bin"
   mkdir -p .local/bin
