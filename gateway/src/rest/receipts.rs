@@ -34,6 +34,14 @@ struct Marks {
     delivered_seq: Option<i64>,
 }
 
+impl Marks {
+    fn check(&self) -> Result<(), Failure> {
+        let mut given = [self.seq, self.delivered_seq].into_iter().flatten().peekable();
+        let is_valid = given.peek().is_some() && given.all(|seq| seq >= 0);
+        if is_valid { Ok(()) } else { Err(Failure::invalid()) }
+    }
+}
+
 /// `GET /matches/{id}/receipts`.
 pub(super) async fn get(User(user): User, State(api): State<Api>, TheMatch(id): TheMatch) -> Result<Response, Problem> {
     may_read(&api, &user, &api.limits.reads)?;
@@ -49,10 +57,9 @@ pub(super) async fn put(
     TheMatch(id): TheMatch,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let Marks { seq, delivered_seq } = body.read()?;
-    if seq.is_none() && delivered_seq.is_none() || seq.min(delivered_seq).is_some_and(|seq| seq < 0) {
-        return Err(Failure::invalid().into());
-    }
+    let marks: Marks = body.read()?;
+    marks.check()?;
+    let Marks { seq, delivered_seq } = marks;
     within(|now| api.limits.reads.take(user.as_str(), now))?;
     let (read, delivered) = (seq.into_iter().collect(), delivered_seq.into_iter().collect());
     let position = api.services.mark((&id, &user), read, delivered).await?;
@@ -60,4 +67,20 @@ pub(super) async fn put(
         return Err(Failure::invalid().into());
     }
     Ok(json(StatusCode::OK, ack(&id, &position)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_names_a_message_or_none_and_nothing_before_that() {
+        let check = |seq, delivered_seq| Marks { seq, delivered_seq }.check();
+        for (seq, delivered_seq) in [(Some(0), None), (None, Some(7)), (Some(1), Some(2))] {
+            assert_eq!(check(seq, delivered_seq), Ok(()));
+        }
+        for (seq, delivered_seq) in [(None, None), (Some(-1), None), (None, Some(-1)), (Some(1), Some(-1))] {
+            assert_eq!(check(seq, delivered_seq), Err(Failure::invalid()));
+        }
+    }
 }
