@@ -155,8 +155,21 @@ describe('a report', { concurrency: 4 }, () => {
     for (let count = 1; count < 20; count += 1) {
       assert.equal((await report(match, match.bob, { reason: 'x' })).status, 201);
     }
-    const refusal = await report(match, match.bob, { reason: 'x' });
+    const refusal = await report(match, match.bob, { reason: 'x', block: true });
     assert.deepEqual([refusal.status, refusal.json.code], [429, 'RATE_LIMITED']);
+    await eventually(() => seen(alice, 'match_closed').length, 'the block, which nothing limits');
+  });
+
+  test('that names what is not there blocks all the same, and a stranger\'s blocks nobody', async () => {
+    const { match, alice } = await joinedPair(stack);
+    await done(alice, 'send_message', { matchId: match.id, message: 'x' });
+    assert.equal((await report(match, 'stranger', { reason: 'x', block: true })).status, 404);
+    assert.deepEqual((await call(stack, 'stranger', 'GET', '/users/me/blocks')).json.blocks, []);
+    const absent = await report(match, match.bob, { reason: 'x', seqs: [2], block: true });
+    assert.deepEqual([absent.status, absent.json.code], [404, 'MESSAGE_NOT_FOUND']);
+    await eventually(() => seen(alice, 'match_closed').length, 'the closing');
+    const { blocks } = (await call(stack, match.bob, 'GET', '/users/me/blocks')).json;
+    assert.deepEqual(blocks.map(({ userId }) => userId), [match.alice]);
   });
 
   test('that cannot be is refused', async () => {

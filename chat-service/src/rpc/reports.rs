@@ -21,17 +21,18 @@ const RETRY_TOO_MANY_MS: i64 = 3_600_000;
 impl Rpc {
     pub(super) async fn report_of(&self, request: ReportRequest) -> Result<ReportResponse, Status> {
         let complaint = complaint(request)?;
-        let result = match self.store.report(&complaint).await? {
-            Filed::Report { id, duplicate, other } => {
+        let (filed, other) = self.store.report(&complaint).await?;
+        let result = match filed {
+            Filed::Report { id, duplicate } => {
                 info!(report = id, r#match = %complaint.match_id, duplicate, "reported");
-                report_response::Result::Reported(Reported { report_id: id, duplicate, other })
+                report_response::Result::Reported(Reported { report_id: id, duplicate, other: other.clone() })
             }
             Filed::NoMatch => failure(Code::MatchNotFound, None),
             Filed::NoMessage => failure(Code::MessageNotFound, None),
             Filed::Conflict => failure(Code::IdempotencyConflict, None),
             Filed::TooMany => failure(Code::RateLimited, Some(RETRY_TOO_MANY_MS)),
         };
-        Ok(ReportResponse { result: Some(result) })
+        Ok(ReportResponse { result: Some(result), other })
     }
 
     pub(super) async fn reports(&self, request: ListReportsRequest) -> Result<ListReportsResponse, Status> {

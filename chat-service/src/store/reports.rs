@@ -1,10 +1,11 @@
 //! What members have reported, with its evidence.
 
+use deadpool_postgres::Transaction;
 use proto::{
     MatchId, UserId,
     chat::{Evidence, ReportSummary},
 };
-use tokio_postgres::{Error, Row};
+use tokio_postgres::{Error, Row, types::ToSql};
 
 use super::{Store, StoreError, messages::one_more_than, time::to_ms};
 use crate::may::may_read;
@@ -35,8 +36,8 @@ pub(crate) struct Complaint {
 /// What has become of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Filed {
-    /// It has this number, and whether it had it before; the match's other member, if it has two.
-    Report { id: i64, duplicate: bool, other: Option<String> },
+    /// It has this number, and whether it had it before.
+    Report { id: i64, duplicate: bool },
     /// There is no such match, or the user is no member.
     NoMatch,
     /// A message that it names does not exist.
@@ -48,10 +49,9 @@ pub(crate) enum Filed {
 }
 
 impl Store {
-    /// Files a report with its evidence, in one transaction.
-    pub(crate) async fn report(&self, complaint: &Complaint) -> Result<Filed, StoreError> {
-        let Complaint { match_id, user, reason, note, seqs, key } = complaint;
-        let (id, user) = (match_id.as_str(), user.as_str());
+    /// Files a report with its evidence, in one transaction. Also returns the match's other member, if it has two and
+    /// the user is one of them.
+    pub(crate) async fn report(&self, complaint: &Complaint) -> Result<(Filed, Option<String>), StoreError> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
         let member = format!(
@@ -60,33 +60,12 @@ impl Store {
              FROM matches m WHERE m.match_id = $1 AND {}",
             may_read(2)
         );
-        let Some(row) = transaction.query_opt(&member, &[&id, &user]).await? else { return Ok(Filed::NoMatch) };
-        let other: Option<String> = row.try_get(0)?;
-        // One after the other, so that the count of a day is right and a repeat sees the first.
-        transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended('report ' || $1, 0))", &[&user]).await?;
-        let before = "SELECT report_id, match_id FROM reports WHERE user_id = $1 AND key = $2";
-        if let Some(row) = transaction.query_opt(before, &[&user, key]).await? {
-            let is_same = row.try_get::<_, &str>(1)? == id;
-            let filed = Filed::Report { id: row.try_get(0)?, duplicate: true, other };
-            return Ok(if is_same { filed } else { Filed::Conflict });
-        }
-        let count = "SELECT count(*) FROM reports
-                     WHERE user_id = $1 AND created_at > clock_timestamp() - interval '1 day'";
-        if transaction.query_one(count, &[&user]).await?.try_get::<_, i64>(0)? >= MAX_A_DAY {
-            return Ok(Filed::TooMany);
-        }
-        let there = "SELECT count(*) FROM messages WHERE match_id = $1 AND seq = ANY ($2)";
-        let there: i64 = transaction.query_one(there, &[&id, seqs]).await?.try_get(0)?;
-        if usize::try_from(there) != Ok(seqs.len()) {
-            return Ok(Filed::NoMessage);
-        }
-        let insert = "INSERT INTO reports (match_id, user_id, key, reason, note, seqs, created_at)
-                      VALUES ($1, $2, $3, $4, $5, $6, date_trunc('milliseconds', clock_timestamp()))
-                      RETURNING report_id";
-        let report: i64 = transaction.query_one(insert, &[&id, &user, key, reason, note, seqs]).await?.try_get(0)?;
-        transaction.execute(EVIDENCE, &[&report, &id, seqs, &AROUND, &MAX_MESSAGES, &MAX_BYTES]).await?;
+        let parameters: [&(dyn ToSql + Sync); 2] = [&complaint.match_id.as_str(), &complaint.user.as_str()];
+        let Some(row) = transaction.query_opt(&member, &parameters).await? else { return Ok((Filed::NoMatch, None)) };
+        let other = row.try_get(0)?;
+        let filed = file(&transaction, complaint).await?;
         transaction.commit().await?;
-        Ok(Filed::Report { id: report, duplicate: false, other })
+        Ok((filed, other))
     }
 
     /// At most `limit` reports with higher numbers than `after`, and whether more follow.
@@ -133,6 +112,34 @@ impl Store {
                        ORDER BY report_id LIMIT $2 FOR UPDATE SKIP LOCKED)";
         Ok(client.execute(sql, &[&kept.as_secs_f64(), &limit]).await?)
     }
+}
+
+async fn file(transaction: &Transaction<'_>, complaint: &Complaint) -> Result<Filed, Error> {
+    let Complaint { match_id, user, reason, note, seqs, key } = complaint;
+    let (id, user) = (match_id.as_str(), user.as_str());
+    // One after the other, so that the count of a day is right and a repeat sees the first.
+    transaction.execute("SELECT pg_advisory_xact_lock(hashtextextended('report ' || $1, 0))", &[&user]).await?;
+    let before = "SELECT report_id, match_id FROM reports WHERE user_id = $1 AND key = $2";
+    if let Some(row) = transaction.query_opt(before, &[&user, key]).await? {
+        let is_same = row.try_get::<_, &str>(1)? == id;
+        return Ok(if is_same { Filed::Report { id: row.try_get(0)?, duplicate: true } } else { Filed::Conflict });
+    }
+    let count = "SELECT count(*) FROM reports
+                 WHERE user_id = $1 AND created_at > clock_timestamp() - interval '1 day'";
+    if transaction.query_one(count, &[&user]).await?.try_get::<_, i64>(0)? >= MAX_A_DAY {
+        return Ok(Filed::TooMany);
+    }
+    let there = "SELECT count(*) FROM messages WHERE match_id = $1 AND seq = ANY ($2)";
+    let there: i64 = transaction.query_one(there, &[&id, seqs]).await?.try_get(0)?;
+    if usize::try_from(there) != Ok(seqs.len()) {
+        return Ok(Filed::NoMessage);
+    }
+    let insert = "INSERT INTO reports (match_id, user_id, key, reason, note, seqs, created_at)
+                  VALUES ($1, $2, $3, $4, $5, $6, date_trunc('milliseconds', clock_timestamp()))
+                  RETURNING report_id";
+    let report: i64 = transaction.query_one(insert, &[&id, &user, key, reason, note, seqs]).await?.try_get(0)?;
+    transaction.execute(EVIDENCE, &[&report, &id, seqs, &AROUND, &MAX_MESSAGES, &MAX_BYTES]).await?;
+    Ok(Filed::Report { id: report, duplicate: false })
 }
 
 /// The named messages and those around them, the nearest first if they are too many; without names the newest. Each

@@ -98,13 +98,21 @@ impl Services {
         ask(async || self.chat.clone().delete_block(request.clone()).await).await.map(|_| ())
     }
 
-    /// Files a report of a member.
-    pub async fn report(&self, request: ReportRequest) -> Result<Reported, Failure> {
+    /// Files a report of a member; with `block` the match's other member is blocked, too, also when the report is
+    /// refused to a member: who wants to be rid of somebody must not depend on how often that was reported.
+    pub async fn report(&self, request: ReportRequest, block: bool) -> Result<Reported, Failure> {
+        let user = UserId::new(request.user_id.as_str()).map_err(|_| Failure::invalid())?;
         let response = ask(async || self.chat.clone().report(request.clone()).await).await?;
-        match response.result.ok_or(Code::Internal)? {
+        let reported = match response.result.ok_or(Code::Internal)? {
             report_response::Result::Reported(reported) => Ok(reported),
             report_response::Result::Failure(failure) => Err(failure.into()),
+        };
+        // Earlier services name the other one only with a report.
+        let other = response.other.or_else(|| reported.as_ref().ok().and_then(|reported| reported.other.clone()));
+        if let Some(other) = other.filter(|_| block).and_then(|other| UserId::new(other).ok()) {
+            self.block(&user, &other).await?;
         }
+        reported
     }
 
     /// Notes that a report was dealt with. `MATCH_NOT_FOUND` when it does not exist.

@@ -5,10 +5,7 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, StatusCode};
-use proto::{
-    UserId,
-    chat::{Evidence, ReportRequest, ReportSummary},
-};
+use proto::chat::{Evidence, ReportRequest, ReportSummary};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use service_kit::clock;
@@ -97,10 +94,7 @@ pub(super) async fn post(
     let NewReport { reason, seqs, note, block } = report;
     let (match_id, user_id) = (id.to_string(), user.to_string());
     let request = ReportRequest { match_id, user_id, reason, seqs, note, key: key(&headers)? };
-    let reported = api.services.report(request).await?;
-    if let Some(other) = reported.other.filter(|_| block).and_then(|other| UserId::new(other).ok()) {
-        api.services.block(&user, &other).await?;
-    }
+    let reported = api.services.report(request, block).await?;
     let status = if reported.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     Ok(json(status, to_json(&serde_json::json!({ "reportId": reported.report_id, "duplicate": reported.duplicate }))))
 }
