@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { io } from 'socket.io-client';
 import { app, breakConnection, called, forgetPid, loseNext, YOURS } from './support/app.mjs';
+import { HeldAnswer } from './support/held_answers.mjs';
 import {
   ask,
   connect,
@@ -130,6 +131,21 @@ describe('docs/clients.md', { concurrency: 4 }, () => {
       assert.deepEqual(seqs(shown), upTo(120));
     });
 
+    test('an older page that is read while a message of it changes does not hide the change', async () => {
+      const { match, alice } = await alone(await longMatch(60));
+      const shown = new Map();
+      await alice.loadOlder(match.id, shown);
+      await alice.enterChat(alice.socket, match.id, shown);
+      const bob = await connect(stack, match.bob);
+      const held = new HeldAnswer((url) => url.includes(`${match.id}/messages?`), async () => {
+        const told = next(alice.socket, 'message_changed');
+        await done(bob, 'edit_message', { matchId: match.id, seq: 1, message: 'first of all' });
+        await told;
+      });
+      await alice.loadOlder(match.id, shown).finally(() => held.stop());
+      assert.deepEqual([held.count, shown.get(1).message, shown.size], [2, 'first of all', 60]);
+    });
+
     test('a first join that is lost with its connection is sent again', async () => {
       const { match, alice } = await alone();
       loseNext(alice.socket, 'join_chat');
@@ -155,8 +171,9 @@ describe('docs/clients.md', { concurrency: 4 }, () => {
       await eventually(() => shown.size === 1, 'the first message');
       forgetPid(alice.socket);
       breakConnection(alice.socket);
+      await done(bob, 'edit_message', { matchId: match.id, seq: 1, message: 'long before' });
       for (const text of ['one', 'two']) await say(bob, match, text);
-      await eventually(() => shown.size === 3, 'what was missed');
+      await eventually(() => shown.size === 3 && shown.get(1).message === 'long before', 'what was missed');
       assert.equal(alice.socket.recovered, false);
       await say(bob, match, 'after');
       await eventually(() => shown.size === 4, 'the chat lives');

@@ -34,7 +34,7 @@ impl Rpc {
         let user = request.user_id.map(user_id).transpose()?;
         let page = self.store.list_messages((&id, user.as_ref()), position, limit(request.limit)).await?;
         let Listed { messages, has_more, through_seq, through_rev } = page.ok_or_else(no_match)?;
-        Ok(ListMessagesResponse { messages, has_more, through_seq, through_rev })
+        Ok(ListMessagesResponse { messages, has_more, through_seq, through_rev: Some(through_rev) })
     }
 
     pub(super) async fn changes_of(&self, request: ListChangesRequest) -> Result<ListChangesResponse, Status> {

@@ -63,8 +63,8 @@ pub(crate) struct Listed {
     pub(crate) has_more: bool,
     /// Of a page after a seq: up to here it has every message that exists.
     pub(crate) through_seq: Option<i64>,
-    /// Of a page after a seq: the messages are shown as this rev of the match left them.
-    pub(crate) through_rev: Option<i64>,
+    /// The messages are shown as this rev of the match left them.
+    pub(crate) through_rev: i64,
 }
 
 impl Position {
@@ -120,7 +120,7 @@ impl Position {
         let last = messages.last().map_or(0, |last| last.seq);
         let through_seq = if has_more { last } else { last.max(head) };
         let is_after = matches!(self, Self::After(_));
-        let through_rev = is_after.then(|| rows[0].try_get(REV)).transpose()?;
+        let through_rev = rows[0].try_get(REV)?;
         Ok(Listed { messages, has_more, through_seq: is_after.then_some(through_seq), through_rev })
     }
 }

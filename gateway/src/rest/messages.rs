@@ -32,6 +32,9 @@ const SOCKET_ID: &str = "x-socket-id";
 struct Page<'a> {
     messages: Vec<MessageView<'a>>,
     has_more: bool,
+    /// The messages are shown as this rev of the match left them: a change with a higher one is not in them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rev: Option<i64>,
 }
 
 /// `GET /matches/{id}/messages?before|after&limit`: a page, ascending; without a position the latest.
@@ -45,7 +48,7 @@ pub(super) async fn page(
     may_read(&api, &user, &api.limits.history)?;
     let page = api.services.list_messages((&id, &user), position, limit).await?;
     let messages = page.messages.iter().map(|message| MessageView::new(message, api.message_fields)).collect();
-    Ok(read(&api, &user, to_json(&Page { messages, has_more: page.has_more })))
+    Ok(read(&api, &user, to_json(&Page { messages, has_more: page.has_more, rev: page.through_rev })))
 }
 
 /// `POST /matches/{id}/messages`: 201, or 200 if it is a repeat. Everybody else's sockets hear of it.
