@@ -116,10 +116,30 @@ impl Run {
     }
 }
 
-fn of_change(Logged { match_id, change }: Logged, members: &BTreeMap<MatchId, Succession>) -> Option<News> {
-    let audience = members.get(&match_id)?.of_change(&change);
+/// Who has hidden the message of a change hears of a change without a kind: of its rev.
+fn of_change(Logged { match_id, change }: Logged, members: &BTreeMap<MatchId, Succession>) -> Vec<News> {
+    let Some(members) = members.get(&match_id) else { return Vec::new() };
+    let (audience, blind) = (members.of_change(&change), members.blind_to(&change));
+    let blind: Vec<_> = blind.into_iter().filter(|user| audience.has(user)).collect();
+    if blind.is_empty() {
+        return event_of(&match_id, change).map(|event| News { match_id, audience, event }).into_iter().collect();
+    }
+    let bare = event_of_rev(&match_id, &change);
+    let seeing = audience.without(&blind.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let blind = Audience::new(blind, audience.version());
+    let seen = event_of(&match_id, change).map(|event| (seeing, event));
+    let told = seen.into_iter().chain([(blind, bare)]);
+    told.map(|(audience, event)| News { match_id: match_id.clone(), audience, event }).collect()
+}
+
+fn event_of_rev(match_id: &MatchId, change: &Change) -> Event {
+    let change = Some(Change { kind: None, ..*change });
+    Event::MatchChanged(MatchChanged { match_id: match_id.to_string(), change })
+}
+
+fn event_of(match_id: &MatchId, change: Change) -> Option<Event> {
     let (id, rev, after_seq) = (match_id.to_string(), change.rev, change.after_seq);
-    let event = match change.kind.as_ref()? {
+    Some(match change.kind.as_ref()? {
         Kind::Milestone(reached) => {
             Event::MilestoneReached(MilestoneReached { match_id: id, milestone: Some(reached.clone()) })
         }
@@ -127,8 +147,7 @@ fn of_change(Logged { match_id, change }: Logged, members: &BTreeMap<MatchId, Su
         Kind::Membership(_) | Kind::Edited(_) | Kind::Deleted(_) | Kind::Reacted(_) => {
             Event::MatchChanged(MatchChanged { match_id: id, change: Some(change) })
         }
-    };
-    Some(News { match_id, audience, event })
+    })
 }
 
 #[cfg(test)]

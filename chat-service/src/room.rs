@@ -127,6 +127,11 @@ impl Room {
         self.changes.push(change);
     }
 
+    /// A user has hidden a message, and is shown nothing of what becomes of its content.
+    pub fn remember_hidden(&mut self, seq: i64, user: UserId) {
+        self.members.hide(seq, user);
+    }
+
     /// Lets the commands see one that named itself.
     pub fn remember_command(&mut self, command: Named) {
         self.commands.push(command);

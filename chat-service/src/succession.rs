@@ -13,12 +13,14 @@ pub struct Succession {
     first: Audience,
     /// Each with the seq behind which it begins.
     later: Vec<(i64, Audience)>,
+    /// Who has hidden messages, each by its seq.
+    hidden: Vec<(i64, UserId)>,
 }
 
 impl Succession {
     /// The members as the transaction finds them.
     pub fn new(first: Audience) -> Self {
-        Self { first, later: Vec::new() }
+        Self { first, later: Vec::new(), hidden: Vec::new() }
     }
 
     /// Behind the message with this seq others are the members.
@@ -32,6 +34,12 @@ impl Succession {
             self.add(after_seq, next.first);
         }
         self.later.extend(next.later);
+        self.hidden.extend(next.hidden);
+    }
+
+    /// A user has hidden the message with this seq.
+    pub fn hide(&mut self, seq: i64, user: UserId) {
+        self.hidden.push((seq, user));
     }
 
     /// The members as the transaction leaves them.
@@ -59,6 +67,17 @@ impl Succession {
             }
             _ => audience.clone(),
         }
+    }
+
+    /// Of those whom a change concerns, the ones who are told no more than its rev: they have hidden the message whose
+    /// content or reactions it shows.
+    pub fn blind_to(&self, change: &Change) -> Vec<UserId> {
+        let seq = match &change.kind {
+            Some(Kind::Edited(edited)) => edited.seq,
+            Some(Kind::Reacted(reacted)) => reacted.seq,
+            _ => return Vec::new(),
+        };
+        self.hidden.iter().filter(|(hidden, _)| *hidden == seq).map(|(_, user)| user.clone()).collect()
     }
 
     /// The last audience that had begun.

@@ -55,6 +55,10 @@ describe('messages that change', { concurrency: 4 }, () => {
     assert.deepEqual([joined.rev, joined.limited, joined.changes.length], [1, false, 1]);
     assert.deepEqual(joined.changes, await page(stack, match, match.bob, 'changes'));
     assert.deepEqual((await done(bob, 'join_chat', { matchId: match.id, sinceRev: 1 })).changes, []);
+    for (const query of ['', '?before=2', '?after=0', '?before=1']) {
+      const path = `/matches/${match.id}/messages${query}`;
+      assert.equal((await rest(stack, 'GET', path, { token: userToken(stack, match.bob) })).json.rev, 1, query);
+    }
   });
 
   test('a repeat changes nothing, whatever has come since', async () => {
@@ -151,11 +155,21 @@ describe('messages that change', { concurrency: 4 }, () => {
     await eventually(() => changes(tablet).length === 2, 'the news');
     assert.deepEqual(changes(tablet)[0], { matchId: match.id, seq: 2, kind: 'hidden' });
     await done(alice, 'edit_message', { matchId: match.id, seq: 2, message: 'dos' });
+    await done(alice, 'react', { matchId: match.id, seq: 2, emoji: '👍', on: true });
+    await done(alice, 'edit_message', { matchId: match.id, seq: 3, message: 'tres' });
+    const live = async (socket, count) => {
+      await eventually(() => changes(socket).some(({ seq }) => seq === 3), 'the change behind them');
+      assert.deepEqual(changes(socket).filter(({ kind }) => kind !== 'hidden').map(({ rev }) => rev), count);
+    };
+    await Promise.all([live(alice, [1, 2, 3]), live(bob, [3]), live(tablet, [3])]);
+    const cursor = bob.received.findLast(([name]) => name === 'message_changed').at(-1);
+    assert.ok(cursor.includes(`${match.id}:3:3`), 'the room has moved on');
     const seqs = async (user) => (await page(stack, match, user)).map(({ seq }) => seq);
     assert.deepEqual([await seqs(match.bob), await seqs(match.alice)], [[1, 3], [1, 2, 3]]);
     const joined = await done(bob, 'join_chat', { matchId: match.id, sinceSeq: 0, sinceRev: 0 });
     assert.deepEqual(joined.messages.map(({ seq }) => seq), [1, 3]);
-    assert.deepEqual(joined.changes, [{ matchId: match.id, rev: 1 }], 'a change that may not be seen');
+    const bare = [1, 2].map((rev) => ({ matchId: match.id, rev }));
+    assert.deepEqual(joined.changes.slice(0, 2), bare, 'changes that may not be seen');
     assert.deepEqual(changes(alice).filter(({ kind }) => kind === 'hidden'), []);
     const again = await connect(stack, match.bob);
     const rejoined = await done(again, 'join_chat', { matchId: match.id, sinceSeq: 1 });

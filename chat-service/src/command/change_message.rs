@@ -71,6 +71,7 @@ impl Command for ChangeMessage {
     fn look_up<'a>(&'a self, wanted: &mut Wanted<'a>) {
         let id = self.match_id.as_str();
         wanted.by_seq.insert((id, self.seq));
+        wanted.hidden.insert((id, self.seq));
         if let Some(client_id) = &self.client_id {
             wanted.commands.insert((id, self.actor.as_str(), client_id.as_str()));
         }

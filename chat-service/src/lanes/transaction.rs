@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use proto::MatchId;
+use proto::{MatchId, UserId};
 use service_kit::mutation::{self, Mutation};
 use thiserror::Error;
 
@@ -97,6 +97,8 @@ pub struct Found {
     pub changes: Vec<Logged>,
     /// Commands that named themselves.
     pub commands: Vec<(MatchId, Named)>,
+    /// Who has hidden messages, each by its seq.
+    pub hidden: Vec<(MatchId, i64, UserId)>,
 }
 
 /// What is known of the audiences of a batch's matches: `None` where nothing is.
@@ -169,7 +171,7 @@ async fn commit_locked(
 
 /// The rooms of locked matches with what was found in them, and the audiences that have changed.
 fn found_rooms(known: &Known<'_>, locked: Locked) -> (BTreeMap<MatchId, Room>, BTreeMap<MatchId, Audience>) {
-    let Locked { heads, found: Found { rows, changes, commands }, changed } = locked;
+    let Locked { heads, found: Found { rows, changes, commands, hidden }, changed } = locked;
     let mut rooms = rooms(known, heads, &changed);
     for row in rows {
         if let Some(room) = rooms.get_mut(row.message.match_id.as_str()) {
@@ -184,6 +186,11 @@ fn found_rooms(known: &Known<'_>, locked: Locked) -> (BTreeMap<MatchId, Room>, B
     for (match_id, command) in commands {
         if let Some(room) = rooms.get_mut(&match_id) {
             room.remember_command(command);
+        }
+    }
+    for (match_id, seq, user) in hidden {
+        if let Some(room) = rooms.get_mut(&match_id) {
+            room.remember_hidden(seq, user);
         }
     }
     (rooms, changed)

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use proto::chat::{Closing, Milestone};
+use proto::{
+    UserId,
+    chat::{Closing, Deleted, Edited, Milestone},
+};
 
 use super::*;
 
@@ -90,4 +93,37 @@ proptest! {
         }
         prop_assert_eq!(told, given.into_iter().collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn who_has_hidden_a_message_is_told_no_more_than_the_rev_of_its_changes() {
+    let user = |name: &str| UserId::new(name).unwrap();
+    let mut members = Succession::new(Audience::new(vec![user("alice"), user("bob"), user("carol")], 0));
+    members.hide(3, user("bob"));
+    members.hide(4, user("alice"));
+    members.hide(3, user("mallory"));
+    let edited = Edited { seq: 3, actor: "alice".into(), body: "\"x\"".into() };
+    let deleted = Deleted { seq: 3, actor: "alice".into() };
+    let entries = vec![change("a", 1, 9, Kind::Edited(edited.clone())), change("a", 2, 9, Kind::Deleted(deleted))];
+    let told = news(entries, &[(MatchId::new("a").unwrap(), members)].into());
+    let told: Vec<_> = told
+        .iter()
+        .map(|news| {
+            let Event::MatchChanged(changed) = &news.event else { panic!("{news:?}") };
+            let change = changed.change.as_ref().unwrap();
+            let names: Vec<&str> = news.audience.members().iter().map(UserId::as_str).collect();
+            (
+                change.rev,
+                change.after_seq,
+                change.kind.as_ref().map(|kind| *kind == Kind::Edited(edited.clone())),
+                names,
+            )
+        })
+        .collect();
+    let expected = [
+        (1, 9, Some(true), vec!["alice", "carol"]),
+        (1, 9, None, vec!["bob"]),
+        (2, 9, Some(false), vec!["alice", "bob", "carol"]),
+    ];
+    assert_eq!(told, expected);
 }

@@ -57,7 +57,7 @@ impl Store {
             Some((id.clone(), stored.commands.iter().find(is_it)?.clone()))
         });
         let commands = commands.filter(|_| self.mistake != Some(Mistake::ForgetCommands)).collect();
-        Locked { heads, found: Found { rows, changes, commands }, changed: newer }
+        Locked { heads, found: Found { rows, changes, commands, hidden: Vec::new() }, changed: newer }
     }
 
     /// Stores all of it, or nothing.

@@ -33,6 +33,11 @@ const FIND_COMMANDS: &str = "SELECT c.match_id, c.user_id, c.client_id, c.conten
      JOIN commands c USING (match_id, user_id, client_id)
      LEFT JOIN changes g ON c.has_changed AND g.match_id = c.match_id AND g.rev = c.rev";
 
+/// Those among the members who have hidden messages: by member, as the table's key wants it.
+const FIND_HIDDEN: &str = "SELECT h.match_id, h.seq, h.user_id
+     FROM unnest($1::text[], $2::bigint[]) AS k (match_id, seq) JOIN members u USING (match_id)
+     JOIN hidden h ON h.match_id = u.match_id AND h.user_id = u.user_id AND h.seq = k.seq";
+
 /// Behind [`changes::SELECT`].
 const OF_CLOSINGS: &str = "WHERE c.match_id = ANY ($1) AND c.kind = 'closing'";
 
@@ -82,7 +87,7 @@ const APPEND: &str = "WITH logged AS (
      FROM logged WHERE kind = 'milestone'";
 
 /// Makes users members of matches, or ends that: by match and user, whether the user is a member from now on. Who comes
-/// has read what was there before.
+/// has read what was there before. Where somebody was is noted, for the erasure of that user.
 const SET_MEMBERS: &str = "WITH set AS MATERIALIZED (
          SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[]) AS v (match_id, user_id, is_member)
      ), gone AS (
@@ -116,6 +121,7 @@ pub(super) struct Statements {
     pub(super) find_closings: Statement,
     pub(super) find_memberships: Statement,
     pub(super) find_milestones: Statement,
+    pub(super) find_hidden: Statement,
     pub(super) set_heads: Statement,
     pub(super) insert: Statement,
     pub(super) update: Statement,
@@ -138,6 +144,7 @@ impl Statements {
             find_closings: client.prepare(&format!("{} {OF_CLOSINGS}", changes::SELECT)).await?,
             find_memberships: client.prepare(&format!("{} {OF_MEMBERSHIPS}", changes::SELECT)).await?,
             find_milestones: client.prepare(FIND_MILESTONES).await?,
+            find_hidden: client.prepare(FIND_HIDDEN).await?,
             set_heads: client.prepare(SET_HEADS).await?,
             insert: client.prepare(INSERT).await?,
             update: client.prepare(UPDATE).await?,
