@@ -1,6 +1,6 @@
 //! Builds the service from a config, and what tests start in-process.
 
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use proto::chat::chat_service_server::ChatServiceServer;
@@ -74,10 +74,11 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let lanes = Entrance::new(Duration::from_millis(config.commit_interval_ms), shared.metrics.clone());
     let heads = Heads::start(shared.store.clone(), &lifecycle);
     let marks = config.receipts.is_on().then(|| Marks::start(&shared, &lifecycle));
-    let rpc = Rpc::new(&shared, (heads, lanes.clone()), marks, config.windows());
+    let limits = Arc::new(SendLimits::new(config.rates));
+    let rpc = Rpc::new(&shared, (heads, lanes.clone()), marks, (config.windows(), Arc::clone(&limits)));
     grpc::serve(listener, ChatServiceServer::new(rpc), proto::DESCRIPTORS, &lifecycle).await?;
     info!(%grpc, %health, "started");
-    let serving = Serving { config, shared, lanes, postgres, partitions, lifecycle: lifecycle.clone() };
+    let serving = Serving { config, shared, lanes, limits, postgres, partitions, lifecycle: lifecycle.clone() };
     lifecycle.spawn_essential("postgres", serving.run());
     Ok(App { grpc, health, readiness, posted })
 }
@@ -87,6 +88,7 @@ struct Serving {
     config: Config,
     shared: Shared,
     lanes: Entrance,
+    limits: Arc<SendLimits>,
     postgres: Condition,
     partitions: Condition,
     lifecycle: Lifecycle,
@@ -151,9 +153,8 @@ impl Serving {
             reports: self.config.report_retention,
         };
         lifecycle.spawn_essential("retention", retention.run(lifecycle.clone()));
-        let limits = SendLimits::new(self.config.rates);
         let lanes = (self.lanes.clone(), open);
-        let sends = Sends::new(shared.audiences.clone(), limits, lanes, shared.metrics.clone());
+        let sends = Sends::new(shared.audiences.clone(), Arc::clone(&self.limits), lanes, shared.metrics.clone());
         let partitions = Partitions::new(sends, self.partitions.clone(), shared, lifecycle);
         lifecycle.spawn_essential("partitions", partitions.run(all_published));
     }

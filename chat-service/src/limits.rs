@@ -1,7 +1,7 @@
-//! How much a sender may send in a match, whatever gateways and sockets it comes through.
+//! How much a member may send and change in a match, whatever gateways and sockets it comes through.
 //!
 //! Each replica counts for itself. The owner of a match's partition sees all of its sends; what another replica is
-//! asked while the owner is silent counts there, so that the limit is approximate for that time.
+//! asked while the owner is silent counts there, and so does what comes by gRPC, so that the limit is approximate.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -11,7 +11,10 @@ use std::{
 };
 
 use clap::Args;
-use proto::chat::{Code, SendResult};
+use proto::{
+    MatchId, UserId,
+    chat::{Code, Failure, SendResult},
+};
 use service_kit::rate::{self, Accounts, Bucket, Rate};
 
 use crate::{command::SendMessages, send_result::failure_of_sender};
@@ -21,10 +24,10 @@ const BYTES_FILL: Duration = Duration::from_mins(1);
 /// Below this number of accounts nobody looks for idle ones.
 const SWEEP_FROM: usize = 1024;
 
-/// How much each sender may send in each match.
+/// How much each member may do in each match.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct SendRates {
-    /// Messages of one sender in one match, each replica counting for itself.
+    /// Messages of one sender in one match, and changes of messages there, each replica counting for itself.
     #[arg(
         long = "limit-sends-match",
         env = "LIMIT_SENDS_MATCH",
@@ -33,7 +36,7 @@ pub struct SendRates {
     )]
     pub sends: Rate,
 
-    /// Bytes of messages of one sender in one match, in a minute and at once.
+    /// Bytes of messages of one sender in one match, also of edited ones, in a minute and at once.
     #[arg(
         long = "limit-bytes-match",
         env = "LIMIT_BYTES_MATCH",
@@ -61,6 +64,18 @@ struct Account {
 impl SendLimits {
     pub(crate) fn new(rates: SendRates) -> Self {
         Self { rates, hasher: RandomState::new(), accounts: Mutex::new(Accounts::new(SWEEP_FROM)) }
+    }
+
+    /// Takes a command of a member that is no send, with so many bytes of content.
+    ///
+    /// # Errors
+    /// With what the member is told, if it may not be taken now.
+    pub(crate) fn take(&self, (id, user): (&MatchId, &UserId), bytes: usize, now: Instant) -> Result<(), Failure> {
+        let sender = self.hasher.hash_one((id, user));
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = accounts.with(&sender, now, |account| account.take(&self.rates, bytes, now));
+        let refused = |wait| (Code::RateLimited.into(), Some(millis(wait)));
+        taken.map_err(refused).map_err(|(code, retry_after_ms)| Failure { code, retry_after_ms, of_sender: true })
     }
 
     /// Leaves of a member's drafts those that may be sent now, and gives the results of the others.
@@ -128,7 +143,7 @@ fn millis(time: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use proto::{ClientId, MatchId, UserId, chat::send_result};
+    use proto::{ClientId, chat::send_result};
 
     use super::*;
     use crate::room::{Author, Draft};
@@ -166,6 +181,19 @@ mod tests {
         assert_eq!(cut(&limits, request("m", "alice", 38, 10), now), (38, vec![]));
         assert_eq!(cut(&limits, request("m", "alice", 5, 10), now), (2, vec![50, 100, 150]));
         assert_eq!(cut(&limits, request("m", "alice", 1, 10), now + Duration::from_millis(50)), (1, vec![]));
+    }
+
+    #[test]
+    fn what_changes_messages_counts_as_what_sends_them() {
+        let (limits, now) = (limits("1/2", 1_000), Instant::now());
+        let (id, alice) = (MatchId::new("m").unwrap(), UserId::new("alice").unwrap());
+        assert_eq!(cut(&limits, request("m", "alice", 1, 10), now).0, 1);
+        assert_eq!(limits.take((&id, &alice), 10, now), Ok(()));
+        let refused = limits.take((&id, &alice), 10, now).unwrap_err();
+        assert_eq!((refused.code(), refused.retry_after_ms, refused.of_sender), (Code::RateLimited, Some(1_000), true));
+        assert_eq!(cut(&limits, request("m", "alice", 1, 10), now).0, 0);
+        let later = now + Duration::from_secs(2);
+        assert!(limits.take((&id, &alice), 900, later).is_ok() && limits.take((&id, &alice), 900, later).is_err());
     }
 
     #[test]

@@ -11,7 +11,10 @@ mod revocations;
 mod status;
 mod sync;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use proto::chat::{
     ChangeMembersRequest, ChangeMembersResponse, ChangeMessageRequest, ChangeMessageResponse, CloseMatchRequest,
@@ -35,6 +38,7 @@ use crate::{
     heads::Heads,
     inbox::Inbox,
     lane::Entrance,
+    limits::SendLimits,
     marks::Marks,
     outcome::{Changed, Refusal},
     shared::Shared,
@@ -57,6 +61,7 @@ pub(crate) struct Rpc {
     inbox: Inbox,
     lanes: Entrance,
     windows: Windows,
+    limits: Arc<SendLimits>,
     /// Without them receipts are turned off.
     marks: Option<Marks>,
 }
@@ -66,10 +71,10 @@ impl Rpc {
         shared: &Shared,
         (heads, lanes): (Heads, Entrance),
         marks: Option<Marks>,
-        windows: Windows,
+        (windows, limits): (Windows, Arc<SendLimits>),
     ) -> Self {
         let (store, audiences) = (shared.store.clone(), shared.audiences.clone());
-        Self { store, heads, audiences, inbox: Inbox::new(shared), lanes, windows, marks }
+        Self { store, heads, audiences, inbox: Inbox::new(shared), lanes, windows, limits, marks }
     }
 
     /// Has a command committed, and its match's members told.

@@ -34,7 +34,7 @@ const RETRY_BUSY_MS: i64 = 1_000;
 #[derive(Debug)]
 pub(crate) struct Sends {
     audiences: Audiences,
-    limits: SendLimits,
+    limits: Arc<SendLimits>,
     lanes: Entrance,
     metrics: Metrics,
     _open: OpenEntrance,
@@ -43,7 +43,7 @@ pub(crate) struct Sends {
 impl Sends {
     pub(crate) fn new(
         audiences: Audiences,
-        limits: SendLimits,
+        limits: Arc<SendLimits>,
         (lanes, open): (Entrance, OpenEntrance),
         metrics: Metrics,
     ) -> Self {

@@ -1,5 +1,7 @@
 //! Calls about messages, and about what else changes in a match.
 
+use std::time::Instant;
+
 use proto::{
     ClientId,
     chat::{
@@ -18,7 +20,7 @@ use super::{
     status::{malformed, match_id, no_match, user_id},
 };
 use crate::{
-    command::{self, ChangeMessage, Windows},
+    command::{self, ChangeMessage, Command, Windows},
     outcome::{Changed, Refusal},
     store::{Listed, ListedChanges, Position},
 };
@@ -52,7 +54,13 @@ impl Rpc {
         let command = change_of_message(request, self.windows)?;
         // For a match of others and for one that does not exist the same is done, as with sends.
         let changed = match self.audiences.of(&command.match_id, &command.actor).await? {
-            Some(audience) => self.commit(command, audience).await?,
+            Some(audience) => {
+                let (of, now) = ((&command.match_id, &command.actor), Instant::now());
+                if let Err(failure) = self.limits.take(of, command.bytes(), now) {
+                    return Ok(refused(failure));
+                }
+                self.commit(command, audience).await?
+            }
             None => Err(Refusal::NoMatch),
         };
         let result = match changed {
@@ -68,6 +76,9 @@ impl Rpc {
     pub(super) async fn hide(&self, request: HideMessageRequest) -> Result<HideMessageResponse, Status> {
         let (id, user, seq) = (match_id(request.match_id)?, user_id(request.user_id)?, request.seq);
         let hidden = match self.audiences.of(&id, &user).await? {
+            Some(_) if let Err(failure) = self.limits.take((&id, &user), 0, Instant::now()) => {
+                return Ok(HideMessageResponse { result: Some(hide_message_response::Result::Failure(failure)) });
+            }
             Some(_) => self.store.hide(&id, &user, seq).await?.ok_or(Refusal::MayNot(Code::MessageNotFound)),
             None => Err(Refusal::NoMatch),
         };
@@ -94,6 +105,10 @@ fn change_of_message(request: ChangeMessageRequest, windows: Windows) -> Result<
     let client_id = request.client_id.map(ClientId::new).transpose().map_err(malformed)?;
     let (match_id, actor) = (match_id(request.match_id)?, user_id(request.user_id)?);
     Ok(ChangeMessage { match_id, actor, seq: request.seq, client_id, change, windows })
+}
+
+fn refused(failure: Failure) -> ChangeMessageResponse {
+    ChangeMessageResponse { result: Some(change_message_response::Result::Failure(failure)) }
 }
 
 /// What the user is told; a status where nobody knows what has become of the command.

@@ -1,11 +1,16 @@
 //! What is stored of messages that change, and of how far members have come.
 
-use proto::chat::{
-    ChangeMembersRequest, Code, GetMatchRequest, GetReceiptsRequest, ListMessagesRequest,
-    change_message_request::{Change, DeleteForEveryone, React},
+use proto::{
+    chat::{
+        ChangeMembersRequest, Code, GetMatchRequest, GetReceiptsRequest, HideMessageRequest, ListMessagesRequest,
+        change::Kind,
+        change_message_request::{Change, DeleteForEveryone, React},
+        hide_message_response,
+    },
+    inbox::{MatchChanged, chat_event::Event},
 };
 
-use crate::support::{Stack, change_message, draft, eventually, mark, request, send, shared};
+use crate::support::{Stack, change_message, draft, eventually, inbox, mark, request, send, shared};
 
 fn edit(text: &str) -> Change {
     Change::Edit(format!("\"{text}\""))
@@ -67,6 +72,70 @@ async fn commands_of_many_users_to_one_message_all_count() {
     assert_eq!(found.r#match.unwrap().rev, 20, "each change has a rev of its own");
     let reactions: Vec<_> = found.messages[0].reactions.iter().map(|of| (&*of.user_id, &*of.emoji)).collect();
     assert_eq!(reactions, [("alice", "b"), ("bob", "b")]);
+}
+
+#[tokio::test]
+async fn changes_count_as_sends_do() {
+    let stack = shared().await.stack().await;
+    let (replica, bus) = (stack.limited_replica(["1/5", "4000"]).await, stack.bus().await);
+    replica.put("demo").await;
+    send(&bus, &request("demo", "alice", vec![draft("a", "x")])).await;
+    let react = |emoji: &str| Change::React(React { emoji: emoji.to_owned(), on: true });
+    let of = ("demo", "alice", 1);
+    let large = Change::Edit(format!("\"{}\"", "x".repeat(4_000)));
+    assert_eq!(change_message(&replica, of, None, large).await, Err(Code::RateLimited), "of so many bytes");
+    // However slow the machine is: one comes back in a second.
+    let mut reacted = 0;
+    while change_message(&replica, of, None, react(["a", "b"][reacted % 2])).await != Err(Code::RateLimited) {
+        reacted += 1;
+        assert!(reacted < 100, "nothing limits it");
+    }
+    let hide = HideMessageRequest { match_id: "demo".into(), user_id: "alice".into(), seq: 1 };
+    let mut hidden = 0;
+    let refused = loop {
+        match replica.rpc().hide_message(hide.clone()).await.unwrap().into_inner().result.unwrap() {
+            hide_message_response::Result::Failure(failure) => break failure,
+            hide_message_response::Result::Hidden(_) => hidden += 1,
+        }
+        assert!(hidden < 100, "nothing limits it");
+    };
+    assert!(reacted >= 4 && refused.code() == Code::RateLimited && refused.of_sender);
+    assert!(refused.retry_after_ms > Some(0));
+    let another = change_message(&replica, ("demo", "bob", 1), None, react("c")).await;
+    assert!(another.is_ok(), "{another:?}");
+    let strange = change_message(&replica, ("demo", "mallory", 1), None, react("c")).await;
+    assert_eq!(strange, Err(Code::MatchNotFound), "a stranger is told nothing of limits");
+}
+
+#[tokio::test]
+async fn who_has_hidden_a_message_hears_of_its_changes_by_their_rev_alone() {
+    let stack = shared().await.stack().await;
+    let (replica, bus) = (stack.replica().await, stack.bus().await);
+    replica.put("demo").await;
+    send(&bus, &request("demo", "alice", vec![draft("a", "one"), draft("b", "two")])).await;
+    let hide = HideMessageRequest { match_id: "demo".into(), user_id: "bob".into(), seq: 1 };
+    replica.rpc().hide_message(hide).await.unwrap();
+    let (mut alice, mut bob) = (inbox(&bus, "alice").await, inbox(&bus, "bob").await);
+    let react = Change::React(React { emoji: "b".into(), on: true });
+    change_message(&replica, ("demo", "alice", 1), Some("x"), edit("uno")).await.unwrap();
+    change_message(&replica, ("demo", "alice", 1), None, react).await.unwrap();
+    change_message(&replica, ("demo", "alice", 2), None, edit("dos")).await.unwrap();
+    change_message(&replica, ("demo", "alice", 1), Some("x"), edit("uno")).await.unwrap();
+    change_message(&replica, ("demo", "alice", 1), None, Change::Delete(DeleteForEveryone {})).await.unwrap();
+    let kind = |event| match event {
+        Event::MatchChanged(MatchChanged { change: Some(change), .. }) => match change.kind {
+            Some(Kind::Edited(edited)) => (change.rev, edited.body),
+            Some(Kind::Reacted(_)) => (change.rev, "reacted".to_owned()),
+            Some(Kind::Deleted(_)) => (change.rev, "deleted".to_owned()),
+            kind => (change.rev, format!("{kind:?}")),
+        },
+        other => panic!("{other:?}"),
+    };
+    let heard = |events: Vec<Event>| events.into_iter().map(kind).collect::<Vec<_>>();
+    let told = |all: [(i64, &str); 4]| all.map(|(rev, what)| (rev, what.to_owned()));
+    let all = told([(1, "\"uno\""), (2, "reacted"), (3, "\"dos\""), (4, "deleted")]);
+    let bare = told([(1, "None"), (2, "None"), (3, "\"dos\""), (4, "deleted")]);
+    assert_eq!((heard(alice.rest().await), heard(bob.rest().await)), (all.to_vec(), bare.to_vec()));
 }
 
 #[tokio::test]
