@@ -17,6 +17,7 @@ use crate::{
     announcer::Announcer,
     audiences::Audiences,
     config::Config,
+    erasures::Erasures,
     heads::Heads,
     lane::{self, Entrance},
     limits::SendLimits,
@@ -151,8 +152,11 @@ impl Serving {
             revocations: self.config.revocation_retention,
             versions: self.config.deleted_retention,
             reports: self.config.report_retention,
+            erasures: self.config.erasure_retention,
         };
         lifecycle.spawn_essential("retention", retention.run(lifecycle.clone()));
+        let erasures = Erasures::new(shared, self.lanes.clone());
+        lifecycle.spawn_essential("erasures", erasures.run(lifecycle.clone()));
         let lanes = (self.lanes.clone(), open);
         let sends = Sends::new(shared.audiences.clone(), Arc::clone(&self.limits), lanes, shared.metrics.clone());
         let partitions = Partitions::new(sends, self.partitions.clone(), shared, lifecycle);

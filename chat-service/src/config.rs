@@ -53,6 +53,10 @@ pub struct Config {
     #[arg(long, env = "REPORT_RETENTION", value_name = "TIME", default_value = "365d", value_parser = period::parse)]
     pub report_retention: Duration,
 
+    /// For how long the receipt of a user's erasure can be read after it is done.
+    #[arg(long, env = "ERASURE_RETENTION", value_name = "TIME", default_value = "90d", value_parser = period::parse)]
+    pub erasure_retention: Duration,
+
     /// Whether it is noted and told how far members have read and received.
     #[arg(long, env = "RECEIPTS", value_name = "ON|OFF", value_enum, default_value = "on")]
     pub receipts: Switch,

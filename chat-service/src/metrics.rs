@@ -8,6 +8,8 @@ use opentelemetry::{
 };
 use proto::chat::{Code, SendResult, send_result};
 
+use crate::store::Backlog;
+
 /// From half a millisecond, a fast disk's flush, to the trip time-out.
 const COMMIT_BOUNDS_S: [f64; 12] = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 1.0, 4.0];
 const ROW_BOUNDS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 400.0];
@@ -32,6 +34,9 @@ pub(crate) struct Metrics {
     queue_depth: UpDownCounter<i64>,
     requests: Counter<u64>,
     owned_partitions: Gauge<u64>,
+    erasures: Counter<u64>,
+    erasures_waiting: Gauge<u64>,
+    erasures_oldest: Gauge<f64>,
 }
 
 impl Metrics {
@@ -85,6 +90,21 @@ impl Metrics {
                 .with_unit("{partition}")
                 .with_description("Partitions that this replica owns")
                 .build(),
+            erasures: meter
+                .u64_counter("chat.erasures")
+                .with_unit("{user}")
+                .with_description("Attempts to erase a user, by outcome")
+                .build(),
+            erasures_waiting: meter
+                .u64_gauge("chat.erasures.waiting")
+                .with_unit("{user}")
+                .with_description("Users whose erasure is not done, as every replica sees it")
+                .build(),
+            erasures_oldest: meter
+                .f64_gauge("chat.erasures.oldest")
+                .with_unit("s")
+                .with_description("For how long the first of them has waited")
+                .build(),
         }
     }
 
@@ -117,6 +137,15 @@ impl Metrics {
 
     pub(crate) fn owned(&self, partitions: usize) {
         self.owned_partitions.record(u64::try_from(partitions).unwrap_or(u64::MAX), &[]);
+    }
+
+    pub(crate) fn erased(&self, outcome: &'static str) {
+        self.erasures.add(1, &[KeyValue::new("outcome", outcome)]);
+    }
+
+    pub(crate) fn erasures_left(&self, Backlog { users, oldest }: Backlog) {
+        self.erasures_waiting.record(u64::try_from(users).unwrap_or(0), &[]);
+        self.erasures_oldest.record(oldest.as_secs_f64(), &[]);
     }
 
     pub(crate) fn queued(&self, change: i64) {

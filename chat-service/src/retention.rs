@@ -1,5 +1,5 @@
 //! Forgets what has lost its use: revocations of tokens that have all expired, bodies of messages that were edited or
-//! deleted long ago, and old reports.
+//! deleted long ago, old reports, and the receipts of old erasures.
 
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ pub(crate) struct Retention {
     pub(crate) revocations: Duration,
     pub(crate) versions: Duration,
     pub(crate) reports: Duration,
+    pub(crate) erasures: Duration,
 }
 
 impl Retention {
@@ -50,8 +51,9 @@ impl Retention {
         let revocations = in_batches(|| self.store.forget_revocations(self.revocations, BATCH)).await?;
         let versions = in_batches(|| self.store.forget_versions(self.versions, BATCH)).await?;
         let reports = in_batches(|| self.store.forget_reports(self.reports, BATCH)).await?;
-        if revocations + versions + reports > 0 {
-            info!(revocations, versions, reports, "forgotten");
+        let erasures = in_batches(|| self.store.forget_erasures(self.erasures, BATCH)).await?;
+        if revocations + versions + reports + erasures > 0 {
+            info!(revocations, versions, reports, erasures, "forgotten");
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! match is a command for the lanes of this replica, whoever owns the match.
 
 mod blocks;
+mod erasures;
 mod matches;
 mod messages;
 mod milestones;
@@ -18,14 +19,15 @@ use std::{
 
 use proto::chat::{
     ChangeMembersRequest, ChangeMembersResponse, ChangeMessageRequest, ChangeMessageResponse, CloseMatchRequest,
-    CloseMatchResponse, DeleteBlockRequest, DeleteBlockResponse, GetMatchRequest, GetMatchResponse, GetReceiptsRequest,
-    GetReceiptsResponse, GetReportRequest, GetReportResponse, GetSettingsRequest, HeadsRequest, HeadsResponse,
-    HideMessageRequest, HideMessageResponse, ListBlocksRequest, ListBlocksResponse, ListChangesRequest,
-    ListChangesResponse, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse,
-    ListReportsRequest, ListReportsResponse, MarkRequest, MarkResponse, PutBlockRequest, PutBlockResponse,
-    PutMatchRequest, PutMatchResponse, PutSettingsRequest, RecordMilestoneRequest, RecordMilestoneResponse,
-    ReportRequest, ReportResponse, ReportSummary, ResolveReportRequest, RevocationsRequest, RevocationsResponse,
-    RevokeRequest, RevokeResponse, Settings, SyncRequest, SyncResponse, chat_service_server::ChatService,
+    CloseMatchResponse, DeleteBlockRequest, DeleteBlockResponse, EraseUserRequest, Erasure, GetErasureRequest,
+    GetMatchRequest, GetMatchResponse, GetReceiptsRequest, GetReceiptsResponse, GetReportRequest, GetReportResponse,
+    GetSettingsRequest, HeadsRequest, HeadsResponse, HideMessageRequest, HideMessageResponse, ListBlocksRequest,
+    ListBlocksResponse, ListChangesRequest, ListChangesResponse, ListMatchesRequest, ListMatchesResponse,
+    ListMessagesRequest, ListMessagesResponse, ListReportsRequest, ListReportsResponse, MarkRequest, MarkResponse,
+    PutBlockRequest, PutBlockResponse, PutMatchRequest, PutMatchResponse, PutSettingsRequest, RecordMilestoneRequest,
+    RecordMilestoneResponse, ReportRequest, ReportResponse, ReportSummary, ResolveReportRequest, RevocationsRequest,
+    RevocationsResponse, RevokeRequest, RevokeResponse, Settings, SyncRequest, SyncResponse,
+    chat_service_server::ChatService,
 };
 use service_kit::grpc;
 use tokio::time::timeout;
@@ -196,6 +198,14 @@ impl ChatService for Rpc {
 
     async fn revocations(&self, request: Request<RevocationsRequest>) -> Answer<RevocationsResponse> {
         bounded(self.revoked_since(request.into_inner())).await
+    }
+
+    async fn erase_user(&self, request: Request<EraseUserRequest>) -> Answer<Erasure> {
+        bounded(self.erase(request.into_inner())).await
+    }
+
+    async fn get_erasure(&self, request: Request<GetErasureRequest>) -> Answer<Erasure> {
+        bounded(self.erasure_of(request.into_inner())).await
     }
 }
 

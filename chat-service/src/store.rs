@@ -2,6 +2,8 @@
 
 mod blocks;
 mod changes;
+mod erasure_matches;
+mod erasures;
 mod error;
 mod heads;
 mod hosts;
@@ -22,6 +24,8 @@ mod time;
 mod watch;
 
 pub(crate) use changes::ListedChanges;
+pub(crate) use erasure_matches::{ErasureMatch, Left};
+pub(crate) use erasures::Backlog;
 pub(crate) use error::StoreError;
 pub(crate) use heads::Heads;
 pub(crate) use matches::{Page, Put, Since};

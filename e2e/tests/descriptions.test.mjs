@@ -168,6 +168,8 @@ describe('the descriptions', () => {
     await call('resolveReport', null, { path: { report } });
     await call('revokeUser', null, { path: { id: match.alice }, body: {} });
     await call('closeMatch', null, { path });
+    await call('deleteUser', null, { path: { id: match.alice } });
+    await call('getErasure', null, { path: { id: match.alice } });
   });
 
   test('name every event that there is, and no other', () => {

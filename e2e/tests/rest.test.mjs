@@ -325,7 +325,10 @@ describe('REST', () => {
       'delete /users/{id}/blocks/{id}',
       'get /users/{id}/settings',
       'put /users/{id}/settings',
+      'delete /users/{id}',
+      'get /users/{id}/erasure',
       'post /users/{id}/revoke',
+      'post /sync',
     ];
     const base = (path) => path.replace('/api/v1', '').replaceAll(/\{\w+\}/g, '{id}');
     assert.deepEqual(routes.map(base).sort(), expected.sort());

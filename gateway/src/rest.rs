@@ -7,6 +7,7 @@ mod blocks;
 mod body;
 mod caller;
 mod changes;
+mod erasures;
 mod matches;
 mod message;
 mod messages;
@@ -26,7 +27,7 @@ use axum::{
     extract::{Request, State},
     middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::Response,
-    routing::{get, patch, post, put},
+    routing::{delete, get, patch, post, put},
 };
 use http::{HeaderValue, StatusCode, header};
 
@@ -56,6 +57,8 @@ pub fn routes(api: Api, origins: Origins) -> Router {
         .route("/users/{id}/blocks/{other}", put(blocks::put_of).delete(blocks::delete_of))
         .route("/users/me/settings", get(settings::get).put(settings::put))
         .route("/users/{id}/settings", get(settings::get_of).put(settings::put_of))
+        .route("/users/{id}", delete(erasures::delete))
+        .route("/users/{id}/erasure", get(erasures::get))
         .route("/users/{id}/revoke", post(users::revoke))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

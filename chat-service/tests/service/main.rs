@@ -6,6 +6,7 @@ mod audience;
 mod changes;
 mod commands;
 mod concurrency;
+mod erasures;
 mod faults;
 mod grpc;
 mod hang;

@@ -3,10 +3,10 @@
 use proto::{
     MatchId, UserId,
     chat::{
-        Action, GetMatchRequest, GetReceiptsRequest, GetReceiptsResponse, GetReportRequest, GetReportResponse,
-        HeadsRequest, HeadsResponse, ListBlocksRequest, ListBlocksResponse, ListChangesRequest, ListChangesResponse,
-        ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, ListReportsRequest,
-        ListReportsResponse, MatchHead, RevocationsRequest, RevocationsResponse, SyncRequest,
+        Action, Erasure, GetErasureRequest, GetMatchRequest, GetReceiptsRequest, GetReceiptsResponse, GetReportRequest,
+        GetReportResponse, HeadsRequest, HeadsResponse, ListBlocksRequest, ListBlocksResponse, ListChangesRequest,
+        ListChangesResponse, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse,
+        ListReportsRequest, ListReportsResponse, MatchHead, RevocationsRequest, RevocationsResponse, SyncRequest,
         list_messages_request::Position,
     },
     milestone::{GetProgressRequest, GetProgressResponse},
@@ -73,6 +73,12 @@ impl Services {
     /// A report with its evidence. `MATCH_NOT_FOUND` when it does not exist.
     pub async fn get_report(&self, report_id: i64) -> Result<GetReportResponse, Failure> {
         ask(async || self.chat.clone().get_report(GetReportRequest { report_id }).await).await
+    }
+
+    /// How far the erasure of a user is. `MATCH_NOT_FOUND` when nobody has asked for it.
+    pub async fn erasure(&self, user: &UserId) -> Result<Erasure, Failure> {
+        let request = GetErasureRequest { user_id: user.to_string() };
+        ask(async || self.chat.clone().get_erasure(request.clone()).await).await
     }
 
     /// A page of a match's messages, ascending; without a position the latest. `MATCH_NOT_FOUND` unless `user` is a

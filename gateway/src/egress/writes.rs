@@ -5,9 +5,9 @@ use gateway_core::message_command::{MessageAct, MessageCommand, MessageDone};
 use proto::{
     Code, MatchId, UserId,
     chat::{
-        ChangeMessageRequest, CloseMatchRequest, DeleteBlockRequest, GetSettingsRequest, HideMessageRequest, Mark,
-        Match, MessageChange, MessageHidden, Position, PutBlockRequest, PutMatchRequest, PutSettingsRequest,
-        ReportRequest, ReportSummary, Reported, ResolveReportRequest, RevokeRequest, Settings,
+        ChangeMessageRequest, CloseMatchRequest, DeleteBlockRequest, EraseUserRequest, Erasure, GetSettingsRequest,
+        HideMessageRequest, Mark, Match, MessageChange, MessageHidden, Position, PutBlockRequest, PutMatchRequest,
+        PutSettingsRequest, ReportRequest, ReportSummary, Reported, ResolveReportRequest, RevokeRequest, Settings,
         change_message_request::{Change, DeleteForEveryone, React},
         change_message_response, hide_message_response, report_response,
     },
@@ -132,5 +132,11 @@ impl Services {
     pub async fn revoke(&self, user: &UserId, not_before_ms: Option<i64>) -> Result<i64, Failure> {
         let request = RevokeRequest { user_id: user.to_string(), not_before_ms };
         Ok(ask(async || self.chat.clone().revoke(request.clone()).await).await?.not_before_ms)
+    }
+
+    /// Has everything erased that is there of a user now. Returns how far that is.
+    pub async fn erase_user(&self, user: &UserId) -> Result<Erasure, Failure> {
+        let request = EraseUserRequest { user_id: user.to_string() };
+        ask(async || self.chat.clone().erase_user(request.clone()).await).await
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
+use proto::UserId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service_kit::clock;
@@ -48,11 +49,23 @@ pub(super) async fn revoke(
     body: OptionalBody,
 ) -> Result<Response, Problem> {
     let asked = body.read::<Revocation>()?.not_before_ms(clock::unix_ms())?;
-    let not_before_ms = api.services.revoke(&user, asked).await?;
-    api.revocations.note(&user, not_before_ms);
-    sleep(wait(not_before_ms, clock::unix_ms())).await;
+    let not_before_ms = refuse_tokens(&api, &user, asked, Duration::ZERO).await?;
     let not_before = clock::rfc3339(not_before_ms);
     Ok(json(StatusCode::OK, to_json(&Revoked { user_id: user.as_str(), not_before })))
+}
+
+/// Refuses the user's tokens that were issued before a time, as [`revoke`] does, and waits for at least so long.
+/// Returns the time that counts.
+pub(super) async fn refuse_tokens(
+    api: &Api,
+    user: &UserId,
+    asked_ms: Option<i64>,
+    at_least: Duration,
+) -> Result<i64, Failure> {
+    let not_before_ms = api.services.revoke(user, asked_ms).await?;
+    api.revocations.note(user, not_before_ms);
+    sleep(wait(not_before_ms, clock::unix_ms()).max(at_least)).await;
+    Ok(not_before_ms)
 }
 
 impl Revocation {

@@ -87,7 +87,7 @@ const APPEND: &str = "WITH logged AS (
      FROM logged WHERE kind = 'milestone'";
 
 /// Makes users members of matches, or ends that: by match and user, whether the user is a member from now on. Who comes
-/// has read what was there before. Where somebody was is noted, for the erasure of that user.
+/// has read what was there before.
 const SET_MEMBERS: &str = "WITH set AS MATERIALIZED (
          SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[]) AS v (match_id, user_id, is_member)
      ), gone AS (
