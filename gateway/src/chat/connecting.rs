@@ -22,7 +22,7 @@ use tracing::debug;
 use super::{
     context::Context,
     identity, seats, shell,
-    users::{Presence, Socket},
+    users::{Socket, Stay},
 };
 use crate::{
     metrics, moment,
@@ -62,8 +62,8 @@ pub(super) async fn connect(context: &Arc<Context>, request: Connect<'_>) -> Res
     let decision = timeout(DECISION_TIMEOUT, async {
         let (user, token) = admit(context, &auth.token).await?;
         let pid = auth.pid.as_ref().and_then(Value::as_str);
-        let presence = seats::seat(context, context.users.enter(user), pid)?;
-        let user = Arc::clone(presence.user());
+        let stay = seats::seat(context, context.users.enter(user), pid)?;
+        let user = Arc::clone(stay.user());
         if let Err(error) = context.inboxes.subscribed(&user.id, user.sid).await {
             // One line for each client that waits would say no more.
             debug!(%error, "a CONNECT cannot be decided");
@@ -76,7 +76,7 @@ pub(super) async fn connect(context: &Arc<Context>, request: Connect<'_>) -> Res
             Some(false) => Start::Unrecoverable(known_epoch(context)?),
             _ => Start::Recovered(recover(context, &user.id, &auth).await?, heard),
         };
-        Ok(open(request.emitter, presence, token, start))
+        Ok(open(request.emitter, stay, token, start))
     });
     decision.await.unwrap_or(Err(Refuse::Close))
 }
@@ -111,7 +111,7 @@ fn known_epoch(context: &Context) -> Result<Epoch, Refuse> {
     context.revocations.epoch().ok_or(Refuse::Close)
 }
 
-fn open(emitter: Emitter, presence: Presence, token: Validity, start: Start) -> Accept<Socket> {
+fn open(emitter: Emitter, stay: Stay, token: Validity, start: Start) -> Accept<Socket> {
     let (arrival, pid) = match start {
         Start::Unrecoverable(epoch) => (Arrival::unrecoverable(emitter.sid(), epoch, token, moment::now()), None),
         Start::Recovered(recovered, heard) => {
@@ -120,7 +120,7 @@ fn open(emitter: Emitter, presence: Presence, token: Validity, start: Start) -> 
             (Arrival::recovered(recovered, heard, token, moment::now()), Some(pid.as_str().to_owned()))
         }
     };
-    Accept { socket: Socket::new(emitter, presence, arrival), pid }
+    Accept { socket: Socket::new(emitter, stay, arrival), pid }
 }
 
 /// The socket is open: from now on it hears what its user hears, also a call that rings already.
@@ -139,7 +139,7 @@ pub(super) fn connected(context: &Arc<Context>, socket: &Arc<Socket>) {
 
 /// The socket is gone.
 pub(super) fn disconnected(context: &Arc<Context>, socket: &Arc<Socket>, reason: CloseReason) {
-    socket.presence.leave_seat();
+    socket.stay.leave_seat();
     let was_here = shell::step(context, socket.user(), |core, step| core.disconnected(socket.id, step)).value;
     socket.user().remove(socket);
     // One whose connection broke just as it was accepted was never counted.

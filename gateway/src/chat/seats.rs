@@ -9,12 +9,12 @@ use proto::Code;
 
 use super::{
     context::Context,
-    users::{Presence, Socket},
+    users::{Socket, Stay},
 };
 use crate::{metrics, socketio::Refuse, views};
 
 /// Finds a seat for a socket that is about to connect and brings `pid`, if any.
-pub(super) fn seat(context: &Context, newcomer: Presence, pid: Option<&str>) -> Result<Presence, Refuse> {
+pub(super) fn seat(context: &Context, newcomer: Stay, pid: Option<&str>) -> Result<Stay, Refuse> {
     if newcomer.take_seat(context.seats.max_user_sockets) {
         return Ok(newcomer);
     }
@@ -28,7 +28,7 @@ pub(super) fn seat(context: &Context, newcomer: Presence, pid: Option<&str>) -> 
     let known = known.collect();
     drop(state);
     for Known { socket, .. } in in_order(known, context.seats.silence()) {
-        if newcomer.take_seat_of(&socket.presence) {
+        if newcomer.take_seat_of(&socket.stay) {
             socket.emitter.disconnect_transport();
             return Ok(newcomer);
         }

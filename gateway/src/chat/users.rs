@@ -61,8 +61,8 @@ pub(crate) struct User {
     /// The number of the inbox's subscription.
     pub(crate) sid: u64,
     /// Changes only while the user's shard is locked; never from none to some again.
-    presences: AtomicU32,
-    /// Presences that count towards the user's limit of sockets.
+    stays: AtomicU32,
+    /// Stays that count towards the user's limit of sockets.
     seats: AtomicU32,
     state: Mutex<State>,
 }
@@ -80,14 +80,14 @@ pub(crate) struct State {
 pub struct Socket {
     pub(super) id: SocketId,
     pub(super) emitter: Emitter,
-    pub(super) presence: Presence,
+    pub(super) stay: Stay,
     /// What the core is given once the client knows that it is connected.
     arrival: Mutex<Option<Box<Arrival>>>,
 }
 
 /// Keeps a user's entry alive; when the last one is dropped, the inbox subscription ends.
 #[derive(Debug)]
-pub(crate) struct Presence {
+pub(crate) struct Stay {
     users: Arc<Users>,
     user: Arc<User>,
     has_seat: AtomicBool,
@@ -105,17 +105,17 @@ impl Users {
     }
 
     /// Enters a user.
-    pub(crate) fn enter(self: &Arc<Self>, id: UserId) -> Presence {
+    pub(crate) fn enter(self: &Arc<Self>, id: UserId) -> Stay {
         let mut users = self.shard(id.as_str());
         let known = users.get(id.as_str()).map(|ById(user)| Arc::clone(user));
         let user = known.unwrap_or_else(|| {
             let sid = self.inboxes.subscribe(&id);
             Arc::new(User::new(id, sid))
         });
-        if user.presences.fetch_add(1, Ordering::SeqCst) == 0 {
+        if user.stays.fetch_add(1, Ordering::SeqCst) == 0 {
             users.insert(ById(Arc::clone(&user)));
         }
-        Presence { users: Arc::clone(self), user, has_seat: AtomicBool::new(false) }
+        Stay { users: Arc::clone(self), user, has_seat: AtomicBool::new(false) }
     }
 
     /// The user with this id, if connected here.
@@ -154,7 +154,7 @@ fn lock(shard: &Mutex<HashSet<ById>>) -> MutexGuard<'_, HashSet<ById>> {
 
 impl User {
     fn new(id: UserId, sid: u64) -> Self {
-        Self { id, sid, presences: AtomicU32::new(0), seats: AtomicU32::new(0), state: Mutex::default() }
+        Self { id, sid, stays: AtomicU32::new(0), seats: AtomicU32::new(0), state: Mutex::default() }
     }
 
     /// The user's core and its sockets. A panic while they were locked was one of the shell's: the core contains its
@@ -180,13 +180,13 @@ impl User {
 }
 
 impl Socket {
-    pub(super) fn new(emitter: Emitter, presence: Presence, arrival: Arrival) -> Arc<Self> {
+    pub(super) fn new(emitter: Emitter, stay: Stay, arrival: Arrival) -> Arc<Self> {
         let (id, arrival) = (arrival.id(), Mutex::new(Some(Box::new(arrival))));
-        Arc::new(Self { id, emitter, presence, arrival })
+        Arc::new(Self { id, emitter, stay, arrival })
     }
 
     pub(super) fn user(&self) -> &Arc<User> {
-        &self.presence.user
+        &self.stay.user
     }
 
     /// What the core is to be given, once.
@@ -195,7 +195,7 @@ impl Socket {
     }
 }
 
-impl Presence {
+impl Stay {
     pub(crate) fn user(&self) -> &Arc<User> {
         &self.user
     }
@@ -207,7 +207,7 @@ impl Presence {
         taken && !self.has_seat.swap(true, Ordering::SeqCst)
     }
 
-    /// Takes over the seat of another presence of the same user. False if that has none (any more).
+    /// Takes over the seat of another stay of the same user. False if that has none (any more).
     pub(crate) fn take_seat_of(&self, other: &Self) -> bool {
         other.has_seat.swap(false, Ordering::SeqCst) && !self.has_seat.swap(true, Ordering::SeqCst)
     }
@@ -220,11 +220,11 @@ impl Presence {
     }
 }
 
-impl Drop for Presence {
+impl Drop for Stay {
     fn drop(&mut self) {
         self.leave_seat();
         let mut users = self.users.shard(self.user.id.as_str());
-        if self.user.presences.fetch_sub(1, Ordering::SeqCst) == 1 {
+        if self.user.stays.fetch_sub(1, Ordering::SeqCst) == 1 {
             users.remove(self.user.id.as_str());
             if users.capacity() > LARGE_SHARD && users.len() < users.capacity() / 8 {
                 users.shrink_to_fit();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_last_presence_takes_the_user_along() {
+fn the_last_stay_takes_the_user_along() {
     let users = Arc::new(Users::new(Inboxes::new("")));
     let alice = UserId::new("alice").unwrap();
     let (first, second) = (users.enter(alice.clone()), users.enter(alice.clone()));
@@ -37,10 +37,9 @@ fn forty_who_ask_at_once_for_sixteen_seats_get_sixteen() {
     let users = Arc::new(Users::new(Inboxes::new("")));
     let alice = UserId::new("alice").unwrap();
     let sixteen = NonZeroU32::new(16).unwrap();
-    let presences: Vec<_> = (0..40).map(|_| users.enter(alice.clone())).collect();
+    let stays: Vec<_> = (0..40).map(|_| users.enter(alice.clone())).collect();
     let seated = std::thread::scope(|scope| {
-        let asking: Vec<_> =
-            presences.iter().map(|presence| scope.spawn(move || presence.take_seat(sixteen))).collect();
+        let asking: Vec<_> = stays.iter().map(|stay| scope.spawn(move || stay.take_seat(sixteen))).collect();
         asking.into_iter().map(|asked| asked.join().unwrap()).filter(|seated| *seated).count()
     });
     assert_eq!(seated, 16);
