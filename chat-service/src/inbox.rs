@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use prost::Message;
 use proto::{
     UserId,
-    inbox::{ChatEvent, chat_event::Event},
+    inbox::{ChatEvent, PresenceAnnounced, SharingChanged, chat_event::Event, presence_announced::What},
 };
 use service_kit::bus::{Bus, BusError};
 use tokio::task::unconstrained;
@@ -52,6 +52,15 @@ impl Inbox {
             self.metrics.publish_failed("inbox");
             Err(BusError::Unavailable)
         })
+    }
+
+    /// Has the gateways look again at what a user shares and sees: those where the user is connected, and those where
+    /// somebody watches whether the user is online.
+    pub(crate) async fn tell_sharing(&self, user: &UserId) -> Result<(), BusError> {
+        self.publish(std::slice::from_ref(user), Event::SharingChanged(SharingChanged {})).await?;
+        let changed = PresenceAnnounced { what: What::SharingChanged.into() };
+        self.bus.publish(&self.bus.subjects().presence(user), &changed).await?;
+        self.flush().await
     }
 
     /// Waits until NATS has taken what was published.

@@ -9,6 +9,7 @@ mod milestones;
 mod receipts;
 mod reports;
 mod revocations;
+mod sharing;
 mod status;
 mod sync;
 
@@ -21,10 +22,11 @@ use proto::chat::{
     ChangeMembersRequest, ChangeMembersResponse, ChangeMessageRequest, ChangeMessageResponse, CloseMatchRequest,
     CloseMatchResponse, DeleteBlockRequest, DeleteBlockResponse, EraseUserRequest, Erasure, GetErasureRequest,
     GetMatchRequest, GetMatchResponse, GetReceiptsRequest, GetReceiptsResponse, GetReportRequest, GetReportResponse,
-    GetSettingsRequest, HeadsRequest, HeadsResponse, HideMessageRequest, HideMessageResponse, ListBlocksRequest,
-    ListBlocksResponse, ListChangesRequest, ListChangesResponse, ListMatchesRequest, ListMatchesResponse,
-    ListMessagesRequest, ListMessagesResponse, ListReportsRequest, ListReportsResponse, MarkRequest, MarkResponse,
-    PutBlockRequest, PutBlockResponse, PutMatchRequest, PutMatchResponse, PutSettingsRequest, RecordMilestoneRequest,
+    GetSettingsRequest, GetSharingRequest, GetSharingResponse, HeadsRequest, HeadsResponse, HideMessageRequest,
+    HideMessageResponse, ListBlocksRequest, ListBlocksResponse, ListChangesRequest, ListChangesResponse,
+    ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, ListReportsRequest,
+    ListReportsResponse, MarkRequest, MarkResponse, NoteSeenRequest, NoteSeenResponse, PutBlockRequest,
+    PutBlockResponse, PutMatchRequest, PutMatchResponse, PutSettingsRequest, RecordMilestoneRequest,
     RecordMilestoneResponse, ReportRequest, ReportResponse, ReportSummary, ResolveReportRequest, RevocationsRequest,
     RevocationsResponse, RevokeRequest, RevokeResponse, Settings, SyncRequest, SyncResponse,
     chat_service_server::ChatService,
@@ -130,6 +132,14 @@ impl ChatService for Rpc {
 
     async fn get_receipts(&self, request: Request<GetReceiptsRequest>) -> Answer<GetReceiptsResponse> {
         bounded(self.receipts_of(request.into_inner())).await
+    }
+
+    async fn get_sharing(&self, request: Request<GetSharingRequest>) -> Answer<GetSharingResponse> {
+        bounded(self.sharing_of(request.into_inner())).await
+    }
+
+    async fn note_seen(&self, request: Request<NoteSeenRequest>) -> Answer<NoteSeenResponse> {
+        bounded(self.seen(request.into_inner())).await
     }
 
     async fn get_settings(&self, request: Request<GetSettingsRequest>) -> Answer<Settings> {

@@ -19,6 +19,7 @@ mod reports;
 mod revocations;
 mod session;
 mod settings;
+mod sharing;
 mod sync;
 mod time;
 mod watch;

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     NAME,
     auth::Authenticator,
-    chat::{Context, Receiver, Users},
+    chat::{Context, Presences, Receiver, Users},
     config::{Config, SidKeys},
     egress::Services,
     engineio,
@@ -75,6 +75,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
         seats: config.seats,
         inboxes: inboxes.clone(),
         users,
+        presence: Presences::new(Duration::from_millis(config.presence_grace_ms), inboxes.clone()),
         settings: Settings { receipts: config.receipts.is_on(), ..Settings::new(message_fields) },
         lifecycle: lifecycle.clone(),
     });

@@ -104,6 +104,12 @@ pub struct Config {
     #[arg(long, env = "DRAIN_WINDOW_S", default_value_t = 5)]
     pub drain_window_s: u64,
 
+    /// For how long a user has no socket in use, on any gateway, until others are told that the user is not online. Who
+    /// is watched is asked for as often.
+    #[arg(long, env = "PRESENCE_GRACE_MS", default_value_t = 30_000,
+          value_parser = clap::value_parser!(u64).range(100..=600_000))]
+    pub presence_grace_ms: u64,
+
     /// How to reach NATS.
     #[command(flatten)]
     pub nats: NatsConfig,

@@ -5,6 +5,7 @@ mod asking;
 mod calling;
 mod marks;
 mod reads;
+mod seen;
 mod sending;
 mod writes;
 
@@ -14,7 +15,7 @@ pub use gateway_core::{Snapshot, outcomes::outcome_of, output::Since, synced::Sy
 use std::time::Instant;
 
 use proto::{
-    chat::chat_service_client::ChatServiceClient, milestone::milestone_service_client::MilestoneServiceClient,
+    UserId, chat::chat_service_client::ChatServiceClient, milestone::milestone_service_client::MilestoneServiceClient,
     signaling::signaling_service_client::SignalingServiceClient,
 };
 use service_kit::{
@@ -26,6 +27,7 @@ use service_kit::{
 use crate::{failure::Failure, inboxes::Inboxes};
 use admission::Admission;
 use marks::Marks;
+use seen::Seen;
 
 /// Where the services are: for each a list of `host:port`, resolved by DNS and balanced over.
 #[derive(Debug, Clone)]
@@ -50,6 +52,7 @@ pub struct Services {
     signaling: SignalingServiceClient<Client>,
     admission: Admission,
     marks: Marks,
+    seen: Seen,
 }
 
 impl Services {
@@ -60,11 +63,17 @@ impl Services {
             bus,
             inboxes,
             marks: Marks::start(chat.clone(), lifecycle),
+            seen: Seen::start(chat.clone(), lifecycle),
             chat,
             milestones: MilestoneServiceClient::new(grpc::connect(&targets.milestones, lifecycle)),
             signaling: SignalingServiceClient::new(grpc::connect(&targets.signaling, lifecycle)),
             admission: Admission::new(),
         }
+    }
+
+    /// Notes a user as seen now, some time.
+    pub fn note_seen(&self, user: &UserId) {
+        self.seen.note(user);
     }
 
     /// Opens a send: to be asked before anything else is done for it, and kept until it is answered.

@@ -32,6 +32,7 @@ use std::{sync::Arc, thread::available_parallelism, time::Duration};
 
 use proto::{
     InboxKind, UserId,
+    inbox::{PresenceAnswer, PresenceAsked, SoftEvent, soft_event::Event},
     subjects::{RequestSubject, Subjects},
 };
 use service_kit::{Lifecycle, NatsConfig, bus::BusError, health::Condition};
@@ -96,6 +97,11 @@ impl Inboxes {
         self.interest_of(user).remove(sid);
     }
 
+    /// Wants to hear of a user's presence from now on; returns the number of the subscription.
+    pub fn watch(&self, user: &UserId) -> u64 {
+        self.interest_of(user).add(self.0.subjects.presence(user).as_str())
+    }
+
     /// Waits until a server has the subscription, within bounds: what is published there from then on is heard.
     ///
     /// # Errors
@@ -117,6 +123,23 @@ impl Inboxes {
         patience: Duration,
     ) -> Result<R, BusError> {
         self.0.requests[self.0.connection_of(user)].ask(subject, request, patience).await
+    }
+
+    /// As [`request`](Self::request), of who has a user. `Unavailable` while no server is connected: that nobody
+    /// answered proves something only if somebody was asked.
+    ///
+    /// # Errors
+    /// `NoResponders` if no gateway has the user.
+    pub async fn ask_presence(&self, user: &UserId, patience: Duration) -> Result<PresenceAnswer, BusError> {
+        let subject = self.0.subjects.presence_question(user);
+        let asked = SoftEvent { event: Some(Event::PresenceAsked(PresenceAsked {})) };
+        let requests = &self.0.requests[self.0.connection_of(user.as_str())];
+        requests.ask_if_linked(&subject, &asked, patience).await.unwrap_or(Err(BusError::Unavailable))
+    }
+
+    /// Whose presence a subject tells.
+    pub fn presence_named<'a>(&self, subject: &'a str) -> Option<&'a str> {
+        self.0.subjects.presence_named(subject)
     }
 
     /// Whose inbox a subject is, and of which kind, if that is known here.

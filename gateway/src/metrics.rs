@@ -21,6 +21,10 @@ struct Instruments {
     inboxes_undecodable: Counter<u64>,
     inboxes_misplaced: Counter<u64>,
     forwarded: Counter<u64>,
+    watched_users: UpDownCounter<i64>,
+    presence_asked: Counter<u64>,
+    presence_announced: Counter<u64>,
+    presence_news: Counter<u64>,
     requests: Histogram<f64>,
 }
 
@@ -73,6 +77,22 @@ impl Instruments {
             forwarded: meter
                 .u64_counter("gateway.forwarded")
                 .with_description("Requests of other gateways' sessions, by outcome.")
+                .build(),
+            watched_users: meter
+                .i64_up_down_counter("gateway.presence.watched")
+                .with_description("Users whose presence sockets here watch.")
+                .build(),
+            presence_asked: meter
+                .u64_counter("gateway.presence.asked")
+                .with_description("Questions whether a user is online, by outcome.")
+                .build(),
+            presence_announced: meter
+                .u64_counter("gateway.presence.announced")
+                .with_description("Users who came, or have gone, each published once, by which.")
+                .build(),
+            presence_news: meter
+                .u64_counter("gateway.presence.news")
+                .with_description("Watched users who were found to be online, or not any more, by which.")
                 .build(),
             requests: seconds("gateway.http.duration", "REST requests, by route and status."),
         }
@@ -130,6 +150,26 @@ pub fn inbox_event_misplaced(own: InboxKind) {
 /// A request of another gateway's session was passed on.
 pub fn forwarded(outcome: &'static str) {
     INSTRUMENTS.forwarded.add(1, &[KeyValue::new("outcome", outcome)]);
+}
+
+/// So many more users are watched, or fewer.
+pub fn watched_users(change: i64) {
+    INSTRUMENTS.watched_users.add(change, &[]);
+}
+
+/// It was asked whether a user is online.
+pub fn presence_asked(outcome: &'static str) {
+    INSTRUMENTS.presence_asked.add(1, &[KeyValue::new("outcome", outcome)]);
+}
+
+/// It was announced that a user came, or has gone.
+pub fn presence_announced(what: &'static str) {
+    INSTRUMENTS.presence_announced.add(1, &[KeyValue::new("what", what)]);
+}
+
+/// A watched user was found to be online, or not any more.
+pub fn presence_news(is_online: bool) {
+    INSTRUMENTS.presence_news.add(1, &[KeyValue::new("online", is_online)]);
 }
 
 /// A REST request was answered.

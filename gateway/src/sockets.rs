@@ -38,6 +38,7 @@ pub fn start(context: &Arc<Context>, endpoint: Endpoint, stop: Stop) -> (Router,
     let server = Server::new(config, Arc::new(Chat(Arc::clone(context))));
     let routes = server.router().layer(from_fn_with_state(forwarder, forwarding::forward));
     lifecycle.spawn_essential("sweeper", chat::sweep(Arc::clone(context)));
+    lifecycle.spawn_essential("presence", chat::keep_presence(Arc::clone(context)));
     lifecycle.spawn_essential("drain", drain(Arc::clone(context), server, stop, drained.clone()));
     (routes, drained)
 }

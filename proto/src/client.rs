@@ -18,6 +18,10 @@ pub mod command {
     pub const MARK_READ: &str = "mark_read";
     /// Notes up to which messages the user has chats, as when a push has shown them: `{chats: [{matchId, seq}]}`.
     pub const MARK_DELIVERED: &str = "mark_delivered";
+    /// Names the chats in which the socket is to hear whether the other member is online: `{matchIds}`.
+    pub const WATCH_PRESENCE: &str = "watch_presence";
+    /// Tells whether the app is in use on this device: `{state: "active" | "background"}`.
+    pub const SET_APP_STATE: &str = "set_app_state";
     /// Tells the other side that one types: `{matchId, isTyping}`.
     pub const TYPING: &str = "typing";
     /// Starts a call: `{matchId, media?}`.
@@ -52,6 +56,8 @@ pub mod event {
     pub const MESSAGE_CHANGED: &str = "message_changed";
     /// A member has read or received more.
     pub const RECEIPT_UPDATED: &str = "receipt_updated";
+    /// The other member of a chat that is watched has come online, or is online no more.
+    pub const PRESENCE_CHANGED: &str = "presence_changed";
     /// A message of a chat that is not joined.
     pub const INBOX_UPDATED: &str = "inbox_updated";
     /// Another member types, or has stopped.

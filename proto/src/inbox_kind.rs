@@ -40,9 +40,10 @@ impl InboxKind {
             | Event::MatchClosed(_)
             | Event::MatchChanged(_)
             | Event::MessageHidden(_)
-            | Event::ReceiptUpdated(_) => Self::Chat,
+            | Event::ReceiptUpdated(_)
+            | Event::SharingChanged(_) => Self::Chat,
             Event::CallChanged(_) => Self::Call,
-            Event::TypingChanged(_) | Event::SocketReplaced(_) => Self::Soft,
+            Event::TypingChanged(_) | Event::SocketReplaced(_) | Event::PresenceAsked(_) => Self::Soft,
         }
     }
 }
@@ -57,6 +58,7 @@ impl From<chat_event::Event> for Event {
             chat_event::Event::MatchChanged(changed) => Self::MatchChanged(changed),
             chat_event::Event::MessageHidden(hidden) => Self::MessageHidden(hidden),
             chat_event::Event::ReceiptUpdated(updated) => Self::ReceiptUpdated(updated),
+            chat_event::Event::SharingChanged(changed) => Self::SharingChanged(changed),
         }
     }
 }
@@ -67,6 +69,7 @@ impl From<soft_event::Event> for Event {
         match published {
             soft_event::Event::TypingChanged(changed) => Self::TypingChanged(changed),
             soft_event::Event::SocketReplaced(replaced) => Self::SocketReplaced(replaced),
+            soft_event::Event::PresenceAsked(asked) => Self::PresenceAsked(asked),
         }
     }
 }

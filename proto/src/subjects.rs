@@ -8,7 +8,7 @@ use std::{
 use crate::{
     InboxKind, MatchId, UserId,
     chat::{MessagesCommitted, ReplicaAnnounced, SendReply, SendRequest},
-    inbox::{CallEvent, ChatEvent, InboxEvent, SignalTaken, SoftEvent},
+    inbox::{CallEvent, ChatEvent, InboxEvent, PresenceAnnounced, PresenceAnswer, SignalTaken, SoftEvent},
     partition,
     signaling::{CallReply, CallRequest},
 };
@@ -138,6 +138,21 @@ impl Subjects {
         self.inbox_of(InboxKind::Call, id)
     }
 
+    /// `user.<userId>.soft` as a request: every gateway where the user is connected answers.
+    pub fn presence_question(&self, id: &UserId) -> RequestSubject<SoftEvent, PresenceAnswer> {
+        self.inbox_of(InboxKind::Soft, id)
+    }
+
+    /// `presence.<userId>`: what gateways subscribe whose users watch this one.
+    pub fn presence(&self, id: &UserId) -> Subject<PresenceAnnounced> {
+        self.named(id.as_str().len() + 9, format_args!("presence.{id}"))
+    }
+
+    /// Whose presence a subject tells.
+    pub fn presence_named<'a>(&self, subject: &'a str) -> Option<&'a str> {
+        subject.strip_prefix(&self.prefix)?.strip_prefix("presence.")
+    }
+
     /// Whose inbox a subject is, and of which kind; of none that is known here if a newer version publishes it.
     pub fn inbox_named<'a>(&self, subject: &'a str) -> Option<(&'a str, Option<InboxKind>)> {
         let (id, kind) = subject.strip_prefix(&self.prefix)?.strip_prefix("user.")?.split_once('.')?;
@@ -179,6 +194,8 @@ mod tests {
         assert_eq!(subjects.call_inbox(&alice).as_str(), "user.alice.call");
         assert_eq!(subjects.soft_inbox(&alice).as_str(), "user.alice.soft");
         assert_eq!(subjects.relay(&alice).as_str(), "user.alice.call");
+        assert_eq!(subjects.presence_question(&alice).as_str(), "user.alice.soft");
+        assert_eq!(subjects.presence(&alice).as_str(), "presence.alice");
         assert_eq!(subjects.posted().as_str(), "chat.posted.heads");
         assert_eq!(subjects.replica().as_str(), "chat.replica");
     }
@@ -189,6 +206,9 @@ mod tests {
         assert_eq!(named("user.alice.soft"), Some(("alice", Some(InboxKind::Soft))));
         assert_eq!(named("user.alice.presence"), Some(("alice", None)));
         assert_eq!(named("user.alice.chat.more"), Some(("alice", None)));
+        assert_eq!(named("presence.alice"), None);
+        assert_eq!(Subjects::new("t1.").presence_named("t1.presence.alice"), Some("alice"));
+        assert_eq!(Subjects::default().presence_named("user.alice.soft"), None);
         assert_eq!(["user.alice", "user", "match.any.demo.send", ""].map(named), [None; 4]);
     }
 

@@ -14,9 +14,12 @@ use proto::{
     },
     inbox::{
         CallChanged, CallEvent, ChatEvent, InboxEvent, MatchChanged, MatchClosed, MessageHidden, MessagesPosted,
-        MilestoneReached, SocketReplaced, SoftEvent, TypingChanged, call_changed,
+        MilestoneReached, PresenceAnnounced, PresenceAnswer, PresenceAsked, SharingChanged, SocketReplaced, SoftEvent,
+        TypingChanged, call_changed,
         call_changed::{Accepted, Change as CallStep, Ended, Incoming, Rejected, Signaled},
-        call_event, chat_event, inbox_event, soft_event,
+        call_event, chat_event, inbox_event,
+        presence_announced::What,
+        soft_event,
     },
 };
 
@@ -131,6 +134,18 @@ fn what_gateways_tell_each_other_is_told_in_these_bytes() {
     let replaced = SocketReplaced { pid: "p".into(), connected_at_ms: 1_000, connection: 9 };
     let event = SoftEvent { event: Some(soft_event::Event::SocketReplaced(replaced.clone())) };
     frozen_event(&event, inbox_event::Event::SocketReplaced(replaced), "320f0a017010e807190900000000000000");
+}
+
+#[test]
+fn presence_is_told_in_these_bytes() {
+    let event = ChatEvent { event: Some(chat_event::Event::SharingChanged(SharingChanged {})) };
+    frozen_event(&event, inbox_event::Event::SharingChanged(SharingChanged {}), "a20100");
+    let event = SoftEvent { event: Some(soft_event::Event::PresenceAsked(PresenceAsked {})) };
+    frozen_event(&event, inbox_event::Event::PresenceAsked(PresenceAsked {}), "aa0100");
+    frozen(&PresenceAnswer { is_active: true }, "0801");
+    for (what, hex) in [(What::Came, "0801"), (What::Went, "0802"), (What::SharingChanged, "0803")] {
+        frozen(&PresenceAnnounced { what: what.into() }, hex);
+    }
 }
 
 /// A step of a call that only one device is told.

@@ -32,6 +32,7 @@ fn heard(entries: Vec<Entry>) -> Vec<(String, Result<Vec<i64>, &'static str>)> {
         Event::MatchChanged(_) => Err("membership"),
         Event::MessageHidden(_) => Err("hidden"),
         Event::ReceiptUpdated(_) => Err("receipt"),
+        Event::SharingChanged(_) => Err("sharing"),
     };
     let members = ["a", "b", "c", "m0", "m1", "m2"].map(|id| (MatchId::new(id).unwrap(), nobody()));
     news(entries, &members.into())

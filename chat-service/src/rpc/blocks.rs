@@ -6,7 +6,7 @@ use proto::{
         Code, DeleteBlockRequest, DeleteBlockResponse, Failure, ListBlocksRequest, ListBlocksResponse, PutBlockRequest,
         PutBlockResponse,
     },
-    inbox::{MatchClosed, chat_event::Event},
+    inbox::{MatchClosed, SharingChanged, chat_event::Event},
 };
 use tonic::Status;
 use tracing::info;
@@ -27,7 +27,13 @@ impl Rpc {
         };
         info!(user = %both[0], closed = closings.len(), "has blocked somebody");
         self.tell_closed(&both, closings).await;
+        self.tell_apart(&both).await;
         Ok(PutBlockResponse { failure: None })
+    }
+
+    /// What the two show each other in common groups has begun or stopped.
+    async fn tell_apart(&self, both: &[UserId]) {
+        let _ = self.inbox.publish(both, Event::SharingChanged(SharingChanged {})).await;
     }
 
     /// What is not told the gateways see when they compare heads.
@@ -39,7 +45,9 @@ impl Rpc {
     }
 
     pub(super) async fn unblock(&self, request: DeleteBlockRequest) -> Result<DeleteBlockResponse, Status> {
-        self.store.delete_block(&user_id(request.user_id)?, &user_id(request.blocked_id)?).await?;
+        let both = [user_id(request.user_id)?, user_id(request.blocked_id)?];
+        self.store.delete_block(&both[0], &both[1]).await?;
+        self.tell_apart(&both).await;
         Ok(DeleteBlockResponse {})
     }
 

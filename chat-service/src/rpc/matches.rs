@@ -39,11 +39,12 @@ impl Rpc {
         let (id, user) = (match_id(request.match_id)?, request.user_id.map(user_id).transpose()?);
         let since = Since { seq: request.since_seq, rev: request.since_rev, limit: limit(request.limit) };
         let page = self.store.get_match((&id, user.as_ref()), since).await?;
-        let Page { found, messages, has_more, epoch, changes, receipts } = page.ok_or_else(no_match)?;
+        let Page { found, messages, has_more, epoch, changes, receipts, sharing } = page.ok_or_else(no_match)?;
         let refused = user.and_then(|user| refused(&user, action, &found)).map(i32::from);
         let (changes, limited) = changes.map_or((Vec::new(), false), |listed| (listed.changes, listed.has_more));
         let receipts = receipts.filter(|_| self.marks.is_some());
-        Ok(GetMatchResponse { r#match: Some(found), messages, has_more, epoch, refused, changes, limited, receipts })
+        let r#match = Some(found);
+        Ok(GetMatchResponse { r#match, messages, has_more, epoch, refused, changes, limited, receipts, sharing })
     }
 
     pub(super) async fn put(&self, request: PutMatchRequest) -> Result<PutMatchResponse, Status> {

@@ -1,9 +1,8 @@
-//! Calls about how far users have come, and what they share.
+//! Calls about how far users have come.
 
 use futures_util::future::join_all;
 use proto::chat::{
-    Code, Failure, GetReceiptsRequest, GetReceiptsResponse, GetSettingsRequest, MarkRequest, MarkResponse, MarkResult,
-    PutSettingsRequest, Settings, mark_result,
+    Code, Failure, GetReceiptsRequest, GetReceiptsResponse, MarkRequest, MarkResponse, MarkResult, mark_result,
 };
 use tonic::Status;
 
@@ -49,17 +48,6 @@ impl Rpc {
         }
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         Ok(GetReceiptsResponse { receipts: self.store.receipts(&user, &ids).await? })
-    }
-
-    pub(super) async fn settings_of(&self, request: GetSettingsRequest) -> Result<Settings, Status> {
-        Ok(self.store.settings(&user_id(request.user_id)?).await?)
-    }
-
-    pub(super) async fn set(&self, request: PutSettingsRequest) -> Result<Settings, Status> {
-        let PutSettingsRequest { user_id: user, share_receipts, locked, by_user } = request;
-        let locked = locked.filter(|_| !by_user);
-        let set = self.store.put_settings(&user_id(user)?, (share_receipts, locked), by_user).await?;
-        set.ok_or_else(|| Status::permission_denied("the app server has locked it"))
     }
 }
 

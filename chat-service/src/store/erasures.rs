@@ -31,6 +31,10 @@ const LIST: &str = "INSERT INTO erasure_matches (user_id, match_id)
      UNION SELECT user_id, match_id FROM departures WHERE user_id = $1
      ON CONFLICT DO NOTHING";
 
+/// When the user was seen last goes with what the user shares.
+const FORGET_SETTINGS: &str = "WITH seen AS (DELETE FROM last_seen WHERE user_id = $1)
+     DELETE FROM settings WHERE user_id = $1";
+
 const TAKE: &str = "UPDATE erasures
      SET due_at = clock_timestamp() + make_interval(secs => $1), begun_at = coalesce(begun_at, clock_timestamp())
      WHERE user_id = (SELECT user_id FROM erasures WHERE finished_at IS NULL AND due_at <= now()
@@ -52,7 +56,7 @@ impl Store {
         transaction.execute(ASK, &[&user.as_str()]).await?;
         transaction.execute(LIST, &[&user.as_str()]).await?;
         for (step, sql) in [
-            (Step::Settings, "DELETE FROM settings WHERE user_id = $1"),
+            (Step::Settings, FORGET_SETTINGS),
             (Step::Blocks, "DELETE FROM blocks WHERE user_id = $1"),
         ] {
             let count = transaction.execute(sql, &[&user.as_str()]).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proto::chat::MatchHead;
 use tokio_postgres::{Error, Row};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, sharing::apart};
 
 /// Heads, and the epoch of the database that they were read from.
 #[derive(Debug)]
@@ -35,15 +35,19 @@ impl Store {
     ) -> Result<Heads<(String, MatchHead)>, StoreError> {
         let (users, ids): (Vec<&str>, Vec<&str>) = pairs.iter().copied().unzip();
         let client = self.client().await?;
-        let sql = "WITH own AS MATERIALIZED (
+        let apart = apart("m.match_id", "own.user_id");
+        let sql = format!(
+            "WITH own AS MATERIALIZED (
                        SELECT o.user_id, o.match_id FROM unnest($1::text[], $2::text[]) AS k (user_id, match_id)
                        JOIN user_matches o USING (user_id, match_id))
                    SELECT e.epoch, m.match_id, m.last_seq, m.closed_at IS NOT NULL, m.rev, m.members_rev,
-                          (SELECT array_agg(u.user_id) FROM members u WHERE u.match_id = m.match_id), 0, own.user_id
-                   FROM epochs e LEFT JOIN (own JOIN matches m USING (match_id)) ON true";
-        let statement = client.prepare_cached(sql).await?;
+                          (SELECT array_agg(u.user_id) FROM members u WHERE u.match_id = m.match_id), 0, own.user_id,
+                          EXISTS (SELECT FROM settings g WHERE g.user_id = own.user_id AND NOT g.typing), {apart}
+                   FROM epochs e LEFT JOIN (own JOIN matches m USING (match_id)) ON true"
+        );
+        let statement = client.prepare_cached(&sql).await?;
         let rows = client.query(&statement, &[&users, &ids]).await?;
-        Ok(of_rows(&rows, |row| Ok((row.try_get(8)?, of_row(row)?)))?)
+        Ok(of_rows(&rows, |row| Ok((row.try_get(8)?, of_user(row)?)))?)
     }
 }
 
@@ -68,5 +72,10 @@ fn of_row(row: &Row) -> Result<MatchHead, Error> {
         members_rev: row.try_get(5)?,
         members: row.try_get::<_, Option<Vec<String>>>(6)?.unwrap_or_default(),
         milestones: row.try_get(7)?,
+        ..MatchHead::default()
     })
+}
+
+fn of_user(row: &Row) -> Result<MatchHead, Error> {
+    Ok(MatchHead { hides_typing: row.try_get(9)?, apart: row.try_get(10)?, ..of_row(row)? })
 }

@@ -3,7 +3,7 @@
 use futures_util::join;
 use proto::{
     MatchId, UserId,
-    chat::{Match, Message, Milestone, Receipts},
+    chat::{Match, Message, Milestone, Receipts, Sharing},
 };
 use tokio_postgres::{Error, Row};
 
@@ -11,7 +11,7 @@ use super::{
     Store, StoreError, blocks,
     changes::{self, ListedChanges},
     messages::{MessagePage, Position, one_more_than},
-    milestones, positions,
+    milestones, positions, sharing,
     time::to_ms,
 };
 use crate::may::may_read;
@@ -35,6 +35,8 @@ pub(crate) struct Page {
     pub(crate) changes: Option<ListedChanges>,
     /// How far the user and the others have come, if a user reads.
     pub(crate) receipts: Option<Receipts>,
+    /// What the user shows and sees there, if a user reads.
+    pub(crate) sharing: Option<Sharing>,
 }
 
 /// What is to be shown of a match beside itself.
@@ -80,7 +82,8 @@ impl Store {
         let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&id, &seq, &count, &user];
         // One round trip: the statements go out together.
         let positions = client.prepare_cached(&positions::select_receipts()).await?;
-        let (begun, head, told, page, log, receipts, ended) = join!(
+        let shared = client.prepare_cached(&sharing::select_sharing()).await?;
+        let (begun, head, told, page, log, receipts, shared, ended) = join!(
             client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
             async { client.query_opt(&head, &[&id, &user]).await },
             async { client.query(&told, &[&id, &user]).await },
@@ -93,6 +96,10 @@ impl Store {
                 let Some(user) = reader else { return Ok(Vec::new()) };
                 client.query(&positions, &[&&[id][..], &user.as_str()]).await
             },
+            async {
+                let Some(user) = reader else { return Ok(None) };
+                client.query_opt(&shared, &[&&[id][..], &user.as_str()]).await
+            },
             client.batch_execute("COMMIT"),
         );
         begun.and(ended)?;
@@ -102,7 +109,8 @@ impl Store {
         let (messages, has_more): MessagePage = position.page(&page?, since.limit)?;
         let (found, changes) = (of_row(&row, milestones)?, ListedChanges::of(&log?, since.limit)?);
         let receipts = positions::receipts(&receipts?)?.pop();
-        Ok(Some(Page { found, messages, has_more, epoch: row.try_get(EPOCH)?, changes, receipts }))
+        let (sharing, epoch) = (shared?.as_ref().map(sharing::of_row).transpose()?, row.try_get(EPOCH)?);
+        Ok(Some(Page { found, messages, has_more, epoch, changes, receipts, sharing }))
     }
 
     /// Makes the match unless it is there. Its row is locked also then: only a COMMIT that writes waits for the

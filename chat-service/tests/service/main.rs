@@ -21,6 +21,7 @@ mod refusals;
 mod revocations;
 mod schema;
 mod sending;
+mod sharing;
 mod standby;
 mod support;
 mod sync;

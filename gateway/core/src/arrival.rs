@@ -12,11 +12,12 @@ use crate::{
     proving::Proving,
     receipts,
     recovery::Recovery,
-    socket_replaced,
+    sharing, socket_replaced,
     socket_state::{Name, Resumed, SocketState},
     step::{Limits, Step},
     token,
     validity::Validity,
+    watches::Watches,
 };
 
 /// A socket that is let in and has not heard anything yet.
@@ -77,8 +78,10 @@ impl Arrival {
             calls,
             queues: None,
             proving: Proving::default(),
+            watches: Watches::default(),
             resumed,
             is_gone: false,
+            is_in_background: false,
         }
     }
 }
@@ -110,6 +113,7 @@ fn replay<L: Limits>(socket: &mut SocketState<L::Ticket>, heard: u64, step: &mut
     }
     socket_replaced::tell(socket, &resumed.replaces, step);
     receipts::ask(socket, step);
+    sharing::ask(socket, 0, step);
     if heard != resumed.heard {
         heads::ask(socket.chats.open_chats().map(|chat| chat.id.clone()).collect(), step);
     }

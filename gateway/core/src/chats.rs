@@ -10,6 +10,7 @@ use crate::{
     gap::Gap,
     others::Others,
     posted::Posted,
+    presence::Shown,
     room::Room,
 };
 
@@ -26,6 +27,10 @@ pub struct JoinedChat {
     pub sent: i64,
     /// The user was removed, as far as is known: something is missing that may tell otherwise.
     pub(crate) is_out: bool,
+    /// The user does not share typing: it is neither told nor shown.
+    pub(crate) hides_typing: bool,
+    /// What this socket was told of the presence of the other member, if there is one.
+    pub(crate) presence: Shown,
     /// The others were told that this socket's user types, and not yet that the user has stopped.
     pub typing: bool,
     /// Of whom this socket was told that they type, and not yet that they have stopped.
@@ -43,6 +48,8 @@ pub struct RecoveredChat {
     pub head: (i64, i64),
     /// The other members.
     pub others: Others,
+    /// The user does not share typing.
+    pub hides_typing: bool,
 }
 
 /// A chat that the socket has no more, as far as that still matters.
@@ -71,6 +78,8 @@ impl JoinedChat {
             others: Others::default(),
             is_out: false,
             sent: 0,
+            hides_typing: false,
+            presence: Shown::Hidden,
             typing: false,
             shown: Vec::new(),
             gap: None,
@@ -101,9 +110,10 @@ impl Chats {
 
     /// The chats that an earlier socket had open.
     pub fn restored(chats: Vec<RecoveredChat>) -> Self {
-        let joined = chats.into_iter().map(|RecoveredChat { position, head, others }| JoinedChat {
+        let joined = chats.into_iter().map(|RecoveredChat { position, head, others, hides_typing }| JoinedChat {
             room: Room::recovered((position.seq, position.rev), head),
             others,
+            hides_typing,
             ..JoinedChat::new(position.chat)
         });
         Self { joined: joined.collect(), parted: None }

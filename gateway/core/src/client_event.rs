@@ -18,10 +18,11 @@ use crate::{
     output::Output,
     react, refresh_token,
     reply::Reply,
-    send_message,
+    send_message, set_app_state,
     socket_state::SocketState,
     step::{Flood, Limited, Limits, Step},
     sync, typing, video_call_accepted, video_call_ended, video_call_rejected, video_call_request, video_call_signal,
+    watch_presence,
 };
 
 /// Handles one event of a client.
@@ -64,6 +65,8 @@ pub(crate) fn handle<L: Limits>(
         command::REACT => message_line::take(socket, react::read(event), reply, step),
         command::MARK_DELIVERED => return mark_delivered::take((socket.id, reply), event, marks, step),
         command::SYNC => return sync::take(socket, event, reply, step),
+        command::WATCH_PRESENCE => return watch_presence::take(socket, event, reply, step),
+        command::SET_APP_STATE => return set_app_state::take(socket, event, &reply, step),
         command::REFRESH_TOKEN => return refresh_token::take(socket, event, reply, step),
         _ => return call(socket, event, reply, step),
     };

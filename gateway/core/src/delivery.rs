@@ -84,6 +84,7 @@ pub(crate) fn give_change<L: Limits>(
 
 /// Drops a closed match's chat and says so, once.
 pub(crate) fn close<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &MatchId, step: &mut Step<'_, L>) {
+    socket.watches.forget(chat);
     let silence: Vec<Event> = socket.chats.open_chat(chat).into_iter().flat_map(|joined| silence(joined)).collect();
     if socket.chats.close(chat) {
         let closed = views::to_json(&serde_json::json!({ "matchId": chat.as_str() }));
@@ -94,6 +95,7 @@ pub(crate) fn close<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &Match
 
 /// Drops a chat of which the user is no member any more, and says so.
 pub(crate) fn remove<L: Limits>(socket: &mut SocketState<L::Ticket>, chat: &MatchId, step: &mut Step<'_, L>) {
+    socket.watches.forget(chat);
     let Some(left) = socket.chats.leave(chat) else { return };
     let removed = Event::recoverable(event::MATCH_CLOSED, views::removed(chat.as_str()), socket.cursor());
     silence(&left).chain([removed]).for_each(|event| step.emit(socket.id, event));
@@ -106,7 +108,12 @@ pub(crate) fn show_typing<L: Limits>(
     (typist, is_typing): (&UserId, bool),
     step: &mut Step<'_, L>,
 ) {
-    if let Some(joined) = socket.chats.open_chat(chat).filter(|joined| !is_typing || joined.others.has(typist)) {
+    // Who has just gone from the chat has stopped, too.
+    let is_shown = |joined: &&mut JoinedChat| {
+        let is_hidden = joined.hides_typing || joined.others.is_apart(typist);
+        !is_hidden && (!is_typing || joined.others.has(typist))
+    };
+    if let Some(joined) = socket.chats.open_chat(chat).filter(is_shown) {
         joined.shown.retain(|shown| shown != typist);
         if is_typing {
             joined.shown.push(typist.clone());

@@ -12,7 +12,8 @@ use crate::{
     joined::Joined,
     mistake::{self, Mistake},
     others::Others,
-    output::{Ask, Event, Opened, Since, TurnId},
+    output::{Ask, Event, Opened, Output, Since, TurnId},
+    presence::Shown,
     proofs,
     reply::Reply,
     restored,
@@ -107,7 +108,10 @@ pub(crate) fn end<L: Limits>(
     // The match may have been closed since, or the user removed.
     let code = if socket.chats.is_closed(chat) { Code::MatchClosed } else { Code::Unavailable };
     let Some(joined) = socket.chats.chat(chat) else { return step.fail(socket.id, reply, &code.into()) };
-    joined.others = Others::of(&snapshot.of.members, step.user);
+    joined.others = Others::of(&snapshot.of.members, step.user).apart_from(&snapshot.sharing.apart);
+    joined.hides_typing = snapshot.sharing.hides_typing;
+    joined.presence = Shown::of(&snapshot.sharing, snapshot.online);
+    let watched = joined.others.only().cloned().map(|other| Output::Watch(other, joined.presence.online()));
     let mut due = joined.room.opened(snapshot.of.last_seq, snapshot.of.rev);
     if mistake::is_planted(Mistake::ForgetHeld) {
         due.messages.clear();
@@ -120,6 +124,7 @@ pub(crate) fn end<L: Limits>(
         proofs::given(socket, chat, seq, step);
     }
     delivery::give(socket, chat, due, step);
+    step.out.extend(watched);
 }
 
 /// The last message of others in the page, if nobody knows yet that a device of the user has it.

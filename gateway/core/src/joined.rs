@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     epoch::Epoch,
+    presence::{PresenceView, Shown},
     snapshot::Snapshot,
     views::{self, CallView, ChangeView, MessageFields, MilestoneView, ReceiptsView},
 };
@@ -46,6 +47,7 @@ struct Ack<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<&'a str>,
     call: Option<CallView<'a>>,
+    presence: Option<PresenceView>,
     #[serde(flatten)]
     receipts: Option<ReceiptsView<'a>>,
 }
@@ -77,6 +79,7 @@ impl Joined<'_> {
             limited: self.snapshot.limited || log.len() < changes.len(),
             epoch: self.snapshot.epoch.as_ref().map(Epoch::as_str),
             call: self.call.map(CallView::new),
+            presence: Shown::of(&self.snapshot.sharing, self.snapshot.online).view(),
             receipts: self.snapshot.receipts.as_deref().map(ReceiptsView::new),
         })
     }

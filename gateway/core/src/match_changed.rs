@@ -9,6 +9,7 @@ use crate::{
     changed::Changed,
     delivery,
     memory::Memory,
+    sharing,
     socket_state::SocketState,
     step::{Limits, Step},
     typing_changed,
@@ -32,5 +33,9 @@ pub(crate) fn hear<L: Limits>(
     }
     for socket in sockets {
         delivery::give_change(socket, &changed, is_newest, step);
+        let is_watched = socket.watches.all().iter().any(|watch| watch.chat == changed.chat);
+        if is_watched && changed.membership().is_some() {
+            sharing::ask(socket, 0, step);
+        }
     }
 }

@@ -6,7 +6,7 @@ use proto::{
     Code, MatchId, UserId,
     chat::{
         GetReceiptsResponse, ListChangesResponse, ListMessagesResponse, MatchHead, Position, SendReply, SendRequest,
-        SyncRequest,
+        Sharing, SyncRequest,
     },
     inbox::SoftEvent,
     signaling::{Call, CallRequest, GetCallResponse, get_call_request::Of},
@@ -59,6 +59,10 @@ pub enum Output<T> {
     /// Says so once most of what was emitted to the socket has been read, or it is closed: what is fetched for a chat
     /// then does not fill the queue whose bound would close the transport.
     AwaitRoom(SocketId, MatchId),
+    /// Has the core hear from now on whether a user is online, and at once if that is not what a socket was told.
+    Watch(UserId, Option<bool>),
+    /// The user has a socket here that is in use, or has none any more.
+    Activity(bool),
 }
 
 /// An event for a client.
@@ -142,6 +146,8 @@ pub enum Ask<T> {
     },
     /// Reads how far the others have come in these matches, for a socket: [`Answer::Receipts`].
     Receipts(SocketId, Vec<String>),
+    /// Reads what the user shows and sees in these matches, at most 66, for a socket: [`Answer::Sharing`].
+    Sharing(SocketId, SharingFor, Vec<String>),
     /// Reads the snapshot of a match that is joined, and the user's live call: [`Answer::Opened`].
     Open {
         /// Whose turn it is.
@@ -207,6 +213,34 @@ pub enum CallFor {
     Newcomer(u32),
 }
 
+/// What it is asked for what the user shows and sees.
+#[derive(Debug)]
+pub enum SharingFor {
+    /// A `watch_presence`.
+    Watch {
+        /// How it is answered.
+        reply: Reply,
+        /// What it names.
+        chats: Vec<MatchId>,
+        /// Its number.
+        number: u32,
+    },
+    /// What the socket has open or watches, after so many questions without an answer.
+    Known {
+        /// So many.
+        tries: u32,
+    },
+}
+
+/// What a user shows and sees in one match.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// As chat-service says.
+    pub sharing: Sharing,
+    /// Whether the other member is online, if the user may see it and the gateway knows.
+    pub online: Option<bool>,
+}
+
 /// What a join is to show, or why not.
 pub type Opened = Result<(Snapshot, Option<Call>), Failure>;
 
@@ -221,6 +255,8 @@ pub enum Answer {
     Marked(MatchId, Result<Position, Failure>),
     /// How far the others have come.
     Receipts(SocketId, Result<GetReceiptsResponse, Failure>),
+    /// What the user shows and sees.
+    Sharing(SocketId, SharingFor, Result<Vec<Found>, Failure>),
     /// The match, and the user's live call if there is one and signaling has told.
     Opened(TurnId, Opened),
     /// The page of messages.
@@ -248,6 +284,8 @@ pub enum Timer {
     Prove(SocketId),
     /// The next marks of a match may be sent.
     Mark(MatchId),
+    /// It is asked again what a socket's user shows and sees, after so many questions without an answer.
+    Sharing(SocketId, u32),
     /// A command waits no longer for the message that its socket sent before.
     OwnIsLate(TurnId),
     /// A socket that takes over looks again for its user's call.

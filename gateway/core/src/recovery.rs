@@ -85,8 +85,9 @@ pub fn resume(pid: &Pid, user: &UserId, cursor: Cursor, heads: &[MatchHead]) -> 
         } else if head.last_seq - position.seq > MAX_MISSED {
             return None;
         }
-        let others = Others::of(&head.members, user);
-        recovery.chats.push(RecoveredChat { position, head: (head.last_seq, head.rev), others });
+        let others = Others::of(&head.members, user).apart_from(&head.apart);
+        let hides_typing = head.hides_typing;
+        recovery.chats.push(RecoveredChat { position, head: (head.last_seq, head.rev), others, hides_typing });
     }
     Some(recovery)
 }
@@ -113,7 +114,7 @@ mod tests {
 
     fn head(chat: &str, last_seq: i64, closed: bool) -> MatchHead {
         let members = vec!["alice".to_owned(), "bob".to_owned()];
-        MatchHead { match_id: chat.to_owned(), last_seq, rev: 1, closed, members, milestones: 1, members_rev: 0 }
+        MatchHead { match_id: chat.to_owned(), last_seq, rev: 1, closed, members, ..MatchHead::default() }
     }
 
     fn epoch() -> Epoch {
@@ -132,7 +133,8 @@ mod tests {
     fn a_chat_goes_on_where_the_earlier_socket_had_read_to() {
         let recovery = resumed(vec![position("m", 3)], &[head("m", 9, false)]).unwrap();
         let others = Others::of(&["bob".to_owned()], &alice());
-        assert_eq!(recovery.chats, [RecoveredChat { position: position("m", 3), head: (9, 1), others }]);
+        let goes_on = RecoveredChat { position: position("m", 3), head: (9, 1), others, hides_typing: false };
+        assert_eq!(recovery.chats, [goes_on]);
         assert_eq!(recovery.replaces, Some(recovery.pid));
     }
 

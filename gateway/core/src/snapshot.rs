@@ -1,13 +1,13 @@
-//! A match as a member is shown it when it opens the chat.
+//! A match as one of its members is shown it when a chat is joined.
 
 use proto::{
     Code, UserId,
-    chat::{Change, GetMatchResponse, Match, Message, Receipts},
+    chat::{Change, GetMatchResponse, Match, Message, Receipts, Sharing},
 };
 
 use crate::{
-    Failure,
     epoch::Epoch,
+    failure::Failure,
     mistake::{self, Mistake},
     others::names,
 };
@@ -27,6 +27,10 @@ pub struct Snapshot {
     pub limited: bool,
     /// How far the user has come, and the others as far as the user may see it; `None` while receipts are turned off.
     pub receipts: Option<Box<Receipts>>,
+    /// What the user shows and sees of the others; nothing from a chat-service that does not know it.
+    pub sharing: Sharing,
+    /// Whether the other member is online, if the user may see it and the gateway knows.
+    pub online: Option<bool>,
     /// The database's, if chat-service tells it.
     pub epoch: Option<Epoch>,
 }
@@ -37,7 +41,7 @@ impl Snapshot {
     /// # Errors
     /// `MATCH_NOT_FOUND` unless the user is one.
     pub fn for_member(response: GetMatchResponse, user: &UserId) -> Result<Self, Failure> {
-        let GetMatchResponse { r#match, messages, has_more, epoch, changes, limited, receipts, .. } = response;
+        let GetMatchResponse { r#match, messages, has_more, epoch, changes, limited, receipts, sharing, .. } = response;
         let of = r#match.ok_or(Code::Internal)?;
         if !names(&of.members, user) && !mistake::is_planted(Mistake::OpenDoors) {
             return Err(Code::MatchNotFound.into());
@@ -49,6 +53,8 @@ impl Snapshot {
             changes,
             limited,
             receipts: receipts.map(Box::new),
+            sharing: sharing.unwrap_or_default(),
+            online: None,
             epoch: Epoch::read(&epoch),
         })
     }

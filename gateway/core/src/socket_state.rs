@@ -6,7 +6,7 @@ use proto::{MatchId, UserId};
 
 use crate::{
     calls::Calls, chats::Chats, command::Queues, cursor::Line, epoch::Epoch, given::Viewer, origin::origin_of,
-    output::SocketId, pid::Pid, proving::Proving, validity::Validity,
+    output::SocketId, pid::Pid, proving::Proving, validity::Validity, watches::Watches,
 };
 
 /// The state of one socket. `T` is what a send holds until its outcome is known.
@@ -30,10 +30,14 @@ pub struct SocketState<T> {
     pub(crate) queues: Option<Box<Queues<T>>>,
     /// What its client has still to prove that it has.
     pub(crate) proving: Proving,
+    /// What it watches besides its open chats.
+    pub(crate) watches: Watches,
     /// What is still to be done for a socket that takes the place of an earlier one.
     pub(crate) resumed: Option<Box<Resumed>>,
     /// Its connection is gone: what it was asked to store still is.
     pub(crate) is_gone: bool,
+    /// Its client says that the app is not in use.
+    pub(crate) is_in_background: bool,
 }
 
 /// By what a socket is known.

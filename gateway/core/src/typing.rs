@@ -72,6 +72,8 @@ pub(crate) fn run<L: Limits>(
     };
     if !is_typing {
         stop(chat, step);
+    } else if chat.hides_typing {
+        // Who does not share it is answered as ever.
     } else if let Err(wait) = step.limits.take(Limited::Typing, step.user, step.at.now) {
         return step.fail(socket_id, reply, &Failure::rate_limited(wait));
     } else {
@@ -91,7 +93,10 @@ pub(crate) fn stop<L: Limits>(chat: &mut JoinedChat, step: &mut Step<'_, L>) {
 }
 
 fn tell<L: Limits>(chat: &JoinedChat, is_typing: bool, patience: Patience, step: &mut Step<'_, L>) {
-    step.out.push(Output::Publish(chat.others.all(), event(step.user, &chat.id, is_typing), patience));
+    let others = chat.others.told();
+    if !others.is_empty() {
+        step.out.push(Output::Publish(others, event(step.user, &chat.id, is_typing), patience));
+    }
 }
 
 fn event(user: &UserId, chat: &MatchId, is_typing: bool) -> SoftEvent {

@@ -1,13 +1,14 @@
 //! A user's sockets here: the core itself. Each input goes in with its [`Step`], which takes the outputs.
 
 mod answers;
+mod presence;
 
 use std::{ops::Range, time::Duration};
 
 use proto::{
     Code, MatchId,
     chat::{MatchHead, Revocation},
-    client::event,
+    client::{command, event},
     inbox::inbox_event::Event,
 };
 
@@ -26,7 +27,7 @@ use crate::{
     output::{self, Output, SocketId},
     proofs, receipt_updated,
     reply::Reply,
-    restored, socket_replaced,
+    restored, sharing, socket_replaced,
     socket_state::SocketState,
     step::{Limits, Step},
     token, typing, typing_changed,
@@ -100,17 +101,19 @@ impl<T> User<T> {
 
     /// A socket is connected: from now on it hears what the user hears.
     pub fn connected<L: Limits<Ticket = T>>(&mut self, arrival: Arrival, step: &mut Step<'_, L>) {
-        let mut socket = arrival.into_state(step.at);
+        let (mut socket, was_active) = (arrival.into_state(step.at), self.is_active());
         arrival::begin(&mut socket, self.heard, step);
         // Mostly the only one.
         self.sockets.reserve_exact(1);
         self.sockets.push(socket);
+        self.note_activity(was_active, step);
     }
 
     /// A socket is gone. False if it was not here. What it was asked to store still is, and its call commands are still
     /// given.
     pub fn disconnected<L: Limits<Ticket = T>>(&mut self, id: SocketId, step: &mut Step<'_, L>) -> bool {
         let Some(index) = self.sockets.iter().position(|socket| socket.id == id) else { return false };
+        let was_active = self.is_active();
         let mut socket = self.sockets.remove(index);
         self.sockets.shrink_to_fit();
         socket.is_gone = true;
@@ -119,6 +122,7 @@ impl<T> User<T> {
         if socket.queues.is_some() {
             self.gone.get_or_insert_default().push(socket);
         }
+        self.note_activity(was_active, step);
         true
     }
 
@@ -129,12 +133,16 @@ impl<T> User<T> {
         event: &ClientEvent<'_>,
         step: &mut Step<'_, L>,
     ) {
+        let was_active = self.is_active();
         let gone = self.gone.iter_mut().flat_map(|gone| gone.iter_mut());
         let Some(socket) = self.sockets.iter_mut().chain(gone).find(|socket| socket.id == id) else { return };
         let marks = &mut self.marks;
         if !step.contained(|step| client_event::handle((socket, marks), event, step)) {
             let reply = Reply::new(event.name, event.arguments[0], event.ack);
             step.fail(id, &reply, &Code::Internal.into());
+        }
+        if event.name == command::SET_APP_STATE {
+            self.note_activity(was_active, step);
         }
     }
 
@@ -163,6 +171,9 @@ impl<T> User<T> {
             Event::MatchChanged(changed) => match_changed::hear((sockets, memory), changed, step),
             Event::MessageHidden(hidden) => message_hidden::hear(sockets, &hidden, step),
             Event::ReceiptUpdated(updated) => receipt_updated::hear(sockets, &updated, step),
+            Event::SharingChanged(changed) => sharing::hear(sockets, &changed, step),
+            // The shell answers it.
+            Event::PresenceAsked(_) => {}
             Event::CallChanged(changed) => return call_changed::hear(sockets, &changed, step),
             Event::SocketReplaced(replaced) => socket_replaced::hear(sockets, &replaced, step),
         }

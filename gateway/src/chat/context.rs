@@ -9,7 +9,7 @@ use gateway_core::{Failure, Flood, Limited, Limits, Settings};
 use proto::UserId;
 use service_kit::Lifecycle;
 
-use super::users::Users;
+use super::{presences::Presences, users::Users};
 use crate::{
     auth::Authenticator,
     egress::{Admitted, Services},
@@ -35,6 +35,8 @@ pub struct Context {
     pub inboxes: Inboxes,
     /// Who is connected.
     pub users: Arc<Users>,
+    /// Who of those whom they watch is online.
+    pub presence: Presences,
     /// How the core behaves.
     pub settings: Settings,
     /// Owns the tasks.

@@ -10,13 +10,14 @@ use std::{
 use prost::Message as _;
 use proto::{
     InboxKind, UserId,
-    inbox::{InboxEvent, SignalTaken},
+    inbox::{InboxEvent, SignalTaken, inbox_event::Event},
 };
 use service_kit::telemetry::propagation;
 use tracing::{info_span, warn};
 
 use super::{
     context::Context,
+    presence,
     shell::{self, Stepped},
     users::User,
 };
@@ -42,13 +43,18 @@ impl Receiver {
 
 impl Listener for Receiver {
     fn hear(&mut self, message: &Message<'_>) {
-        let Some((owner, kind)) = self.context.inboxes.named(message.subject) else { return };
+        let Some((owner, kind)) = self.context.inboxes.named(message.subject) else {
+            return presence::hear(&self.context, message);
+        };
         // Who has just gone hears no more.
         let Some(user) = self.context.users.get(owner) else { return };
         let Some(event) = read(message, kind) else {
             user.state().core.hears();
             return;
         };
+        if let (Some(Event::PresenceAsked(_)), Some(reply)) = (&event.event, message.reply) {
+            return presence::answer(&self.context, &user, reply);
+        }
         let span = info_span!("receive", otel.kind = "consumer");
         propagation::continue_from(&span, &|name| message.headers.get(name));
         // A panic, which was logged where it happened, costs this event, as if it had been lost on the way: the
@@ -68,6 +74,10 @@ impl Listener for Receiver {
 
     fn each(&self, subscribe: &mut dyn FnMut(&UserId, u64)) {
         self.context.users.each(|user| subscribe(&user.id, user.sid));
+    }
+
+    fn each_watched(&self, subscribe: &mut dyn FnMut(&UserId, u64)) {
+        self.context.presence.each_watched(subscribe);
     }
 }
 

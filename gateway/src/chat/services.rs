@@ -1,25 +1,28 @@
 //! The core's questions to the services, and their answers. Each is answered whatever happens, so that no turn is kept
 //! for ever.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use futures_util::FutureExt;
-use gateway_core::{Answer, Ask, Failure, output::Opened};
+use futures_util::{FutureExt, future::join_all};
+use gateway_core::{
+    Answer, Ask, Failure,
+    output::{Found, Opened},
+};
 use proto::{
     Code, MatchId, UserId,
-    chat::{SendReply, SendRequest, list_messages_request::Position},
+    chat::{SendReply, SendRequest, Sharing, list_messages_request::Position},
     signaling::get_call_request::Of,
 };
 use tracing::{Instrument, info_span};
 
-use super::{context::Context, identity};
+use super::{context::Context, identity, presence};
 use crate::{
-    egress::{Admitted, Services, Since},
+    egress::{Admitted, Since},
     metrics,
 };
 
 /// Asks, and waits for the answer. `None` where the core does without.
-pub(super) async fn answer(context: &Context, user: &UserId, ask: Ask<Admitted>) -> Option<Answer> {
+pub(super) async fn answer(context: &Arc<Context>, user: &UserId, ask: Ask<Admitted>) -> Option<Answer> {
     let services = &context.services;
     Some(match ask {
         Ask::Send { turn, chat, request, tickets } => {
@@ -41,8 +44,12 @@ pub(super) async fn answer(context: &Context, user: &UserId, ask: Ask<Admitted>)
             let found = contained(services.receipts(user, chats)).await;
             Answer::Receipts(socket, found.and_then(|found| found))
         }
+        Ask::Sharing(socket, of, chats) => {
+            let found = contained(sharing(context, user, chats)).await;
+            Answer::Sharing(socket, of, found.and_then(|found| found))
+        }
         Ask::Open { turn, chat, since } => {
-            let opened = contained(open(services, (&chat, user), since)).await;
+            let opened = contained(open(context, (&chat, user), since)).await;
             Answer::Opened(turn, opened.and_then(|opened| opened))
         }
         Ask::Messages { socket, chat, after, limit } => {
@@ -75,10 +82,29 @@ pub(super) async fn answer(context: &Context, user: &UserId, ask: Ask<Admitted>)
 }
 
 /// A match, and the user's own call, which is looked for alike whatever is true of the match. Nobody is in two.
-async fn open(services: &Services, (chat, user): (&MatchId, &UserId), since: Since) -> Opened {
+async fn open(context: &Arc<Context>, (chat, user): (&MatchId, &UserId), since: Since) -> Opened {
+    let services = &context.services;
     let call = services.get_call(Of::UserId(user.to_string()));
     let (snapshot, call) = tokio::join!(services.get_match(chat, user, since), call);
-    snapshot.map(|snapshot| (snapshot, call.ok().and_then(|found| found.call)))
+    let mut snapshot = snapshot?;
+    snapshot.online = online(context, &snapshot.sharing).await;
+    Ok((snapshot, call.ok().and_then(|found| found.call)))
+}
+
+/// What a user shows and sees in these matches.
+async fn sharing(context: &Arc<Context>, user: &UserId, chats: Vec<String>) -> Result<Vec<Found>, Failure> {
+    let sharings = context.services.sharing(user, chats).await?.sharings;
+    let found = sharings.into_iter().map(async |sharing| {
+        let online = online(context, &sharing).await;
+        Found { sharing, online }
+    });
+    Ok(join_all(found).await)
+}
+
+/// Whether the other member is online, if the user may see it.
+async fn online(context: &Arc<Context>, sharing: &Sharing) -> Option<bool> {
+    let other = UserId::new(sharing.presence.as_ref()?.user_id.as_str()).ok()?;
+    presence::look(context, &other).await
 }
 
 /// Has messages to one match stored, and learns from the answers how many may be open.

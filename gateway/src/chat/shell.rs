@@ -10,7 +10,7 @@ use service_kit::mutation::{self, Mutation};
 use super::{
     context::Context,
     emit::{self, Emission},
-    services,
+    presence, services,
     users::{Socket, State, User},
 };
 use crate::{egress::Admitted, moment, socketio::Emitter};
@@ -77,6 +77,14 @@ fn run(
         let task = match output {
             Output::Publish(to, event, patience) => {
                 emit::publish(context, state, (to, event), patience);
+                continue;
+            }
+            Output::Watch(of, told) => {
+                out.extend(presence::watch(context, user, state, (&of, told)));
+                continue;
+            }
+            Output::Activity(is_active) => {
+                presence::note(context, user, is_active);
                 continue;
             }
             Output::Ask(ask) => match socket_of_task(state, task_of, &ask) {

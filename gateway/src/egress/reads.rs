@@ -4,10 +4,10 @@ use proto::{
     MatchId, UserId,
     chat::{
         Action, Erasure, GetErasureRequest, GetMatchRequest, GetReceiptsRequest, GetReceiptsResponse, GetReportRequest,
-        GetReportResponse, HeadsRequest, HeadsResponse, ListBlocksRequest, ListBlocksResponse, ListChangesRequest,
-        ListChangesResponse, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse,
-        ListReportsRequest, ListReportsResponse, MatchHead, RevocationsRequest, RevocationsResponse, SyncRequest,
-        list_messages_request::Position,
+        GetReportResponse, GetSharingRequest, GetSharingResponse, HeadsRequest, HeadsResponse, ListBlocksRequest,
+        ListBlocksResponse, ListChangesRequest, ListChangesResponse, ListMatchesRequest, ListMatchesResponse,
+        ListMessagesRequest, ListMessagesResponse, ListReportsRequest, ListReportsResponse, MatchHead,
+        RevocationsRequest, RevocationsResponse, SyncRequest, list_messages_request::Position,
     },
     milestone::{GetProgressRequest, GetProgressResponse},
     signaling::{GetCallRequest, GetCallResponse, get_call_request::Of},
@@ -110,6 +110,12 @@ impl Services {
     pub async fn receipts(&self, user: &UserId, match_ids: Vec<String>) -> Result<GetReceiptsResponse, Failure> {
         let request = GetReceiptsRequest { user_id: user.to_string(), match_ids };
         ask(async || self.chat.clone().get_receipts(request.clone()).await).await
+    }
+
+    /// What a user shows and sees in up to 100 matches of the user's own; others are left out.
+    pub async fn sharing(&self, user: &UserId, match_ids: Vec<String>) -> Result<GetSharingResponse, Failure> {
+        let request = GetSharingRequest { user_id: user.to_string(), match_ids };
+        ask(async || self.chat.clone().get_sharing(request.clone()).await).await
     }
 
     /// The heads of up to 1,000 matches, as PostgreSQL has them; unknown ones are left out.

@@ -126,6 +126,11 @@ impl<L: Listener> Connection<L> {
                 protocol::subscribe(&mut commands, self.shared.subjects.inbox(user).as_str(), sid);
             }
         });
+        self.listener.each_watched(&mut |user, sid| {
+            if self.shared.connection_of(user.as_str()) == self.index {
+                protocol::subscribe(&mut commands, self.shared.subjects.presence(user).as_str(), sid);
+            }
+        });
         link.dialogue.command(&commands, below);
         let left = self.current.replace(link);
         self.leaving = left.map(Leaving::new);

@@ -71,16 +71,27 @@ impl Requests {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks whoever serves the subject, and waits for the answer at most `patience`.
+    /// Asks whoever serves the subject, and waits for the answer at most `patience`. While there is no link, or no
+    /// room, that counts as if nobody served it.
     pub(super) async fn ask<Q: prost::Message, R: prost::Message + Default>(
         &self,
         subject: &RequestSubject<Q, R>,
         request: &Q,
         patience: Duration,
     ) -> Result<R, BusError> {
+        self.ask_if_linked(subject, request, patience).await.unwrap_or(Err(BusError::NoResponders))
+    }
+
+    /// The same; `None` if nobody was asked.
+    pub(super) async fn ask_if_linked<Q: prost::Message, R: prost::Message + Default>(
+        &self,
+        subject: &RequestSubject<Q, R>,
+        request: &Q,
+        patience: Duration,
+    ) -> Option<Result<R, BusError>> {
         let mut open = self.open(subject, request)?;
-        match timeout(patience, &mut open.answer).await {
-            Ok(Ok(answer)) => R::decode(answer?).map_err(|_| BusError::Undecodable),
+        Some(match timeout(patience, &mut open.answer).await {
+            Ok(Ok(answer)) => answer.and_then(|answer| R::decode(answer).map_err(|_| BusError::Undecodable)),
             // The link was lost, and with it the answer.
             Ok(Err(_)) => Err(BusError::Unavailable),
             Err(_) => {
@@ -88,15 +99,14 @@ impl Requests {
                 self.changed.notify_one();
                 Err(BusError::TimedOut)
             }
-        }
+        })
     }
 
-    fn open<Q: prost::Message, R>(&self, subject: &RequestSubject<Q, R>, request: &Q) -> Result<Open<'_>, BusError> {
+    fn open<Q: prost::Message, R>(&self, subject: &RequestSubject<Q, R>, request: &Q) -> Option<Open<'_>> {
         let (answered, answer) = oneshot::channel();
         let mut state = self.lock();
         if !state.is_linked || state.waiting.len() > MAX_WAITING_BYTES {
-            // Nobody was asked.
-            return Err(BusError::NoResponders);
+            return None;
         }
         state.number += 1;
         let (number, was_empty) = (state.number, state.waiting.is_empty());
@@ -112,7 +122,7 @@ impl Requests {
         if was_empty {
             self.changed.notify_one();
         }
-        Ok(Open { requests: self, number, answer })
+        Some(Open { requests: self, number, answer })
     }
 
     /// A new link takes what is asked from now on; returns the subject that it has to subscribe for the answers.

@@ -20,6 +20,8 @@ use crate::{failure::Problem, views::to_json};
 #[derive(Debug, Serialize)]
 struct View {
     receipts: Sharing,
+    typing: Sharing,
+    presence: Sharing,
     locked: bool,
 }
 
@@ -27,6 +29,8 @@ struct View {
 #[derive(Debug, Deserialize)]
 struct Change {
     receipts: Option<Sharing>,
+    typing: Option<Sharing>,
+    presence: Option<Sharing>,
     locked: Option<bool>,
 }
 
@@ -71,12 +75,16 @@ pub(super) async fn put_of(
 
 impl Change {
     fn request(&self, user: &UserId, by_user: bool) -> PutSettingsRequest {
-        let share_receipts = self.receipts.map(|sharing| sharing == Sharing::Shared);
-        PutSettingsRequest { user_id: user.to_string(), share_receipts, locked: self.locked, by_user }
+        let [share_receipts, share_typing, share_presence] =
+            [self.receipts, self.typing, self.presence].map(|set| set.map(|sharing| sharing == Sharing::Shared));
+        let (user_id, locked) = (user.to_string(), self.locked);
+        PutSettingsRequest { user_id, share_receipts, share_typing, share_presence, locked, by_user }
     }
 }
 
 fn view(settings: Settings) -> String {
-    let receipts = if settings.share_receipts { Sharing::Shared } else { Sharing::Private };
-    to_json(&View { receipts, locked: settings.locked })
+    let Settings { share_receipts, hides_typing, hides_presence, locked } = settings;
+    let sharing = |is_shared| if is_shared { Sharing::Shared } else { Sharing::Private };
+    let [receipts, typing, presence] = [share_receipts, !hides_typing, !hides_presence].map(sharing);
+    to_json(&View { receipts, typing, presence, locked })
 }

@@ -62,6 +62,8 @@ impl Gateway {
             Ask::FindCall(socket, of, _) => Answer::CallFound(socket, of, Ok(GetCallResponse::default())),
             // Receipts are turned off here.
             Ask::Mark { chat, .. } => Answer::Marked(chat, Err(Code::Forbidden.into())),
+            // Everybody shares everything, and nobody is seen.
+            Ask::Sharing(socket, of, _) => Answer::Sharing(socket, of, Ok(Vec::new())),
             Ask::Receipts(socket, _) => Answer::Receipts(socket, Err(Code::Forbidden.into())),
             Ask::Sync(socket, reply, _) => Answer::Synced(socket, reply, Err(Code::Unavailable.into())),
             Ask::Identify(socket, reply, _) => Answer::Identified(socket, reply, Err(Code::Unauthenticated.into())),

@@ -69,7 +69,11 @@ impl Gateway {
                 gateway.step(user, |core, step| core.has_room(id, &chat, step));
             }),
             // Receipts are turned off here.
-            Output::Prove(_) | Output::Rejected(_) | Output::PauseReads(_) => {}
+            Output::Prove(_)
+            | Output::Rejected(_)
+            | Output::PauseReads(_)
+            | Output::Watch(..)
+            | Output::Activity(_) => {}
         }
     }
 

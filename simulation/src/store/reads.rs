@@ -27,6 +27,7 @@ impl Store {
                 closed: stored.head.closed,
                 members: if with_members { stored.members() } else { Vec::new() },
                 members_rev: stored.audience.version(),
+                ..MatchHead::default()
             });
             heads.collect()
         })

@@ -2,10 +2,10 @@
 
 use crate::{
     call_line, healing, lease, live_call, marked, order,
-    output::{Answer, CallFor, Timer},
-    proofs, receipts, refresh_token,
+    output::{Answer, CallFor, SharingFor, Timer},
+    proofs, receipts, refresh_token, sharing,
     step::{Limits, Step},
-    sync,
+    sync, watch_presence,
 };
 
 use super::User;
@@ -25,6 +25,12 @@ impl<T> User<T> {
                 step.contained(|step| marked::answered(marks, &chat, &marked, step));
             }
             Answer::Receipts(id, found) => self.with(id, step, |_, step| receipts::found(id, found, step)),
+            Answer::Sharing(id, of, found) => self.with(id, step, |socket, step| match of {
+                SharingFor::Watch { reply, chats, number } => {
+                    watch_presence::end(socket, (&reply, &chats, number), found, step);
+                }
+                SharingFor::Known { tries } => sharing::found(socket, tries, found, step),
+            }),
             Answer::Opened(turn, opened) => {
                 self.with(turn.socket, step, |socket, step| order::opened(socket, turn.number, opened, step));
             }
@@ -63,6 +69,7 @@ impl<T> User<T> {
             Timer::Heal(id, chat) => self.with(id, step, |socket, step| healing::go_on(socket, &chat, step)),
             Timer::Prove(id) => self.with(id, step, proofs::go_on),
             Timer::Mark(chat) => self.marks.go_on(&chat, step),
+            Timer::Sharing(id, tries) => self.with(id, step, |socket, step| sharing::ask(socket, tries, step)),
             Timer::OwnIsLate(turn) => {
                 self.with(turn.socket, step, |socket, step| order::own_is_late(socket, turn.number, step));
             }

@@ -5,6 +5,7 @@ mod changes;
 mod defects;
 mod gaps;
 mod members;
+mod presence;
 mod receipts;
 mod replaced;
 mod several;
@@ -59,6 +60,8 @@ struct Alice {
     at: Moment,
     settings: Settings,
     out: Vec<Output<()>>,
+    /// Whether a test looks at what is asked and told of presence.
+    has_presence: bool,
 }
 
 fn chat(id: &str) -> MatchId {
@@ -86,14 +89,26 @@ impl Alice {
         let at = Moment { now: Instant::now(), unix_ms: 1_767_225_600_000, random: 1 };
         // What is proved and read has tests of its own.
         let settings = Settings { receipts: false, ..Settings::new(MessageFields::Spread) };
-        Self { id: UserId::new("alice").unwrap(), core: User::default(), at, settings, out: Vec::new() }
+        Self {
+            id: UserId::new("alice").unwrap(),
+            core: User::default(),
+            at,
+            settings,
+            out: Vec::new(),
+            has_presence: false,
+        }
     }
 
     fn step<T>(&mut self, act: impl FnOnce(&mut User<()>, &mut Step<'_, Unlimited>) -> T) -> T {
         self.at.random += 1;
         let settings = self.settings;
         let mut step = Step { user: &self.id, at: self.at, limits: &Unlimited, settings, out: &mut self.out };
-        act(&mut self.core, &mut step)
+        let value = act(&mut self.core, &mut step);
+        let is_of_presence = |output: &Output<()>| {
+            matches!(output, Output::Watch(..) | Output::Activity(_) | Output::Ask(Ask::Sharing(..)))
+        };
+        self.out.retain(|output| self.has_presence || !is_of_presence(output));
+        value
     }
 
     /// A socket connects anew, with the pid of this byte.
@@ -254,6 +269,9 @@ fn short(output: &Output<()>) -> String {
         Output::Ask(Ask::Change { chat, command, .. }) => format!("change {chat} {}", command.seq),
         Output::Ask(Ask::Mark { chat, read, delivered }) => format!("mark {chat} {read:?} {delivered:?}"),
         Output::Ask(Ask::Receipts(_, chats)) => format!("receipts of {}", chats.join(" ")),
+        Output::Ask(Ask::Sharing(_, _, chats)) => format!("sharing of {}", chats.join(" ")),
+        Output::Watch(of, told) => format!("watch {of} {told:?}"),
+        Output::Activity(is_active) => format!("active {is_active}"),
         Output::Ask(Ask::Open { chat, .. }) => format!("open {chat}"),
         Output::Ask(Ask::Messages { chat, after, .. }) => format!("messages of {chat} after {after}"),
         Output::Ask(Ask::Changes { chat, after, .. }) => format!("changes of {chat} after {after}"),
@@ -272,5 +290,6 @@ fn kind(event: &Soft) -> &'static str {
         Soft::TypingChanged(changed) if changed.is_typing => "typing",
         Soft::TypingChanged(_) => "typing no more",
         Soft::SocketReplaced(_) => "replaced",
+        Soft::PresenceAsked(_) => "who is here",
     }
 }
