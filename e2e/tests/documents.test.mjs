@@ -232,6 +232,22 @@ describe('docs/clients.md', { concurrency: 4 }, () => {
       assert.deepEqual(called(alice, 'showTyping').at(-1), [match.id, null, false]);
     });
 
+    test('who is online is shown in the list and in the chat, and asked anew on each connection', async () => {
+      const { match, alice } = await alone();
+      const last = () => called(alice, 'showPresence').at(-1);
+      await alice.watchList([match.id]);
+      assert.deepEqual(last(), [match.id, { online: false, lastSeen: 'earlier' }]);
+      await connect(stack, match.bob, { gateway: 1 });
+      await eventually(() => last()[1]?.online, 'that Bob has come');
+      const again = new Promise((resolve) => alice.socket.once('connect', resolve));
+      alice.setAppState('background');
+      breakConnection(alice.socket);
+      assert.deepEqual(last(), [match.id, null]);
+      await again;
+      await eventually(() => last()[1]?.online, 'that Bob is there');
+      alice.setAppState('active');
+    });
+
     test('what becomes of messages is shown on every device', async () => {
       const { match, alice, bob, shown } = await together();
       const tablet = await person(match.alice, { gateway: 1 });

@@ -184,7 +184,8 @@ describe('who does not share', { concurrency: 3 }, () => {
 
   test('is not seen and does not see', async () => {
     const { match, alice, bob } = await joinedPair(stack);
-    assert.deepEqual((await share(stack, match.bob, 'private')).json, { receipts: 'private', locked: false });
+    const set = (await share(stack, match.bob, 'private')).json;
+    assert.deepEqual(set, { receipts: 'private', typing: 'shared', presence: 'shared', locked: false });
     await send(alice, match);
     await read(bob, match, 1);
     await send(bob, match);
@@ -210,7 +211,7 @@ describe('who does not share', { concurrency: 3 }, () => {
     const { match } = await pair(stack);
     const path = `/users/${match.bob}/settings`;
     const locked = await call(stack, null, 'PUT', path, { receipts: 'private', locked: true });
-    assert.deepEqual(locked.json, { receipts: 'private', locked: true });
+    assert.deepEqual(locked.json, { receipts: 'private', typing: 'shared', presence: 'shared', locked: true });
     const refusal = await share(stack, match.bob, 'shared');
     assert.deepEqual([refusal.status, refusal.json.code], [403, 'FORBIDDEN']);
     assert.deepEqual((await call(stack, match.bob, 'GET', '/users/me/settings')).json, locked.json);

@@ -77,12 +77,18 @@ describe('a stranger', () => {
     assert.equal(answer.status, 404);
   };
 
+  const watching = (socket) => async (id) => {
+    const ack = await socket().timeout(10_000).emitWithAck('watch_presence', { matchIds: [id] });
+    assert.deepEqual(ack, { ok: true, presence: { [id]: null } });
+  };
+
   for (const [what, ask] of [
     ['send_message', refusedWith('send_message', (id) => ({ matchId: id, message: 'hi' }))],
     ['join_chat', refusedWith('join_chat', (id) => ({ matchId: id, sinceSeq: 0, keepOthers: true }))],
     ['video_call_request', refusedWith('video_call_request', (id) => ({ matchId: id }))],
     ['video_call_accepted', refusedWith('video_call_accepted', (id) => ({ matchId: id }))],
     ['video_call_ended', refusedWith('video_call_ended', (id) => ({ matchId: id }))],
+    ['watch_presence', watching(() => stranger)],
     ['GET of a match', getting('')],
     ['GET of messages', getting('/messages?limit=200')],
     ['GET of milestones', getting('/milestones')],
@@ -110,6 +116,23 @@ describe('a stranger', () => {
     }
     return faster / PAIRS;
   }
+
+  test('cannot tell who is private from who has blocked', async () => {
+    const user = `u-${randomUUID()}`;
+    const [hidden, blocked] = [await newMatch(stack, [user, `h-${user}`]), await newMatch(stack, [user, `b-${user}`])];
+    const put = (by, path, body) => rest(stack, 'PUT', `/users/me/${path}`, { token: userToken(stack, by), body });
+    await put(hidden.bob, 'settings', { presence: 'private' });
+    await put(blocked.bob, `blocks/${user}`);
+    const watch = watching(await connect(stack, user).then((socket) => () => socket));
+    let first = 0;
+    for (const i of upTo(PAIRS)) {
+      const answers = [];
+      const ids = i % 2 ? [hidden.id, blocked.id] : [blocked.id, hidden.id];
+      await Promise.all(ids.map((id) => watch(id).then(() => answers.push(id))));
+      first += answers[0] === hidden.id ? 1 : 0;
+    }
+    assertEven(first / PAIRS, 'watch_presence');
+  });
 
   test('cannot tell a closed match from one that does not exist', async () => {
     const { alice } = closed;

@@ -7,6 +7,7 @@ export const YOURS = [
   'signIn',
   'showChat',
   'showTyping',
+  'showPresence',
   'showTicks',
   'showUnread',
   'me',
