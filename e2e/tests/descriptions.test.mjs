@@ -24,7 +24,7 @@ const stack = useStack({
   gateways: 2,
   replicas: 1,
   milestones: [{ id: 'first', messages: 2, unlocks: ['video_call'] }],
-  env: { EDIT_WINDOW: '1h' },
+  env: { EDIT_WINDOW: '1h', PRESENCE_GRACE_MS: 500 },
 });
 
 /** What only a token that runs out, or the end of a gateway, brings about. */
@@ -87,10 +87,13 @@ describe('the descriptions', () => {
     const { seq } = await command(alice, 'send_message', message);
     await command(alice, 'edit_message', { matchId, seq, message: 'hello', clientId: 'e' });
     await command(bob, 'react', { matchId, seq, emoji: '👍', on: true, clientId: 'r' });
+    await command(bob, 'watch_presence', { matchIds: [matchId, 'absent'] });
     await command(bob, 'mark_read', { matchId, seq });
     await command(bob, 'mark_delivered', { chats: [{ matchId, seq }] });
     await command(alice, 'delete_message', { matchId, seq: 1, scope: 'everyone' });
     await command(bob, 'delete_message', { matchId, seq, scope: 'me' });
+    await command(bob, 'set_app_state', { state: 'background' });
+    await eventually(() => seen(alice, 'presence_changed').length, 'that Bob has gone');
     const token = userToken(stack, match.alice);
     await command(alice, 'refresh_token', { token });
     for (const matchId of [other.id, 'no id!']) await refusal(alice, 'join_chat', { matchId });

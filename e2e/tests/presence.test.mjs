@@ -129,7 +129,7 @@ describe('who is online', { concurrency: 4 }, () => {
     assert.equal(heard.length, 2);
   });
 
-  test('is null alike for a stranger, an absent match, who is private or blocked, a closed match, a group', async () => {
+  test('is null alike for a stranger, an absent match, who is private or blocked, and a closed match', async () => {
     const user = `a-${randomUUID()}`;
     const others = upTo(6).map((n) => `o${n}-${randomUUID()}`);
     const matches = await Promise.all(others.map((other) => newMatch(stack, [user, other])));
@@ -179,7 +179,7 @@ describe('who is online', { concurrency: 4 }, () => {
       assert.deepEqual(await watch(list, match.id), { [match.id]: NOW });
       const before = list.received.length;
       await end(match);
-      await Promise.all([alice, list].map((socket) => eventually(() => seen(socket, 'match_closed').length, 'the end')));
+      for (const socket of [alice, list]) await eventually(() => seen(socket, 'match_closed').length, 'the end');
       bob.disconnect();
       await aWhile();
       assert.deepEqual(list.received.slice(before).map(([event]) => event), ['match_closed']);
@@ -276,7 +276,7 @@ describe('typing that is not shared', () => {
     const { match, alice, bob } = await joinedPair(stack);
     const carol = await connect(stack, `c-${randomUUID()}`, { gateway: 1 });
     await changeMembers(stack, match, { add: [carol.user] });
-    for (const socket of [alice, bob, carol]) assert.equal(await join(socket, match), null, 'a group shows no presence');
+    for (const socket of [alice, bob, carol]) assert.equal(await join(socket, match), null, 'a group shows none');
     const path = `/users/me/blocks/${match.bob}`;
     assert.equal((await call(stack, match.alice, 'PUT', path)).status, 204);
     const typists = (socket) => new Set(seen(socket, 'user_typing').map(({ userId }) => userId));
@@ -310,7 +310,8 @@ describe('when gateways die', () => {
     const PEOPLE = 200;
     const watcher = `w-${randomUUID()}`;
     const matches = await Promise.all(upTo(PEOPLE).map((n) => newMatch(stack, [watcher, `p${n}-${randomUUID()}`])));
-    const people = await Promise.all(matches.map(({ bob }) => connect(stack, bob, { gateway: 1, reconnection: false })));
+    const there = { gateway: 1, reconnection: false };
+    const people = await Promise.all(matches.map(({ bob }) => connect(stack, bob, there)));
     const watchers = await Promise.all(upTo(PEOPLE / 50).map(() => connect(stack, watcher)));
     const ids = matches.map(({ id }) => id);
     for (const [n, socket] of watchers.entries()) {

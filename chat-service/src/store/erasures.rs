@@ -55,10 +55,8 @@ impl Store {
         let transaction = client.transaction().await?;
         transaction.execute(ASK, &[&user.as_str()]).await?;
         transaction.execute(LIST, &[&user.as_str()]).await?;
-        for (step, sql) in [
-            (Step::Settings, FORGET_SETTINGS),
-            (Step::Blocks, "DELETE FROM blocks WHERE user_id = $1"),
-        ] {
+        for (step, sql) in [(Step::Settings, FORGET_SETTINGS), (Step::Blocks, "DELETE FROM blocks WHERE user_id = $1")]
+        {
             let count = transaction.execute(sql, &[&user.as_str()]).await?;
             add(&transaction, user, &[(step, count)]).await?;
         }

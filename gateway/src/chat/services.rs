@@ -37,17 +37,11 @@ pub(super) async fn answer(context: &Arc<Context>, user: &UserId, ask: Ask<Admit
             Answer::Changed(turn, done.and_then(|done| done))
         }
         Ask::Mark { chat, read, delivered } => {
-            let marked = contained(services.mark((&chat, user), read, delivered)).await;
-            Answer::Marked(chat, marked.and_then(|marked| marked))
+            let marked = tried(services.mark((&chat, user), read, delivered)).await;
+            Answer::Marked(chat, marked)
         }
-        Ask::Receipts(socket, chats) => {
-            let found = contained(services.receipts(user, chats)).await;
-            Answer::Receipts(socket, found.and_then(|found| found))
-        }
-        Ask::Sharing(socket, of, chats) => {
-            let found = contained(sharing(context, user, chats)).await;
-            Answer::Sharing(socket, of, found.and_then(|found| found))
-        }
+        Ask::Receipts(socket, chats) => Answer::Receipts(socket, tried(services.receipts(user, chats)).await),
+        Ask::Sharing(socket, of, chats) => Answer::Sharing(socket, of, tried(sharing(context, user, chats)).await),
         Ask::Open { turn, chat, since } => {
             let opened = contained(open(context, (&chat, user), since)).await;
             Answer::Opened(turn, opened.and_then(|opened| opened))
@@ -119,6 +113,11 @@ async fn send(context: &Context, chat: &MatchId, request: SendRequest, tickets: 
 /// What work comes to; `INTERNAL` if it panics, which was logged where it happened.
 async fn contained<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     AssertUnwindSafe(work).catch_unwind().await.map_err(|_| Code::Internal.into())
+}
+
+/// The same of work that may fail by itself.
+async fn tried<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    contained(work).await.and_then(|done| done)
 }
 
 /// A call command for traces, by the name of the client's event.
