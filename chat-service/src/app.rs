@@ -76,7 +76,7 @@ pub async fn start(config: Config, lifecycle: Lifecycle) -> anyhow::Result<App> 
     let heads = Heads::start(shared.store.clone(), &lifecycle);
     let marks = config.receipts.is_on().then(|| Marks::start(&shared, &lifecycle));
     let limits = Arc::new(SendLimits::new(config.rates));
-    let rpc = Rpc::new(&shared, (heads, lanes.clone()), marks, (config.windows(), Arc::clone(&limits)));
+    let rpc = Rpc::new(&shared, (heads, lanes.clone()), marks, (config.rules(), Arc::clone(&limits)));
     grpc::serve(listener, ChatServiceServer::new(rpc), proto::DESCRIPTORS, &lifecycle).await?;
     info!(%grpc, %health, "started");
     let serving = Serving { config, shared, lanes, limits, postgres, partitions, lifecycle: lifecycle.clone() };

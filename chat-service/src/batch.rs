@@ -79,11 +79,18 @@ pub fn wanted<'a>(commands: &[&'a dyn Command]) -> Wanted<'a> {
 
 /// Takes all commands in order, each in its room. A match without a room does not exist.
 pub fn decide(commands: &[&dyn Command], mut rooms: BTreeMap<MatchId, Room>) -> Decision {
-    let outcomes = commands.iter().map(|command| match rooms.get_mut(command.match_id()) {
-        Some(room) => command.decide(room),
-        None => command.refuse(Refusal::NoMatch),
-    });
-    let mut decision = Decision { outcomes: outcomes.collect(), ..Decision::default() };
+    let mut decision = Decision::default();
+    for command in commands {
+        let outcome = match rooms.get_mut(command.match_id()) {
+            Some(room) => command.decide(room),
+            None => command.refuse(Refusal::NoMatch),
+        };
+        // What a user has added in one match counts in the others, too.
+        if let Some((by, count)) = outcome.invitations() {
+            rooms.values_mut().for_each(|room| room.count_invitations(&by, count));
+        }
+        decision.outcomes.push(outcome);
+    }
     for (id, room) in rooms {
         let members = room.members().clone();
         if members.has_changed() {

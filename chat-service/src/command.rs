@@ -7,14 +7,18 @@
 mod change_members;
 mod change_message;
 mod close_match;
+mod leave_group;
 mod needs;
+mod patch_members;
 mod record_milestone;
 mod send_messages;
 
 pub use change_members::{ChangeMembers, MAX_MEMBERS};
 pub use change_message::{ChangeMessage, MessageChange, Windows};
 pub use close_match::CloseMatch;
+pub use leave_group::LeaveGroup;
 pub use needs::{Advances, Wanted};
+pub use patch_members::{Addition, PatchMembers};
 pub use record_milestone::RecordMilestone;
 pub use send_messages::SendMessages;
 

@@ -9,7 +9,7 @@ use service_kit::{
     period,
 };
 
-use crate::{command::Windows, limits::SendRates};
+use crate::{command::Windows, limits::SendRates, rpc::Rules};
 
 /// Stores messages and matches in PostgreSQL, and tells all members.
 #[derive(Debug, Clone, Parser)]
@@ -57,6 +57,11 @@ pub struct Config {
     #[arg(long, env = "ERASURE_RETENTION", value_name = "TIME", default_value = "90d", value_parser = period::parse)]
     pub erasure_retention: Duration,
 
+    /// Most members of a group.
+    #[arg(long, env = "MAX_GROUP", value_name = "N", default_value_t = 256,
+          value_parser = clap::value_parser!(u16).range(2..=1_000))]
+    pub max_group: u16,
+
     /// Whether it is noted and told how far members have read and received.
     #[arg(long, env = "RECEIPTS", value_name = "ON|OFF", value_enum, default_value = "on")]
     pub receipts: Switch,
@@ -79,9 +84,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// For how long senders may change their messages.
-    pub(crate) fn windows(&self) -> Windows {
-        Windows { edit: self.edit_window, unsend: self.unsend_window }
+    /// What may be written to matches.
+    pub(crate) fn rules(&self) -> Rules {
+        let windows = Windows { edit: self.edit_window, unsend: self.unsend_window };
+        Rules { windows, max_group: usize::from(self.max_group) }
     }
 }
 

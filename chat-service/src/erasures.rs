@@ -32,8 +32,6 @@ const PAUSE: Duration = Duration::from_millis(20);
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
 /// How long a command may wait for a lane.
 const PATIENCE: Duration = grpc::CALL_TIMEOUT;
-/// The members of a match that ends with the erasure of one of them.
-const PAIR: i64 = 2;
 
 /// Why an erasure does not go on now.
 #[derive(Debug, Error)]
@@ -113,10 +111,11 @@ impl Erasures {
     }
 
     /// Ends the user's part in a match. A match of two is closed, and its members hear of it as of an unmatch: once
-    /// more if a replica may have died before it could tell them. In a larger one the user is a member no more.
+    /// more if a replica may have died before it could tell them. In a larger one, and in a group that has another
+    /// member, the user is a member no more.
     async fn part(&self, user: &UserId, left: &ErasureMatch) -> Result<(), Trouble> {
         let match_id = left.match_id.clone();
-        if left.is_open && left.is_member && left.members > PAIR {
+        if left.is_open && left.is_member && left.goes_on {
             let (add, remove) = (Default::default(), [user.clone()].into());
             self.commit(ChangeMembers { match_id, add, remove, actor: None, expected_rev: None }).await?;
         } else if left.is_member && (left.is_open || left.was_closed) {

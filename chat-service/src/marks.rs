@@ -2,12 +2,13 @@
 //! one match at most once a second.
 
 mod gathering;
+mod telling;
 
 use std::time::Duration;
 
 use proto::{
     chat::Position,
-    inbox::{ReceiptUpdated, chat_event::Event},
+    inbox::{ReceiptUpdated, ReceiptsUpdated, chat_event::Event},
 };
 use service_kit::Lifecycle;
 use tokio::{
@@ -23,6 +24,7 @@ use crate::{
     store::{Marked, Store, StoreError},
 };
 use gathering::Gathering;
+use telling::Telling;
 
 /// Marks that may wait to be gathered. More than a fleet of gateways sends in the time of a statement.
 const MAX_WAITING: usize = 16_384;
@@ -50,7 +52,12 @@ impl Marks {
     /// Starts the task.
     pub(crate) fn start(shared: &Shared, lifecycle: &Lifecycle) -> Self {
         let (waiting, marks) = mpsc::channel(MAX_WAITING);
-        let work = Work { store: shared.store.clone(), inbox: Inbox::new(shared), gathering: Gathering::default() };
+        let work = Work {
+            store: shared.store.clone(),
+            inbox: Inbox::new(shared),
+            gathering: Gathering::default(),
+            telling: Telling::default(),
+        };
         lifecycle.spawn_essential("marks", work.run(marks));
         Self { waiting }
     }
@@ -67,18 +74,20 @@ struct Work {
     store: Store,
     inbox: Inbox,
     gathering: Gathering<Answer>,
+    telling: Telling,
 }
 
 impl Work {
     async fn run(mut self, mut marks: mpsc::Receiver<(Mark, Answer)>) {
         loop {
-            let due = self.gathering.next_due();
+            let (due, told) = (self.gathering.next_due(), self.telling.next_due());
             tokio::select! {
                 mark = marks.recv() => match mark {
                     Some((mark, answer)) => self.gathering.add(mark, answer, Instant::now().into_std()),
                     None => return,
                 },
                 () = sleep_until(due.map_or_else(far, Instant::from_std)), if due.is_some() => self.store().await,
+                () = sleep_until(told.map_or_else(far, Instant::from_std)), if told.is_some() => self.tell_others(),
             }
         }
     }
@@ -107,13 +116,27 @@ impl Work {
         }
     }
 
-    /// What is not told is seen in the next page.
-    fn tell(&self, mark: &Mark, Marked { position, mut others, .. }: Marked) {
-        others.push(mark.user.clone());
+    /// Tells the user's own devices, and the others: several of them at most once a second. What is not told is seen in
+    /// the next page.
+    fn tell(&mut self, mark: &Mark, Marked { position, mut others, .. }: Marked) {
         let Position { read_seq, delivered_seq, at_ms, .. } = position;
         let (match_id, user_id) = (mark.match_id.to_string(), mark.user.to_string());
         let updated = ReceiptUpdated { match_id, user_id, read_seq, delivered_seq, at_ms: at_ms.unwrap_or(0) };
-        let _ = self.inbox.publish_at_once(&others, Event::ReceiptUpdated(updated));
+        let mut at_once = vec![mark.user.clone()];
+        if others.len() > 1 {
+            let now = Instant::now().into_std();
+            others =
+                self.telling.add(&mark.match_id, (updated.clone(), others), now).map(|of| of.1).unwrap_or_default();
+        }
+        at_once.append(&mut others);
+        let _ = self.inbox.publish_at_once(&at_once, Event::ReceiptUpdated(updated));
+    }
+
+    fn tell_others(&mut self) {
+        for (user, updated) in self.telling.take_due(Instant::now().into_std()) {
+            let event = Event::ReceiptsUpdated(ReceiptsUpdated { updated });
+            let _ = self.inbox.publish_at_once(&[user], event);
+        }
     }
 }
 

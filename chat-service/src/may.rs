@@ -4,7 +4,10 @@
 //! `may_read`: so a stranger's statement touches nothing of the match, and takes as long as for a match that does not
 //! exist.
 
-use proto::{UserId, chat::Code};
+use proto::{
+    UserId,
+    chat::{Code, Role},
+};
 
 use crate::audience::Audience;
 
@@ -17,6 +20,10 @@ pub enum Action {
     Send,
     /// Call the other member, or take part in a call.
     Call,
+    /// Change the members of a group, or hear again of what has changed them.
+    ManageMembers,
+    /// End the own membership in a group.
+    Leave,
 }
 
 /// What decides it of a match.
@@ -38,8 +45,12 @@ pub fn may(user: &UserId, action: Action, of: Standing<'_>) -> Result<(), Code> 
     }
     match action {
         Action::Send | Action::Call if of.closed => Err(Code::MatchClosed),
-        Action::Call if of.audience.members().len() != 2 => Err(Code::CallStateConflict),
-        Action::Read | Action::Send | Action::Call => Ok(()),
+        Action::Call if of.audience.is_group() || of.audience.members().len() != 2 => Err(Code::CallStateConflict),
+        Action::ManageMembers if of.audience.tenure(user).is_none_or(|of| of.role < Role::Admin) => {
+            Err(Code::Forbidden)
+        }
+        Action::Leave if !of.audience.is_group() => Err(Code::Forbidden),
+        Action::Read | Action::Send | Action::Call | Action::ManageMembers | Action::Leave => Ok(()),
     }
 }
 
@@ -49,9 +60,21 @@ pub(crate) fn may_read(n: u8) -> String {
     format!("(${n}::text IS NULL OR EXISTS (SELECT FROM user_matches o WHERE o.user_id = ${n} AND o.match_id = $1))")
 }
 
+/// The message behind which the user of such a statement sees the match, as an expression in it: 0 for who sees all of
+/// it, and for a service.
+pub(crate) fn sees_behind(n: u8) -> String {
+    format!("coalesce((SELECT o.from_seq FROM user_matches o WHERE o.user_id = ${n} AND o.match_id = $1), 0)")
+}
+
+/// The same of changes: the first one that the user sees.
+pub(crate) fn sees_changes_from(n: u8) -> String {
+    format!("coalesce((SELECT o.from_rev FROM user_matches o WHERE o.user_id = ${n} AND o.match_id = $1), 0)")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tenure::Tenure;
 
     fn user(name: &str) -> UserId {
         UserId::new(name).unwrap()
@@ -61,6 +84,11 @@ mod tests {
     fn each_action_has_its_own_refusals_and_strangers_always_the_same() {
         let pair = Audience::new(vec![user("bob"), user("alice")], 0);
         let group = Audience::new(vec![user("alice"), user("bob"), user("carol")], 4);
+        let ruled = |role| {
+            let bob = (user("bob"), Tenure::founding(Role::Owner, 0));
+            Audience::group(vec![(user("alice"), Tenure::founding(role, 1)), bob], 0)
+        };
+        let [by_member, by_admin, by_owner] = [Role::Member, Role::Admin, Role::Owner].map(ruled);
         for (audience, closed, action, expected) in [
             (&pair, false, Action::Read, Ok(())),
             (&pair, false, Action::Send, Ok(())),
@@ -71,6 +99,13 @@ mod tests {
             (&group, false, Action::Send, Ok(())),
             (&group, false, Action::Call, Err(Code::CallStateConflict)),
             (&group, true, Action::Call, Err(Code::MatchClosed)),
+            (&by_owner, false, Action::Call, Err(Code::CallStateConflict)),
+            (&by_member, false, Action::ManageMembers, Err(Code::Forbidden)),
+            (&by_admin, true, Action::ManageMembers, Ok(())),
+            (&by_owner, false, Action::ManageMembers, Ok(())),
+            (&by_member, true, Action::Leave, Ok(())),
+            (&pair, false, Action::ManageMembers, Err(Code::Forbidden)),
+            (&pair, false, Action::Leave, Err(Code::Forbidden)),
         ] {
             let of = Standing { audience, closed };
             assert_eq!(may(&user("alice"), action, of), expected, "{action:?} {of:?}");

@@ -72,7 +72,7 @@ pub fn news(mut entries: Vec<Entry>, members: &BTreeMap<MatchId, Succession>) ->
     for entry in entries {
         match entry {
             Entry::Message(message) => {
-                if !run.takes(&message) {
+                if !run.takes(&message, members) {
                     news.extend(run.end(members));
                 }
                 run.push(message);
@@ -95,9 +95,14 @@ struct Run {
 }
 
 impl Run {
-    fn takes(&self, message: &Message) -> bool {
+    /// Whether the message follows, fits, and is seen by the same members as what is there.
+    fn takes(&self, message: &Message, members: &BTreeMap<MatchId, Succession>) -> bool {
         let follows = |last: &Message| message.match_id == last.match_id && message.seq == last.seq + 1;
-        self.messages.last().is_some_and(follows) && self.bytes + message.encoded_len() <= MAX_EVENT_BYTES
+        self.messages.last().is_some_and(follows)
+            && self.bytes + message.encoded_len() <= MAX_EVENT_BYTES
+            && members.get(message.match_id.as_str()).is_none_or(|members| {
+                members.of_message(message.seq).tenures().all(|(_, of)| of.from_seq != message.seq - 1)
+            })
     }
 
     fn push(&mut self, message: Message) {
@@ -110,17 +115,19 @@ impl Run {
         let Self { messages, .. } = std::mem::take(self);
         let first = messages.first()?;
         let (match_id, members) = members.get_key_value(first.match_id.as_str())?;
-        let audience = members.of_message(first.seq).clone();
+        let audience = members.of_message(first.seq).split(|of| of.sees_message(first.seq)).0;
         let event = Event::MessagesPosted(MessagesPosted { messages });
         Some(News { match_id: match_id.clone(), audience, event })
     }
 }
 
-/// Who has hidden the message of a change hears of a change without a kind: of its rev.
+/// Who has hidden the message of a change, or does not see it as it was there before, hears of a change without a kind:
+/// of its rev.
 fn of_change(Logged { match_id, change }: Logged, members: &BTreeMap<MatchId, Succession>) -> Vec<News> {
     let Some(members) = members.get(&match_id) else { return Vec::new() };
-    let (audience, blind) = (members.of_change(&change), members.blind_to(&change));
-    let blind: Vec<_> = blind.into_iter().filter(|user| audience.has(user)).collect();
+    let (audience, newer) = members.of_change(&change).split(|of| of.sees_change(&change));
+    let hiding = members.blind_to(&change).into_iter().filter(|user| audience.has(user));
+    let blind: Vec<_> = newer.members().iter().cloned().chain(hiding).collect();
     if blind.is_empty() {
         return event_of(&match_id, change).map(|event| News { match_id, audience, event }).into_iter().collect();
     }
@@ -138,14 +145,14 @@ fn event_of_rev(match_id: &MatchId, change: &Change) -> Event {
 }
 
 fn event_of(match_id: &MatchId, change: Change) -> Option<Event> {
-    let (id, rev, after_seq) = (match_id.to_string(), change.rev, change.after_seq);
+    let (match_id, rev, after_seq) = (match_id.to_string(), change.rev, change.after_seq);
     Some(match change.kind.as_ref()? {
         Kind::Milestone(reached) => {
-            Event::MilestoneReached(MilestoneReached { match_id: id, milestone: Some(reached.clone()) })
+            Event::MilestoneReached(MilestoneReached { match_id, milestone: Some(reached.clone()) })
         }
-        Kind::Closing(_) => Event::MatchClosed(MatchClosed { match_id: id, rev, after_seq }),
+        Kind::Closing(_) => Event::MatchClosed(MatchClosed { match_id, rev, after_seq }),
         Kind::Membership(_) | Kind::Edited(_) | Kind::Deleted(_) | Kind::Reacted(_) => {
-            Event::MatchChanged(MatchChanged { match_id: id, change: Some(change) })
+            Event::MatchChanged(MatchChanged { match_id, change: Some(change) })
         }
     })
 }

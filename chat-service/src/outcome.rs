@@ -1,6 +1,9 @@
 //! What a command has come to.
 
-use proto::chat::{Change, Code, SendResult};
+use proto::{
+    UserId,
+    chat::{Change, Code, SendResult, change::Kind},
+};
 use thiserror::Error;
 
 /// The answer to a command.
@@ -30,6 +33,9 @@ pub enum Refusal {
     /// The match has fewer messages than the milestone needs.
     #[error("the match has fewer messages")]
     NotReached,
+    /// The milestone is one of groups and the match is none, or the other way round.
+    #[error("the match is of another kind")]
+    OtherKind,
     /// The match is closed.
     #[error("the match is closed")]
     Closed,
@@ -75,6 +81,14 @@ impl Outcome {
             results.extend(all.iter().skip(results.len()).cloned());
         }
         self
+    }
+
+    /// Who has added users to a group by it, and how many.
+    pub fn invitations(&self) -> Option<(UserId, i64)> {
+        let Self::Changed(Ok(Changed { change, is_new: true })) = self else { return None };
+        let Some(Kind::Membership(membership)) = &change.kind else { return None };
+        let by = UserId::new(membership.actor.as_deref()?).ok()?;
+        Some((by, i64::try_from(membership.added.len()).unwrap_or(i64::MAX)))
     }
 
     /// The results of a send.

@@ -1,5 +1,5 @@
 //! Forgets what has lost its use: revocations of tokens that have all expired, bodies of messages that were edited or
-//! deleted long ago, old reports, and the receipts of old erasures.
+//! deleted long ago, old reports, the receipts of old erasures, and whom users have added to groups.
 
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use crate::store::{Store, StoreError};
 const INTERVAL: Duration = Duration::from_hours(1);
 /// The same after a failure.
 const INTERVAL_FAILED: Duration = Duration::from_mins(1);
+/// For how long it is kept whom users have added to groups: longer than the day over which that is counted.
+const INVITATIONS: Duration = Duration::from_hours(48);
 /// Rows of one statement, so that none takes long.
 const BATCH: i64 = 1_000;
 /// The pause between two statements, so that messages have the database to themselves for most of the time.
@@ -52,8 +54,9 @@ impl Retention {
         let versions = in_batches(|| self.store.forget_versions(self.versions, BATCH)).await?;
         let reports = in_batches(|| self.store.forget_reports(self.reports, BATCH)).await?;
         let erasures = in_batches(|| self.store.forget_erasures(self.erasures, BATCH)).await?;
-        if revocations + versions + reports + erasures > 0 {
-            info!(revocations, versions, reports, erasures, "forgotten");
+        let invitations = in_batches(|| self.store.forget_invitations(INVITATIONS, BATCH)).await?;
+        if revocations + versions + reports + erasures + invitations > 0 {
+            info!(revocations, versions, reports, erasures, invitations, "forgotten");
         }
         Ok(())
     }

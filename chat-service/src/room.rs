@@ -11,6 +11,7 @@ use proto::{
 use crate::{
     audience::Audience,
     digest::digest,
+    invitation::Invitation,
     may::{Action, Standing, may},
     news::{Entry, Logged},
     stored::{Named, Row, Version},
@@ -65,6 +66,7 @@ pub struct Room {
     messages: HashMap<(UserId, ClientId), Row>,
     changes: Vec<Change>,
     commands: Vec<Named>,
+    invitations: Vec<Invitation>,
     additions: Additions,
 }
 
@@ -90,9 +92,9 @@ pub struct Additions {
 impl Room {
     /// The room of a match that stands at `head`, with its members then.
     pub fn new(id: MatchId, head: Head, audience: Audience) -> Self {
-        let (messages, changes, commands) = (HashMap::new(), Vec::new(), Vec::new());
+        let (messages, changes, commands, invitations) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new());
         let (members, additions) = (Succession::new(audience), Additions::default());
-        Self { id, head, members, messages, changes, commands, additions }
+        Self { id, head, members, messages, changes, commands, invitations, additions }
     }
 
     /// Whether a user may do something here now.
@@ -137,6 +139,22 @@ impl Room {
         self.commands.push(command);
     }
 
+    /// Lets the commands see what is known of one whom a user wants to add.
+    pub fn remember_invitation(&mut self, invitation: Invitation) {
+        self.invitations.push(invitation);
+    }
+
+    /// What is known of one user whom another one wants to add.
+    pub fn invitation(&self, by: &UserId, user: &UserId) -> Option<&Invitation> {
+        self.invitations.iter().find(|invitation| invitation.by == *by && invitation.user == *user)
+    }
+
+    /// A user has added so many more, here or in another match of the batch.
+    pub fn count_invitations(&mut self, by: &UserId, count: i64) {
+        let made = self.invitations.iter_mut().filter(|invitation| invitation.by == *by);
+        made.for_each(|invitation| invitation.made += count);
+    }
+
     /// The command that a user has named so.
     pub fn command(&self, user: &UserId, client_id: &ClientId) -> Option<&Named> {
         self.commands.iter().find(|command| command.user == *user && command.client_id == *client_id)
@@ -161,6 +179,11 @@ impl Room {
     /// The message with this seq, if it was remembered or is new.
     pub fn message_at(&self, seq: i64) -> Option<&Row> {
         self.messages.values().find(|row| row.message.seq == seq)
+    }
+
+    /// The same, if this member sees it.
+    pub fn message_for(&self, user: &UserId, seq: i64) -> Option<&Row> {
+        if self.audience().sees_message(user, seq) { self.message_at(seq) } else { None }
     }
 
     /// A change that was remembered or is new.
@@ -228,9 +251,8 @@ impl Room {
     }
 
     /// The newest change is one of the members.
-    fn change_members(&mut self, Membership { added, removed, .. }: &Membership) {
-        let added = added.iter().filter_map(|user| UserId::new(user.as_str()).ok());
-        let next = self.audience().without(removed).with(added, self.head.rev);
+    fn change_members(&mut self, membership: &Membership) {
+        let next = self.audience().changed_by(membership, (self.head.rev, self.head.last_seq));
         self.head.members_rev = self.head.rev;
         self.members.add(self.head.last_seq, next);
     }

@@ -3,6 +3,7 @@
 
 mod blocks;
 mod erasures;
+mod groups;
 mod matches;
 mod messages;
 mod milestones;
@@ -23,13 +24,13 @@ use proto::chat::{
     CloseMatchResponse, DeleteBlockRequest, DeleteBlockResponse, EraseUserRequest, Erasure, GetErasureRequest,
     GetMatchRequest, GetMatchResponse, GetReceiptsRequest, GetReceiptsResponse, GetReportRequest, GetReportResponse,
     GetSettingsRequest, GetSharingRequest, GetSharingResponse, HeadsRequest, HeadsResponse, HideMessageRequest,
-    HideMessageResponse, ListBlocksRequest, ListBlocksResponse, ListChangesRequest, ListChangesResponse,
-    ListMatchesRequest, ListMatchesResponse, ListMessagesRequest, ListMessagesResponse, ListReportsRequest,
-    ListReportsResponse, MarkRequest, MarkResponse, NoteSeenRequest, NoteSeenResponse, PutBlockRequest,
-    PutBlockResponse, PutMatchRequest, PutMatchResponse, PutSettingsRequest, RecordMilestoneRequest,
-    RecordMilestoneResponse, ReportRequest, ReportResponse, ReportSummary, ResolveReportRequest, RevocationsRequest,
-    RevocationsResponse, RevokeRequest, RevokeResponse, Settings, SyncRequest, SyncResponse,
-    chat_service_server::ChatService,
+    HideMessageResponse, LeaveGroupRequest, LeaveGroupResponse, ListBlocksRequest, ListBlocksResponse,
+    ListChangesRequest, ListChangesResponse, ListMatchesRequest, ListMatchesResponse, ListMessagesRequest,
+    ListMessagesResponse, ListReportsRequest, ListReportsResponse, MarkRequest, MarkResponse, NoteSeenRequest,
+    NoteSeenResponse, PatchMembersRequest, PatchMembersResponse, PutBlockRequest, PutBlockResponse, PutMatchRequest,
+    PutMatchResponse, PutSettingsRequest, RecordMilestoneRequest, RecordMilestoneResponse, ReportRequest,
+    ReportResponse, ReportSummary, ResolveReportRequest, RevocationsRequest, RevocationsResponse, RevokeRequest,
+    RevokeResponse, Settings, SyncRequest, SyncResponse, chat_service_server::ChatService,
 };
 use service_kit::grpc;
 use tokio::time::timeout;
@@ -56,6 +57,15 @@ const CALLER_PATIENCE: Duration = grpc::CALL_TIMEOUT;
 /// The longest page.
 const MAX_LIMIT: i32 = 200;
 
+/// What the configuration says of what may be written to matches.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// For how long senders may change their messages.
+    pub(crate) windows: Windows,
+    /// Most members of a group.
+    pub(crate) max_group: usize,
+}
+
 /// The service.
 #[derive(Debug)]
 pub(crate) struct Rpc {
@@ -64,7 +74,7 @@ pub(crate) struct Rpc {
     audiences: Audiences,
     inbox: Inbox,
     lanes: Entrance,
-    windows: Windows,
+    rules: Rules,
     limits: Arc<SendLimits>,
     /// Without them receipts are turned off.
     marks: Option<Marks>,
@@ -75,10 +85,10 @@ impl Rpc {
         shared: &Shared,
         (heads, lanes): (Heads, Entrance),
         marks: Option<Marks>,
-        (windows, limits): (Windows, Arc<SendLimits>),
+        (rules, limits): (Rules, Arc<SendLimits>),
     ) -> Self {
         let (store, audiences) = (shared.store.clone(), shared.audiences.clone());
-        Self { store, heads, audiences, inbox: Inbox::new(shared), lanes, windows, limits, marks }
+        Self { store, heads, audiences, inbox: Inbox::new(shared), lanes, rules, limits, marks }
     }
 
     /// Has a command committed, and its match's members told.
@@ -116,6 +126,14 @@ impl ChatService for Rpc {
 
     async fn change_members(&self, request: Request<ChangeMembersRequest>) -> Answer<ChangeMembersResponse> {
         bounded(self.change_members_of(request.into_inner())).await
+    }
+
+    async fn patch_members(&self, request: Request<PatchMembersRequest>) -> Answer<PatchMembersResponse> {
+        bounded(self.patch_members_of(request.into_inner())).await
+    }
+
+    async fn leave_group(&self, request: Request<LeaveGroupRequest>) -> Answer<LeaveGroupResponse> {
+        bounded(self.leave_group_of(request.into_inner())).await
     }
 
     async fn change_message(&self, request: Request<ChangeMessageRequest>) -> Answer<ChangeMessageResponse> {

@@ -6,22 +6,10 @@ import { app, breakConnection, called, forgetPid, loseNext, YOURS } from './supp
 import { longMatch } from './support/long_match.mjs';
 import { HeldAnswer } from './support/held_answers.mjs';
 import {
-  ask,
-  connect,
-  connected,
-  done,
-  eventually,
-  history,
-  newMatch,
-  next,
-  now,
-  pause,
-  rest as ofRest,
-  seen,
-  serviceToken,
-  upTo,
-  userToken,
+  ask, connect, connected, done, eventually, history, newMatch, next, now, pause, rest as ofRest, seen, serviceToken,
+  upTo, userToken,
 } from './support/people.mjs';
+import { member, newGroup, patch } from './support/groups.mjs';
 import { sql } from './support/raw.mjs';
 import { Profile, Samples } from './support/samples.mjs';
 import { useStack } from './support/stack.mjs';
@@ -260,6 +248,18 @@ describe('docs/clients.md', { concurrency: 4 }, () => {
       await alice.markRead(match.id, 1);
       await eventually(() => called(alice, 'showUnread').length > 1, 'the badge');
       assert.ok(called(alice, 'showUnread').some(([, unread]) => unread === 0));
+    });
+
+    test('the members of a group are shown with their roles', async () => {
+      const { match, alice } = await together();
+      const group = await newGroup(stack, { owner: match.alice, members: [match.bob] });
+      alice.noteMembers(group.id, group.json.members);
+      await done(alice.socket, 'join_chat', { matchId: group.id, keepOthers: true });
+      const carol = `c-${match.id}`;
+      await patch(stack, null, group, { add: [member(carol, 'admin')], remove: [match.bob] });
+      await eventually(() => called(alice, 'showMembers').length > 1, 'the members');
+      const [id, roles] = called(alice, 'showMembers').at(-1);
+      assert.deepEqual([id, [...roles]], [group.id, [[match.alice, 'owner'], [carol, 'admin']]]);
     });
 
     test('a milestone is shown', async () => {

@@ -301,6 +301,8 @@ describe('REST', () => {
       'get /matches/{id}',
       'put /matches/{id}',
       'delete /matches/{id}',
+      'patch /matches/{id}/members',
+      'delete /matches/{id}/members/me',
       'get /matches/{id}/messages',
       'post /matches/{id}/messages',
       'patch /matches/{id}/messages/{id}',

@@ -82,6 +82,12 @@ describe('a stranger', () => {
     assert.deepEqual(ack, { ok: true, presence: { [id]: null } });
   };
 
+  const changing = (method, path, body) => async (id) => {
+    const token = userToken(stack, stranger.user);
+    const answer = await rest(stack, method, `/matches/${id}${path}`, { token, body });
+    assert.equal(answer.status, 404);
+  };
+
   for (const [what, ask] of [
     ['send_message', refusedWith('send_message', (id) => ({ matchId: id, message: 'hi' }))],
     ['join_chat', refusedWith('join_chat', (id) => ({ matchId: id, sinceSeq: 0, keepOthers: true }))],
@@ -93,6 +99,8 @@ describe('a stranger', () => {
     ['GET of messages', getting('/messages?limit=200')],
     ['GET of milestones', getting('/milestones')],
     ['POST of a message', posting],
+    ['PATCH of members', changing('PATCH', '/members', { remove: ['x'] })],
+    ['DELETE of the own membership', changing('DELETE', '/members/me')],
   ]) {
     test(`cannot tell by the time of ${what} whether a match exists`, async () => {
       // A call of a socket to one match waits for the one before it, so two of them would only show their order.

@@ -3,6 +3,7 @@
 mod admission;
 mod asking;
 mod calling;
+mod groups;
 mod marks;
 mod reads;
 mod seen;

@@ -9,6 +9,7 @@ mod caller;
 mod changes;
 mod erasures;
 mod matches;
+mod members;
 mod message;
 mod messages;
 mod milestones;
@@ -40,6 +41,8 @@ pub fn routes(api: Api, origins: Origins) -> Router {
     let v1 = Router::new()
         .route("/matches", get(matches::list))
         .route("/matches/{id}", put(matches::put).get(matches::get).delete(matches::close))
+        .route("/matches/{id}/members", patch(members::patch))
+        .route("/matches/{id}/members/me", delete(members::leave))
         .route("/matches/{id}/messages", get(messages::page).post(messages::post))
         .route("/matches/{id}/messages/{seq}", patch(message::edit).delete(message::delete))
         .route("/matches/{id}/messages/{seq}/reactions/{emoji}", put(message::react).delete(message::unreact))

@@ -12,7 +12,7 @@ use tonic::Code;
 
 use crate::{
     metrics::Metrics,
-    milestone::{Milestone, Milestones},
+    milestone::{Milestone, Milestones, Scope},
     store::{IfMissing, Register, Registers},
 };
 
@@ -144,7 +144,7 @@ impl Counter {
         let Ok(id) = MatchId::new(head.match_id.as_str()) else {
             return Ok(());
         };
-        for milestone in self.milestones.reached(head.last_seq) {
+        for milestone in self.milestones.of(head.is_group).filter(|of| of.threshold <= head.last_seq) {
             self.record(&id, milestone).await?;
         }
         Ok(())
@@ -191,13 +191,14 @@ impl Counter {
     }
 
     /// Has a milestone recorded, at once or by somebody before. `false` when chat-service knows nothing that reaches
-    /// it.
+    /// it. One that matches of the other kind reach counts as recorded: it is not asked for again.
     async fn record(&self, id: &MatchId, milestone: &Milestone) -> Result<bool, tonic::Status> {
         let request = RecordMilestoneRequest {
             match_id: id.to_string(),
             milestone_id: milestone.id.clone(),
             threshold: milestone.threshold,
             unlocks: milestone.unlocks.clone(),
+            of_groups: milestone.scope == Scope::Group,
         };
         match self.chat.clone().record_milestone(request).await {
             Ok(response) => {

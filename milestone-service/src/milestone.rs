@@ -1,5 +1,6 @@
 //! What milestones there are and when a match reaches them. Pure: no IO, no clock.
 
+use serde::Deserialize;
 use thiserror::Error;
 
 /// The longest id of a milestone, and name of what it unlocks, in bytes.
@@ -14,8 +15,21 @@ pub struct Milestone {
     pub id: String,
     /// The number of messages that reaches it, at least 1.
     pub threshold: i64,
-    /// What the two may do from then on.
+    /// What the members may do from then on.
     pub unlocks: Vec<String>,
+    /// Which matches reach it.
+    pub scope: Scope,
+}
+
+/// Matches of one kind.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// All that are no groups.
+    #[default]
+    Pair,
+    /// Groups.
+    Group,
 }
 
 /// All milestones, by threshold.
@@ -91,6 +105,11 @@ impl Milestones {
         &self.0[..self.0.partition_point(|milestone| milestone.threshold <= count)]
     }
 
+    /// Those for matches of a kind, by threshold.
+    pub fn of(&self, is_group: bool) -> impl Iterator<Item = &Milestone> {
+        self.0.iter().filter(move |milestone| (milestone.scope == Scope::Group) == is_group)
+    }
+
     /// Those that a match with `count` messages has reached and that are not among `recorded`, by threshold.
     pub fn due<'a>(&'a self, count: i64, recorded: &'a [String]) -> impl Iterator<Item = &'a Milestone> {
         self.reached(count).iter().filter(|milestone| !recorded.contains(&milestone.id))
@@ -135,7 +154,8 @@ mod tests {
     use super::*;
 
     fn milestone(id: &str, threshold: i64, unlocks: &[&str]) -> Milestone {
-        Milestone { id: id.to_owned(), threshold, unlocks: unlocks.iter().map(ToString::to_string).collect() }
+        let unlocks = unlocks.iter().map(ToString::to_string).collect();
+        Milestone { id: id.to_owned(), threshold, unlocks, scope: Scope::Pair }
     }
 
     #[test]

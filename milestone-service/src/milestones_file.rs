@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde::Deserialize;
 
-use crate::milestone::{Milestone, Milestones};
+use crate::milestone::{Milestone, Milestones, Scope};
 
 /// What the binary takes without `--milestones-file`: 100 messages unlock `video_call`.
 ///
@@ -30,13 +30,15 @@ struct Entry {
     messages: i64,
     #[serde(default)]
     unlocks: Vec<String>,
+    #[serde(default)]
+    scope: Scope,
 }
 
 /// The milestones of a YAML text. Unknown keys, duplicates and values that make no sense are errors of one line.
 pub fn parse(yaml: &str) -> anyhow::Result<Milestones> {
     let file: File = serde_saphyr::from_str(yaml).map_err(|error| anyhow::anyhow!(in_one_line(&error)))?;
     let list = file.milestones.into_iter();
-    let list = list.map(|Entry { id, messages, unlocks }| Milestone { id, threshold: messages, unlocks });
+    let list = list.map(|Entry { id, messages, unlocks, scope }| Milestone { id, threshold: messages, unlocks, scope });
     Ok(Milestones::new(list.collect())?)
 }
 
@@ -73,6 +75,16 @@ mod tests {
     }
 
     #[test]
+    fn a_milestone_is_one_of_pairs_unless_it_says_otherwise() {
+        let entries =
+            ["{id: a, messages: 5}", "{id: b, messages: 5, scope: group}", "{id: c, messages: 7, scope: pair}"];
+        let text = format!("milestones:\n- {}\n", entries.join("\n- "));
+        let milestones = parse(&text).unwrap();
+        let ids = |is_group| milestones.of(is_group).map(|milestone| milestone.id.as_str()).collect::<Vec<_>>();
+        assert_eq!((ids(false), ids(true)), (vec!["a", "c"], vec!["b"]));
+    }
+
+    #[test]
     fn a_typo_is_named_with_its_line() {
         let text = error("milestones:\n- id: a\n  mesages: 100\n");
         assert!(text.contains("mesages") && text.contains("line 3"), "{text}");
@@ -90,6 +102,7 @@ mod tests {
             "milestones:\n- {id: a, messages: 1.5}",
             "milestones:\n- {id: a, id: b, messages: 1}",
             "milestones:\n- {id: a, messages: -1}",
+            "milestones:\n- {id: a, messages: 1, scope: all}",
             "milestones:\n- {id: a, messages: 1}\nmilestones: []",
             "milestones:\n- {id: a, messages: 1}\nmore: true",
             "milestones:\n- {id: [",

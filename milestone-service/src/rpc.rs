@@ -28,7 +28,7 @@ impl ProgressRpc {
 
     /// Records now what the stream did not tell, as when it was wiped: whoever asks needs it.
     async fn repair(&self, head: &MatchHead) {
-        let reached = self.counter.milestones().reached(head.last_seq).len();
+        let reached = self.counter.milestones().of(head.is_group).filter(|of| of.threshold <= head.last_seq).count();
         if usize::try_from(head.milestones).unwrap_or(0) >= reached {
             return;
         }
@@ -50,12 +50,13 @@ impl MilestoneService for ProgressRpc {
         let heads = heads.map_err(|status| Status::unavailable(format!("chat-service: {}", status.message())))?;
         let head = heads.into_iter().next().ok_or_else(|| Status::not_found("no such match"))?;
         self.repair(&head).await;
-        Ok(Response::new(progress(self.counter.milestones(), head.last_seq)))
+        Ok(Response::new(progress(self.counter.milestones(), &head)))
     }
 }
 
-fn progress(milestones: &Milestones, message_count: i64) -> GetProgressResponse {
-    let milestones = milestones.all().iter().map(|milestone| Progress {
+fn progress(milestones: &Milestones, head: &MatchHead) -> GetProgressResponse {
+    let message_count = head.last_seq;
+    let milestones = milestones.of(head.is_group).map(|milestone| Progress {
         milestone_id: milestone.id.clone(),
         threshold: milestone.threshold,
         unlocks: milestone.unlocks.clone(),

@@ -23,6 +23,10 @@ pub enum Code {
     IdempotencyConflict,
     /// One of the two users has blocked the other (the app server only).
     BlockedPair,
+    /// The group would have more members than it may.
+    GroupFull,
+    /// The members are not those that the caller knows.
+    RevConflict,
     /// The call is not in a state that allows this.
     CallStateConflict,
     /// One of the two is in another call.
@@ -49,7 +53,7 @@ pub enum Code {
 
 impl Code {
     /// Every code there is.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::InvalidPayload,
         Self::Unauthenticated,
         Self::TokenExpired,
@@ -60,6 +64,8 @@ impl Code {
         Self::WindowPassed,
         Self::IdempotencyConflict,
         Self::BlockedPair,
+        Self::GroupFull,
+        Self::RevConflict,
         Self::CallStateConflict,
         Self::CallBusy,
         Self::MilestoneRequired,
@@ -86,6 +92,8 @@ impl Code {
             Self::WindowPassed => "WINDOW_PASSED",
             Self::IdempotencyConflict => "IDEMPOTENCY_CONFLICT",
             Self::BlockedPair => "BLOCKED_PAIR",
+            Self::GroupFull => "GROUP_FULL",
+            Self::RevConflict => "REV_CONFLICT",
             Self::CallStateConflict => "CALL_STATE_CONFLICT",
             Self::CallBusy => "CALL_BUSY",
             Self::MilestoneRequired => "MILESTONE_REQUIRED",
@@ -113,6 +121,8 @@ impl Code {
             Self::WindowPassed => "It is too late to change the message.",
             Self::IdempotencyConflict => "This id was used for something else before.",
             Self::BlockedPair => "One of the two has blocked the other.",
+            Self::GroupFull => "The group has as many members as it may.",
+            Self::RevConflict => "The members have changed meanwhile.",
             Self::CallStateConflict => "The call is in a state that does not allow this.",
             Self::CallBusy => "One of the two is in another call.",
             Self::MilestoneRequired => "The match has not unlocked this yet.",
@@ -137,6 +147,8 @@ impl Code {
             Self::WindowPassed
             | Self::IdempotencyConflict
             | Self::BlockedPair
+            | Self::GroupFull
+            | Self::RevConflict
             | Self::CallStateConflict
             | Self::CallBusy
             | Self::MilestoneRequired

@@ -41,7 +41,8 @@ impl InboxKind {
             | Event::MatchChanged(_)
             | Event::MessageHidden(_)
             | Event::ReceiptUpdated(_)
-            | Event::SharingChanged(_) => Self::Chat,
+            | Event::SharingChanged(_)
+            | Event::ReceiptsUpdated(_) => Self::Chat,
             Event::CallChanged(_) => Self::Call,
             Event::TypingChanged(_) | Event::SocketReplaced(_) | Event::PresenceAsked(_) => Self::Soft,
         }
@@ -59,6 +60,7 @@ impl From<chat_event::Event> for Event {
             chat_event::Event::MessageHidden(hidden) => Self::MessageHidden(hidden),
             chat_event::Event::ReceiptUpdated(updated) => Self::ReceiptUpdated(updated),
             chat_event::Event::SharingChanged(changed) => Self::SharingChanged(changed),
+            chat_event::Event::ReceiptsUpdated(updated) => Self::ReceiptsUpdated(updated),
         }
     }
 }

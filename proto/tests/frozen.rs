@@ -14,8 +14,8 @@ use proto::{
     },
     inbox::{
         CallChanged, CallEvent, ChatEvent, InboxEvent, MatchChanged, MatchClosed, MessageHidden, MessagesPosted,
-        MilestoneReached, PresenceAnnounced, PresenceAnswer, PresenceAsked, SharingChanged, SocketReplaced, SoftEvent,
-        TypingChanged, call_changed,
+        MilestoneReached, PresenceAnnounced, PresenceAnswer, PresenceAsked, ReceiptUpdated, ReceiptsUpdated,
+        SharingChanged, SocketReplaced, SoftEvent, TypingChanged, call_changed,
         call_changed::{Accepted, Change as CallStep, Ended, Incoming, Rejected, Signaled},
         call_event, chat_event, inbox_event,
         presence_announced::What,
@@ -81,6 +81,7 @@ fn what_is_stored_is_told_in_these_bytes() {
         added: vec!["carol".into()],
         removed: vec!["bob".into()],
         actor: Some("alice".into()),
+        ..Membership::default()
     });
     let change = Change { rev: 4, after_seq: 101, created_at_ms: 1_000, kind: Some(kind) };
     let changed = MatchChanged { match_id: "m".into(), change: Some(change) };
@@ -123,6 +124,11 @@ fn what_becomes_of_messages_is_told_in_these_bytes() {
     let hidden = MessageHidden { match_id: "m".into(), seq: 7 };
     let event = ChatEvent { event: Some(chat_event::Event::MessageHidden(hidden.clone())) };
     frozen_event(&event, inbox_event::Event::MessageHidden(hidden), "42050a016d1007");
+
+    let receipt = ReceiptUpdated { match_id: "m".into(), user_id: "bob".into(), ..ReceiptUpdated::default() };
+    let several = ReceiptsUpdated { updated: vec![receipt] };
+    let event = ChatEvent { event: Some(chat_event::Event::ReceiptsUpdated(several.clone())) };
+    frozen_event(&event, inbox_event::Event::ReceiptsUpdated(several), "b2010a0a080a016d1203626f62");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! messages.
 
 use chat_service::audience::Audience;
-use milestone_service::milestone::{Milestone, Milestones};
+use milestone_service::milestone::{Milestone, Milestones, Scope};
 use promises::{GUEST, Tag};
 use proto::{MatchId, UserId, chat::Message};
 
@@ -45,7 +45,12 @@ impl Cast {
             members: MEMBERS[number],
             guest: GUESTS[number],
         };
-        let milestone = |seq: u32| Milestone { id: format!("m-{seq}"), threshold: i64::from(seq), unlocks: Vec::new() };
+        let milestone = |seq: u32| Milestone {
+            id: format!("m-{seq}"),
+            threshold: i64::from(seq),
+            unlocks: Vec::new(),
+            scope: Scope::Pair,
+        };
         Self {
             users: ["alice", "bob", "carol", "dave"].map(|name| valid(UserId::new(name))).to_vec(),
             chats: vec![chat(0, "one"), chat(1, "two")],

@@ -114,8 +114,8 @@ impl Counter {
     }
 
     async fn record(&self, id: &MatchId, milestone: &Milestone) -> Result<(), Away> {
-        let Milestone { id: milestone_id, threshold, unlocks } = milestone.clone();
-        let reached = RecordMilestone { match_id: id.clone(), milestone_id, threshold, unlocks };
+        let Milestone { id: milestone_id, threshold, unlocks, .. } = milestone.clone();
+        let reached = RecordMilestone { match_id: id.clone(), milestone_id, threshold, unlocks, of_groups: false };
         // A register that is not brought up to date leads to a record that was made before.
         let _ = if self.replicas.change(reached).await?.is_ok() {
             self.world.registers.mark_recorded(id, &milestone.id).await

@@ -57,7 +57,7 @@ fn what_comes_behind_a_closing_in_the_same_batch_is_refused_and_a_milestone_is_n
     let (before, after) = (request("demo", "alice", &[("a", "1")]), request("demo", "bob", &[("b", "2")]));
     let close = CloseMatch { match_id: id("demo") };
     let (milestone_id, unlocks) = ("m".to_owned(), Vec::new());
-    let milestone = RecordMilestone { match_id: id("demo"), milestone_id, threshold: 11, unlocks };
+    let milestone = RecordMilestone { match_id: id("demo"), milestone_id, threshold: 11, unlocks, of_groups: false };
     let commands: [&dyn Command; 4] = [&before, &close, &after, &milestone];
     assert_eq!(advances(&commands), None, "all of it goes under locks");
     let decision = decide(&commands, rooms([(id("demo"), 10)]));

@@ -10,6 +10,7 @@ use proto::{
 use super::{Command, Wanted};
 use crate::{
     outcome::{Changed, Outcome, Refusal},
+    owners::keep_owner,
     room::Room,
 };
 
@@ -56,7 +57,9 @@ impl Command for ChangeMembers {
             Err(Refusal::TooManyMembers)
         } else {
             let actor = self.actor.as_ref().map(ToString::to_string);
-            let membership = Membership { added, removed, actor };
+            let in_group = room.audience().is_group();
+            let mut membership = Membership { added, removed, actor, in_group, ..Membership::default() };
+            keep_owner(room.audience(), &mut membership, (room.head().rev + 1, room.head().last_seq));
             let change = room.add_change(room.head().now_ms, |_, _| Kind::Membership(membership));
             Ok(Changed { change, is_new: true })
         })
@@ -74,7 +77,7 @@ impl ChangeMembers {
 }
 
 /// The change that has led to the members as they are. Its rev is 0 if they never changed.
-fn standing(room: &mut Room) -> Change {
+pub(super) fn standing(room: &mut Room) -> Change {
     let (is_membership, rev) = (|kind: &Kind| matches!(kind, Kind::Membership(_)), room.head().members_rev);
     let Some(change) = room.last_change(is_membership).filter(|change| change.rev == rev).cloned() else {
         return Change { rev, ..Change::default() };
@@ -116,7 +119,8 @@ mod tests {
 
     fn change(rev: i64, added: &[&str], removed: &[&str]) -> Change {
         let names = |of: &[&str]| of.iter().map(|name| (*name).to_owned()).collect();
-        let membership = Membership { added: names(added), removed: names(removed), actor: Some("alice".into()) };
+        let actor = Some("alice".into());
+        let membership = Membership { added: names(added), removed: names(removed), actor, ..Membership::default() };
         Change { rev, after_seq: 7, created_at_ms: 1_000, kind: Some(Kind::Membership(membership)) }
     }
 

@@ -91,7 +91,7 @@ impl ChangeMessage {
         if let Some(repeated) = self.repeated(&content, room) {
             return repeated;
         }
-        let row = room.message_at(self.seq).ok_or(Code::MessageNotFound)?;
+        let row = room.message_for(&self.actor, self.seq).ok_or(Code::MessageNotFound)?;
         let is_own = row.message.sender_id == self.actor.as_str();
         if !is_own && !matches!(self.change, MessageChange::React(..)) {
             return Err(Code::Forbidden.into());

@@ -40,6 +40,8 @@ pub struct Wanted<'a> {
     pub closings: BTreeSet<&'a str>,
     /// The changes that have led to the members of these matches.
     pub memberships: BTreeSet<&'a str>,
+    /// Whom users want to add to groups: (match, who adds, who is added).
+    pub invitations: BTreeSet<(&'a str, &'a str, &'a str)>,
     /// The changes that have recorded milestones: (match, milestone).
     pub milestones: BTreeSet<(&'a str, &'a str)>,
 }

@@ -22,6 +22,8 @@ pub struct RecordMilestone {
     pub threshold: i64,
     /// What it unlocks.
     pub unlocks: Vec<String>,
+    /// Whether it is one of groups.
+    pub of_groups: bool,
 }
 
 impl Command for RecordMilestone {
@@ -37,6 +39,7 @@ impl Command for RecordMilestone {
     fn decide(&self, room: &mut Room) -> Outcome {
         let standing = room.change(|kind| matches!(kind, Kind::Milestone(of) if of.milestone_id == self.milestone_id));
         Outcome::Changed(match standing.cloned() {
+            None if room.audience().is_group() != self.of_groups => Err(Refusal::OtherKind),
             _ if room.head().last_seq < self.threshold => Err(Refusal::NotReached),
             Some(change) => {
                 room.repeat_change(&change);
@@ -75,7 +78,8 @@ mod tests {
     }
 
     fn command(threshold: i64) -> RecordMilestone {
-        RecordMilestone { match_id: id(), milestone_id: "calls".into(), threshold, unlocks: vec!["video".into()] }
+        let (milestone_id, unlocks) = ("calls".to_owned(), vec!["video".to_owned()]);
+        RecordMilestone { match_id: id(), milestone_id, threshold, unlocks, of_groups: false }
     }
 
     fn room(rev: i64) -> Room {
@@ -118,6 +122,16 @@ mod tests {
         let (additions, moved) = room.into_additions();
         assert_eq!((additions.changes, additions.retold, moved), (vec![], vec![], None));
         assert_eq!(additions.repeated, [Entry::Change(Logged { match_id: id(), change: standing(4, 10) })]);
+    }
+
+    #[test]
+    fn a_milestone_of_groups_is_reached_by_groups_alone() {
+        let of_groups = RecordMilestone { of_groups: true, ..command(5) };
+        assert_eq!(of_groups.decide(&mut room(0)), Outcome::Changed(Err(Refusal::OtherKind)));
+        let head = room(0).head().clone();
+        let mut group = Room::new(id(), head, Audience::group(Vec::new(), 0));
+        assert_eq!(command(5).decide(&mut group), Outcome::Changed(Err(Refusal::OtherKind)));
+        assert!(of_groups.decide(&mut group).into_change().unwrap().is_new);
     }
 
     #[test]

@@ -105,7 +105,8 @@ impl SendMessages {
         if let Err(code) = room.may(&self.author.id, Action::Send) {
             return failure(code);
         }
-        if draft.reply_to.is_some_and(|seq| seq > room.head().last_seq) {
+        let is_there = |seq| seq <= room.head().last_seq && room.audience().sees_message(&self.author.id, seq);
+        if draft.reply_to.is_some_and(|seq| !is_there(seq)) {
             return failure(Code::MessageNotFound);
         }
         stored(room.add_message(&self.author, draft), false)

@@ -11,6 +11,7 @@ use crate::{
     audience::Audience,
     batch::{self, Decision, Writes},
     command::{Command, Wanted},
+    invitation::Invitation,
     news::Logged,
     room::{Head, Room},
     stored::{Named, Row},
@@ -99,6 +100,8 @@ pub struct Found {
     pub commands: Vec<(MatchId, Named)>,
     /// Who has hidden messages, each by its seq.
     pub hidden: Vec<(MatchId, i64, UserId)>,
+    /// Of whom users want to add.
+    pub invitations: Vec<(MatchId, Invitation)>,
 }
 
 /// What is known of the audiences of a batch's matches: `None` where nothing is.
@@ -171,7 +174,7 @@ async fn commit_locked(
 
 /// The rooms of locked matches with what was found in them, and the audiences that have changed.
 fn found_rooms(known: &Known<'_>, locked: Locked) -> (BTreeMap<MatchId, Room>, BTreeMap<MatchId, Audience>) {
-    let Locked { heads, found: Found { rows, changes, commands, hidden }, changed } = locked;
+    let Locked { heads, found: Found { rows, changes, commands, hidden, invitations }, changed } = locked;
     let mut rooms = rooms(known, heads, &changed);
     for row in rows {
         if let Some(room) = rooms.get_mut(row.message.match_id.as_str()) {
@@ -191,6 +194,11 @@ fn found_rooms(known: &Known<'_>, locked: Locked) -> (BTreeMap<MatchId, Room>, B
     for (match_id, seq, user) in hidden {
         if let Some(room) = rooms.get_mut(&match_id) {
             room.remember_hidden(seq, user);
+        }
+    }
+    for (match_id, invitation) in invitations {
+        if let Some(room) = rooms.get_mut(&match_id) {
+            room.remember_invitation(invitation);
         }
     }
     (rooms, changed)

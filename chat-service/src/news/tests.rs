@@ -31,7 +31,7 @@ fn heard(entries: Vec<Entry>) -> Vec<(String, Result<Vec<i64>, &'static str>)> {
         Event::MatchClosed(_) => Err("closing"),
         Event::MatchChanged(_) => Err("membership"),
         Event::MessageHidden(_) => Err("hidden"),
-        Event::ReceiptUpdated(_) => Err("receipt"),
+        Event::ReceiptUpdated(_) | Event::ReceiptsUpdated(_) => Err("receipt"),
         Event::SharingChanged(_) => Err("sharing"),
     };
     let members = ["a", "b", "c", "m0", "m1", "m2"].map(|id| (MatchId::new(id).unwrap(), nobody()));

@@ -24,6 +24,7 @@ use crate::{
     may::{Action, Standing, may},
     outcome::{Changed, Refusal},
     store::{Page, Put, Since},
+    tenure::Tenure,
 };
 
 /// The most matches whose heads one call may ask for.
@@ -39,23 +40,29 @@ impl Rpc {
         let (id, user) = (match_id(request.match_id)?, request.user_id.map(user_id).transpose()?);
         let since = Since { seq: request.since_seq, rev: request.since_rev, limit: limit(request.limit) };
         let page = self.store.get_match((&id, user.as_ref()), since).await?;
-        let Page { found, messages, has_more, epoch, changes, receipts, sharing } = page.ok_or_else(no_match)?;
+        let Page { found, messages, has_more, epoch, changes, receipts, sharing, notes } = page.ok_or_else(no_match)?;
         let refused = user.and_then(|user| refused(&user, action, &found)).map(i32::from);
         let (changes, limited) = changes.map_or((Vec::new(), false), |listed| (listed.changes, listed.has_more));
         let receipts = receipts.filter(|_| self.marks.is_some());
-        let r#match = Some(found);
-        Ok(GetMatchResponse { r#match, messages, has_more, epoch, refused, changes, limited, receipts, sharing })
+        let found = Some(found);
+        let page = GetMatchResponse { r#match: found, messages, has_more, epoch, refused, ..Default::default() };
+        Ok(GetMatchResponse { changes, limited, receipts, sharing, notes, ..page })
     }
 
     pub(super) async fn put(&self, request: PutMatchRequest) -> Result<PutMatchResponse, Status> {
+        if let Some(group) = request.group {
+            return self.put_group(request.match_id, group).await;
+        }
         let id = match_id(request.match_id)?;
         let members = members(request.members)?;
-        match self.store.put_match(&id, &members).await? {
-            Put::Created(found) => Ok(PutMatchResponse { r#match: Some(found), created: true, blocked: false }),
-            Put::Present(found) => Ok(PutMatchResponse { r#match: Some(found), created: false, blocked: false }),
-            Put::Blocked => Ok(PutMatchResponse { r#match: None, created: false, blocked: true }),
-            Put::Refused => Err(Status::failed_precondition("the match is closed or has other members")),
-        }
+        let (found, created) = match self.store.put_match(&id, &members).await? {
+            Put::Created(found) => (Some(found), true),
+            Put::Present(found) => (Some(found), false),
+            Put::Blocked => (None, false),
+            Put::Refused => return Err(Status::failed_precondition("the match is closed, or another one")),
+        };
+        let blocked = found.is_none();
+        Ok(PutMatchResponse { r#match: found, created, blocked, failure: None })
     }
 
     /// Every call tells the inboxes, so that one whose news were lost can be repeated.
@@ -110,8 +117,18 @@ fn action(asked: proto::chat::Action) -> Action {
 
 /// Why the user may not do it, if so.
 fn refused(user: &UserId, action: Action, found: &Match) -> Option<Code> {
-    let members = found.members.iter().filter_map(|member| UserId::new(member.as_str()).ok());
-    let audience = Audience::new(members.collect(), found.members_rev);
+    let audience = match &found.group {
+        Some(group) => {
+            let members = group.members.iter().enumerate();
+            let members = members
+                .filter_map(|(n, of)| Some((UserId::new(of.user_id.as_str()).ok()?, Tenure::founding(of.role(), n))));
+            Audience::group(members.collect(), found.members_rev)
+        }
+        None => {
+            let members = found.members.iter().filter_map(|member| UserId::new(member.as_str()).ok());
+            Audience::new(members.collect(), found.members_rev)
+        }
+    };
     may(user, action, Standing { audience: &audience, closed: found.closed_at_ms.is_some() }).err()
 }
 

@@ -35,8 +35,15 @@ impl Rpc {
         };
         let user = request.user_id.map(user_id).transpose()?;
         let page = self.store.list_messages((&id, user.as_ref()), position, limit(request.limit)).await?;
-        let Listed { messages, has_more, through_seq, through_rev } = page.ok_or_else(no_match)?;
-        Ok(ListMessagesResponse { messages, has_more, through_seq, through_rev: Some(through_rev) })
+        let page = page.ok_or_else(no_match)?;
+        // Where the members never changed there are none.
+        let notes = if request.with_notes && page.members_rev > 0 {
+            self.store.notes((&id, user.as_ref()), position, &page).await?
+        } else {
+            Vec::new()
+        };
+        let Listed { messages, has_more, through_seq, through_rev, .. } = page;
+        Ok(ListMessagesResponse { messages, has_more, through_seq, through_rev: Some(through_rev), notes })
     }
 
     pub(super) async fn changes_of(&self, request: ListChangesRequest) -> Result<ListChangesResponse, Status> {
@@ -51,7 +58,7 @@ impl Rpc {
         &self,
         request: ChangeMessageRequest,
     ) -> Result<ChangeMessageResponse, Status> {
-        let command = change_of_message(request, self.windows)?;
+        let command = change_of_message(request, self.rules.windows)?;
         // For a match of others and for one that does not exist the same is done, as with sends.
         let changed = match self.audiences.of(&command.match_id, &command.actor).await? {
             Some(audience) => {

@@ -7,7 +7,10 @@ use proto::{
 use tonic::Status;
 
 use super::{Rpc, status::match_id};
-use crate::{command::RecordMilestone, outcome::Changed};
+use crate::{
+    command::RecordMilestone,
+    outcome::{Changed, Refusal},
+};
 
 /// What one milestone may unlock.
 const MAX_UNLOCKS: usize = 64;
@@ -15,12 +18,19 @@ const MAX_UNLOCKS: usize = 64;
 impl Rpc {
     /// The members are told once it is recorded. A repeat tells nobody.
     pub(super) async fn record(&self, request: RecordMilestoneRequest) -> Result<RecordMilestoneResponse, Status> {
-        let Changed { change, is_new } = self.change(reached(request)?).await?;
+        let command = reached(request)?;
+        let audience = self.audiences.all(&command.match_id).await?.ok_or(Refusal::NoMatch)?;
+        let Changed { change, is_new } = match self.commit(command, audience).await? {
+            Err(Refusal::OtherKind) => {
+                return Ok(RecordMilestoneResponse { other_kind: true, ..RecordMilestoneResponse::default() });
+            }
+            changed => changed?,
+        };
         let milestone = match change.kind {
             Some(Kind::Milestone(milestone)) => Some(milestone),
             _ => None,
         };
-        Ok(RecordMilestoneResponse { recorded: is_new, milestone })
+        Ok(RecordMilestoneResponse { recorded: is_new, milestone, other_kind: false })
     }
 }
 
@@ -33,6 +43,6 @@ fn reached(request: RecordMilestoneRequest) -> Result<RecordMilestone, Status> {
     if request.threshold < 1 {
         return Err(Status::invalid_argument("a threshold is at least 1"));
     }
-    let RecordMilestoneRequest { milestone_id, threshold, unlocks, .. } = request;
-    Ok(RecordMilestone { match_id, milestone_id, threshold, unlocks })
+    let RecordMilestoneRequest { milestone_id, threshold, unlocks, of_groups, .. } = request;
+    Ok(RecordMilestone { match_id, milestone_id, threshold, unlocks, of_groups })
 }

@@ -26,7 +26,9 @@ impl From<Refusal> for Status {
         let message = refusal.to_string();
         match refusal {
             Refusal::NoMatch => Self::not_found(message),
-            Refusal::NotReached | Refusal::Closed | Refusal::NobodyLeft => Self::failed_precondition(message),
+            Refusal::NotReached | Refusal::OtherKind | Refusal::Closed | Refusal::NobodyLeft => {
+                Self::failed_precondition(message)
+            }
             Refusal::MayNot(_) => Self::permission_denied(message),
             Refusal::MembersChanged => Self::aborted(message),
             Refusal::TooManyMembers => Self::resource_exhausted(message),

@@ -16,10 +16,11 @@ const MAX_BLOCKS: i64 = 5_000;
 /// Whoever makes or forbids a match of two users holds this lock, so that one sees what the other has done.
 const LOCK_PAIR: &str = "SELECT pg_advisory_xact_lock(hashtextextended(least($1, $2) || ' ' || greatest($1, $2), 0))";
 
-/// The matches of two users alone.
+/// The matches of two users alone. A group of two is none: others may come.
 const PAIRS: &str = "SELECT a.match_id FROM user_matches a JOIN user_matches b USING (match_id)
      WHERE a.user_id = $1 AND b.user_id = $2
-       AND (SELECT count(*) FROM members c WHERE c.match_id = a.match_id) = 2";
+       AND (SELECT count(*) FROM members c WHERE c.match_id = a.match_id) = 2
+       AND NOT (SELECT m.is_group FROM matches m WHERE m.match_id = a.match_id)";
 
 /// Closes what is open of these matches, whose rows are locked. A closing takes a rev as any change.
 const CLOSE: &str = "WITH closed AS (

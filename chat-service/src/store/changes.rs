@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use proto::{
     MatchId, UserId,
-    chat::{Change, Closing, Deleted, Edited, Membership, Milestone, Reacted, change::Kind},
+    chat::{Change, Closing, Deleted, Edited, Member, Membership, Milestone, Reacted, change::Kind},
 };
 use serde::Deserialize;
 use tokio_postgres::{Error, Row, types::ToSql};
@@ -16,7 +16,10 @@ use super::{
     reactions,
     time::{from_ms, to_ms},
 };
-use crate::{may::may_read, news::Logged};
+use crate::{
+    may::{may_read, sees_behind, sees_changes_from},
+    news::Logged,
+};
 
 const MILESTONE: &str = "milestone";
 const CLOSING: &str = "closing";
@@ -25,7 +28,7 @@ const EDITED: &str = "edited";
 const DELETED: &str = "deleted";
 const REACTED: &str = "reacted";
 
-/// What messages take of a page of changes at most.
+/// What messages, and the names of members, take of a page of changes at most.
 const MAX_PAGE_BYTES: usize = 64 * 1024;
 
 /// The columns of [`logged`], in its order, of a `changes c`.
@@ -58,6 +61,8 @@ struct MilestoneBody {
 struct MembershipBody {
     added: Vec<String>,
     removed: Vec<String>,
+    /// Only in groups.
+    roles: Option<Vec<(String, i32)>>,
 }
 
 /// Changes as the log holds them: the columns `match_id`, `rev`, `kind`, `seq`, `after_seq`, `body`, `created_at` and
@@ -118,8 +123,12 @@ fn entry(kind: &Kind) -> Entry<'_> {
         Kind::Deleted(Deleted { seq, actor }) => of_message(DELETED, *seq, actor),
         Kind::Reacted(Reacted { seq, actor, .. }) => of_message(REACTED, *seq, actor),
         Kind::Closing(Closing {}) => Entry { kind: CLOSING, seq: None, body: None, actor: None },
-        Kind::Membership(Membership { added, removed, actor }) => {
-            let body = serde_json::json!({ "added": added, "removed": removed });
+        Kind::Membership(Membership { added, removed, actor, roles, in_group, .. }) => {
+            let mut body = serde_json::json!({ "added": added, "removed": removed });
+            if *in_group {
+                let roles: Vec<_> = roles.iter().map(|member| (&member.user_id, member.role)).collect();
+                body["roles"] = serde_json::json!(roles);
+            }
             Entry { kind: MEMBERSHIP, seq: None, body: Some(body.to_string()), actor: actor.as_deref() }
         }
     }
@@ -130,11 +139,15 @@ fn of_message<'a>(kind: &'static str, seq: i64, actor: &'a str) -> Entry<'a> {
 }
 
 /// The statement of a page of changes, with parameters (match, rev, count, user). The message of a change is shown as
-/// it is now; of one that the user has hidden nothing is. One statement is one snapshot; a match without changes gives
-/// one row, whose other columns are null.
+/// it is now; of one that the user has hidden nothing is, nor of what was before the user sees the match. One statement
+/// is one snapshot; a match without changes gives one row, whose other columns are null.
 pub(super) fn statement() -> String {
+    let (from_rev, from_seq) = (sees_changes_from(4), sees_behind(4));
     format!(
-        "SELECT m.rev, c.rev, CASE WHEN h.seq IS NULL THEN c.kind END, c.seq, c.after_seq, c.body, c.created_at,
+        "SELECT m.rev, c.rev,
+                CASE WHEN h.seq IS NULL AND c.rev >= {from_rev}
+                          AND (c.kind NOT IN ('{EDITED}', '{DELETED}', '{REACTED}') OR c.seq > {from_seq})
+                     THEN c.kind END, c.seq, c.after_seq, c.body, c.created_at,
                 c.actor, s.body, s.reactions, (SELECT min(rev) FROM changes WHERE match_id = $1)
          FROM matches m LEFT JOIN (
              SELECT * FROM changes WHERE match_id = $1 AND rev > $2 ORDER BY rev LIMIT $3
@@ -146,12 +159,12 @@ pub(super) fn statement() -> String {
     )
 }
 
-/// How many rows a page holds by the bytes of what they show of messages: at least one.
+/// How many rows a page holds by the bytes of what they show: at least one.
 fn fitting(rows: &[Row], limit: usize) -> Result<usize, Error> {
     let mut total = 0;
     for (count, row) in rows.iter().take(limit).enumerate() {
-        let (body, reactions): (Option<&str>, Option<&str>) = (row.try_get(8)?, row.try_get(9)?);
-        total += body.map_or(0, str::len) + reactions.map_or(0, str::len);
+        let columns: [Option<&str>; 3] = [row.try_get(5)?, row.try_get(8)?, row.try_get(9)?];
+        total += columns.into_iter().flatten().map(str::len).sum::<usize>();
         if total > MAX_PAGE_BYTES && count > 0 {
             return Ok(count);
         }
@@ -218,8 +231,11 @@ fn milestone(row: &Row, rev: i64) -> Result<Option<Milestone>, Error> {
 }
 
 fn membership(row: &Row) -> Result<Option<Membership>, Error> {
-    let Some(MembershipBody { added, removed }) = body(row)? else { return Ok(None) };
-    Ok(Some(Membership { added, removed, actor: row.try_get(7)? }))
+    let Some(MembershipBody { added, removed, roles }) = body(row)? else { return Ok(None) };
+    let in_group = roles.is_some();
+    let roles = roles.unwrap_or_default().into_iter().map(|(user_id, role)| Member { user_id, role }).collect();
+    let (actor, without_history) = (row.try_get(7)?, Vec::new());
+    Ok(Some(Membership { added, removed, actor, roles, in_group, without_history }))
 }
 
 /// What the statement of a page reads of the message, too.

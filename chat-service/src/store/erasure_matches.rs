@@ -22,7 +22,7 @@ const ROWS: i64 = 1_000;
 /// A match that is left of an erasure. `is_member` and `is_open` are as they are now.
 const NEXT: &str = "SELECT l.match_id, l.through_seq, l.done_seq, m.closed_at IS NULL,
             EXISTS (SELECT FROM user_matches o WHERE o.user_id = $1 AND o.match_id = l.match_id),
-            (SELECT count(*) FROM members c WHERE c.match_id = l.match_id),
+            (SELECT count(*) FROM members c WHERE c.match_id = l.match_id) > CASE WHEN m.is_group THEN 1 ELSE 2 END,
             EXISTS (SELECT FROM changes g WHERE g.match_id = l.match_id AND g.kind = 'closing'
                     AND g.created_at >= (SELECT asked_at FROM erasures e WHERE e.user_id = $1))
      FROM erasure_matches l JOIN matches m USING (match_id)
@@ -56,7 +56,8 @@ pub(crate) struct ErasureMatch {
     pub(crate) part: Left,
     pub(crate) is_open: bool,
     pub(crate) is_member: bool,
-    pub(crate) members: i64,
+    /// Whether it goes on without the user.
+    pub(crate) goes_on: bool,
     /// Whether it was closed after the erasure was asked for: its members may not know of that yet.
     pub(crate) was_closed: bool,
 }
@@ -189,9 +190,9 @@ fn of_row(row: &Row) -> Result<Option<ErasureMatch>, Error> {
         Some(through) if done < through => Left::Messages(done, through),
         Some(_) => Left::Rest,
     };
-    let (is_open, is_member, members) = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
+    let (is_open, is_member, goes_on) = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
     let was_closed = row.try_get(6)?;
-    let found = |match_id| ErasureMatch { match_id, part, is_open, is_member, members, was_closed };
+    let found = |match_id| ErasureMatch { match_id, part, is_open, is_member, goes_on, was_closed };
     Ok(MatchId::new(row.try_get::<_, &str>(0)?).ok().map(found))
 }
 

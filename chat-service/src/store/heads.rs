@@ -19,8 +19,8 @@ impl Store {
     pub(crate) async fn heads(&self, ids: &[&str], with_members: bool) -> Result<Heads<MatchHead>, StoreError> {
         let client = self.client().await?;
         let sql = "SELECT e.epoch, m.match_id, m.last_seq, m.closed_at IS NOT NULL, m.rev, m.members_rev,
-                          CASE WHEN $2 THEN (SELECT array_agg(user_id) FROM members u WHERE u.match_id = m.match_id) END,
-                          (SELECT count(*)::integer FROM milestones s WHERE s.match_id = m.match_id)
+                         CASE WHEN $2 THEN (SELECT array_agg(user_id) FROM members u WHERE u.match_id = m.match_id) END,
+                         (SELECT count(*)::integer FROM milestones s WHERE s.match_id = m.match_id), m.is_group
                    FROM epochs e LEFT JOIN matches m ON m.match_id = ANY ($1)";
         let statement = client.prepare_cached(sql).await?;
         let rows = client.query(&statement, &[&ids, &with_members]).await?;
@@ -41,13 +41,14 @@ impl Store {
                        SELECT o.user_id, o.match_id FROM unnest($1::text[], $2::text[]) AS k (user_id, match_id)
                        JOIN user_matches o USING (user_id, match_id))
                    SELECT e.epoch, m.match_id, m.last_seq, m.closed_at IS NOT NULL, m.rev, m.members_rev,
-                          (SELECT array_agg(u.user_id) FROM members u WHERE u.match_id = m.match_id), 0, own.user_id,
+                          (SELECT array_agg(u.user_id) FROM members u WHERE u.match_id = m.match_id), 0,
+                          m.is_group, own.user_id,
                           EXISTS (SELECT FROM settings g WHERE g.user_id = own.user_id AND NOT g.typing), {apart}
                    FROM epochs e LEFT JOIN (own JOIN matches m USING (match_id)) ON true"
         );
         let statement = client.prepare_cached(&sql).await?;
         let rows = client.query(&statement, &[&users, &ids]).await?;
-        Ok(of_rows(&rows, |row| Ok((row.try_get(8)?, of_user(row)?)))?)
+        Ok(of_rows(&rows, |row| Ok((row.try_get(9)?, of_user(row)?)))?)
     }
 }
 
@@ -72,10 +73,11 @@ fn of_row(row: &Row) -> Result<MatchHead, Error> {
         members_rev: row.try_get(5)?,
         members: row.try_get::<_, Option<Vec<String>>>(6)?.unwrap_or_default(),
         milestones: row.try_get(7)?,
+        is_group: row.try_get(8)?,
         ..MatchHead::default()
     })
 }
 
 fn of_user(row: &Row) -> Result<MatchHead, Error> {
-    Ok(MatchHead { hides_typing: row.try_get(9)?, apart: row.try_get(10)?, ..of_row(row)? })
+    Ok(MatchHead { hides_typing: row.try_get(10)?, apart: row.try_get(11)?, ..of_row(row)? })
 }

@@ -1,28 +1,37 @@
 //! Matches: made, read, listed.
 
+use deadpool_postgres::{Object, Transaction};
 use futures_util::join;
 use proto::{
     MatchId, UserId,
-    chat::{Match, Message, Milestone, Receipts, Sharing},
+    chat::{Change, Group, Match, Member, Message, Milestone, Receipts, Sharing},
 };
-use tokio_postgres::{Error, Row};
+use tokio_postgres::{Error, Row, Statement};
 
 use super::{
     Store, StoreError, blocks,
     changes::{self, ListedChanges},
+    members::role_of,
     messages::{MessagePage, Position, one_more_than},
-    milestones, positions, sharing,
+    milestones, notes, positions, sharing,
     time::to_ms,
 };
 use crate::may::may_read;
 
-/// The columns of [`of_row`], in its order, of a `matches m`.
+/// The columns of [`of_row`], in its order, behind which `FROM matches m` follows.
 const SELECT: &str = "SELECT m.match_id, m.last_seq, m.created_at, m.closed_at,
      ARRAY (SELECT user_id FROM members u WHERE u.match_id = m.match_id ORDER BY user_id),
-     m.rev, m.members_rev, (SELECT epoch FROM epochs) FROM matches m";
+     m.rev, m.members_rev, (SELECT epoch FROM epochs), m.title,
+     CASE WHEN m.is_group THEN ARRAY (
+         SELECT role::integer FROM members u WHERE u.match_id = m.match_id ORDER BY user_id) END";
+
+/// Most members of the matches of a page together: an answer is no larger than some 128 KB.
+const MAX_LISTED_MEMBERS: usize = 1_500;
 
 /// Where among them the epoch is.
 const EPOCH: usize = 7;
+/// Where the title of a group is, and behind it the roles of its members.
+const TITLE: usize = 8;
 
 /// A match with a page of its messages, of one snapshot.
 #[derive(Debug)]
@@ -37,6 +46,8 @@ pub(crate) struct Page {
     pub(crate) receipts: Option<Receipts>,
     /// What the user shows and sees there, if a user reads.
     pub(crate) sharing: Option<Sharing>,
+    /// What lies between the messages, if these were asked for.
+    pub(crate) notes: Vec<Change>,
 }
 
 /// What is to be shown of a match beside itself.
@@ -73,17 +84,13 @@ impl Store {
     ) -> Result<Option<Page>, StoreError> {
         let client = self.client().await?;
         let position = Position::After(since.seq.unwrap_or(i64::MAX));
-        let head = client.prepare_cached(&format!("{SELECT} WHERE m.match_id = $1 AND {}", may_read(2))).await?;
-        let told = client.prepare_cached(&milestones::select_of_match()).await?;
-        let page = client.prepare_cached(&position.statement()).await?;
-        let log = client.prepare_cached(&changes::statement()).await?;
+        let [head, told, page, log, positions, shared, noted] = prepared(&client, position).await?;
         let (id, reader, user) = (id.as_str(), user, user.map(UserId::as_str));
         let (seq, count) = (position.seq(), one_more_than(since.limit));
+        let first_note = *notes::range(position, (None, None), false).start();
         let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&id, &seq, &count, &user];
         // One round trip: the statements go out together.
-        let positions = client.prepare_cached(&positions::select_receipts()).await?;
-        let shared = client.prepare_cached(&sharing::select_sharing()).await?;
-        let (begun, head, told, page, log, receipts, shared, ended) = join!(
+        let (begun, head, told, page, log, receipts, shared, noted, ended) = join!(
             client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
             async { client.query_opt(&head, &[&id, &user]).await },
             async { client.query(&told, &[&id, &user]).await },
@@ -100,6 +107,10 @@ impl Store {
                 let Some(user) = reader else { return Ok(None) };
                 client.query_opt(&shared, &[&&[id][..], &user.as_str()]).await
             },
+            async {
+                let Some(_) = since.seq else { return Ok(Vec::new()) };
+                client.query(&noted, &[&id, &first_note, &i64::MAX, &user]).await
+            },
             client.batch_execute("COMMIT"),
         );
         begun.and(ended)?;
@@ -109,8 +120,13 @@ impl Store {
         let (messages, has_more): MessagePage = position.page(&page?, since.limit)?;
         let (found, changes) = (of_row(&row, milestones)?, ListedChanges::of(&log?, since.limit)?);
         let receipts = positions::receipts(&receipts?)?.pop();
+        let through = notes::range(position, (None, messages.last().map(|last| last.seq)), has_more);
+        let notes = notes::of(&noted?, notes::Wanted::First)?
+            .into_iter()
+            .filter(|note| through.contains(&note.after_seq))
+            .collect();
         let (sharing, epoch) = (shared?.as_ref().map(sharing::of_row).transpose()?, row.try_get(EPOCH)?);
-        Ok(Some(Page { found, messages, has_more, epoch, changes, receipts, sharing }))
+        Ok(Some(Page { found, messages, has_more, epoch, changes, receipts, sharing, notes }))
     }
 
     /// Makes the match unless it is there. Its row is locked also then: only a COMMIT that writes waits for the
@@ -134,17 +150,12 @@ impl Store {
             let by_user = "INSERT INTO user_matches (match_id, user_id) SELECT $1, unnest($2::text[])";
             transaction.execute(by_user, &[&id.as_str(), &users]).await?;
         }
-        // The members are read behind the lock: a statement that waits for one shows other tables as they were before.
-        transaction.execute("SELECT FROM matches WHERE match_id = $1 FOR KEY SHARE", &[&id.as_str()]).await?;
-        let row = transaction.query_one(&format!("{SELECT} WHERE m.match_id = $1"), &[&id.as_str()]).await?;
-        let told = transaction.query(&milestones::select_of_matches(), &[&&[id.as_str()][..]]).await?;
+        let found = locked(&transaction, id).await?;
         transaction.commit().await?;
-        let milestones =
-            told.iter().map(milestones::of_row).map(|milestone| Ok(milestone?.1)).collect::<Result<_, Error>>()?;
-        let found = of_row(&row, milestones)?;
+        let is_same = found.group.is_none() && found.members == users;
         Ok(match created {
             true => Put::Created(found),
-            false if found.closed_at_ms.is_none() && found.members == users => Put::Present(found),
+            false if found.closed_at_ms.is_none() && is_same => Put::Present(found),
             false => Put::Refused,
         })
     }
@@ -158,13 +169,14 @@ impl Store {
     ) -> Result<(Vec<Match>, bool), StoreError> {
         let client = self.client().await?;
         let sql = format!(
-            "{SELECT} JOIN user_matches o USING (match_id)
+            "{SELECT} FROM matches m JOIN user_matches o USING (match_id)
              WHERE o.user_id = $1 AND o.match_id > $2 ORDER BY o.match_id LIMIT $3"
         );
         let statement = client.prepare_cached(&sql).await?;
         let rows = client.query(&statement, &[&user.as_str(), &after, &one_more_than(limit)]).await?;
-        let has_more = rows.len() > limit;
         let mut matches = rows.iter().take(limit).map(|row| of_row(row, Vec::new())).collect::<Result<Vec<_>, _>>()?;
+        matches.truncate(fitting(&matches));
+        let has_more = rows.len() > matches.len();
         let ids: Vec<&str> = matches.iter().map(|found| found.match_id.as_str()).collect();
         let statement = client.prepare_cached(&milestones::select_of_matches()).await?;
         let told = client.query(&statement, &[&ids]).await?;
@@ -180,13 +192,59 @@ impl Store {
 
 /// The statement of the rows of matches by their ids, for [`of_row`].
 pub(super) fn select_of_ids() -> String {
-    format!("{SELECT} WHERE m.match_id = ANY ($1)")
+    format!("{SELECT} FROM matches m WHERE m.match_id = ANY ($1)")
+}
+
+/// How many of these a page holds, by their members: at least one, so that whoever reads on comes to the end.
+fn fitting(matches: &[Match]) -> usize {
+    let mut total = 0;
+    let fitting = matches.iter().take_while(|of| {
+        total += of.members.len();
+        total <= MAX_LISTED_MEMBERS
+    });
+    fitting.count().max(1).min(matches.len())
+}
+
+/// What is read of a match for one user: the match, its milestones, messages, changes, positions, what is shared, notes.
+async fn prepared(client: &Object, position: Position) -> Result<[Statement; 7], Error> {
+    let head = format!("{SELECT} FROM matches m WHERE m.match_id = $1 AND {}", may_read(2));
+    Ok([
+        client.prepare_cached(&head).await?,
+        client.prepare_cached(&milestones::select_of_match()).await?,
+        client.prepare_cached(&position.statement()).await?,
+        client.prepare_cached(&changes::statement()).await?,
+        client.prepare_cached(&positions::select_receipts()).await?,
+        client.prepare_cached(&sharing::select_sharing()).await?,
+        client.prepare_cached(&notes::statement(notes::Wanted::First)).await?,
+    ])
+}
+
+/// A match, with its row locked.
+pub(super) async fn locked(transaction: &Transaction<'_>, id: &MatchId) -> Result<Match, Error> {
+    // The members are read behind the lock: a statement that waits for one shows other tables as they were before.
+    transaction.execute("SELECT FROM matches WHERE match_id = $1 FOR KEY SHARE", &[&id.as_str()]).await?;
+    let row = transaction.query_one(&format!("{SELECT} FROM matches m WHERE m.match_id = $1"), &[&id.as_str()]).await?;
+    let told = transaction.query(&milestones::select_of_matches(), &[&&[id.as_str()][..]]).await?;
+    let milestones =
+        told.iter().map(milestones::of_row).map(|milestone| Ok(milestone?.1)).collect::<Result<_, Error>>()?;
+    of_row(&row, milestones)
+}
+
+fn group(row: &Row, members: &[String]) -> Result<Option<Group>, Error> {
+    let (title, roles): (_, Option<Vec<i32>>) = (row.try_get(TITLE)?, row.try_get(TITLE + 1)?);
+    Ok(roles.map(|roles| {
+        let members = members.iter().zip(roles);
+        let member = |(user, role): (&String, i32)| Member { user_id: user.clone(), role: role_of(role).into() };
+        Group { title, members: members.map(member).collect() }
+    }))
 }
 
 pub(super) fn of_row(row: &Row, milestones: Vec<Milestone>) -> Result<Match, Error> {
+    let members: Vec<String> = row.try_get(4)?;
     Ok(Match {
         match_id: row.try_get(0)?,
-        members: row.try_get(4)?,
+        group: group(row, &members)?,
+        members,
         last_seq: row.try_get(1)?,
         created_at_ms: to_ms(row.try_get(2)?),
         closed_at_ms: row.try_get::<_, Option<_>>(3)?.map(to_ms),

@@ -11,7 +11,10 @@ use super::{
     Store, StoreError, reactions,
     time::{from_ms, to_ms},
 };
-use crate::{may::may_read, stored::Row};
+use crate::{
+    may::{may_read, sees_behind},
+    stored::Row,
+};
 
 /// The columns of [`of_row`], in its order, of a `messages m`.
 const SELECT: &str = "SELECT m.match_id, m.seq, m.sender_id, m.client_id, m.origin, m.body, m.created_at, m.reply_to,
@@ -28,6 +31,8 @@ const SEQ: usize = 1;
 const HEAD: usize = 11;
 /// Where the match's rev is, if the head was asked for.
 const REV: usize = 12;
+/// The same of the rev of its members.
+const MEMBERS_REV: usize = 13;
 
 /// That the user, the fourth parameter, has not hidden a message.
 const IS_SHOWN: &str = "NOT EXISTS (SELECT FROM hidden h WHERE h.match_id = $1 AND h.user_id = $4 AND h.seq = m.seq)";
@@ -65,6 +70,8 @@ pub(crate) struct Listed {
     pub(crate) through_seq: Option<i64>,
     /// The messages are shown as this rev of the match left them.
     pub(crate) through_rev: i64,
+    /// The rev of the last change of the members.
+    pub(crate) members_rev: i64,
 }
 
 impl Position {
@@ -75,9 +82,10 @@ impl Position {
             Self::After(_) => ("m.seq > $2", ""),
         };
         format!(
-            "{SELECT} FROM messages m WHERE m.match_id = $1 AND {} AND {IS_SHOWN} AND {compared}
+            "{SELECT} FROM messages m WHERE m.match_id = $1 AND {} AND m.seq > {} AND {IS_SHOWN} AND {compared}
              ORDER BY m.seq {direction} LIMIT $3",
-            may_read(4)
+            may_read(4),
+            sees_behind(4)
         )
     }
 
@@ -87,7 +95,7 @@ impl Position {
         let direction = if matches!(self, Self::After(_)) { "" } else { "DESC" };
         let page = self.statement();
         format!(
-            "SELECT p.*, h.last_seq, h.rev FROM matches h LEFT JOIN ({page}) p ON true
+            "SELECT p.*, h.last_seq, h.rev, h.members_rev FROM matches h LEFT JOIN ({page}) p ON true
              WHERE h.match_id = $1 AND {} ORDER BY p.seq {direction}",
             may_read(4)
         )
@@ -120,8 +128,9 @@ impl Position {
         let last = messages.last().map_or(0, |last| last.seq);
         let through_seq = if has_more { last } else { last.max(head) };
         let is_after = matches!(self, Self::After(_));
-        let through_rev = rows[0].try_get(REV)?;
-        Ok(Listed { messages, has_more, through_seq: is_after.then_some(through_seq), through_rev })
+        let (through_rev, members_rev) = (rows[0].try_get(REV)?, rows[0].try_get(MEMBERS_REV)?);
+        let through_seq = is_after.then_some(through_seq);
+        Ok(Listed { messages, has_more, through_seq, through_rev, members_rev })
     }
 }
 
@@ -148,11 +157,12 @@ impl Store {
     pub(crate) async fn hide(&self, id: &MatchId, user: &UserId, seq: i64) -> Result<Option<bool>, StoreError> {
         let client = self.client().await?;
         let sql = format!(
-            "WITH found AS (SELECT FROM messages WHERE match_id = $1 AND seq = $3 AND {}),
+            "WITH found AS (SELECT FROM messages WHERE match_id = $1 AND seq = $3 AND {} AND seq > {}),
                   added AS (INSERT INTO hidden (match_id, user_id, seq) SELECT $1, $2, $3 FROM found
                             ON CONFLICT DO NOTHING RETURNING seq)
              SELECT EXISTS (SELECT FROM found), EXISTS (SELECT FROM added)",
-            may_read(2)
+            may_read(2),
+            sees_behind(2)
         );
         let statement = client.prepare_cached(&sql).await?;
         let row = client.query_one(&statement, &[&id.as_str(), &user.as_str(), &seq]).await?;
@@ -217,7 +227,9 @@ impl Store {
 pub(super) fn select_last() -> String {
     format!(
         "{SELECT} FROM unnest($1::text[]) AS k (match_id) CROSS JOIN LATERAL (
-             SELECT * FROM messages o WHERE o.match_id = k.match_id AND NOT EXISTS (
+             SELECT * FROM messages o WHERE o.match_id = k.match_id AND o.seq > coalesce(
+                 (SELECT u.from_seq FROM user_matches u WHERE u.user_id = $2 AND u.match_id = k.match_id), 0)
+             AND NOT EXISTS (
                  SELECT FROM hidden h WHERE h.match_id = o.match_id AND h.user_id = $2 AND h.seq = o.seq)
              ORDER BY o.seq DESC LIMIT 1) m"
     )

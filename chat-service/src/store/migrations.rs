@@ -19,7 +19,7 @@ struct Migration {
 }
 
 /// Version n is the n-th.
-const MIGRATIONS: [Migration; 11] = [
+const MIGRATIONS: [Migration; 12] = [
     Migration { sql: include_str!("migrations/0001_matches_and_messages.sql"), fill: None, runs_from: 1 },
     Migration { sql: include_str!("migrations/0002_revocations_by_change.sql"), fill: None, runs_from: 1 },
     Migration {
@@ -43,6 +43,7 @@ const MIGRATIONS: [Migration; 11] = [
         runs_from: 3,
     },
     Migration { sql: include_str!("migrations/0011_presence.sql"), fill: None, runs_from: 3 },
+    Migration { sql: include_str!("migrations/0012_groups.sql"), fill: None, runs_from: 3 },
 ];
 
 /// Matches that one transaction fills: some 0.2 s of work.
@@ -164,6 +165,7 @@ mod tests {
             (0x7783_13ff_2b63_09a7, None),
             (0x1e91_4086_084e_5d17, Some(0xc054_0798_cb3f_a2e9)),
             (0x83ca_e12d_18ed_9abe, None),
+            (0xa87f_8d0d_4c74_0c4a, None),
         ];
         assert_eq!(MIGRATIONS.map(hash), shipped);
     }

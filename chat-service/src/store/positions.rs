@@ -114,10 +114,11 @@ fn statement() -> String {
              RETURNING match_id, user_id, read_seq, delivered_seq, at
          )
          SELECT j.place, p.user_id, p.read_seq, p.delivered_seq, p.at, m.last_seq, {UNREAD}, p.has_moved,
-                CASE WHEN p.has_moved AND j.is_open AND {mine} THEN ARRAY (
+                CASE WHEN p.has_moved AND j.is_open AND {mine}
+                          AND (SELECT count(*) FROM members c WHERE c.match_id = m.match_id) <= {MAX_SHARING}
+                     THEN ARRAY (
                     SELECT u.user_id FROM members u
                     WHERE u.match_id = m.match_id AND u.user_id <> p.user_id AND {theirs} AND {apart}
-                    LIMIT {MAX_SHARING}
                 ) ELSE ARRAY[]::text[] END
          FROM judged j
          CROSS JOIN LATERAL (SELECT j.match_id, j.last_seq) m

@@ -8,7 +8,7 @@ use proto::{
 use tokio_postgres::{Error, Row, types::ToSql};
 
 use super::{Store, StoreError, messages::one_more_than, time::to_ms};
-use crate::may::may_read;
+use crate::may::{may_read, sees_behind};
 
 /// Messages of evidence before and behind each that is named.
 const AROUND: i64 = 50;
@@ -55,15 +55,17 @@ impl Store {
         let mut client = self.client().await?;
         let transaction = client.transaction().await?;
         let member = format!(
-            "SELECT (SELECT CASE WHEN count(*) = 2 THEN max(u.user_id) FILTER (WHERE u.user_id <> $2) END
-                     FROM members u WHERE u.match_id = m.match_id)
+            "SELECT (SELECT CASE WHEN count(*) = 2 AND NOT m.is_group
+                                 THEN max(u.user_id) FILTER (WHERE u.user_id <> $2) END
+                     FROM members u WHERE u.match_id = m.match_id), {}
              FROM matches m WHERE m.match_id = $1 AND {}",
+            sees_behind(2),
             may_read(2)
         );
         let parameters: [&(dyn ToSql + Sync); 2] = [&complaint.match_id.as_str(), &complaint.user.as_str()];
         let Some(row) = transaction.query_opt(&member, &parameters).await? else { return Ok((Filed::NoMatch, None)) };
-        let other = row.try_get(0)?;
-        let filed = file(&transaction, complaint).await?;
+        let (other, sees_behind) = (row.try_get(0)?, row.try_get(1)?);
+        let filed = file(&transaction, complaint, sees_behind).await?;
         transaction.commit().await?;
         Ok((filed, other))
     }
@@ -114,7 +116,7 @@ impl Store {
     }
 }
 
-async fn file(transaction: &Transaction<'_>, complaint: &Complaint) -> Result<Filed, Error> {
+async fn file(transaction: &Transaction<'_>, complaint: &Complaint, sees_behind: i64) -> Result<Filed, Error> {
     let Complaint { match_id, user, reason, note, seqs, key } = complaint;
     let (id, user) = (match_id.as_str(), user.as_str());
     // One after the other, so that the count of a day is right and a repeat sees the first.
@@ -129,8 +131,8 @@ async fn file(transaction: &Transaction<'_>, complaint: &Complaint) -> Result<Fi
     if transaction.query_one(count, &[&user]).await?.try_get::<_, i64>(0)? >= MAX_A_DAY {
         return Ok(Filed::TooMany);
     }
-    let there = "SELECT count(*) FROM messages WHERE match_id = $1 AND seq = ANY ($2)";
-    let there: i64 = transaction.query_one(there, &[&id, seqs]).await?.try_get(0)?;
+    let there = "SELECT count(*) FROM messages WHERE match_id = $1 AND seq = ANY ($2) AND seq > $3";
+    let there: i64 = transaction.query_one(there, &[&id, seqs, &sees_behind]).await?.try_get(0)?;
     if usize::try_from(there) != Ok(seqs.len()) {
         return Ok(Filed::NoMessage);
     }
@@ -138,18 +140,19 @@ async fn file(transaction: &Transaction<'_>, complaint: &Complaint) -> Result<Fi
                   VALUES ($1, $2, $3, $4, $5, $6, date_trunc('milliseconds', clock_timestamp()))
                   RETURNING report_id";
     let report: i64 = transaction.query_one(insert, &[&id, &user, key, reason, note, seqs]).await?.try_get(0)?;
-    transaction.execute(EVIDENCE, &[&report, &id, seqs, &AROUND, &MAX_MESSAGES, &MAX_BYTES]).await?;
+    transaction.execute(EVIDENCE, &[&report, &id, seqs, &AROUND, &MAX_MESSAGES, &MAX_BYTES, &sees_behind]).await?;
     Ok(Filed::Report { id: report, duplicate: false })
 }
 
 /// The named messages and those around them, the nearest first if they are too many; without names the newest. Each
 /// with its content, which a deleted one has not, and with those that it had before. Parameters: report, match, seqs,
-/// how many around each, how many in all, how many bytes in all.
+/// how many around each, how many in all, how many bytes in all,
+/// and behind which message the reporter sees the match.
 const EVIDENCE: &str = "WITH named AS (SELECT unnest($3::bigint[]) AS seq
                    UNION SELECT last_seq FROM matches WHERE match_id = $2 AND cardinality($3::bigint[]) = 0),
      near AS (
          SELECT m.seq, min(abs(m.seq - n.seq)) AS distance
-         FROM named n JOIN messages m ON m.match_id = $2 AND m.seq BETWEEN n.seq - $4 AND n.seq + $4
+         FROM named n JOIN messages m ON m.match_id = $2 AND m.seq BETWEEN n.seq - $4 AND n.seq + $4 AND m.seq > $7
          GROUP BY m.seq ORDER BY distance, m.seq LIMIT $5
      ),
      contents AS (

@@ -1,6 +1,7 @@
 //! A lane's own connection: one transaction at a time, each in two pipelined round trips.
 
 mod finds;
+mod memberships;
 mod statements;
 mod writes;
 
@@ -26,7 +27,7 @@ use crate::{
     command::Wanted,
     lanes::{
         TripError,
-        transaction::{Connection, Locked},
+        transaction::{Connection, Found, Locked},
     },
     room::Head,
 };
@@ -90,10 +91,13 @@ impl Connection for Session {
         let lock = async { self.client.query(&self.statements.lock, &[&ids]).await };
         // A statement sees what was committed before it began: what is found stands under the locks.
         let newer = async { self.client.query(&self.statements.find_changed, &[&ids, &versions]).await };
-        let (opened, locked, newer, found) = within(join4(begin, lock, newer, Box::pin(self.find(wanted)))).await?;
+        let found = Box::pin(join(self.find(wanted), self.find_invitations(&wanted.invitations)));
+        let (opened, locked, newer, (found, invitations)) = within(join4(begin, lock, newer, found)).await?;
         opened.map_err(|error| TripError::from(&error))?;
-        let locked = locked
-            .and_then(|locked| Ok(Locked { heads: heads(&locked)?, found: found?, changed: audiences(&newer?)? }));
+        let locked = locked.and_then(|locked| {
+            let found = Found { invitations: invitations?, ..found? };
+            Ok(Locked { heads: heads(&locked)?, found, changed: audiences(&newer?)? })
+        });
         self.or_roll_back(locked).await
     }
 
@@ -148,7 +152,7 @@ fn heads(rows: &[Row]) -> Result<BTreeMap<MatchId, Head>, Error> {
 fn audiences(rows: &[Row]) -> Result<BTreeMap<MatchId, Audience>, Error> {
     let audience = |row: &Row| {
         let audience = members::audience(row)?;
-        Ok(MatchId::new(row.try_get::<_, &str>(2)?).ok().map(|id| (id, audience)))
+        Ok(MatchId::new(row.try_get::<_, &str>(members::AFTER)?).ok().map(|id| (id, audience)))
     };
     rows.iter().filter_map(|row| audience(row).transpose()).collect()
 }

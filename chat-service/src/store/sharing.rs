@@ -41,7 +41,7 @@ pub(super) fn select_sharing() -> String {
          FROM user_matches o JOIN matches m USING (match_id)
          CROSS JOIN LATERAL (
              SELECT CASE WHEN count(*) = 2 THEN min(c.user_id) FILTER (WHERE c.user_id <> $2) END AS other
-             FROM (SELECT user_id FROM members u WHERE u.match_id = o.match_id LIMIT 3) c
+             FROM (SELECT user_id FROM members u WHERE u.match_id = o.match_id AND NOT m.is_group LIMIT 3) c
          ) p
          WHERE o.user_id = $2 AND o.match_id = ANY ($1)"
     )

@@ -99,7 +99,8 @@ async fn who_was_removed_reads_what_a_stranger_reads() {
     let reads = async |id: &str, user: &str| {
         let (match_id, user_id) = (id.to_owned(), Some(user.to_owned()));
         let mut rpc = replica.rpc();
-        let page = ListMessagesRequest { match_id, position: None, limit: 9, user_id };
+        let page =
+            ListMessagesRequest { match_id, position: None, limit: 9, user_id, ..ListMessagesRequest::default() };
         let page =
             rpc.list_messages(page).await.map(|page| page.into_inner().messages.len()).map_err(|status| told(&status));
         let (match_id, user_id) = (id.to_owned(), Some(user.to_owned()));
@@ -168,7 +169,7 @@ async fn a_change_of_members_is_told_to_those_of_before_and_since_between_their_
     let asked = ListChangesRequest { match_id: "demo".into(), limit: 9, ..ListChangesRequest::default() };
     let logged = replica.rpc().list_changes(asked).await.unwrap().into_inner().changes;
     let (added, removed) = (vec!["carol".to_owned()], vec!["bob".to_owned()]);
-    let kind = Some(Kind::Membership(Membership { added, removed, actor: None }));
+    let kind = Some(Kind::Membership(Membership { added, removed, actor: None, ..Membership::default() }));
     let created_at_ms = logged[0].created_at_ms;
     assert_eq!(logged, [Change { rev: 1, after_seq: 1, created_at_ms, kind }]);
 }

@@ -40,7 +40,13 @@ fn kinds(page: &ListChangesResponse) -> Vec<(i64, &str, i64)> {
 
 async fn record(replica: &Replica, id: &str, threshold: i64) {
     let milestone_id = format!("at-{threshold}");
-    let asked = RecordMilestoneRequest { match_id: id.into(), milestone_id, threshold, unlocks: vec!["x".into()] };
+    let asked = RecordMilestoneRequest {
+        match_id: id.into(),
+        milestone_id,
+        threshold,
+        unlocks: vec!["x".into()],
+        ..RecordMilestoneRequest::default()
+    };
     replica.rpc().record_milestone(asked).await.unwrap();
 }
 
@@ -103,8 +109,13 @@ async fn changes_come_in_pages_that_say_how_far_they_are_complete() {
     stack.sql().await.execute("DELETE FROM changes WHERE rev IN (3, 5)", &[]).await.unwrap();
     let holed = changes(&replica, "demo", 2, 50).await;
     assert_eq!((kinds(&holed), holed.through_rev), (vec![(4, "milestone", 5)], 5));
-    let asked =
-        ListMessagesRequest { match_id: "demo".into(), position: Some(Position::After(3)), limit: 50, user_id: None };
+    let asked = ListMessagesRequest {
+        match_id: "demo".into(),
+        position: Some(Position::After(3)),
+        limit: 50,
+        user_id: None,
+        ..ListMessagesRequest::default()
+    };
     assert_eq!(replica.rpc().list_messages(asked).await.unwrap().into_inner().through_rev, Some(5));
     let missing = ListChangesRequest { match_id: "none".into(), after_rev: 0, limit: 2, user_id: None };
     assert_eq!(replica.rpc().list_changes(missing).await.unwrap_err().code(), Code::NotFound);

@@ -12,7 +12,13 @@ fn close(id: &str) -> CloseMatchRequest {
 
 async fn record(replica: &Replica, milestone: usize) {
     let (milestone_id, threshold) = (format!("m{milestone}"), 1);
-    let record = RecordMilestoneRequest { match_id: "demo".into(), milestone_id, threshold, unlocks: vec![] };
+    let record = RecordMilestoneRequest {
+        match_id: "demo".into(),
+        milestone_id,
+        threshold,
+        unlocks: vec![],
+        ..RecordMilestoneRequest::default()
+    };
     replica.rpc().record_milestone(record).await.unwrap();
 }
 

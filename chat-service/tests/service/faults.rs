@@ -61,7 +61,13 @@ async fn verify(replica: &Replica, acked: &Acked) {
         let mut stored = Vec::new();
         loop {
             let position = Some(Position::After(i64::try_from(stored.len()).unwrap()));
-            let page = ListMessagesRequest { match_id: id.clone(), position, limit: 200, user_id: None };
+            let page = ListMessagesRequest {
+                match_id: id.clone(),
+                position,
+                limit: 200,
+                user_id: None,
+                ..ListMessagesRequest::default()
+            };
             let page = replica.rpc().list_messages(page).await.unwrap().into_inner();
             stored.extend(page.messages);
             if !page.has_more {

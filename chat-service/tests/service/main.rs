@@ -8,6 +8,7 @@ mod commands;
 mod concurrency;
 mod erasures;
 mod faults;
+mod groups;
 mod grpc;
 mod hang;
 mod matches;

@@ -21,8 +21,11 @@ fn code<T>(result: Result<T, tonic::Status>) -> Code {
 async fn a_match_is_made_once_and_never_with_other_members() {
     let stack = shared().await.stack().await;
     let (one, two) = (stack.replica().await, stack.replica().await);
-    let put =
-        |members: [&str; 2]| PutMatchRequest { match_id: "demo".into(), members: members.map(str::to_owned).into() };
+    let put = |members: [&str; 2]| PutMatchRequest {
+        match_id: "demo".into(),
+        members: members.map(str::to_owned).into(),
+        ..PutMatchRequest::default()
+    };
     let both = [["bob", "alice"], ["alice", "bob"]];
     let made = join_all((0..10).map(|n| {
         let mut rpc = if n % 2 == 0 { one.rpc() } else { two.rpc() };
@@ -150,7 +153,9 @@ async fn what_is_malformed_or_missing_is_told_apart() {
     let too_many = (0..1_001).map(|number| number.to_string()).collect();
     for members in malformed.into_iter().chain([too_many]) {
         assert_eq!(
-            code(rpc.put_match(PutMatchRequest { match_id: "demo".into(), members }).await),
+            code(
+                rpc.put_match(PutMatchRequest { match_id: "demo".into(), members, ..PutMatchRequest::default() }).await
+            ),
             Code::InvalidArgument
         );
     }

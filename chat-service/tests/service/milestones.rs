@@ -18,6 +18,7 @@ fn record(threshold: i64) -> RecordMilestoneRequest {
         milestone_id: format!("at-{threshold}"),
         threshold,
         unlocks: vec!["video_call".into()],
+        ..RecordMilestoneRequest::default()
     }
 }
 

@@ -5,7 +5,13 @@ use proto::chat::{ListMessagesRequest, ListMessagesResponse, list_messages_reque
 use crate::support::{Replica, draft, request, send, shared};
 
 async fn page(replica: &Replica, position: Option<Position>, limit: i32) -> ListMessagesResponse {
-    let request = ListMessagesRequest { match_id: "demo".into(), position, limit, user_id: None };
+    let request = ListMessagesRequest {
+        match_id: "demo".into(),
+        position,
+        limit,
+        user_id: None,
+        ..ListMessagesRequest::default()
+    };
     replica.rpc().list_messages(request).await.unwrap().into_inner()
 }
 
@@ -52,7 +58,12 @@ async fn other_pages_pass_holes_and_say_nothing_of_how_far_they_are_complete() {
 #[tokio::test]
 async fn a_match_that_does_not_exist_has_no_page() {
     let replica = shared().await.stack().await.replica().await;
-    let request =
-        ListMessagesRequest { match_id: "absent".into(), position: Some(Position::After(0)), limit: 3, user_id: None };
+    let request = ListMessagesRequest {
+        match_id: "absent".into(),
+        position: Some(Position::After(0)),
+        limit: 3,
+        user_id: None,
+        ..ListMessagesRequest::default()
+    };
     assert_eq!(replica.rpc().list_messages(request).await.unwrap_err().code(), tonic::Code::NotFound);
 }

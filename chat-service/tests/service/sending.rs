@@ -23,7 +23,13 @@ async fn a_message_is_acked_told_to_both_and_listed() {
     assert_eq!(seqs(&results), [1, 2]);
     let (heard, also) = (alice.messages(2).await, bob.messages(2).await);
     assert_eq!(heard, also);
-    let page = ListMessagesRequest { match_id: "demo".into(), position: None, limit: 50, user_id: None };
+    let page = ListMessagesRequest {
+        match_id: "demo".into(),
+        position: None,
+        limit: 50,
+        user_id: None,
+        ..ListMessagesRequest::default()
+    };
     let listed = replica.rpc().list_messages(page).await.unwrap().into_inner();
     assert_eq!(listed.messages, heard);
     assert_eq!((heard[0].body.as_str(), heard[0].origin, heard[0].sender_id.as_str()), ("\"hello\"", Some(7), "alice"));
@@ -201,7 +207,13 @@ async fn pages_go_both_ways() {
     send(&bus, &request("demo", "alice", drafts)).await;
     let mut rpc = replica.rpc();
     let mut page = async |position: Option<Position>, limit: i32| {
-        let request = ListMessagesRequest { match_id: "demo".into(), position, limit, user_id: None };
+        let request = ListMessagesRequest {
+            match_id: "demo".into(),
+            position,
+            limit,
+            user_id: None,
+            ..ListMessagesRequest::default()
+        };
         let page = rpc.list_messages(request).await.unwrap().into_inner();
         (page.messages.iter().map(|message| message.seq).collect::<Vec<_>>(), page.has_more)
     };
@@ -226,7 +238,13 @@ async fn read_all(replica: &Replica, backwards: bool) -> Vec<i64> {
     let (mut rpc, mut seqs) = (replica.rpc(), Vec::new());
     let mut position = (!backwards).then_some(Position::After(0));
     loop {
-        let request = ListMessagesRequest { match_id: "demo".into(), position, limit: 200, user_id: None };
+        let request = ListMessagesRequest {
+            match_id: "demo".into(),
+            position,
+            limit: 200,
+            user_id: None,
+            ..ListMessagesRequest::default()
+        };
         let page = rpc.list_messages(request).await.unwrap().into_inner();
         assert!(page.messages.iter().map(|message| message.body.len()).sum::<usize>() <= 1_000_000);
         let of_page = page.messages.iter().map(|message| message.seq);

@@ -96,13 +96,21 @@ async fn call(what: &str, id: &str, rpc: &mut ChatServiceClient<grpc::Client>) -
     match what {
         "put" => {
             let members = ["alice", "bob"].map(str::to_owned).into();
-            rpc.put_match(PutMatchRequest { match_id: format!("{id}-new"), members }).await.map(|_| ())
+            rpc.put_match(PutMatchRequest { match_id: format!("{id}-new"), members, ..PutMatchRequest::default() })
+                .await
+                .map(|_| ())
         }
         "close" => rpc.close_match(CloseMatchRequest { match_id }).await.map(|_| ()),
         "revoke" => rpc.revoke(RevokeRequest { user_id: id.to_owned(), not_before_ms: None }).await.map(|_| ()),
         _ => {
             let unlocks = vec!["video_call".to_owned()];
-            let reached = RecordMilestoneRequest { match_id, milestone_id: "first".into(), threshold: 1, unlocks };
+            let reached = RecordMilestoneRequest {
+                match_id,
+                milestone_id: "first".into(),
+                threshold: 1,
+                unlocks,
+                ..RecordMilestoneRequest::default()
+            };
             rpc.record_milestone(reached).await.map(|_| ())
         }
     }

@@ -186,7 +186,11 @@ impl Replica {
     }
 
     pub(crate) async fn put_members<const N: usize>(&self, id: &str, members: [&str; N]) -> Result<Match, Status> {
-        let request = PutMatchRequest { match_id: id.to_owned(), members: members.map(str::to_owned).into() };
+        let request = PutMatchRequest {
+            match_id: id.to_owned(),
+            members: members.map(str::to_owned).into(),
+            ..PutMatchRequest::default()
+        };
         Ok(self.rpc().put_match(request).await?.into_inner().r#match.unwrap())
     }
 

@@ -10,6 +10,7 @@ export const YOURS = [
   'showPresence',
   'showTicks',
   'showUnread',
+  'showMembers',
   'me',
   'showUnlocked',
   'showClosed',

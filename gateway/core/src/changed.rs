@@ -143,7 +143,12 @@ mod tests {
         let [alice, bob, carol] = ["alice", "bob", "carol"].map(|name| UserId::new(name).unwrap());
         let membership = |added: &UserId, removed: &UserId| {
             let (added, removed) = (vec![added.to_string()], vec![removed.to_string()]);
-            Arc::new(changed(Some(Kind::Membership(Membership { added, removed, actor: Some("alice".into()) }))))
+            Arc::new(changed(Some(Kind::Membership(Membership {
+                added,
+                removed,
+                actor: Some("alice".into()),
+                ..Membership::default()
+            }))))
         };
         let swapped = membership(&carol, &bob);
         let json = r#"{"matchId":"m","rev":3,"afterSeq":9,"added":["carol"],"removed":["bob"],"by":"alice"}"#;

@@ -1,6 +1,6 @@
 //! What a client is told of a chat that it has joined: the ack of `join_chat`, and the event that follows it.
 
-use proto::signaling::Call;
+use proto::{chat::Change, signaling::Call};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -42,6 +42,7 @@ struct Ack<'a> {
     rev: i64,
     messages: Vec<&'a RawValue>,
     has_more: bool,
+    notes: Vec<&'a RawValue>,
     changes: Vec<&'a RawValue>,
     limited: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,12 +70,14 @@ impl Joined<'_> {
         let changes: Vec<String> =
             self.snapshot.changes.iter().map(|change| views::to_json(&ChangeView::new(chat, change))).collect();
         let log = self::page(&changes);
+        let notes = views::notes(chat, self.shown_notes(page.len()));
         views::to_json(&Ack {
             ok: true,
             chat: self.chat(),
             rev: self.snapshot.of.rev,
             messages: page.iter().map(|message| views::raw(message)).collect(),
             has_more: self.snapshot.has_more || page.len() < messages.len(),
+            notes: notes.iter().map(|note| views::raw(note)).collect(),
             changes: log.iter().map(|change| views::raw(change)).collect(),
             limited: self.snapshot.limited || log.len() < changes.len(),
             epoch: self.snapshot.epoch.as_ref().map(Epoch::as_str),
@@ -82,6 +85,14 @@ impl Joined<'_> {
             presence: Shown::of(&self.snapshot.sharing, self.snapshot.online).view(),
             receipts: self.snapshot.receipts.as_deref().map(ReceiptsView::new),
         })
+    }
+
+    /// The notes of the messages that are shown.
+    fn shown_notes(&self, shown: usize) -> &[Change] {
+        let Snapshot { messages, notes, .. } = self.snapshot;
+        let last = messages.get(..shown).filter(|_| shown < messages.len()).and_then(<[_]>::last);
+        let count = last.map_or(notes.len(), |last| notes.partition_point(|note| note.after_seq <= last.seq));
+        &notes[..count]
     }
 
     /// The argument of `chat_joined`.

@@ -27,7 +27,7 @@ pub(crate) fn hear<L: Limits>(
     let concerns_user = changed.makes_member(step.user).is_some();
     let is_newest = concerns_user && memory.is_newest_membership(&changed.chat, changed.change.rev);
     for removed in changed.removed().iter().filter_map(|user| UserId::new(user.as_str()).ok()) {
-        if memory.typing_stopped(&changed.chat, &removed) {
+        if memory.typing_stopped(&changed.chat, &removed) == Some(true) {
             typing_changed::show(sockets, &changed.chat, (&removed, false), step);
         }
     }

@@ -5,7 +5,10 @@ use std::time::Instant;
 
 use proto::{MatchId, UserId};
 
-use crate::{told::Told, typists::Typists};
+use crate::{
+    told::Told,
+    typists::{Started, Typists},
+};
 
 /// What is remembered for one user.
 #[derive(Debug, Default)]
@@ -25,14 +28,14 @@ impl Remembered {
 }
 
 impl Memory {
-    /// Remembers a typist. Returns one who is forgotten for it.
-    pub fn typing_started(&mut self, chat: &MatchId, typist: &UserId, now: Instant) -> Option<(MatchId, UserId)> {
+    /// Remembers a typist.
+    pub(crate) fn typing_started(&mut self, chat: &MatchId, typist: &UserId, now: Instant) -> Started {
         self.0.get_or_insert_default().typists.started(chat, typist, now)
     }
 
-    /// Forgets a typist. True if it was shown.
-    pub fn typing_stopped(&mut self, chat: &MatchId, typist: &UserId) -> bool {
-        let was_shown = self.0.as_mut().is_some_and(|remembered| remembered.typists.stopped(chat, typist));
+    /// Forgets a typist. Whether it was shown; `None` of one who is not known.
+    pub fn typing_stopped(&mut self, chat: &MatchId, typist: &UserId) -> Option<bool> {
+        let was_shown = self.0.as_mut().and_then(|remembered| remembered.typists.stopped(chat, typist));
         self.tidy();
         was_shown
     }
@@ -83,7 +86,7 @@ mod tests {
         let mut memory = Memory::default();
         memory.typing_started(&chat, &bob, Instant::now());
         assert!(memory.has_typists());
-        assert!(memory.typing_stopped(&chat, &bob));
+        assert_eq!(memory.typing_stopped(&chat, &bob), Some(true));
         assert!(memory.0.is_none());
         memory.typing_started(&chat, &bob, Instant::now());
         assert!(memory.is_news(&chat, 1));

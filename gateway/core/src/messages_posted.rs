@@ -22,7 +22,7 @@ pub(crate) fn hear<L: Limits>(
     let fields = step.settings.fields;
     let posts: Vec<_> = posted.messages.into_iter().filter_map(|message| Posted::new(message, fields)).collect();
     for posted in &posts {
-        if memory.typing_stopped(&posted.chat, &posted.sender) {
+        if memory.typing_stopped(&posted.chat, &posted.sender) == Some(true) {
             typing_changed::show(sockets, &posted.chat, (&posted.sender, false), step);
         }
     }

@@ -101,7 +101,7 @@ mod tests {
         let mut others = Others::of(&["alice".into(), "bob".into(), "carol".into()], &alice);
         assert_eq!(names_of(&others), ["bob", "carol"]);
         let (added, removed) = (vec!["alice".into(), "carol".into(), "dave".into()], vec!["bob".into()]);
-        others.change(&Membership { added, removed, actor: None }, &alice);
+        others.change(&Membership { added, removed, actor: None, ..Membership::default() }, &alice);
         assert_eq!(names_of(&others), ["carol", "dave"]);
         assert!(others.has(&UserId::new("dave").unwrap()) && !others.has(&alice) && others.are_few());
     }

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub changes: Vec<Change>,
     /// Whether more changes follow those.
     pub limited: bool,
+    /// What lies between the messages, ascending.
+    pub notes: Vec<Change>,
     /// How far the user has come, and the others as far as the user may see it; `None` while receipts are turned off.
     pub receipts: Option<Box<Receipts>>,
     /// What the user shows and sees of the others; nothing from a chat-service that does not know it.
@@ -41,7 +43,8 @@ impl Snapshot {
     /// # Errors
     /// `MATCH_NOT_FOUND` unless the user is one.
     pub fn for_member(response: GetMatchResponse, user: &UserId) -> Result<Self, Failure> {
-        let GetMatchResponse { r#match, messages, has_more, epoch, changes, limited, receipts, sharing, .. } = response;
+        let GetMatchResponse { r#match, messages, has_more, epoch, changes, limited, receipts, sharing, notes, .. } =
+            response;
         let of = r#match.ok_or(Code::Internal)?;
         if !names(&of.members, user) && !mistake::is_planted(Mistake::OpenDoors) {
             return Err(Code::MatchNotFound.into());
@@ -52,6 +55,7 @@ impl Snapshot {
             has_more,
             changes,
             limited,
+            notes,
             receipts: receipts.map(Box::new),
             sharing: sharing.unwrap_or_default(),
             online: None,

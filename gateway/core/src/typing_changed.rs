@@ -20,14 +20,19 @@ pub(crate) fn hear<L: Limits>(
     else {
         return;
     };
-    if changed.is_typing {
-        if let Some((chat, forgotten)) = memory.typing_started(&chat, &typist, step.at.now) {
+    let is_told = if changed.is_typing {
+        let started = memory.typing_started(&chat, &typist, step.at.now);
+        if let Some((chat, forgotten)) = started.forgotten {
             show(sockets, &chat, (&forgotten, false), step);
         }
+        started.is_shown
     } else {
-        memory.typing_stopped(&chat, &typist);
+        // Of one who is not known nobody knows what the client was told through another gateway.
+        memory.typing_stopped(&chat, &typist) != Some(false)
+    };
+    if is_told {
+        show(sockets, &chat, (&typist, changed.is_typing), step);
     }
-    show(sockets, &chat, (&typist, changed.is_typing), step);
 }
 
 /// Shows that those have stopped of whom nothing was heard for too long.

@@ -171,6 +171,9 @@ impl<T> User<T> {
             Event::MatchChanged(changed) => match_changed::hear((sockets, memory), changed, step),
             Event::MessageHidden(hidden) => message_hidden::hear(sockets, &hidden, step),
             Event::ReceiptUpdated(updated) => receipt_updated::hear(sockets, &updated, step),
+            Event::ReceiptsUpdated(several) => {
+                several.updated.iter().for_each(|updated| receipt_updated::hear(sockets, updated, step));
+            }
             Event::SharingChanged(changed) => sharing::hear(sockets, &changed, step),
             // The shell answers it.
             Event::PresenceAsked(_) => {}

@@ -20,7 +20,7 @@ use super::{
     Api,
     body::JsonBody,
     params::{Params, page_limit},
-    request::{ListQuery, NewMatch, NewMessage, PageQuery},
+    request::{ListQuery, Members, NewMatch, NewMessage, PageQuery},
 };
 use crate::{limits::Budget, payload::Content};
 
@@ -58,8 +58,10 @@ fn read_body(bytes: &[u8]) {
     let _runtime = RUNTIME.enter();
     let api = Api { held: Budget::new(MAX_HELD) };
     let Ok(body) = now(JsonBody::from_request(request, &api)) else { return };
-    if let Ok(members) = body.read::<NewMatch>().and_then(NewMatch::members) {
-        assert_ne!(members[0], members[1]);
+    match body.read::<NewMatch<'_>>().and_then(|new| new.members()) {
+        Ok(Members::Pair(members)) => assert_ne!(members[0], members[1]),
+        Ok(Members::Group(group)) => assert!(group.members.len() > 1),
+        Err(_) => {}
     }
     let Ok((content, client_id)) = body.read::<NewMessage<'_>>().and_then(|message| message.read()) else { return };
     // What is not asked for may be what `serde_json` cannot decode.

@@ -81,16 +81,16 @@ impl Services {
         ask(async || self.chat.clone().get_erasure(request.clone()).await).await
     }
 
-    /// A page of a match's messages, ascending; without a position the latest. `MATCH_NOT_FOUND` unless `user` is a
-    /// member.
+    /// A page of a match's messages, ascending, with or without what lies between them; without a position the latest.
+    /// `MATCH_NOT_FOUND` unless `user` is a member.
     pub async fn list_messages(
         &self,
         (match_id, user): (&MatchId, &UserId),
         position: Option<Position>,
-        limit: i32,
+        (limit, with_notes): (i32, bool),
     ) -> Result<ListMessagesResponse, Failure> {
         let (match_id, user_id) = (match_id.to_string(), Some(user.to_string()));
-        let request = ListMessagesRequest { match_id, position, limit, user_id };
+        let request = ListMessagesRequest { match_id, position, limit, user_id, with_notes };
         ask(async || self.chat.clone().list_messages(request.clone()).await).await
     }
 

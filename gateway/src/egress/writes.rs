@@ -77,7 +77,7 @@ impl Services {
     /// other members, `BLOCKED_PAIR` when one has blocked the other.
     pub async fn put_match(&self, match_id: &MatchId, members: &[UserId; 2]) -> Result<(Match, bool), Failure> {
         let members = members.iter().map(ToString::to_string).collect();
-        let request = PutMatchRequest { match_id: match_id.to_string(), members };
+        let request = PutMatchRequest { match_id: match_id.to_string(), members, ..PutMatchRequest::default() };
         let response = ask(async || self.chat.clone().put_match(request.clone()).await).await?;
         if response.blocked {
             return Err(Code::BlockedPair.into());

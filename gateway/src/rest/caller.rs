@@ -19,6 +19,27 @@ pub(super) struct User(pub(super) UserId);
 #[derive(Debug)]
 pub(super) struct AppServer;
 
+/// A user, or the app server.
+#[derive(Debug)]
+pub(super) struct Anybody(Option<UserId>);
+
+impl Anybody {
+    /// The user, if it is one.
+    pub(super) fn user(&self) -> Option<&UserId> {
+        self.0.as_ref()
+    }
+}
+
+impl FromRequestParts<Api> for Anybody {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        match identify(parts, api).await? {
+            Identity::User { id, .. } => Ok(Self(Some(id))),
+            Identity::Service { .. } => Ok(Self(None)),
+        }
+    }
+}
+
 impl FromRequestParts<Api> for User {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {

@@ -15,7 +15,7 @@ use super::{
     body::JsonBody,
     caller::{AppServer, User},
     params::{Params, TheMatch, page_limit},
-    request::{ListQuery, NewMatch, Order},
+    request::{ListQuery, Members, NewMatch, Order},
 };
 use crate::{
     egress::Since,
@@ -97,8 +97,10 @@ pub(super) async fn put(
     TheMatch(id): TheMatch,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let members = body.read::<NewMatch>()?.members()?;
-    let (of, created) = api.services.put_match(&id, &members).await?;
+    let (of, created) = match body.read::<NewMatch<'_>>()?.members()? {
+        Members::Pair(members) => api.services.put_match(&id, &members).await?,
+        Members::Group(group) => api.services.put_group(&id, group).await?,
+    };
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json(status, to_json(&MatchView::new(&of))))
 }

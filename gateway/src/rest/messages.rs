@@ -9,6 +9,7 @@ use proto::{
     chat::{Draft, Message, SendRequest, Stored, list_messages_request::Position},
 };
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::{
     answers::{json, may_read, read, within},
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     failure::{Failure, Problem},
     origin::origin_of,
-    views::{self, MessageView, to_json},
+    views::{self, MessageView, raw, to_json},
 };
 
 /// Names the caller's socket, which then does not receive the message again.
@@ -35,6 +36,7 @@ struct Page<'a> {
     /// The messages are shown as this rev of the match left them: a change with a higher one is not in them.
     #[serde(skip_serializing_if = "Option::is_none")]
     rev: Option<i64>,
+    notes: Vec<&'a RawValue>,
 }
 
 /// `GET /matches/{id}/messages?before|after&limit`: a page, ascending; without a position the latest.
@@ -46,9 +48,11 @@ pub(super) async fn page(
 ) -> Result<Response, Problem> {
     let (position, limit) = (query.position()?, page_limit(query.limit)?);
     may_read(&api, &user, &api.limits.history)?;
-    let page = api.services.list_messages((&id, &user), position, limit).await?;
+    let page = api.services.list_messages((&id, &user), position, (limit, true)).await?;
     let messages = page.messages.iter().map(|message| MessageView::new(message, api.message_fields)).collect();
-    Ok(read(&api, &user, to_json(&Page { messages, has_more: page.has_more, rev: page.through_rev })))
+    let notes = views::notes(id.as_str(), &page.notes);
+    let notes = notes.iter().map(|note| raw(note)).collect();
+    Ok(read(&api, &user, to_json(&Page { messages, has_more: page.has_more, rev: page.through_rev, notes })))
 }
 
 /// `POST /matches/{id}/messages`: 201, or 200 if it is a repeat. Everybody else's sockets hear of it.
@@ -78,7 +82,7 @@ pub(super) async fn post(
 /// A message that was stored before, as it is by now; one that the user has hidden without its content.
 async fn current(api: &Api, (id, user): (&MatchId, &UserId), stored: &Stored) -> Result<Message, Failure> {
     let position = Some(Position::After(stored.seq - 1));
-    let page = api.services.list_messages((id, user), position, 1).await?;
+    let page = api.services.list_messages((id, user), position, (1, false)).await?;
     let found = page.messages.into_iter().find(|message| message.seq == stored.seq);
     Ok(found.unwrap_or_else(|| {
         let deleted = as_stored(id, user.clone(), Draft::default(), stored.clone());

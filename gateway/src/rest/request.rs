@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use proto::{ClientId, MatchId, UserId, chat::list_messages_request::Position};
+use proto::{
+    ClientId, MatchId, UserId,
+    chat::{Group, Member, Role, list_messages_request::Position},
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -96,15 +99,90 @@ impl ChangesQuery {
 
 /// A match to be made.
 #[derive(Debug, Deserialize)]
-pub(super) struct NewMatch {
-    members: [String; 2],
+pub(super) struct NewMatch<'a> {
+    kind: Option<Kind>,
+    #[serde(borrow)]
+    members: &'a RawValue,
+    #[serde(borrow)]
+    title: Option<&'a RawValue>,
 }
 
-impl NewMatch {
-    /// The two users; nobody matches with himself.
-    pub(super) fn members(self) -> Result<[UserId; 2], Failure> {
-        let [first, second] = self.members.map(|id| UserId::new(id).map_err(|_| Failure::invalid()));
+/// What a match is: of two alone, unless it says otherwise.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    #[default]
+    Pair,
+    Group,
+}
+
+/// A role in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RoleName {
+    Owner,
+    Admin,
+    Member,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NewMember {
+    user_id: String,
+    role: RoleName,
+}
+
+/// Whose match it is to be.
+#[derive(Debug, PartialEq)]
+pub(super) enum Members {
+    /// Of these two.
+    Pair([UserId; 2]),
+    /// Of a group.
+    Group(Group),
+}
+
+impl NewMatch<'_> {
+    /// Different users; of a group one is an owner.
+    pub(super) fn members(&self) -> Result<Members, Failure> {
+        match self.kind.unwrap_or_default() {
+            Kind::Pair => self.pair().map(Members::Pair),
+            Kind::Group => self.group().map(Members::Group),
+        }
+    }
+
+    fn pair(&self) -> Result<[UserId; 2], Failure> {
+        let members: [String; 2] = read(self.members)?;
+        let [first, second] = members.map(|id| UserId::new(id).map_err(|_| Failure::invalid()));
         let members = [first?, second?];
         if members[0] == members[1] { Err(Failure::invalid()) } else { Ok(members) }
     }
+
+    fn group(&self) -> Result<Group, Failure> {
+        let members: Vec<NewMember> = read(self.members)?;
+        let title: Option<String> = self.title.map(read).transpose()?.flatten();
+        let mut ids: Vec<&str> = members.iter().map(|member| member.user_id.as_str()).collect();
+        ids.sort_unstable();
+        let is_twice = ids.windows(2).any(|two| two[0] == two[1]);
+        let is_malformed = ids.iter().any(|id| UserId::new(*id).is_err());
+        if ids.len() < 2 || is_twice || is_malformed || !members.iter().any(|of| of.role == RoleName::Owner) {
+            return Err(Failure::invalid());
+        }
+        let member = |NewMember { user_id, role }| Member { user_id, role: role.role().into() };
+        Ok(Group { title, members: members.into_iter().map(member).collect() })
+    }
+}
+
+impl RoleName {
+    /// As chat-service is told it.
+    pub(super) fn role(self) -> Role {
+        match self {
+            Self::Owner => Role::Owner,
+            Self::Admin => Role::Admin,
+            Self::Member => Role::Member,
+        }
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Result<T, Failure> {
+    serde_json::from_str(json.get()).map_err(|_| Failure::invalid())
 }

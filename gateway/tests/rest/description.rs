@@ -25,5 +25,5 @@ async fn every_described_operation_is_there_and_wants_a_token() {
             operations += 1;
         }
     }
-    assert_eq!(operations, 32);
+    assert_eq!(operations, 34);
 }

@@ -2,7 +2,7 @@
 
 use local_stack::servers::Redis;
 use milestone_service::{
-    milestone::{Milestone, Milestones},
+    milestone::{Milestone, Milestones, Scope},
     store::{IfMissing, Register, Registers},
 };
 use proptest::{
@@ -61,7 +61,12 @@ impl World {
         let redis = Redis::start(dir.path()).await.unwrap();
         let config = RedisConfig { redis_url: redis.url().to_owned() };
         let client = Client::open(&config, Readiness::new(&lifecycle).condition("redis"), &lifecycle).unwrap();
-        let milestone = |threshold| Milestone { id: format!("m-{threshold:02}"), threshold, unlocks: Vec::new() };
+        let milestone = |threshold| Milestone {
+            id: format!("m-{threshold:02}"),
+            threshold,
+            unlocks: Vec::new(),
+            scope: Scope::Pair,
+        };
         Self {
             registers: Registers::new(client.clone(), "t."),
             client,

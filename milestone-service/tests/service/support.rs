@@ -176,7 +176,11 @@ impl Tenant {
 
     /// Makes a match of alice and bob.
     pub(crate) async fn put(&self, id: &str) {
-        let request = PutMatchRequest { match_id: id.to_owned(), members: vec!["alice".to_owned(), "bob".to_owned()] };
+        let request = PutMatchRequest {
+            match_id: id.to_owned(),
+            members: vec!["alice".to_owned(), "bob".to_owned()],
+            ..PutMatchRequest::default()
+        };
         self.chat().put_match(request).await.unwrap();
     }
 

@@ -150,7 +150,8 @@ impl Stack {
     /// Makes a match with a number of messages.
     pub(crate) async fn put(&self, id: &str, members: [&str; 2], messages: usize) {
         let members = members.map(|name| self.own(name));
-        let request = PutMatchRequest { match_id: self.own(id), members: members.to_vec() };
+        let request =
+            PutMatchRequest { match_id: self.own(id), members: members.to_vec(), ..PutMatchRequest::default() };
         self.chat().put_match(request).await.unwrap();
         if messages > 0 {
             self.send(id, &members[0], messages).await;

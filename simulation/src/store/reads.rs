@@ -70,7 +70,15 @@ impl Store {
             let (messages, has_more) = stored.page(after, limit);
             let last = messages.last().filter(|_| has_more);
             let through_seq = Some(last.map_or(stored.head.last_seq, |last| last.seq));
-            Some(ListMessagesResponse { messages, has_more, through_seq, through_rev: Some(stored.head.rev) })
+            let (through_rev, notes) = (Some(stored.head.rev), Vec::new());
+            Some(ListMessagesResponse {
+                messages,
+                has_more,
+                through_seq,
+                through_rev,
+                notes,
+                ..ListMessagesResponse::default()
+            })
         })
         .await
     }
@@ -122,6 +130,7 @@ impl Stored {
             milestones: self.milestones.iter().map(|recorded| recorded.milestone.clone()).collect(),
             rev: self.head.rev,
             members_rev: self.audience.version(),
+            group: None,
         }
     }
 

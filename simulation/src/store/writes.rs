@@ -14,8 +14,8 @@ use chat_service::{
     stored::{Named, Row},
 };
 use proto::{
-    MatchId, UserId,
-    chat::{Change, Membership, Message, change::Kind},
+    MatchId,
+    chat::{Change, Message, change::Kind},
 };
 
 use super::{Recorded, Store, Stored};
@@ -57,7 +57,7 @@ impl Store {
             Some((id.clone(), stored.commands.iter().find(is_it)?.clone()))
         });
         let commands = commands.filter(|_| self.mistake != Some(Mistake::ForgetCommands)).collect();
-        Locked { heads, found: Found { rows, changes, commands, hidden: Vec::new() }, changed: newer }
+        Locked { heads, found: Found { rows, changes, commands, ..Found::default() }, changed: newer }
     }
 
     /// Stores all of it, or nothing.
@@ -85,9 +85,8 @@ impl Store {
                 Some(Kind::Milestone(milestone)) => {
                     stored.milestones.push(Recorded { milestone: milestone.clone(), is_announced: false });
                 }
-                Some(Kind::Membership(Membership { added, removed, .. })) => {
-                    let added = added.iter().filter_map(|user| UserId::new(user.as_str()).ok());
-                    stored.audience = stored.audience.without(removed).with(added, change.rev);
+                Some(Kind::Membership(membership)) => {
+                    stored.audience = stored.audience.changed_by(membership, (change.rev, change.after_seq));
                 }
                 _ => {}
             }

@@ -42,7 +42,8 @@ impl Session {
         let changes = changes.into_iter().chain(recorded).flatten().collect();
         let commands = commands.into_iter().flatten().collect();
         let hidden = hidden_by?.iter().map(hiding_of).collect::<Result<Vec<_>, _>>()?;
-        Ok(Found { rows, changes, commands, hidden: hidden.into_iter().flatten().collect() })
+        let hidden = hidden.into_iter().flatten().collect();
+        Ok(Found { rows, changes, commands, hidden, ..Found::default() })
     }
 
     async fn query_unless<const N: usize>(

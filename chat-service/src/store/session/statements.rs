@@ -2,7 +2,7 @@
 
 use tokio_postgres::{Client, Error, Statement};
 
-use crate::store::{changes, messages};
+use crate::store::{changes, members, messages};
 
 const ADVANCE: &str = "UPDATE matches m SET last_seq = m.last_seq + v.n
      FROM unnest($1::text[], $2::bigint[]) AS v (match_id, n)
@@ -14,11 +14,42 @@ const LOCK: &str = "SELECT match_id, last_seq, rev, closed_at IS NOT NULL,
             date_trunc('milliseconds', clock_timestamp()), members_rev
      FROM matches WHERE match_id = ANY ($1) ORDER BY match_id FOR UPDATE";
 
-/// The members of matches of which another version is known.
-const FIND_CHANGED: &str =
-    "SELECT m.members_rev, ARRAY (SELECT user_id FROM members u WHERE u.match_id = m.match_id), m.match_id
+/// The match, behind the columns of its audience, where another version of that is known.
+const OF_CHANGED: &str = ", m.match_id
      FROM unnest($1::text[], $2::bigint[]) AS k (match_id, version) JOIN matches m USING (match_id)
      WHERE m.members_rev <> k.version";
+
+/// Users who add others do so in one transaction at a time. These locks are taken behind those of matches.
+const LOCK_INVITING: &str = "SELECT pg_advisory_xact_lock(hashtextextended('inviting ' || user_id, 0))
+     FROM (SELECT DISTINCT user_id FROM unnest($1::text[]) AS k (user_id) ORDER BY user_id) k";
+
+/// By match, user who adds, user who is added: whether the two share an open pair; whether the latter and a member, or
+/// another one who is added along, have blocked one another; and how many the first one has added within a day.
+const FIND_INVITATIONS: &str = "WITH k AS (
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS k (match_id, user_id, other_id)
+     ), near AS (
+         SELECT k.match_id, k.other_id, u.user_id FROM k JOIN members u ON u.match_id = k.match_id
+         UNION SELECT k.match_id, k.other_id, l.other_id FROM k JOIN k l ON l.match_id = k.match_id
+                                                                 AND l.user_id = k.user_id
+     )
+     SELECT k.match_id, k.user_id, k.other_id,
+            EXISTS (SELECT FROM user_matches a JOIN user_matches b USING (match_id) JOIN matches m USING (match_id)
+                    WHERE a.user_id = k.user_id AND b.user_id = k.other_id AND NOT m.is_group AND m.closed_at IS NULL
+                      AND (SELECT count(*) FROM members c WHERE c.match_id = m.match_id) = 2),
+            EXISTS (SELECT FROM near n
+                    WHERE n.match_id = k.match_id AND n.other_id = k.other_id
+                      AND (EXISTS (SELECT FROM blocks x WHERE x.user_id = n.user_id AND x.blocked_id = k.other_id)
+                        OR EXISTS (SELECT FROM blocks x WHERE x.user_id = k.other_id AND x.blocked_id = n.user_id))),
+            (SELECT count(*) FROM invitations i
+             WHERE i.user_id = k.user_id AND i.created_at > clock_timestamp() - interval '1 day')
+     FROM k";
+
+const NOTE_INVITATIONS: &str = "INSERT INTO invitations (user_id, match_id, rev, invited_id, created_at)
+     SELECT user_id, match_id, rev, invited_id, clock_timestamp()
+     FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS k (user_id, match_id, rev, invited_id)";
+
+const NOTE_LEFT: &str = "INSERT INTO left_groups (user_id, match_id) SELECT * FROM unnest($1::text[], $2::text[])
+     ON CONFLICT DO NOTHING";
 
 /// Behind [`messages::SELECT_WHOLE`].
 const BY_CLIENT_ID: &str = "FROM unnest($1::text[], $2::text[], $3::text[]) AS k (match_id, sender_id, client_id)
@@ -86,28 +117,37 @@ const APPEND: &str = "WITH logged AS (
             created_at, after_seq
      FROM logged WHERE kind = 'milestone'";
 
-/// Makes users members of matches, or ends that: by match and user, whether the user is a member from now on. Who comes
-/// has read what was there before.
+/// Makes users members of matches, ends that, or changes their roles: by match and user, whether the user is a member
+/// from now on, and whether it becomes one now, with which role, which place, and from where on it sees the match. Who
+/// comes has read what was there before.
 const SET_MEMBERS: &str = "WITH set AS MATERIALIZED (
-         SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[]) AS v (match_id, user_id, is_member)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[], $4::boolean[], $5::smallint[], $6::bigint[],
+                              $7::bigint[], $8::bigint[])
+             AS v (match_id, user_id, is_member, is_new, role, place, from_seq, from_rev)
      ), gone AS (
          DELETE FROM members m USING set v
          WHERE m.match_id = v.match_id AND m.user_id = v.user_id AND NOT v.is_member
      ), gone_by_user AS (
          DELETE FROM user_matches m USING set v
          WHERE m.match_id = v.match_id AND m.user_id = v.user_id AND NOT v.is_member
+     ), risen AS (
+         UPDATE members m SET role = v.role FROM set v
+         WHERE m.match_id = v.match_id AND m.user_id = v.user_id AND v.is_member AND NOT v.is_new
      ), come AS (
-         INSERT INTO members (match_id, user_id) SELECT match_id, user_id FROM set WHERE is_member
-         ON CONFLICT DO NOTHING
+         INSERT INTO members (match_id, user_id, role, place, from_seq, from_rev)
+         SELECT match_id, user_id, role, place, from_seq, from_rev FROM set WHERE is_new
+         ON CONFLICT (match_id, user_id) DO UPDATE SET role = excluded.role, place = excluded.place,
+             from_seq = excluded.from_seq, from_rev = excluded.from_rev
      ), placed AS (
          INSERT INTO positions AS p (match_id, user_id, read_seq, delivered_seq)
          SELECT v.match_id, v.user_id, m.last_seq, m.last_seq FROM set v JOIN matches m USING (match_id)
-         WHERE v.is_member
+         WHERE v.is_new
          ON CONFLICT (match_id, user_id) DO UPDATE SET read_seq = greatest(p.read_seq, excluded.read_seq),
              delivered_seq = greatest(p.delivered_seq, excluded.delivered_seq)
      )
-     INSERT INTO user_matches (match_id, user_id) SELECT match_id, user_id FROM set WHERE is_member
-     ON CONFLICT DO NOTHING";
+     INSERT INTO user_matches (match_id, user_id, from_seq, from_rev)
+     SELECT match_id, user_id, from_seq, from_rev FROM set WHERE is_new
+     ON CONFLICT (user_id, match_id) DO UPDATE SET from_seq = excluded.from_seq, from_rev = excluded.from_rev";
 
 /// The statements on one connection. `advance` and `lock` return the same columns.
 #[derive(Debug)]
@@ -129,6 +169,10 @@ pub(super) struct Statements {
     pub(super) note_commands: Statement,
     pub(super) append: Statement,
     pub(super) set_members: Statement,
+    pub(super) lock_inviting: Statement,
+    pub(super) find_invitations: Statement,
+    pub(super) note_invitations: Statement,
+    pub(super) note_left: Statement,
 }
 
 impl Statements {
@@ -137,7 +181,7 @@ impl Statements {
         Ok(Self {
             advance: client.prepare(ADVANCE).await?,
             lock: client.prepare(LOCK).await?,
-            find_changed: client.prepare(FIND_CHANGED).await?,
+            find_changed: client.prepare(&format!("{} {OF_CHANGED}", members::SELECT)).await?,
             find_by_client_id: client.prepare(&format!("{} {BY_CLIENT_ID}", messages::SELECT_WHOLE)).await?,
             find_by_seq: client.prepare(&format!("{} {BY_SEQ}", messages::SELECT_WHOLE)).await?,
             find_commands: client.prepare(FIND_COMMANDS).await?,
@@ -152,6 +196,10 @@ impl Statements {
             note_commands: client.prepare(NOTE_COMMANDS).await?,
             append: client.prepare(APPEND).await?,
             set_members: client.prepare(SET_MEMBERS).await?,
+            lock_inviting: client.prepare(LOCK_INVITING).await?,
+            find_invitations: client.prepare(FIND_INVITATIONS).await?,
+            note_invitations: client.prepare(NOTE_INVITATIONS).await?,
+            note_left: client.prepare(NOTE_LEFT).await?,
         })
     }
 }

@@ -3,10 +3,7 @@
 use std::{collections::BTreeMap, time::SystemTime};
 
 use futures_util::join;
-use proto::{
-    MatchId,
-    chat::{Membership, Message, change::Kind},
-};
+use proto::{MatchId, chat::Message};
 use tokio_postgres::{Error, types::ToSql};
 
 use super::Session;
@@ -114,21 +111,5 @@ impl Session {
             return Ok(());
         }
         self.client.execute(&self.statements.append, &Columns::of(changes).parameters()).await.map(|_| ())
-    }
-
-    /// Has the members be those that the changes lead to.
-    pub(super) async fn set_members(&self, changes: &[Logged]) -> Result<(), Error> {
-        let mut set = BTreeMap::new();
-        for Logged { match_id, change } in changes {
-            let Some(Kind::Membership(Membership { added, removed, .. })) = &change.kind else { continue };
-            set.extend(removed.iter().map(|user| ((match_id.as_str(), user.as_str()), false)));
-            set.extend(added.iter().map(|user| ((match_id.as_str(), user.as_str()), true)));
-        }
-        if set.is_empty() {
-            return Ok(());
-        }
-        let (ids, users): (Vec<&str>, Vec<&str>) = set.keys().copied().unzip();
-        let is_member: Vec<bool> = set.into_values().collect();
-        self.client.execute(&self.statements.set_members, &[&ids, &users, &is_member]).await.map(|_| ())
     }
 }

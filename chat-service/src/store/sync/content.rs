@@ -196,8 +196,9 @@ fn with_milestones(rows: &[Row], reached: &[Row]) -> Result<HashMap<String, Matc
     matches.collect()
 }
 
-/// What the bodies of a match take.
+/// What a match takes.
 fn size(of: &SyncedMatch) -> usize {
     let messages = of.messages.iter().chain(&of.last_message).map(|message| message.body.len());
-    messages.chain(of.changes.iter().map(prost::Message::encoded_len)).sum()
+    let shown = of.r#match.as_ref().map(prost::Message::encoded_len);
+    messages.chain(of.changes.iter().map(prost::Message::encoded_len)).chain(shown).sum()
 }

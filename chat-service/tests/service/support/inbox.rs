@@ -79,6 +79,8 @@ pub(crate) fn places(event: Event) -> Vec<(i64, i64)> {
             let change = changed.change.unwrap();
             vec![(change.after_seq, change.rev)]
         }
-        Event::MessageHidden(_) | Event::ReceiptUpdated(_) | Event::SharingChanged(_) => vec![],
+        Event::MessageHidden(_) | Event::ReceiptUpdated(_) | Event::ReceiptsUpdated(_) | Event::SharingChanged(_) => {
+            vec![]
+        }
     }
 }

@@ -22,6 +22,8 @@ impl From<ChatFailure> for Failure {
             ChatCode::MessageNotFound => Code::MessageNotFound,
             ChatCode::MessageDeleted => Code::MessageDeleted,
             ChatCode::WindowPassed => Code::WindowPassed,
+            ChatCode::GroupFull => Code::GroupFull,
+            ChatCode::RevConflict => Code::RevConflict,
             ChatCode::Unspecified | ChatCode::Internal => Code::Internal,
         };
         let retry_after_ms = failure.retry_after_ms.and_then(|wait| u64::try_from(wait).ok());

@@ -1,13 +1,13 @@
 //! Changes of a match: entries of `changes`, and `message_changed`.
 
 use proto::{
-    chat::{Change, Deleted, Edited, Membership, Reacted, change::Kind},
+    chat::{Change, Deleted, Edited, Reacted, change::Kind},
     rfc3339,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{MilestoneView, ReactionsView, json::raw};
+use super::{MilestoneView, ReactionsView, json::raw, membership::MembersView};
 
 /// `{matchId, rev, kind, afterSeq, createdAt, …}`, with what the kind has to tell. A change of which the reader may see
 /// nothing, or whose kind only a later version knows, is `{matchId, rev}`.
@@ -35,7 +35,7 @@ struct Told<'a> {
 #[serde(untagged)]
 enum Of<'a> {
     Milestone(MilestoneView<'a>),
-    Membership { added: &'a [String], removed: &'a [String], by: Option<&'a str> },
+    Membership(MembersView<'a>),
     Closing {},
     Message(OfMessage<'a>),
 }
@@ -76,9 +76,7 @@ impl<'a> ChangeView<'a> {
 fn told(kind: &Kind, created_at_ms: i64) -> (&'static str, Of<'_>) {
     match kind {
         Kind::Milestone(milestone) => ("milestone", Of::Milestone(MilestoneView::new(milestone))),
-        Kind::Membership(Membership { added, removed, actor }) => {
-            ("membership", Of::Membership { added, removed, by: actor.as_deref() })
-        }
+        Kind::Membership(membership) => ("membership", Of::Membership(MembersView::new(membership))),
         Kind::Closing(_) => ("closing", Of::Closing {}),
         Kind::Edited(Edited { seq, actor, body }) => {
             // Who reads of it after the message was deleted is told no content.

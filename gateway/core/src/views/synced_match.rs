@@ -4,7 +4,10 @@ use proto::{chat::SyncedMatch, signaling::Call};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{CallView, ChangeView, MessageFields, MessageView, MilestoneView, ReceiptsView, json, milestone};
+use super::{
+    CallView, ChangeView, MessageFields, MessageView, MilestoneView, ReceiptsView, json, match_view::MembersOf,
+    milestone,
+};
 
 /// Most bytes of the messages of one match, and of its changes; but at least one of each, so that reading on comes to
 /// an end.
@@ -27,7 +30,9 @@ pub struct SyncedMatchView<'a> {
 #[serde(rename_all = "camelCase")]
 struct Shown<'a> {
     kind: &'static str,
-    members: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    members: MembersOf<'a>,
     last_seq: i64,
     rev: i64,
     last_message: Option<MessageView<'a>>,
@@ -66,8 +71,9 @@ impl<'a> SyncedMatchView<'a> {
         };
         let receipts = synced.receipts.as_ref().map(ReceiptsView::new);
         let shown = Shown {
-            kind: if of.members.len() > PAIR { "group" } else { "pair" },
-            members: &of.members,
+            kind: if of.group.is_some() || of.members.len() > PAIR { "group" } else { "pair" },
+            title: of.group.as_ref().and_then(|group| group.title.as_deref()),
+            members: MembersOf::new(of),
             last_seq: of.last_seq,
             rev: of.rev,
             last_message: None,

@@ -141,6 +141,7 @@ fn a_match_is_frozen_open_and_closed() {
         milestones: vec![milestone(1, &["video_call"])],
         rev: 1,
         members_rev: 0,
+        group: None,
     };
     let open = to_json(&MatchView::new(&of));
     of.closed_at_ms = Some(1_767_225_601_000);

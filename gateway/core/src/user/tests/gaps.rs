@@ -6,7 +6,13 @@ use super::*;
 
 fn page(seqs: &[i64], through: i64) -> ListMessagesResponse {
     let messages = seqs.iter().map(|seq| message(*seq, "bob", None)).collect();
-    ListMessagesResponse { messages, has_more: false, through_seq: Some(through), through_rev: None }
+    ListMessagesResponse {
+        messages,
+        has_more: false,
+        through_seq: Some(through),
+        through_rev: None,
+        ..ListMessagesResponse::default()
+    }
 }
 
 /// A socket that has joined an empty chat.

@@ -9,7 +9,7 @@ use super::*;
 
 fn change(rev: i64, after_seq: i64, (added, removed): (&str, &str)) -> Change {
     let names = |of: &str| of.split_terminator(' ').map(str::to_owned).collect();
-    let membership = Membership { added: names(added), removed: names(removed), actor: None };
+    let membership = Membership { added: names(added), removed: names(removed), actor: None, ..Membership::default() };
     Change { rev, after_seq, created_at_ms: 0, kind: Some(Kind::Membership(membership)) }
 }
 
@@ -160,4 +160,25 @@ fn a_typist_who_is_removed_is_shown_no_more_and_a_late_word_of_an_earlier_change
     alice.hears(changed(2, 0, ("alice", "")));
     alice.hears(changed(1, 0, ("", "alice")));
     assert_eq!(alice.put_out(), ["membership_changed"]);
+}
+
+#[test]
+fn of_many_who_type_three_are_shown_and_who_is_not_shown_stops_unseen() {
+    let mut alice = Alice::new();
+    joined(&mut alice);
+    alice.hears(changed(1, 0, ("carol dave erin", "")));
+    alice.out.clear();
+    let types = |alice: &mut Alice, user: &str, is_typing| {
+        let (match_id, user_id) = ("m".to_owned(), user.to_owned());
+        alice.hears(Inbox::TypingChanged(TypingChanged { match_id, user_id, is_typing }));
+        alice.put_out()
+    };
+    for user in ["bob", "carol", "dave"] {
+        assert_eq!(types(&mut alice, user, true), ["user_typing"]);
+    }
+    for is_typing in [true, false, true] {
+        assert_eq!(types(&mut alice, "erin", is_typing), [""; 0]);
+    }
+    assert_eq!(types(&mut alice, "bob", false), ["user_typing"]);
+    assert_eq!(types(&mut alice, "erin", true), ["user_typing"], "there is room");
 }
