@@ -47,9 +47,8 @@ pub(super) async fn answer(context: &Arc<Context>, user: &UserId, ask: Ask<Admit
             Answer::Opened(turn, opened.and_then(|opened| opened))
         }
         Ask::Messages { socket, chat, after, limit } => {
-            let page = services.list_messages((&chat, user), Some(Position::After(after)), (limit, false));
-            let page =
-                contained(page).await.and_then(|page| page).inspect(|page| metrics::gap_healed(page.messages.len()));
+            let page = contained(services.list_messages((&chat, user), Some(Position::After(after)), (limit, false)));
+            let page = page.await.and_then(|page| page).inspect(|page| metrics::gap_healed(page.messages.len()));
             Answer::Messages(socket, chat, page)
         }
         Ask::Changes { socket, chat, after, limit } => {
