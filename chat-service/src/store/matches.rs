@@ -6,7 +6,7 @@ use proto::{
     MatchId, UserId,
     chat::{Change, Group, Match, Member, Message, Milestone, Receipts, Sharing},
 };
-use tokio_postgres::{Error, Row, Statement};
+use tokio_postgres::{Error, Row, Statement, types::ToSql};
 
 use super::{
     Store, StoreError, blocks,
@@ -85,47 +85,36 @@ impl Store {
         let client = self.client().await?;
         let position = Position::After(since.seq.unwrap_or(i64::MAX));
         let [head, told, page, log, positions, shared, noted] = prepared(&client, position).await?;
-        let (id, reader, user) = (id.as_str(), user, user.map(UserId::as_str));
-        let (seq, count) = (position.seq(), one_more_than(since.limit));
+        let (id, user) = (id.as_str(), user.map(UserId::as_str));
+        let (seq, count, rev) = (position.seq(), one_more_than(since.limit), since.rev.unwrap_or(0));
+        let (ids, own, is_read) = (&[id][..], user.unwrap_or_default(), user.is_some());
         let first_note = *notes::range(position, (None, None), false).start();
-        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] = [&id, &seq, &count, &user];
+        let rows = async |is_wanted, statement: &Statement, parameters: &[&(dyn ToSql + Sync)]| {
+            if is_wanted { client.query(statement, parameters).await } else { Ok(Vec::new()) }
+        };
         // One round trip: the statements go out together.
         let (begun, head, told, page, log, receipts, shared, noted, ended) = join!(
             client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
-            async { client.query_opt(&head, &[&id, &user]).await },
-            async { client.query(&told, &[&id, &user]).await },
-            async { client.query(&page, &parameters).await },
-            async {
-                let Some(rev) = since.rev else { return Ok(Vec::new()) };
-                client.query(&log, &[&id, &rev, &count, &user]).await
-            },
-            async {
-                let Some(user) = reader else { return Ok(Vec::new()) };
-                client.query(&positions, &[&&[id][..], &user.as_str()]).await
-            },
-            async {
-                let Some(user) = reader else { return Ok(None) };
-                client.query_opt(&shared, &[&&[id][..], &user.as_str()]).await
-            },
-            async {
-                let Some(_) = since.seq else { return Ok(Vec::new()) };
-                client.query(&noted, &[&id, &first_note, &i64::MAX, &user]).await
-            },
+            async { rows(true, &head, &[&id, &user]).await },
+            async { rows(true, &told, &[&id, &user]).await },
+            async { rows(true, &page, &[&id, &seq, &count, &user]).await },
+            async { rows(since.rev.is_some(), &log, &[&id, &rev, &count, &user]).await },
+            async { rows(is_read, &positions, &[&ids, &own]).await },
+            async { rows(is_read, &shared, &[&ids, &own]).await },
+            async { rows(since.seq.is_some(), &noted, &[&id, &first_note, &i64::MAX, &user]).await },
             client.batch_execute("COMMIT"),
         );
         begun.and(ended)?;
-        let Some(row) = head? else { return Ok(None) };
+        let Some(row) = head?.pop() else { return Ok(None) };
         let milestones =
             told?.iter().map(milestones::of_row).map(|milestone| Ok(milestone?.1)).collect::<Result<_, Error>>()?;
         let (messages, has_more): MessagePage = position.page(&page?, since.limit)?;
         let (found, changes) = (of_row(&row, milestones)?, ListedChanges::of(&log?, since.limit)?);
         let receipts = positions::receipts(&receipts?)?.pop();
         let through = notes::range(position, (None, messages.last().map(|last| last.seq)), has_more);
-        let notes = notes::of(&noted?, notes::Wanted::First)?
-            .into_iter()
-            .filter(|note| through.contains(&note.after_seq))
-            .collect();
-        let (sharing, epoch) = (shared?.as_ref().map(sharing::of_row).transpose()?, row.try_get(EPOCH)?);
+        let mut notes = notes::of(&noted?, notes::Wanted::First)?;
+        notes.retain(|note| through.contains(&note.after_seq));
+        let (sharing, epoch) = (shared?.first().map(sharing::of_row).transpose()?, row.try_get(EPOCH)?);
         Ok(Some(Page { found, messages, has_more, epoch, changes, receipts, sharing, notes }))
     }
 
@@ -205,7 +194,8 @@ fn fitting(matches: &[Match]) -> usize {
     fitting.count().max(1).min(matches.len())
 }
 
-/// What is read of a match for one user: the match, its milestones, messages, changes, positions, what is shared, notes.
+/// What is read of a match for one user: the match, its milestones, messages, changes, positions, what is shared, and
+/// the notes.
 async fn prepared(client: &Object, position: Position) -> Result<[Statement; 7], Error> {
     let head = format!("{SELECT} FROM matches m WHERE m.match_id = $1 AND {}", may_read(2));
     Ok([

@@ -57,7 +57,8 @@ async fn say(bus: &Bus, id: &str, sender: &str, count: usize) {
 }
 
 async fn page(replica: &Replica, id: &str, user: &str) -> Vec<Message> {
-    let asked = ListMessagesRequest { match_id: id.into(), limit: 200, user_id: Some(user.into()), position: None };
+    let asked =
+        ListMessagesRequest { match_id: id.into(), limit: 200, user_id: Some(user.into()), ..Default::default() };
     replica.rpc().list_messages(asked).await.unwrap().into_inner().messages
 }
 
@@ -245,7 +246,8 @@ async fn a_user_who_appears_again_is_another_one_until_asked_for_again() {
         found.into_iter().map(|found| found.match_id).collect::<Vec<_>>()
     };
     assert_eq!(matches().await, [""; 0]);
-    let old = ListMessagesRequest { match_id: "old".into(), limit: 9, user_id: Some("alice".into()), position: None };
+    let old =
+        ListMessagesRequest { match_id: "old".into(), limit: 9, user_id: Some("alice".into()), ..Default::default() };
     assert_eq!(replica.rpc().list_messages(old).await.unwrap_err().code(), Code::NotFound);
     live(&replica, &bus, "new").await;
     tokio::time::sleep(Duration::from_millis(1_500)).await;
@@ -304,6 +306,29 @@ async fn an_erasure_that_fails_is_tried_again_and_others_do_not_wait_for_it() {
     sql.batch_execute("ALTER TABLE away RENAME TO positions").await.unwrap();
     erased(&replica, "alice").await;
     assert_eq!(rows_of_alice(&stack).await, 0);
+}
+
+#[tokio::test]
+async fn the_operator_sees_what_waits_what_fails_and_what_is_done() {
+    let stack = shared().await.stack().await;
+    let (process, sql) = (stack.process().await, stack.sql().await);
+    let asked = "ALTER TABLE departures RENAME TO away;
+                 INSERT INTO matches (match_id, created_at, closed_at) VALUES ('demo', now(), now());
+                 INSERT INTO erasures (user_id, asked_at, due_at) VALUES ('alice', now() - interval '1 hour', now());
+                 INSERT INTO erasure_matches (user_id, match_id) VALUES ('alice', 'demo')";
+    sql.batch_execute(asked).await.unwrap();
+    let outcome = async |outcome: &str| {
+        let text = process.http("/metrics").await;
+        let of = format!("outcome=\"{outcome}\"");
+        text.lines().any(|line| line.starts_with("chat_erasures") && line.contains(&of))
+    };
+    eventually("it fails", async || outcome("failed").await).await;
+    assert!(!outcome("finished").await);
+    eventually("it waits", async || process.metric("chat_erasures_waiting").await >= 1.0).await;
+    assert!(process.metric("chat_erasures_oldest").await > 3_000.0);
+    sql.batch_execute("ALTER TABLE away RENAME TO departures").await.unwrap();
+    eventually("it is done", async || outcome("finished").await).await;
+    eventually("nobody waits", async || process.metric("chat_erasures_waiting").await < 1.0).await;
 }
 
 #[tokio::test]
