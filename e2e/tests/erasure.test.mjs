@@ -114,7 +114,8 @@ describe('a deleted account', { concurrency: 4 }, () => {
     const { settings, blocks } = countsOf(await erased(stack, user));
     assert.deepEqual([settings, blocks], [1, 1]);
     const of = async (path) => (await call(stack, null, 'GET', `/users/${path}`)).json;
-    assert.deepEqual(await of(`${user}/settings`), { receipts: 'shared', locked: false });
+    const usual = { receipts: 'shared', typing: 'shared', presence: 'shared', locked: false };
+    assert.deepEqual(await of(`${user}/settings`), usual);
     assert.deepEqual((await of(`${user}/blocks`)).blocks, []);
     assert.deepEqual((await of(`${foe}/blocks`)).blocks.map(({ userId }) => userId), [user]);
   });
