@@ -26,10 +26,12 @@ const MAX_TRIES: u32 = 6;
 /// `SharingChanged`: what the user shares has changed, or with whom.
 pub(crate) fn hear<L: Limits>(
     sockets: &[SocketState<L::Ticket>],
-    SharingChanged {}: &SharingChanged,
+    SharingChanged {}: SharingChanged,
     step: &mut Step<'_, L>,
 ) {
-    sockets.iter().for_each(|socket| ask(socket, 0, step));
+    for socket in sockets {
+        ask(socket, 0, step);
+    }
 }
 
 /// Asks for all that a socket has open or watches, after so many questions without an answer.
@@ -82,8 +84,8 @@ fn rejudge<'a, L: Limits>(
         watch.shown.judged(anew).filter(|_| !open.contains(&&watch.chat))
     });
     presence_changed::tell(socket, told, step);
-    let watched = watches.all().iter().filter(|watch| watch.shown.is_shown());
-    step.out.extend(watched.map(|watch| Output::Watch(watch.user.clone(), watch.shown.online())));
+    let shown = watches.all().iter().filter(|watch| watch.shown.is_shown());
+    step.out.extend(shown.map(|watch| Output::Watch(watch.user.clone(), watch.shown.online())));
 }
 
 fn apply<L: Limits>(socket: SocketId, chat: &mut JoinedChat, found: &Found, step: &mut Step<'_, L>) {

@@ -174,7 +174,7 @@ impl<T> User<T> {
             Event::ReceiptsUpdated(several) => {
                 several.updated.iter().for_each(|updated| receipt_updated::hear(sockets, updated, step));
             }
-            Event::SharingChanged(changed) => sharing::hear(sockets, &changed, step),
+            Event::SharingChanged(changed) => sharing::hear(sockets, changed, step),
             // The shell answers it.
             Event::PresenceAsked(_) => {}
             Event::CallChanged(changed) => return call_changed::hear(sockets, &changed, step),

@@ -82,8 +82,8 @@ pub(crate) fn end<L: Limits>(
     let presence = chats.iter().map(|chat| (chat.as_str(), shown(chat))).collect();
     step.ok(socket.id, reply, views::to_json(&Ack { ok: true, presence }));
     if socket.watches.end(number, Some(watches)) {
-        let watched = socket.watches.all().iter();
-        step.out.extend(watched.map(|watch| Output::Watch(watch.user.clone(), watch.shown.online())));
+        let set = socket.watches.all().iter();
+        step.out.extend(set.map(|watch| Output::Watch(watch.user.clone(), watch.shown.online())));
     }
 }
 
