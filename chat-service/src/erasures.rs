@@ -4,7 +4,10 @@
 //! a lease that each step renews. If the replica dies, another one goes on where it was. Every step can be made twice
 //! without harm, as by a replica that was frozen and finds itself replaced.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use proto::{MatchId, UserId};
 use service_kit::{Lifecycle, grpc, outage::Outage};
@@ -116,7 +119,7 @@ impl Erasures {
     async fn part(&self, user: &UserId, left: &ErasureMatch) -> Result<(), Trouble> {
         let match_id = left.match_id.clone();
         if left.is_open && left.is_member && left.goes_on {
-            let (add, remove) = (Default::default(), [user.clone()].into());
+            let (add, remove) = (BTreeSet::new(), BTreeSet::from([user.clone()]));
             self.commit(ChangeMembers { match_id, add, remove, actor: None, expected_rev: None }).await?;
         } else if left.is_member && (left.is_open || left.was_closed) {
             self.commit(CloseMatch { match_id }).await?;

@@ -146,7 +146,7 @@ impl Store {
 /// appear again, whoever has it then does not find the match, nor that somebody has left it.
 async fn forget_match(transaction: &Transaction<'_>, of: &[&(dyn ToSql + Sync)]) -> Result<u64, Error> {
     transaction.execute(KEPT, of).await?;
-    for table in ["user_matches", "departures"] {
+    for table in ["user_matches", "departures", "left_groups", "invitations"] {
         transaction.execute(&format!("DELETE FROM {table} WHERE user_id = $1 AND match_id = $2"), of).await?;
     }
     transaction.execute("DELETE FROM erasure_matches WHERE user_id = $1 AND match_id = $2", of).await

@@ -41,7 +41,7 @@ async fn count(stack: &Stack, sql: &str) -> i64 {
 
 /// Rows that hold something of alice.
 async fn rows_of_alice(stack: &Stack) -> i64 {
-    let tables = ["settings", "blocks", "positions", "hidden", "commands", "user_matches", "departures"];
+    let tables = ["settings", "blocks", "positions", "hidden", "commands", "user_matches", "departures", "left_groups"];
     let counts = tables.map(|table| format!("(SELECT count(*) FROM {table} WHERE user_id = 'alice')"));
     let bodies = "(SELECT count(*) FROM messages WHERE sender_id = 'alice' AND (body <> '' OR original IS NOT NULL))";
     let reactions = "(SELECT count(*) FROM messages WHERE reactions LIKE '%alice%')";
@@ -130,12 +130,12 @@ async fn everything_of_the_user_goes_and_what_is_others_stays() {
     let bob_said = [(4, false, "\"bob 0\"", 1), (5, false, "\"bob 1\"", 0)];
     assert_eq!(left, [[(1, true, "", 0), (2, true, "", 0), (3, true, "", 0)].as_slice(), &bob_said].concat());
     let log = ListChangesRequest { match_id: "demo".into(), limit: 200, user_id: Some("bob".into()), after_rev: 4 };
-    let log = log_of(rpc.list_changes(log).await.unwrap().into_inner().changes);
+    let log = log_of(&rpc.list_changes(log).await.unwrap().into_inner().changes);
     let deleted = |rev, seq| (rev, "deleted", seq);
     assert_eq!(log, [(5, "closing", 0), deleted(6, 1), deleted(7, 2), deleted(8, 3), (9, "reacted", 4)]);
 }
 
-fn log_of(changes: Vec<proto::chat::Change>) -> Vec<(i64, &'static str, i64)> {
+fn log_of(changes: &[proto::chat::Change]) -> Vec<(i64, &'static str, i64)> {
     let name = |kind: &Kind| match kind {
         Kind::Closing(_) => ("closing", 0),
         Kind::Deleted(deleted) => ("deleted", deleted.seq),
