@@ -1,4 +1,4 @@
-//! The description of the events, as a machine reads it (AsyncAPI 3). It refers to that of REST for what both have.
+//! The description of the events, as a machine reads it (`AsyncAPI` 3). It refers to that of REST for what both have.
 
 use axum::response::Response;
 use http::StatusCode;
