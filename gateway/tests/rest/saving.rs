@@ -22,7 +22,7 @@ async fn a_saved_message_is_shown_as_clients_receive_it() {
     });
     assert_eq!(saved, expected);
     let history = pair.bob.get(&pair.path("/messages")).await.ok(200);
-    assert_eq!(history, json!({ "messages": [expected], "hasMore": false }));
+    assert_eq!(history, json!({ "messages": [expected], "hasMore": false, "rev": 0, "notes": [] }));
 }
 
 #[tokio::test]
