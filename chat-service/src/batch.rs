@@ -87,7 +87,9 @@ pub fn decide(commands: &[&dyn Command], mut rooms: BTreeMap<MatchId, Room>) -> 
         };
         // What a user has added in one match counts in the others, too.
         if let Some((by, count)) = outcome.invitations() {
-            rooms.values_mut().for_each(|room| room.count_invitations(&by, count));
+            for room in rooms.values_mut() {
+                room.count_invitations(&by, count);
+            }
         }
         decision.outcomes.push(outcome);
     }

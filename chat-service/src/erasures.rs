@@ -22,7 +22,7 @@ use crate::{
     metrics::Metrics,
     outcome::Refusal,
     shared::Shared,
-    store::{ErasureMatch, Left, Store, StoreError},
+    store::{ErasureMatch, Left, Parting, Store, StoreError},
 };
 
 /// How often it is looked for what is due.
@@ -118,11 +118,13 @@ impl Erasures {
     /// member, the user is a member no more.
     async fn part(&self, user: &UserId, left: &ErasureMatch) -> Result<(), Trouble> {
         let match_id = left.match_id.clone();
-        if left.is_open && left.is_member && left.goes_on {
-            let (add, remove) = (BTreeSet::new(), BTreeSet::from([user.clone()]));
-            self.commit(ChangeMembers { match_id, add, remove, actor: None, expected_rev: None }).await?;
-        } else if left.is_member && (left.is_open || left.was_closed) {
-            self.commit(CloseMatch { match_id }).await?;
+        match left.parting {
+            Parting::Leave => {
+                let (add, remove) = (BTreeSet::new(), BTreeSet::from([user.clone()]));
+                self.commit(ChangeMembers { match_id, add, remove, actor: None, expected_rev: None }).await?;
+            }
+            Parting::Close => self.commit(CloseMatch { match_id }).await?,
+            Parting::Done => {}
         }
         Ok(self.store.note_parted(user, &left.match_id).await?)
     }

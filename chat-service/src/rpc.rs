@@ -113,7 +113,7 @@ type Answer<T> = Result<Response<T>, Status>;
 #[async_trait]
 impl ChatService for Rpc {
     async fn get_match(&self, request: Request<GetMatchRequest>) -> Answer<GetMatchResponse> {
-        bounded(self.get(request.into_inner())).await
+        bounded(Box::pin(self.get(request.into_inner()))).await
     }
 
     async fn put_match(&self, request: Request<PutMatchRequest>) -> Answer<PutMatchResponse> {

@@ -27,7 +27,7 @@ mod time;
 mod watch;
 
 pub(crate) use changes::ListedChanges;
-pub(crate) use erasure_matches::{ErasureMatch, Left};
+pub(crate) use erasure_matches::{ErasureMatch, Left, Parting};
 pub(crate) use erasures::Backlog;
 pub(crate) use error::StoreError;
 pub(crate) use groups::NewGroup;

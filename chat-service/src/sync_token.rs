@@ -132,12 +132,12 @@ impl TokenKey<'_> {
     }
 
     fn tag(&self, content: &[u8]) -> hmac::Tag {
-        let mut context = hmac::Context::with_key(&hmac::Key::new(HMAC_SHA256, self.secret));
+        let mut signing = hmac::Context::with_key(&hmac::Key::new(HMAC_SHA256, self.secret));
         for part in [self.user.as_bytes(), self.epoch.as_bytes(), content] {
-            context.update(&(part.len() as u64).to_le_bytes());
-            context.update(part);
+            signing.update(&(part.len() as u64).to_le_bytes());
+            signing.update(part);
         }
-        context.sign()
+        signing.sign()
     }
 }
 

@@ -107,7 +107,7 @@ describe('docs/clients.md in a browser', { concurrency: 2, timeout: 60_000 }, ()
     await alice.evaluate(() => inCall.hangUp());
     await ended(bob);
     assert.deepEqual([await ends(alice), await ends(bob)], [['completed'], ['completed']]);
-    for (const page of [alice, bob]) assert.deepEqual(await listeners(page), [2, 0, 1]);
+    for (const page of [alice, bob]) assert.deepEqual(await listeners(page), [3, 0, 1]);
   });
 
   /** Makes an offer that is a moment on its way, so that it meets one of the other side. */
@@ -181,7 +181,7 @@ describe('docs/clients.md in a browser', { concurrency: 2, timeout: 60_000 }, ()
       other.id,
     );
     assert.equal(code, 'MILESTONE_REQUIRED');
-    assert.deepEqual(await listeners(alice), [2, 0, 1]);
+    assert.deepEqual(await listeners(alice), [3, 0, 1]);
   });
 
   test('a page that goes away ends its call at once, and can call again after a reload', async (t) => {

@@ -117,17 +117,14 @@ fn action(asked: proto::chat::Action) -> Action {
 
 /// Why the user may not do it, if so.
 fn refused(user: &UserId, action: Action, found: &Match) -> Option<Code> {
-    let audience = match &found.group {
-        Some(group) => {
-            let members = group.members.iter().enumerate();
-            let members = members
-                .filter_map(|(n, of)| Some((UserId::new(of.user_id.as_str()).ok()?, Tenure::founding(of.role(), n))));
-            Audience::group(members.collect(), found.members_rev)
-        }
-        None => {
-            let members = found.members.iter().filter_map(|member| UserId::new(member.as_str()).ok());
-            Audience::new(members.collect(), found.members_rev)
-        }
+    let audience = if let Some(group) = &found.group {
+        let members = group.members.iter().enumerate();
+        let members = members
+            .filter_map(|(n, of)| Some((UserId::new(of.user_id.as_str()).ok()?, Tenure::founding(of.role(), n))));
+        Audience::group(members.collect(), found.members_rev)
+    } else {
+        let members = found.members.iter().filter_map(|member| UserId::new(member.as_str()).ok());
+        Audience::new(members.collect(), found.members_rev)
     };
     may(user, action, Standing { audience: &audience, closed: found.closed_at_ms.is_some() }).err()
 }

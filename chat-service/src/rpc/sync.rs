@@ -18,7 +18,9 @@ impl Rpc {
     pub(super) async fn sync_of(&self, request: SyncRequest) -> Result<SyncResponse, Status> {
         let Synced { token, reset, has_more, mut matches, blocked, epoch } = self.store.sync(&wish(request)?).await?;
         if self.marks.is_none() {
-            matches.iter_mut().for_each(|of| of.receipts = None);
+            for of in &mut matches {
+                of.receipts = None;
+            }
         }
         let blocked = blocked.map(|user_ids| BlockedUsers { user_ids });
         Ok(SyncResponse { token, reset, has_more, matches, blocked, epoch })

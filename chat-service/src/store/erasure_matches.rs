@@ -19,7 +19,7 @@ const WINDOW: i64 = 500;
 /// Most rows of each other kind that one transaction erases.
 const ROWS: i64 = 1_000;
 
-/// A match that is left of an erasure. `is_member` and `is_open` are as they are now.
+/// A match that is left of an erasure.
 const NEXT: &str = "SELECT l.match_id, l.through_seq, l.done_seq, m.closed_at IS NULL,
             EXISTS (SELECT FROM user_matches o WHERE o.user_id = $1 AND o.match_id = l.match_id),
             (SELECT count(*) FROM members c WHERE c.match_id = l.match_id) > CASE WHEN m.is_group THEN 1 ELSE 2 END,
@@ -54,12 +54,30 @@ const KEPT: &str = "INSERT INTO erasure_reports (user_id, report_id)
 pub(crate) struct ErasureMatch {
     pub(crate) match_id: MatchId,
     pub(crate) part: Left,
-    pub(crate) is_open: bool,
-    pub(crate) is_member: bool,
-    /// Whether it goes on without the user.
-    pub(crate) goes_on: bool,
-    /// Whether it was closed after the erasure was asked for: its members may not know of that yet.
-    pub(crate) was_closed: bool,
+    pub(crate) parting: Parting,
+}
+
+/// How the user parts from a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parting {
+    /// By leaving it: it goes on without the user.
+    Leave,
+    /// By its end. It may be closed already, without its members knowing of that yet.
+    Close,
+    /// It is done.
+    Done,
+}
+
+impl Parting {
+    /// From what is true of the match now, and whether it was closed after the erasure was asked for.
+    fn of((is_open, was_closed): (bool, bool), (is_member, goes_on): (bool, bool)) -> Self {
+        match (is_member, is_open, goes_on) {
+            (true, true, true) => Self::Leave,
+            (true, true, false) => Self::Close,
+            (true, false, _) if was_closed => Self::Close,
+            _ => Self::Done,
+        }
+    }
 }
 
 /// What is left of it.
@@ -190,9 +208,8 @@ fn of_row(row: &Row) -> Result<Option<ErasureMatch>, Error> {
         Some(through) if done < through => Left::Messages(done, through),
         Some(_) => Left::Rest,
     };
-    let (is_open, is_member, goes_on) = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
-    let was_closed = row.try_get(6)?;
-    let found = |match_id| ErasureMatch { match_id, part, is_open, is_member, goes_on, was_closed };
+    let parting = Parting::of((row.try_get(3)?, row.try_get(6)?), (row.try_get(4)?, row.try_get(5)?));
+    let found = |match_id| ErasureMatch { match_id, part, parting };
     Ok(MatchId::new(row.try_get::<_, &str>(0)?).ok().map(found))
 }
 

@@ -84,7 +84,7 @@ impl Store {
     ) -> Result<Option<Page>, StoreError> {
         let client = self.client().await?;
         let position = Position::After(since.seq.unwrap_or(i64::MAX));
-        let [head, told, page, log, positions, shared, noted] = prepared(&client, position).await?;
+        let [head, told, page, log, positions, shared, between] = prepared(&client, position).await?;
         let (id, user) = (id.as_str(), user.map(UserId::as_str));
         let (seq, count, rev) = (position.seq(), one_more_than(since.limit), since.rev.unwrap_or(0));
         let (ids, own, is_read) = (&[id][..], user.unwrap_or_default(), user.is_some());
@@ -93,7 +93,7 @@ impl Store {
             if is_wanted { client.query(statement, parameters).await } else { Ok(Vec::new()) }
         };
         // One round trip: the statements go out together.
-        let (begun, head, told, page, log, receipts, shared, noted, ended) = join!(
+        let (begun, head, told, page, log, receipts, shared, between, ended) = join!(
             client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
             async { rows(true, &head, &[&id, &user]).await },
             async { rows(true, &told, &[&id, &user]).await },
@@ -101,7 +101,7 @@ impl Store {
             async { rows(since.rev.is_some(), &log, &[&id, &rev, &count, &user]).await },
             async { rows(is_read, &positions, &[&ids, &own]).await },
             async { rows(is_read, &shared, &[&ids, &own]).await },
-            async { rows(since.seq.is_some(), &noted, &[&id, &first_note, &i64::MAX, &user]).await },
+            async { rows(since.seq.is_some(), &between, &[&id, &first_note, &i64::MAX, &user]).await },
             client.batch_execute("COMMIT"),
         );
         begun.and(ended)?;
@@ -112,7 +112,7 @@ impl Store {
         let (found, changes) = (of_row(&row, milestones)?, ListedChanges::of(&log?, since.limit)?);
         let receipts = positions::receipts(&receipts?)?.pop();
         let through = notes::range(position, (None, messages.last().map(|last| last.seq)), has_more);
-        let mut notes = notes::of(&noted?, notes::Wanted::First)?;
+        let mut notes = notes::of(&between?, notes::Wanted::First)?;
         notes.retain(|note| through.contains(&note.after_seq));
         let (sharing, epoch) = (shared?.first().map(sharing::of_row).transpose()?, row.try_get(EPOCH)?);
         Ok(Some(Page { found, messages, has_more, epoch, changes, receipts, sharing, notes }))

@@ -1,4 +1,4 @@
-// The way to NATS that loses events: of what is sent to each subscription of a user's inbox, every n-th message.
+// The way to NATS that loses events: of what is stored and told to each subscription of a user's inbox, every n-th.
 import { readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
@@ -31,7 +31,7 @@ function lossy(every, give) {
   const counts = new Map();
   const isLost = (line) => {
     const [, subject, sid] = line.split(' ');
-    if (!subject.startsWith('user.')) return false;
+    if (!/^user\.[^.]+\.chat$/.test(subject)) return false;
     counts.set(sid, (counts.get(sid) ?? 0) + 1);
     return counts.get(sid) % every === 0;
   };

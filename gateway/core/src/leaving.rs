@@ -84,7 +84,7 @@ mod tests {
         assert!(leaving.has(&user("alice")));
         assert_eq!([leaving.came(&user("alice")), leaving.came(&user("alice"))], [Some(1), None]);
         leaving.went(user("alice"), 3, start + GRACE / 2);
-        assert_eq!(leaving.take_due(start + GRACE - Duration::from_millis(1)), None);
+        assert_eq!(leaving.take_due(start + GRACE.mul_f64(0.999)), None);
         assert_eq!(leaving.take_due(start + GRACE), Some((user("bob"), 2)));
         assert_eq!(leaving.take_due(start + GRACE), None);
         assert_eq!(leaving.take_due(start + 2 * GRACE), Some((user("alice"), 3)));

@@ -114,7 +114,7 @@ mod tests {
         assert!(!others.would_change(&[]) && others.would_change(&["bob".into()]));
         others.set_apart(&["bob".into()]);
         assert!(!others.would_change(&["bob".into()]) && others.would_change(&["carol".into()]));
-        assert_eq!(*others.told(), [carol.clone()]);
+        assert_eq!(*others.told(), *std::slice::from_ref(&carol));
         assert!(others.is_apart(&bob) && !others.is_apart(&carol) && others.only().is_none());
         others.set_apart(&[]);
         assert_eq!(others.told().len(), 2);

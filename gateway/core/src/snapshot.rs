@@ -30,7 +30,7 @@ pub struct Snapshot {
     /// How far the user has come, and the others as far as the user may see it; `None` while receipts are turned off.
     pub receipts: Option<Box<Receipts>>,
     /// What the user shows and sees of the others; nothing from a chat-service that does not know it.
-    pub sharing: Sharing,
+    pub sharing: Box<Sharing>,
     /// Whether the other member is online, if the user may see it and the gateway knows.
     pub online: Option<bool>,
     /// The database's, if chat-service tells it.
@@ -57,7 +57,7 @@ impl Snapshot {
             limited,
             notes,
             receipts: receipts.map(Box::new),
-            sharing: sharing.unwrap_or_default(),
+            sharing: Box::new(sharing.unwrap_or_default()),
             online: None,
             epoch: Epoch::read(&epoch),
         })

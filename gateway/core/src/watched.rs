@@ -80,7 +80,7 @@ mod tests {
         assert!(watched.is_here() && !watched.is_here());
         let nowhere = |watched: &mut Watched, at| watched.is_nowhere(watched.ask(), start + at, GRACE);
         assert!(!nowhere(&mut watched, Duration::ZERO));
-        assert!(!nowhere(&mut watched, GRACE - Duration::from_millis(1)));
+        assert!(!nowhere(&mut watched, GRACE.mul_f64(0.999)));
         assert_eq!(watched.online(), Some(true));
         assert!(!watched.is_here(), "the user is back, and that is no news");
         assert!(!nowhere(&mut watched, GRACE));

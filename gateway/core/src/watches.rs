@@ -89,13 +89,13 @@ impl Watches {
 mod tests {
     use super::*;
 
-    fn watches(chats: &[&str]) -> Option<Vec<Watch>> {
+    fn watches(chats: &[&str]) -> Vec<Watch> {
         let watch = |chat: &&str| Watch {
             chat: MatchId::new(*chat).unwrap(),
             user: UserId::new("bob").unwrap(),
             shown: Shown::Here,
         };
-        Some(chats.iter().map(watch).collect())
+        chats.iter().map(watch).collect()
     }
 
     fn watched(watches: &Watches) -> Vec<&str> {
@@ -106,8 +106,8 @@ mod tests {
     fn the_set_that_was_named_last_is_watched_whatever_is_found_first() {
         let mut set = Watches::default();
         let (first, second) = (set.begin().unwrap(), set.begin().unwrap());
-        assert!(set.end(second, watches(&["b"])));
-        assert!(!set.end(first, watches(&["a"])));
+        assert!(set.end(second, Some(watches(&["b"]))));
+        assert!(!set.end(first, Some(watches(&["a"]))));
         assert_eq!(watched(&set), ["b"]);
         let third = set.begin().unwrap();
         assert!(set.end(third, None));
@@ -121,7 +121,7 @@ mod tests {
         let mut set = Watches::default();
         let begun: Vec<_> = (0..=MAX_ASKED).map(|_| set.begin()).collect();
         assert_eq!(begun.iter().flatten().count(), usize::from(MAX_ASKED));
-        assert!(set.end(begun[3].unwrap(), watches(&[])));
+        assert!(set.end(begun[3].unwrap(), Some(watches(&[]))));
         assert!(set.begin().is_some());
     }
 }

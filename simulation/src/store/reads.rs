@@ -71,14 +71,7 @@ impl Store {
             let last = messages.last().filter(|_| has_more);
             let through_seq = Some(last.map_or(stored.head.last_seq, |last| last.seq));
             let (through_rev, notes) = (Some(stored.head.rev), Vec::new());
-            Some(ListMessagesResponse {
-                messages,
-                has_more,
-                through_seq,
-                through_rev,
-                notes,
-                ..ListMessagesResponse::default()
-            })
+            Some(ListMessagesResponse { messages, has_more, through_seq, through_rev, notes })
         })
         .await
     }

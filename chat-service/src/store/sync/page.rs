@@ -58,12 +58,12 @@ pub(super) async fn of(
 ) -> Result<(Vec<Found>, bool), Error> {
     let statement = transaction.prepare_cached(&statement()).await?;
     let since = round.since(snapshot).map(|since| since.to_string());
-    let with = wish.with.as_ref().map(MatchId::as_str);
+    let changed = wish.with.as_ref().map(MatchId::as_str);
     let behind = round.behind.as_ref().map(|place| (from_ms(place.active_at_ms), place.match_id.as_str()));
     let (time, id) = behind.unzip();
     let (user, everything, count) = (wish.user.as_str(), round.is_of_everything(), one_more_than(wish.limit));
     let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
-        [&user, &since, &everything, &with, &time, &id, &count];
+        [&user, &since, &everything, &changed, &time, &id, &count];
     let rows = transaction.query(&statement, &parameters).await?;
     let found = rows.iter().take(wish.limit).map(|row| {
         let place = Place { match_id: row.try_get(0)?, active_at_ms: to_ms(row.try_get(1)?) };
