@@ -81,12 +81,36 @@ mod epoch;
 mod chat {
     mod cursor;
     mod pid;
-    /// Generated for `proto::chat` from its `.proto` file.
+    // Generated for `proto::chat` from its `.proto` file.
     pub mod list_messages_request {
         pub enum Position {
             Before(i64),
             After(i64),
         }
+    }
+
+    pub enum Role {
+        Member = 1,
+        Admin = 2,
+        Owner = 3,
+    }
+
+    impl From<Role> for i32 {
+        fn from(role: Role) -> Self {
+            role as Self
+        }
+    }
+
+    #[derive(Debug, PartialEq)]
+    pub struct Member {
+        pub user_id: String,
+        pub role: i32,
+    }
+
+    #[derive(Debug, PartialEq)]
+    pub struct Group {
+        pub title: Option<String>,
+        pub members: Vec<Member>,
     }
 
     #[path = "../../fuzz/src/cursor.rs"]
