@@ -118,7 +118,7 @@ impl Audience {
         self.tenures.is_some()
     }
 
-    /// What the user is in the group; `None` in another match, and of who is no member.
+    /// The tenure of a member of a group; `None` if the match is no group, or the user no member.
     pub fn tenure(&self, user: &UserId) -> Option<&Tenure> {
         self.tenures.as_ref()?.get(self.members.binary_search(user).ok()?)
     }

@@ -85,7 +85,7 @@ pub fn decide(commands: &[&dyn Command], mut rooms: BTreeMap<MatchId, Room>) -> 
             Some(room) => command.decide(room),
             None => command.refuse(Refusal::NoMatch),
         };
-        // What a user has added in one match counts in the others, too.
+        // The limit of additions a day counts those to all groups, so the batch's other groups hear of these.
         if let Some((by, count)) = outcome.invitations() {
             for room in rooms.values_mut() {
                 room.count_invitations(&by, count);

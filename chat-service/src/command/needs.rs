@@ -34,7 +34,7 @@ pub struct Wanted<'a> {
     pub by_seq: BTreeSet<(&'a str, i64)>,
     /// Commands that named themselves: (match, user, clientId).
     pub commands: BTreeSet<(&'a str, &'a str, &'a str)>,
-    /// Who has hidden messages: (match, seq).
+    /// Messages of which it is to be looked up who has hidden them: (match, seq).
     pub hidden: BTreeSet<(&'a str, i64)>,
     /// The changes that have closed these matches.
     pub closings: BTreeSet<&'a str>,

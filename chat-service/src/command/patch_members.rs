@@ -20,7 +20,7 @@ use crate::{
 /// How many users one user may add in a day.
 const INVITATIONS_A_DAY: usize = 20;
 
-/// Who is in, who is out, and who may what. What comes behind it in the match is for those who are in then.
+/// Adds members, removes members and gives roles, by one change. Messages and changes behind it go to the new members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatchMembers {
     /// The match.

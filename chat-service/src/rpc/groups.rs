@@ -14,7 +14,7 @@ use tracing::info;
 
 use super::{
     Rpc,
-    status::{match_id, user_id},
+    status::{failure, match_id, user_id},
 };
 use crate::{
     audience::Audience,
@@ -29,9 +29,6 @@ const MIN_MEMBERS: usize = 2;
 const MAX_NAMED: usize = 500;
 /// The longest title, in Unicode scalar values.
 const MAX_TITLE_CHARS: usize = 100;
-/// When a user who has added too many may add another one at the earliest: an hour.
-const RETRY_TOO_MANY_MS: i64 = 3_600_000;
-
 impl Rpc {
     pub(super) async fn put_group(&self, id: String, group: Group) -> Result<PutMatchResponse, Status> {
         let group = new_group(id, group)?;
@@ -102,17 +99,6 @@ impl Rpc {
 fn members(audience: &Audience) -> Vec<Member> {
     let members = audience.tenures();
     members.map(|(user, of)| Member { user_id: user.to_string(), role: of.role.into() }).collect()
-}
-
-/// What the caller is told; a status where nobody knows what has become of the command.
-fn failure(refusal: Refusal) -> Result<Failure, Status> {
-    let code = match refusal {
-        Refusal::MayNot(code) => code,
-        Refusal::NoMatch => Code::MatchNotFound,
-        refusal => return Err(refusal.into()),
-    };
-    let retry_after_ms = (code == Code::RateLimited).then_some(RETRY_TOO_MANY_MS);
-    Ok(Failure { code: code.into(), retry_after_ms, of_sender: true })
 }
 
 /// Different users, one of them an owner, in the order that was given.

@@ -17,7 +17,7 @@ use tonic::Status;
 
 use super::{
     Rpc, limit,
-    status::{malformed, match_id, no_match, user_id},
+    status::{failure, malformed, match_id, no_match, user_id},
 };
 use crate::{
     command::{self, ChangeMessage, Command, Windows},
@@ -116,14 +116,4 @@ fn change_of_message(request: ChangeMessageRequest, windows: Windows) -> Result<
 
 fn refused(failure: Failure) -> ChangeMessageResponse {
     ChangeMessageResponse { result: Some(change_message_response::Result::Failure(failure)) }
-}
-
-/// What the user is told; a status where nobody knows what has become of the command.
-fn failure(refusal: Refusal) -> Result<Failure, Status> {
-    let code = match refusal {
-        Refusal::MayNot(code) => code,
-        Refusal::NoMatch => Code::MatchNotFound,
-        refusal => return Err(refusal.into()),
-    };
-    Ok(Failure { code: code.into(), ..Failure::default() })
 }

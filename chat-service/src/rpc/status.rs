@@ -1,10 +1,16 @@
 //! How a failure looks to a caller.
 
-use proto::{IdError, MatchId, UserId};
+use proto::{
+    IdError, MatchId, UserId,
+    chat::{Code, Failure},
+};
 use tonic::Status;
 use tracing::{error, warn};
 
 use crate::{outcome::Refusal, store::StoreError};
+
+/// When a user who has added too many may add another one at the earliest: an hour.
+const RETRY_TOO_MANY_MS: i64 = 3_600_000;
 
 impl From<StoreError> for Status {
     fn from(error: StoreError) -> Self {
@@ -52,4 +58,15 @@ pub(super) fn no_match() -> Status {
 
 pub(super) fn malformed(error: IdError) -> Status {
     Status::invalid_argument(error.to_string())
+}
+
+/// What the caller is told; a status where nobody knows what has become of the command.
+pub(super) fn failure(refusal: Refusal) -> Result<Failure, Status> {
+    let code = match refusal {
+        Refusal::MayNot(code) => code,
+        Refusal::NoMatch => Code::MatchNotFound,
+        refusal => return Err(refusal.into()),
+    };
+    let retry_after_ms = (code == Code::RateLimited).then_some(RETRY_TOO_MANY_MS);
+    Ok(Failure { code: code.into(), retry_after_ms, of_sender: true })
 }

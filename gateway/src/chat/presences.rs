@@ -29,6 +29,8 @@ pub struct Presences {
     pub(super) watched: Table,
     /// Watched users of whom their watchers are to be told something.
     pub(super) news: News,
+    /// Watched users who are said to have gone, which is to be asked.
+    pub(super) gone: News,
     /// Watched users of whom it is to be asked again who may see them.
     pub(super) to_judge: News,
     /// Users who were here until just now. They stay, so that their inboxes are answered for.
@@ -43,6 +45,7 @@ impl Presences {
             grace,
             watched: Table::new(inboxes),
             news: News::default(),
+            gone: News::default(),
             to_judge: News::default(),
             leaving: Mutex::new(Leaving::new(grace)),
             asked: Arc::new(Semaphore::new(MAX_ASKED)),

@@ -11,6 +11,7 @@ use super::{context::Context, presence};
 pub async fn keep_presence(context: Arc<Context>) {
     tokio::join!(
         rounds::run(&context),
+        rounds::ask_gone(&context),
         telling::tell(&context),
         telling::judge_again(&context),
         presence::tell_gone(&context),

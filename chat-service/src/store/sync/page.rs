@@ -30,10 +30,9 @@ fn statement() -> String {
     let of_departure = is_new("d");
     format!(
         "SELECT match_id, active_at, is_gone FROM (
-             SELECT match_id, is_gone, date_trunc('milliseconds', active_at) AS active_at FROM (
-             SELECT m.match_id, false AS is_gone, coalesce(
+             SELECT m.match_id, false AS is_gone, date_trunc('milliseconds', coalesce(
                  (SELECT s.created_at FROM messages s WHERE s.match_id = m.match_id AND s.seq = m.last_seq),
-                 m.created_at) AS active_at
+                 m.created_at)) AS active_at
              FROM user_matches o JOIN matches m USING (match_id)
              WHERE o.user_id = $1 AND ($2::text IS NULL OR o.match_id = $4 OR {of_match}
                  OR EXISTS (SELECT FROM positions p WHERE p.match_id = o.match_id AND {of_position}
@@ -43,7 +42,6 @@ fn statement() -> String {
              SELECT d.match_id, true, d.at FROM departures d
              WHERE d.user_id = $1 AND NOT $3 AND ($2::text IS NULL OR {of_departure})
                AND NOT EXISTS (SELECT FROM user_matches o WHERE o.user_id = $1 AND o.match_id = d.match_id)
-             ) written
          ) t
          WHERE $5::timestamptz IS NULL OR (active_at, match_id) < ($5, $6)
          ORDER BY active_at DESC, match_id DESC LIMIT $7"

@@ -9,7 +9,6 @@ use proto::{
 };
 use tracing::warn;
 
-use super::asking;
 use crate::{chat::context::Context, inboxes::Message, metrics};
 
 /// Takes an announcement. That somebody has gone is asked before it is told: that one may be back already.
@@ -29,19 +28,13 @@ pub(in crate::chat) fn hear(context: &Arc<Context>, message: &Message<'_>) {
                 context.presence.news.add(&of);
             }
         }
-        What::Went => {
-            let context = Arc::clone(context);
-            context.lifecycle.clone().spawn(async move { asking::ask(&context, &of, true).await });
-        }
-        What::SharingChanged => judge_again(context, &of),
-        // Of a newer version.
-        What::Unspecified => {}
+        What::Went if is_watched(context, &of) => context.presence.gone.add(&of),
+        What::SharingChanged if is_watched(context, &of) => context.presence.to_judge.add(&of),
+        // About a user whom nobody watches there is nothing to ask. What is unspecified is of a newer version.
+        What::Went | What::SharingChanged | What::Unspecified => {}
     }
 }
 
-/// Of who is not watched nobody has anything to ask.
-fn judge_again(context: &Context, of: &UserId) {
-    if context.presence.watched.with(of, |_| ()).is_some() {
-        context.presence.to_judge.add(of);
-    }
+fn is_watched(context: &Context, of: &UserId) -> bool {
+    context.presence.watched.with(of, |_| ()).is_some()
 }

@@ -20,16 +20,31 @@ pub(super) async fn run(context: &Arc<Context>) {
         }
         for of in context.presence.watched.users(part) {
             if interest(context, &of) == Interest::Shown {
-                // It is never closed.
-                let Ok(permit) = Arc::clone(&context.presence.asked).acquire_owned().await else { return };
-                let context = Arc::clone(context);
-                context.lifecycle.clone().spawn(async move {
-                    presence::ask(&context, &of, false).await;
-                    drop(permit);
-                });
+                ask(context, of, false).await;
             }
         }
     }
+}
+
+/// Asks for those who are said to have gone, until the process stops.
+pub(super) async fn ask_gone(context: &Arc<Context>) {
+    let stopping = context.lifecycle.stopping();
+    while let Some(users) = stopping.run_until_cancelled(context.presence.gone.take()).await {
+        for of in users {
+            ask(context, of, true).await;
+        }
+    }
+}
+
+/// Begins to ask for a user once few enough questions are under way.
+async fn ask(context: &Arc<Context>, of: UserId, went: bool) {
+    // It is never closed.
+    let Ok(permit) = Arc::clone(&context.presence.asked).acquire_owned().await else { return };
+    let context = Arc::clone(context);
+    context.lifecycle.clone().spawn(async move {
+        presence::ask(&context, &of, went).await;
+        drop(permit);
+    });
 }
 
 /// What all watchers have to do with the user. Those who have nothing to do with that one any more are forgotten, each
